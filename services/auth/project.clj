@@ -1,0 +1,20 @@
+(defproject helping-hands/auth "0.0.1"
+  :description "Issues tokens to known users and says what their holders may do"
+  :min-lein-version "2.9.0"
+  :dependencies [[org.clojure/clojure "1.11.4"]
+                 [org.clojure/data.json "2.5.0"]
+                 [ring/ring-core "1.8.2" :exclusions [commons-fileupload commons-io crypto-equality crypto-random]]
+                 [ring/ring-codec "1.2.0"]
+                 [ring/ring-jetty-adapter "1.8.2"]
+                 [org.eclipse.jetty/jetty-server "9.4.58.v20250814"] ; ring 1.8.2 asks for an older 9.4
+                 [com.nimbusds/nimbus-jose-jwt "9.40"]]
+  :main helping-hands.auth.main
+  :aliases {"hash-password" ["run" "-m" "helping-hands.auth.users/print-hash"]}
+  :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
+             :uberjar {:aot          :all
+                       :compile-path "target/uberjar-classes" ; apart: `lein test` would follow their direct links
+                       :omit-source  true
+                       :global-vars  {*warn-on-reflection* true}
+                       :jvm-opts     ["-Dclojure.compiler.direct-linking=true"]}
+             ;; Without Clojars: Debian's libring-jetty-adapter-clojure has what would come from there.
+             :debian  {:repositories {"clojars" {:url "file:///usr/share/maven-repo" :checksum :ignore}}}})

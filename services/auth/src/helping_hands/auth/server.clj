@@ -1,0 +1,56 @@
+(ns helping-hands.auth.server
+  "Jetty: started on every interface, stopped without losing a request."
+  (:require [clojure.data.json :as json]
+            [helping-hands.auth.log :as log]
+            [helping-hands.auth.routes :as routes]
+            [ring.adapter.jetty :refer [run-jetty]])
+  (:import (java.nio ByteBuffer)
+           (javax.servlet.http HttpServletResponse)
+           (org.eclipse.jetty.http HttpFields)
+           (org.eclipse.jetty.server Server ServerConnector)
+           (org.eclipse.jetty.server.handler ErrorHandler StatisticsHandler)))
+
+(def ^:private ^String unreadable (json/write-str {:error "this request cannot be read"}))
+
+(defn- json-errors
+  "Says as JSON what Jetty says as HTML: a request so broken that it never becomes one of ours."
+  []
+  (proxy [ErrorHandler] []
+    (badMessageError [_status _reason ^HttpFields fields]
+      (.put fields "Content-Type" "application/json")
+      (ByteBuffer/wrap (.getBytes unreadable)))
+    (doError [_target _base-request _request ^HttpServletResponse response]
+      (.setContentType response "application/json")
+      (.write (.getWriter response) unreadable))))
+
+(defn- configure [^Server server finish-seconds]
+  (let [counting (StatisticsHandler.)]                    ; lets Jetty know what to wait for when it stops
+    (.setHandler counting (.getHandler server))
+    (doto server
+      (.setHandler counting)
+      (.setErrorHandler (json-errors))
+      (.setStopTimeout (* 1000 finish-seconds)))))
+
+(defn start
+  "Serves until `stop`: {:server, :port, :ready (atom), :settings}. The port is the one in the settings, or, where that
+  is 0, one that was free."
+  [{:keys [port stop] :as settings}]
+  (let [ready  (atom true)
+        server (run-jetty (routes/handler settings #(deref ready))
+                          {:host "0.0.0.0", :port port, :join? false, :max-idle-time 30000
+                           :send-server-version? false
+                           :configurator #(configure % (:finish-seconds stop))})]
+    {:server   server
+     :port     (.getLocalPort ^ServerConnector (first (.getConnectors server)))
+     :ready    ready
+     :settings settings}))
+
+(defn stop
+  "Stops: unready first, for as long as a load balancer may take to notice; then no new connections; then the end, once
+  the requests under way have their answers."
+  [{:keys [^Server server ready settings]}]
+  (reset! ready false)
+  (log/info "stopping" {})
+  (Thread/sleep (* 1000 (get-in settings [:stop :drain-seconds])))
+  (.stop server)
+  (log/info "stopped" {}))

@@ -1,0 +1,40 @@
+(ns helping-hands.auth.users-test
+  (:require [clojure.test :refer [are deftest is]]
+            [helping-hands.auth.config :as config]
+            [helping-hands.auth.running :refer [new-key settings]]
+            [helping-hands.auth.users :as users]))
+
+(def ^:private known (:users (settings (new-key))))
+
+(deftest a-user-has-one-password
+  (are [uid pwd user] (= user (users/authenticate known uid pwd))
+    "hhuser"  "hhuser"     "hhuser"
+    "hhuser"  "HHUSER"     nil
+    "hhuser"  ""           nil
+    "hhuser"  "hhadmin"    nil
+    "hhadmin" "hhadmin"    "hhadmin"
+    "nobody"  "hhuser"     nil
+    ""        "hhuser"     nil))
+
+(deftest an-unknown-user-takes-as-long-as-a-known-one
+  (let [nanos   (fn [uid] (let [start (System/nanoTime)]
+                            (users/authenticate known uid "wrong")
+                            (- (System/nanoTime) start)))
+        fastest (fn [uid] (apply min (repeatedly 5 #(nanos uid))))]
+    (is (< 0.5 (/ (double (fastest "nobody")) (fastest "hhuser")) 2.0))))
+
+(deftest a-user-holds-what-the-configuration-says
+  (are [uid permissions held?] (= held? (users/holds-all? known uid permissions))
+    "hhuser"  ["order.read"]                     true
+    "hhuser"  ["order.read" "consumer.write"]    true
+    "hhuser"  ["order.read" "user.admin"]        false
+    "hhuser"  ["ORDER.READ"]                     false
+    "hhadmin" ["order.read" "user.admin"]        true
+    "nobody"  ["order.read"]                     false))
+
+(deftest a-printed-hash-is-one-that-the-configuration-takes
+  (let [password (read-string (with-out-str (with-in-str "s3cret é\n" (users/print-hash))))
+        conf     (assoc (config/read-file "config/conf.edn") :users {"eve" {:permissions #{}, :password password}})
+        known    (:users (config/settings conf {"AUTH_KEY" (new-key)}))]
+    (is (= "eve" (users/authenticate known "eve" "s3cret é")))
+    (is (nil? (users/authenticate known "eve" "s3cret e")))))

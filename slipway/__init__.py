@@ -1,0 +1,1 @@
+"""Slipway: a team's Clojure services, from a bare machine to a verified rollout."""

@@ -1,0 +1,43 @@
+"""The one error that Slipway raises on purpose: what happened, why, and what to do about it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a shell sees. 130 is 128 + SIGINT."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CHANGES = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
+
+
+class Problem(Exception):
+    """Something the user can understand and act on.
+
+    `what` is one line: the thing and what is wrong with it. `why` is the evidence, as many lines as it takes.
+    `fix` is advice or the exact next command. `code` is the exit code if nothing worse happens.
+    """
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+        self.code = code
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.why:
+            parts.append(self.why.rstrip())
+        if self.fix:
+            parts.append(f"hint: {self.fix}")
+        return "\n".join(parts)
+
+
+class Cancelled(Exception):
+    """The run was interrupted (Ctrl-C, SIGTERM); what was under way has ended."""

@@ -1,0 +1,112 @@
+"""What happened in a run, as small records. Views draw them; scripts read them as JSON; nothing else is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+
+class Status(StrEnum):
+    """Where a step stands."""
+
+    WAITING = "waiting"
+    CHECKING = "checking"
+    UNCHANGED = "unchanged"
+    APPLYING = "applying"
+    CHANGED = "changed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to the step."""
+        return self in {Status.UNCHANGED, Status.CHANGED, Status.FAILED, Status.SKIPPED}
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class PlanStep:
+    """One line of a plan. `reason`: why it would change, `follows from X`, or empty when nothing differs."""
+
+    id: str
+    title: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a run, in order. A run's own plan has no reasons yet; that of `--plan` has all."""
+
+    name: ClassVar = "plan"
+    steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True)
+class StepChanged:
+    """A step's status changed. `reason` says why it waits, acts, fails or is skipped; `seconds` since it began."""
+
+    name: ClassVar = "step"
+    id: str
+    title: str
+    status: Status
+    reason: str = ""
+    seconds: float = 0.0
+    detail: str = ""  # a failure in full: evidence and fix, many lines
+
+
+@dataclass(frozen=True)
+class Output:
+    """One line that a command of a step printed (`stdout`, `stderr`) or that Slipway says of it (`note`)."""
+
+    name: ClassVar = "output"
+    id: str
+    stream: Literal["stdout", "stderr", "note"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is. `unit`: bytes, layers, steps, seconds, …; `total` 0: not known."""
+
+    name: ClassVar = "progress"
+    id: str
+    done: float
+    total: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run's end. `closing` are the lines a person wants last (URLs, next commands)."""
+
+    name: ClassVar = "finished"
+    status: Outcome
+    changed: int
+    unchanged: int
+    failed: int
+    seconds: float
+    closing: tuple[str, ...] = field(default=())
+
+
+Event = Plan | StepChanged | Output | Progress | Finished
+Emit = Callable[[Event], None]
+
+
+def fields(event: Event) -> dict[str, Any]:
+    """The event as the plain data of its JSON line, without the run's envelope (`time`, `run`).
+
+    The keys are those of docs: a field that is only for people is left out when it is empty.
+    """
+    data = {key: value for key, value in asdict(event).items() if not (key in {"detail", "closing"} and not value)}
+    if isinstance(event, StepChanged | Finished):
+        data["seconds"] = round(event.seconds, 3)
+    return {"event": event.name, **data}

@@ -1,0 +1,164 @@
+"""A step: one question (`check`) and one deed (`apply`), and the graph that steps make."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from slipway.errors import Cancelled
+from slipway.events import Emit, Output, Progress
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs from what is wanted, said as the reason of a step."""
+
+    reason: str
+
+
+class Probe(Generic[F]):
+    """Facts that many steps ask for and one reading answers.
+
+    `facts()` reads at most once until `forget()`; threads that ask together wait for the same reading.
+    """
+
+    def __init__(self, read: Callable[[], F]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._known: list[F] = []
+
+    def facts(self) -> F:
+        """The facts, read now if they are not known. Raises whatever reading raises, and then knows nothing."""
+        with self._lock:
+            if not self._known:
+                self._known.append(self._read())
+            return self._known[0]
+
+    def forget(self) -> None:
+        """Make the next question read anew."""
+        with self._lock:
+            self._known.clear()
+
+
+class Lane:
+    """What only one step at a time may use: a host's package manager, one project's Leiningen."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lock = threading.Lock()
+
+
+class Cancel:
+    """Whether the run is to end, and what must be ended with it."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._hooks: list[Callable[[], None]] = []
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked the run to end."""
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """Ask the run to end: every registered hook is called once, from this thread."""
+        self._event.set()
+        with self._lock:
+            hooks, self._hooks = self._hooks, []
+        for hook in hooks:
+            hook()
+
+    def on_request(self, hook: Callable[[], None]) -> Callable[[], None]:
+        """Call `hook` when the run is to end (at once if it already is); the result unregisters it."""
+        with self._lock:
+            if not self._event.is_set():
+                self._hooks.append(hook)
+                return lambda: self._discard(hook)
+        hook()
+        return lambda: None
+
+    def _discard(self, hook: Callable[[], None]) -> None:
+        with self._lock:
+            if hook in self._hooks:
+                self._hooks.remove(hook)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, or raise `Cancelled` as soon as the run is to end."""
+        if self._event.wait(seconds):
+            raise Cancelled
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the run is to end."""
+        if self._event.is_set():
+            raise Cancelled
+
+
+@dataclass(frozen=True)
+class Say:
+    """What a deed speaks through: output lines, progress, and whether it is to end."""
+
+    id: str
+    emit: Emit
+    cancel: Cancel
+
+    def note(self, text: str) -> None:
+        """A line that Slipway says of the step."""
+        self.emit(Output(self.id, "note", text))
+
+    def output(self, stream: Any, text: str) -> None:
+        """A line that a command printed."""
+        self.emit(Output(self.id, stream, text))
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """How far the step is."""
+        self.emit(Progress(self.id, done, total, unit))
+
+
+def silent(cancel: Cancel | None = None) -> Say:
+    """A `Say` that nobody hears, for questions."""
+    return Say("", lambda _: None, cancel or Cancel())
+
+
+@dataclass(frozen=True)
+class Step(Generic[F]):
+    """One question and one deed.
+
+    `check(facts)` says what differs from what is wanted (None: nothing). `apply` mends it. The step has succeeded only
+    when `check` is clean on facts read anew. `after` are the ids of steps that must have succeeded first. Checks are
+    pure; a check that must act to know (run the live checks) puts that into its probe.
+    """
+
+    id: str
+    title: str
+    probe: Probe[F]
+    check: Callable[[F], Change | None]
+    apply: Callable[[Say], None]
+    after: tuple[str, ...] = ()
+    lane: Lane | None = None
+    stales: tuple[Probe[Any], ...] = ()  # other facts that the deed changes
+
+
+def ordered(steps: Iterable[Step[Any]]) -> list[Step[Any]]:
+    """The steps in an order in which each comes behind what it waits for; otherwise as they were given.
+
+    Raises ValueError for an id given twice, an unknown dependency, or a cycle: those are mistakes in a flow.
+    """
+    waiting = list(steps)
+    ids = [step.id for step in waiting]
+    if len(set(ids)) != len(ids):
+        raise ValueError(f"two steps share an id: {sorted(i for i in ids if ids.count(i) > 1)[0]}")
+    done: set[str] = set()
+    result: list[Step[Any]] = []
+    while waiting:
+        ready = next((step for step in waiting if done.issuperset(step.after)), None)
+        if ready is None:
+            raise ValueError(f"these steps wait for each other or for nothing that exists: {[s.id for s in waiting]}")
+        waiting.remove(ready)
+        done.add(ready.id)
+        result.append(ready)
+    return result
