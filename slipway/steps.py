@@ -151,7 +151,7 @@ def ordered(steps: Iterable[Step[Any]]) -> list[Step[Any]]:
     waiting = list(steps)
     ids = [step.id for step in waiting]
     if len(set(ids)) != len(ids):
-        raise ValueError(f"two steps share an id: {sorted(i for i in ids if ids.count(i) > 1)[0]}")
+        raise ValueError(f"two steps share an id: {min(i for i in ids if ids.count(i) > 1)}")
     done: set[str] = set()
     result: list[Step[Any]] = []
     while waiting:

@@ -1,0 +1,1 @@
+"""From sources to a jar to an image."""

@@ -1,0 +1,1 @@
+"""The machines: how they are reached, and what one probe reads off them."""

@@ -1,0 +1,187 @@
+"""What one probe reads off a machine: a single read-only POSIX sh script, and the pure parser of its answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from slipway.errors import ExitCode, Problem
+
+# Every line is KEY=VALUE; a key may repeat. No command here changes anything or waits for a network.
+SCRIPT = r"""
+LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+say() { printf 'slipway:%s=%s\n' "$1" "$2"; }
+found() { command -v "$1" 2>/dev/null; }
+say kernel "$(uname -s)"; say arch "$(uname -m)"; say release "$(uname -r)"
+if [ -r /etc/os-release ]; then
+  . /etc/os-release
+  say system "${ID:-}"; say like "${ID_LIKE:-}"; say version "${VERSION_ID:-}"
+fi
+say user "$(id -un)"; say uid "$(id -u)"; say groups "$(id -Gn)"; say enrolled "$(id -Gn "$(id -un)" 2>/dev/null)"
+[ -d /run/systemd/system ] && say init systemd
+for tool in sudo curl git sg apt-get dnf yum brew; do found $tool >/dev/null && say has $tool; done
+if found sudo >/dev/null && [ "$(id -u)" != 0 ]; then
+  if sudo -n true 2>/dev/null; then say sudo nopasswd; else say sudo password; fi
+fi
+
+p=$(found dockerd) && say dockerd "$p" && say engine "$(dockerd --version 2>/dev/null)"
+p=$(found docker) && say docker "$p"
+config=${DOCKER_CONFIG:-$HOME/.docker}/config.json
+current=$(sed -n 's/.*"currentContext": *"\([^"]*\)".*/\1/p' "$config" 2>/dev/null)
+say docker_host "${DOCKER_HOST:-}"; say docker_context "${DOCKER_CONTEXT:-$current}"
+[ -S /var/run/docker.sock ] && say socket yes
+[ -w /var/run/docker.sock ] && say writable yes
+pid=$(cat /var/run/docker.pid 2>/dev/null) && [ -d "/proc/$pid" ] && say daemon "$pid"
+
+java=$(found java); [ -n "$java" ] && java=$(readlink -f "$java" 2>/dev/null || echo "$java")
+for home in "${JAVA_HOME:-}" "${java%/bin/java}" /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home; do
+  [ -x "$home/bin/jlink" ] && [ -d "$home/jmods" ] && [ -r "$home/release" ] || continue
+  say jdk "$(sed -n 's/^JAVA_VERSION="\(.*\)"/\1/p' "$home/release") $home"
+done
+p=$(found lein) && say lein "$p"
+for jar in /usr/share/java/leiningen-[0-9]*.jar "$HOME"/.lein/self-installs/leiningen-*-standalone.jar; do
+  [ -e "$jar" ] && say lein_jar "$jar"
+done
+[ -d /usr/share/maven-repo/ring/ring-jetty-adapter ] && say maven_repo ring
+
+say memory "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
+say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+say disk "$(df -Pk / 2>/dev/null | awk 'NR==2 {print $4}')"
+say end end
+"""
+
+
+@dataclass(frozen=True)
+class Jdk:
+    """A Java development kit with jlink and its modules: version as the `release` file says, and its home folder."""
+
+    version: str
+    home: str
+
+    @property
+    def major(self) -> int:
+        """17 of 17.0.15; 8 of 1.8.0."""
+        parts = self.version.split(".")
+        return int(parts[1] if parts[0] == "1" and len(parts) > 1 else parts[0].split("-")[0].split("+")[0])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a machine is and has. Paths are absolute; `memory` and `disk` are free bytes; 0 where it cannot be told."""
+
+    kernel: str
+    arch: str
+    system: str = ""
+    like: tuple[str, ...] = ()
+    version: str = ""
+    user: str = ""
+    uid: int = -1
+    groups: tuple[str, ...] = ()  # of the process that asked
+    enrolled: tuple[str, ...] = ()  # of the user, as the group database says
+    systemd: bool = False
+    has: tuple[str, ...] = ()
+    sudo: str = ""  # "", nopasswd, password
+    dockerd: str = ""
+    docker: str = ""
+    engine: str = ""  # what `dockerd --version` prints
+    docker_host: str = ""
+    docker_context: str = ""
+    socket: bool = False
+    socket_writable: bool = False
+    daemon: bool = False
+    jdks: tuple[Jdk, ...] = ()
+    lein: str = ""
+    lein_jars: tuple[str, ...] = ()
+    maven_repo: bool = False
+    memory: int = 0
+    cpus: int = 0
+    disk: int = 0
+    wsl: bool = False
+
+    @property
+    def root(self) -> bool:
+        """Whether commands already run as root."""
+        return self.uid == 0
+
+    @property
+    def platform(self) -> str:
+        """The Docker platform of images that run here."""
+        machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(self.arch, self.arch)
+        return f"linux/{machine}"
+
+    @property
+    def family(self) -> str:
+        """The system whose packages it takes: debian, ubuntu, fedora, rhel, macos, or what it calls itself."""
+        if self.kernel == "Darwin":
+            return "macos"
+        for name in (self.system, *self.like):
+            if name in {"debian", "ubuntu", "fedora", "rhel"}:
+                return name
+            if name in {"centos", "rocky", "almalinux", "ol"}:
+                return "rhel"
+        return self.system or self.kernel.lower()
+
+    def jdk(self, minimum: int) -> Jdk | None:
+        """The first kit that is new enough: JAVA_HOME's, the default one, then any other."""
+        return next((kit for kit in self.jdks if kit.major >= minimum), None)
+
+    @property
+    def engine_version(self) -> tuple[int, int]:
+        """Major and minor version of the installed Docker engine; (0, 0) without one."""
+        found = re.search(r"version (\d+)\.(\d+)", self.engine)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def parse(text: str) -> Facts:
+    """The facts in the script's answer; banners and messages around it do not matter.
+
+    Raises Problem if the answer has no end, which means that the shell on that machine did not run the script whole.
+    """
+    lines = [line[8:] for line in text.splitlines() if line.startswith("slipway:") and "=" in line]
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        key, value = line.split("=", 1)
+        found.setdefault(key, []).append(value.strip())
+    if "end" not in found:
+        raise Problem("the machine's probe was cut short", why=text[-2000:], code=ExitCode.UNREACHABLE)
+
+    def one(key: str) -> str:
+        return found.get(key, [""])[0]
+
+    def number(key: str, unit: int = 1) -> int:
+        return int(one(key)) * unit if one(key).isdigit() else 0
+
+    homes: dict[str, Jdk] = {}
+    for line in found.get("jdk", []):
+        version, home = line.split(" ", 1)
+        homes.setdefault(home, Jdk(version, home))
+    return Facts(
+        kernel=one("kernel"),
+        arch=one("arch"),
+        system=one("system"),
+        like=tuple(one("like").split()),
+        version=one("version"),
+        user=one("user"),
+        uid=number("uid"),
+        groups=tuple(one("groups").split()),
+        enrolled=tuple(one("enrolled").split()),
+        systemd=one("init") == "systemd",
+        has=tuple(found.get("has", [])),
+        sudo=one("sudo"),
+        dockerd=one("dockerd"),
+        docker=one("docker"),
+        engine=one("engine"),
+        docker_host=one("docker_host"),
+        docker_context=one("docker_context"),
+        socket=bool(one("socket")),
+        socket_writable=bool(one("writable")),
+        daemon=bool(one("daemon")),
+        jdks=tuple(homes.values()),
+        lein=one("lein"),
+        lein_jars=tuple(found.get("lein_jar", [])),
+        maven_repo=bool(one("maven_repo")),
+        memory=number("memory", 1024),
+        cpus=number("cpus"),
+        disk=number("disk", 1024),
+        wsl="microsoft" in one("release").lower(),
+    )

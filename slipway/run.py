@@ -1,0 +1,230 @@
+"""Runs a graph of steps: checks what is asked, mends what differs, in threads, and says everything as events."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
+from slipway.steps import Cancel, Change, Lane, Say, Step, ordered
+
+WORKERS = 16
+POLL = 0.1  # seconds between two looks at cancellation while nothing ends
+
+
+@dataclass
+class Result:
+    """How a run or a plan ended: statuses, failures and the reasons of changes, by step id."""
+
+    outcome: Outcome = Outcome.DONE
+    statuses: dict[str, Status] = field(default_factory=dict)
+    failures: dict[str, Problem] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        """How many steps changed something."""
+        return self._count(Status.CHANGED)
+
+    def _count(self, status: Status) -> int:
+        return sum(1 for s in self.statuses.values() if s is status)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code a shell sees: a failure's own code only as long as nothing was changed."""
+        if self.outcome is Outcome.INTERRUPTED:
+            return ExitCode.INTERRUPTED
+        if not self.failures:
+            return ExitCode.DONE
+        codes = {problem.code for problem in self.failures.values()}
+        if len(codes) == 1 and not self.changed:
+            return codes.pop()
+        return ExitCode.FAILED
+
+    def finished(self, seconds: float, closing: tuple[str, ...] = ()) -> Finished:
+        """The run's last event."""
+        unchanged, failed = self._count(Status.UNCHANGED), self._count(Status.FAILED)
+        return Finished(self.outcome, self.changed, unchanged, failed, seconds, closing)
+
+
+def plan(steps: Iterable[Step[Any]], emit: Emit) -> Result:
+    """Say what `run` would change, changing nothing.
+
+    A step behind one that would change is not checked, since its facts are about to change: it `follows from` that one.
+    Emits one `plan` and a `finished`; the result's `reasons` hold what would change.
+    """
+    began = time.monotonic()
+    graph = ordered(steps)
+    result = Result()
+    failed_probes: dict[int, Problem] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:  # read every first-asked probe at once
+        probes = {id(step.probe): step.probe for step in graph}
+        readings = {key: pool.submit(probe.facts) for key, probe in probes.items()}
+        titles = {step.id: step.title for step in graph}
+        lines: list[PlanStep] = []
+        for step in graph:
+            source = next((dep for dep in step.after if dep in result.reasons or dep in result.failures), None)
+            if source is not None:
+                reason = f"follows from {titles[source]}"
+                result.reasons[step.id] = reason
+            else:
+                change: Change | None = None
+                try:
+                    if id(step.probe) not in failed_probes:
+                        readings[id(step.probe)].result()
+                    change = step.check(step.probe.facts())
+                except Problem as error:
+                    failed_probes[id(step.probe)] = error
+                    result.failures[step.id] = error
+                reason = change.reason if change else ""
+                if change:
+                    result.reasons[step.id] = reason
+            if step.id in result.failures:
+                reason = f"cannot be told: {result.failures[step.id].what}"
+            lines.append(PlanStep(step.id, step.title, reason))
+    emit(Plan(tuple(lines)))
+    for step in graph:
+        would = step.id in result.reasons
+        result.statuses[step.id] = (
+            Status.FAILED if step.id in result.failures else Status.WAITING if would else Status.UNCHANGED
+        )
+    for name, problem in result.failures.items():
+        emit(StepChanged(name, titles[name], Status.FAILED, problem.what, 0.0, str(problem)))
+    result.outcome = Outcome.FAILED if result.failures else Outcome.DONE
+    emit(result.finished(time.monotonic() - began))
+    return result
+
+
+class Run:
+    """One run of a graph. `cancel` ends it: steps under way are stopped, nothing new begins."""
+
+    def __init__(self, steps: Iterable[Step[Any]], emit: Emit, cancel: Cancel) -> None:
+        self._graph = ordered(steps)
+        self._emit = emit
+        self._cancel = cancel
+        self._state = threading.Lock()
+        self._began: dict[str, float] = {}
+        self.result = Result(statuses=dict.fromkeys((step.id for step in self._graph), Status.WAITING))
+
+    def go(self) -> Result:
+        """Run until every step has ended or the run is cancelled. The caller emits `finished`."""
+        self._emit(Plan(tuple(PlanStep(step.id, step.title) for step in self._graph)))
+        waiting = list(self._graph)
+        running: dict[Future[None], Step[Any]] = {}
+        with ThreadPoolExecutor(WORKERS) as pool:
+            while waiting or running:
+                for step in self._ready(waiting):
+                    waiting.remove(step)
+                    running[pool.submit(self._step, step)] = step
+                if not running:
+                    break
+                done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in done:
+                    running.pop(future)
+                    future.result()
+        for step in waiting:
+            self._set(step, Status.SKIPPED, "the run was interrupted before it")
+        if self._cancel.requested:
+            self.result.outcome = Outcome.INTERRUPTED
+        elif self.result.failures:
+            self.result.outcome = Outcome.FAILED
+        return self.result
+
+    def _ready(self, waiting: list[Step[Any]]) -> list[Step[Any]]:
+        if self._cancel.requested:
+            return []
+        ready: list[Step[Any]] = []
+        for step in list(waiting):
+            statuses = [self.result.statuses[dep] for dep in step.after]
+            broken = next((d for d in step.after if self._broken(d)), None)
+            if broken:
+                waiting.remove(step)
+                self._set(step, Status.SKIPPED, f"{self._title(broken)} {self.result.statuses[broken].value}")
+            elif all(status.ended for status in statuses):
+                ready.append(step)
+        return ready
+
+    def _broken(self, name: str) -> bool:
+        return self.result.statuses[name] in {Status.FAILED, Status.SKIPPED}
+
+    def _title(self, name: str) -> str:
+        return next(step.title for step in self._graph if step.id == name)
+
+    def _step(self, step: Step[Any]) -> None:
+        self._began[step.id] = time.monotonic()
+        try:
+            self._set(step, Status.CHECKING)
+            change = step.check(step.probe.facts())
+            if change is None:
+                self._set(step, Status.UNCHANGED)
+                return
+            with _Held(step.lane, lambda held: self._set(step, Status.WAITING, f"waits for {held.name}"), self._cancel):
+                self._apply(step, change)
+        except Cancelled:
+            self._set(step, Status.SKIPPED, "interrupted; run the same command again to go on")
+        except Problem as known:
+            self._fail(step, known)
+        except Exception as error:  # noqa: BLE001  a mistake of ours: shown whole, stops its dependents
+            what = f"{step.title}: {type(error).__name__}: {error}"
+            self._fail(
+                step, Problem(what, why=traceback.format_exc(), fix="this is a bug in Slipway: please report it")
+            )
+
+    def _apply(self, step: Step[Any], change: Change) -> None:
+        self._cancel.check()
+        self._set(step, Status.APPLYING, change.reason)
+        try:
+            step.apply(Say(step.id, self._emit, self._cancel))
+        except Exception:
+            if self._cancel.requested:
+                raise Cancelled from None
+            raise
+        finally:
+            for probe in (step.probe, *step.stales):
+                probe.forget()
+        left = step.check(step.probe.facts())
+        if left is not None:
+            raise Problem(
+                f"{step.title}: it ran, but {left.reason}",
+                why=f"before: {change.reason}",
+                fix="the lines above say what it did; run the same command again to go on",
+            )
+        self._set(step, Status.CHANGED, change.reason)
+
+    def _fail(self, step: Step[Any], problem: Problem) -> None:
+        with self._state:
+            self.result.failures[step.id] = problem
+        self._set(step, Status.FAILED, problem.what, str(problem))
+
+    def _set(self, step: Step[Any], status: Status, reason: str = "", detail: str = "") -> None:
+        began = self._began.get(step.id)
+        with self._state:
+            self.result.statuses[step.id] = status
+            if status is Status.CHANGED:
+                self.result.reasons[step.id] = reason
+        seconds = time.monotonic() - began if began else 0.0
+        self._emit(StepChanged(step.id, step.title, status, reason, seconds, detail))
+
+
+class _Held:
+    """A lane held for the length of a `with`; while another step has it, `told` is called once."""
+
+    def __init__(self, lane: Lane | None, told: Any, cancel: Cancel) -> None:
+        self._lane, self._told, self._cancel = lane, told, cancel
+
+    def __enter__(self) -> None:
+        if self._lane is None or self._lane.lock.acquire(blocking=False):
+            return
+        self._told(self._lane)
+        while not self._lane.lock.acquire(timeout=POLL):
+            self._cancel.check()
+
+    def __exit__(self, *_: object) -> None:
+        if self._lane is not None:
+            self._lane.lock.release()

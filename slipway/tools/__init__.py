@@ -1,0 +1,1 @@
+"""Steps that put a tool on a host, decided from facts."""
