@@ -1,4 +1,4 @@
-"""The machine that Slipway runs on, as a `Host`: commands in process groups of their own, files written whole, sudo where it is needed."""
+"""The machine that Slipway runs on, as a `Host`: commands in process groups, files written whole, sudo at need."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNK = 65536
 
 
 class Local:
-    """The machine that Slipway runs on. `password` is asked for once, and only when a command needs root and sudo wants one."""
+    """The machine that Slipway runs on. `password` is asked only when a command needs root and sudo wants one."""
 
     name = "this machine"
 

@@ -1,0 +1,58 @@
+"""The source digest of a service: the name of its jar, its image and its release."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+LENGTH = 16  # hex digits: 64 bits, enough to tell a team's sources apart
+NOT_BUILT_FROM = frozenset({"target", "test", "manifests", ".git", ".lein-failures", ".nrepl-port", ".DS_Store"})
+NOT_IN_IMAGE = frozenset({"service.yaml", "README.md"})
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """The files that a build can see, sorted by name: what Git would not ignore, without tests and deployment."""
+    ignored = _ignored(folder)
+    for path, folders, names in os.walk(folder):
+        here = Path(path)
+        top = here == folder
+        skip = NOT_BUILT_FROM if top else frozenset({".git"})
+        folders[:] = sorted(f for f in folders if f not in skip and not ignored((here / f).relative_to(folder), True))
+        for name in sorted(names):
+            relative = (here / name).relative_to(folder)
+            if not (top and name in NOT_IN_IMAGE | NOT_BUILT_FROM) and not ignored(relative, False):
+                yield here / name
+
+
+def digest(folder: Path, settings: Iterable[str]) -> str:
+    """The digest of what a build is made from: file names, contents and whether they are executable, and `settings`.
+
+    Times, owners and the folder's own place do not count. The result is `LENGTH` hex digits of a sha256.
+    """
+    whole = hashlib.sha256()
+    for setting in settings:
+        whole.update(f"setting {len(setting)} {setting}\n".encode())
+    for path in files(folder):
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        executable = os.access(path, os.X_OK)
+        name = path.relative_to(folder).as_posix()
+        whole.update(f"file {len(name)} {name} {executable} {len(content)}\n".encode())
+        whole.update(content)
+    return whole.hexdigest()[:LENGTH]
+
+
+def _ignored(folder: Path) -> Callable[[Path, bool], bool]:
+    from pathspec import GitIgnoreSpec
+
+    lines: list[str] = ["*.swp", "*~", ".lein-*", ".nrepl-port", "__pycache__/"]
+    own = folder / ".gitignore"
+    if own.is_file():
+        lines += own.read_text().splitlines()
+    spec = GitIgnoreSpec.from_lines(lines)
+
+    def matches(relative: Path, is_folder: bool) -> bool:  # noqa: FBT001  Git's patterns tell folders apart
+        return spec.match_file(relative.as_posix() + ("/" if is_folder else ""))
+
+    return matches

@@ -1,0 +1,313 @@
+"""The real Docker daemon of a host, over the Engine API (docker-py)."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.docker import LABEL, Container, Image, Spec, State, Volume
+from slipway.steps import Say
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from slipway.hosts.host import Host
+
+SOCKET = "/var/run/docker.sock"
+TIMEOUT = 60  # seconds for one answer of the daemon
+
+
+class Engine:
+    """The daemon behind a host's socket. It connects when it is first asked something."""
+
+    def __init__(self, host: Host, closing: ExitStack) -> None:
+        self._host = host
+        self._closing = closing
+        self._connected: APIClient | None = None
+
+    @property
+    def _api(self) -> APIClient:
+        if self._connected is None:
+            from docker import APIClient
+            from docker.errors import DockerException
+
+            path = self._closing.enter_context(self._host.forward(SOCKET))
+            try:
+                self._connected = APIClient(base_url=f"unix://{path}", version="auto", timeout=TIMEOUT, num_pools=16)
+            except DockerException as error:
+                raise unreachable(error) from error
+        return self._connected
+
+    def state(self, project: str) -> State:
+        """Everything that checks ask about, in five questions and one per container of the project."""
+        with _told("Docker could not be asked what it has"):
+            api = self._api
+            filters = {"label": f"{LABEL}={project}"}
+            rows = api.containers(all=True, filters=filters)
+            images = api.images()
+            volumes = api.volumes(filters=filters).get("Volumes") or []
+            networks = api.networks(filters=filters)
+            version = str(api.version(api_version=False)["Version"])
+            containers = [found for row in rows if (found := self._maybe(row["Id"]))]
+        return State(
+            version,
+            tuple(containers),
+            tuple(
+                Image(i["Id"], tuple(i.get("RepoTags") or ()), i.get("Labels") or {}, i["Created"], i["Size"])
+                for i in images
+            ),
+            tuple(Volume(v["Name"], v.get("Labels") or {}) for v in volumes),
+            tuple(n["Name"] for n in networks),
+        )
+
+    def _maybe(self, container: str) -> Container | None:
+        from docker.errors import NotFound
+
+        try:
+            return _container(self._api.inspect_container(container))
+        except NotFound:
+            return None  # removed since the list
+
+    def inspect(self, container: str) -> Container:
+        with _told(f"container {container} could not be read"):
+            return _container(self._api.inspect_container(container))
+
+    def build(
+        self,
+        context: bytes,
+        dockerfile: str,
+        tags: Sequence[str],
+        args: Mapping[str, str],
+        labels: Mapping[str, str],
+        platform: str,
+        say: Say,
+    ) -> str:
+        """Build an image from a tar and tag it only when it is whole; its id. The stream's errors are raised."""
+        image = ""
+        with _told("the image could not be built"):
+            stream = self._api.build(
+                fileobj=io.BytesIO(context),
+                custom_context=True,
+                dockerfile=dockerfile,
+                buildargs=dict(args),
+                labels=dict(labels),
+                platform=platform,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            forget = say.cancel.on_request(lambda: stream.close() if hasattr(stream, "close") else None)
+            try:
+                for part in stream:
+                    say.cancel.check()
+                    image = self._built(part, say) or image
+            finally:
+                forget()
+            if not image:
+                raise Problem("Docker built no image and gave no reason", fix="docker version; then try again")
+            for tag in tags:
+                self.tag(image, tag)
+        return image
+
+    def _built(self, part: dict[str, Any], say: Say) -> str:
+        if "error" in part:
+            raise Problem("the image could not be built", why=str(part["error"]), fix="mend the Dockerfile, run again")
+        text = str(part.get("stream", "")).strip()
+        if text:
+            say.output("stdout", text)
+        if text.startswith("Step ") and "/" in text:
+            done, _, total = text.split()[1].partition("/")
+            if done.isdigit() and total.isdigit():
+                say.progress(int(done), int(total), "steps")
+        return str((part.get("aux") or {}).get("ID", ""))
+
+    def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
+        """Import a root file system as an image of one layer; `config` are Dockerfile instructions."""
+        with _told(f"image {tag} could not be imported"):
+            name, _, version = tag.rpartition(":")
+            self._api.import_image_from_data(tar, repository=name, tag=version, changes=list(config))
+            return str(self._api.inspect_image(tag)["Id"])
+
+    def tag(self, image: str, tag: str) -> None:
+        name, _, version = tag.rpartition(":")
+        with _told(f"image {tag} could not be tagged"):
+            self._api.tag(image, name, version)
+
+    def untag(self, tag: str) -> None:
+        with _told(f"image {tag} could not be removed"):
+            self._api.remove_image(tag)
+
+    def pull(self, reference: str, say: Say) -> str:
+        """Pull an image by digest; its id. Progress in bytes over all layers."""
+        with _told(f"{reference} could not be pulled"):
+            layers: dict[str, tuple[int, int]] = {}
+            for part in self._api.pull(reference, stream=True, decode=True):
+                say.cancel.check()
+                if "error" in part:
+                    raise Problem(f"{reference} could not be pulled", why=str(part["error"]))
+                detail = part.get("progressDetail") or {}
+                if detail.get("total"):
+                    layers[part["id"]] = (detail.get("current", 0), detail["total"])
+                    done, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                    say.progress(done, total, "bytes")
+            return str(self._api.inspect_image(reference)["Id"])
+
+    def create(self, spec: Spec) -> str:
+        with _told(f"container {spec.name} could not be made"):
+            api = self._api
+            host = api.create_host_config(
+                binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
+                port_bindings={port: ("127.0.0.1", here or None) for port, here in spec.publish.items()},
+                read_only=True,
+                tmpfs={"/tmp": "rw,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108  the container's own
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                mem_limit=spec.memory or None,
+                restart_policy={"Name": spec.restart},
+                network_mode=spec.network or "bridge",
+            )
+            network = spec.network and api.create_networking_config(
+                {spec.network: api.create_endpoint_config(aliases=list(spec.aliases))}
+            )
+            made = api.create_container(
+                spec.image,
+                name=spec.name,
+                labels=dict(spec.labels),
+                environment=dict(spec.env),
+                ports=list(spec.publish),
+                host_config=host,
+                networking_config=network or None,
+            )
+            return str(made["Id"])
+
+    def start(self, container: str) -> None:
+        with _told(f"container {container[:12]} could not be started"):
+            self._api.start(container)
+
+    def stop(self, container: str, grace: int) -> None:
+        with _told(f"container {container[:12]} could not be stopped"):
+            self._api.stop(container, timeout=grace)
+
+    def rename(self, container: str, name: str) -> None:
+        with _told(f"container {container[:12]} could not be renamed to {name}"):
+            self._api.rename(container, name)
+
+    def remove(self, container: str) -> None:
+        from docker.errors import NotFound
+
+        with _told(f"container {container[:12]} could not be removed"):
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except NotFound:
+                return
+
+    def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:
+        """Lines of both streams, oldest first; with `follow` until the container ends."""
+        with _told(f"the logs of {container[:12]} could not be read"):
+            if not follow:
+                yield from self._api.logs(container, tail=tail).decode(errors="replace").splitlines()
+                return
+            rest = b""
+            for chunk in self._api.logs(container, tail=tail, stream=True, follow=True):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+
+    def volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a volume if it is absent. Raises Problem if one of that name has other labels."""
+        with _told(f"volume {name} could not be made"):
+            made = self._api.create_volume(name, labels=dict(labels))
+            if (made.get("Labels") or {}) != dict(labels):
+                raise Problem(f"volume {name} is there already, with other labels", fix=f"docker volume inspect {name}")
+
+    def remove_volume(self, name: str) -> None:
+        with _told(f"volume {name} could not be removed"):
+            self._api.remove_volume(name)
+
+    def network(self, name: str, labels: Mapping[str, str]) -> None:
+        with _told(f"network {name} could not be made"):
+            if not self._api.networks(names=[f"^{name}$"]):
+                self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)
+
+    def remove_network(self, name: str) -> None:
+        with _told(f"network {name} could not be removed"):
+            self._api.remove_network(name)
+
+    def read(self, container: str, path: str) -> bytes | None:
+        """A file of a container, running or not; None if it is not there."""
+        from docker.errors import NotFound
+
+        with _told(f"{path} of container {container[:12]} could not be read"):
+            try:
+                stream, _ = self._api.get_archive(container, path)
+            except NotFound:
+                return None
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+                member = archive.next()
+                content = archive.extractfile(member) if member else None
+                return content.read() if content else None
+
+    def write(self, container: str, path: str, content: bytes, mode: int) -> None:
+        """Put a file into a container, running or not, with root as its owner."""
+        folder, _, name = path.rpartition("/")
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            archive.addfile(entry, io.BytesIO(content))
+        with _told(f"{path} of container {container[:12]} could not be written"):
+            self._api.put_archive(container, folder or "/", buffer.getvalue())
+
+
+def _container(raw: Mapping[str, Any]) -> Container:
+    config, host, state = raw["Config"], raw["HostConfig"], raw["State"]
+    bindings = (raw["NetworkSettings"].get("Ports") or {}) if state.get("Running") else (host.get("PortBindings") or {})
+    ports = {
+        int(port.split("/")[0]): (there[0].get("HostIp", ""), int(there[0].get("HostPort") or 0))
+        for port, there in bindings.items()
+        if there
+    }
+    networks = raw["NetworkSettings"].get("Networks") or {}
+    return Container(
+        id=raw["Id"],
+        name=raw["Name"].lstrip("/"),
+        image=raw["Image"],
+        labels=config.get("Labels") or {},
+        state=state["Status"],
+        exit=state.get("ExitCode", 0),
+        env=tuple(config.get("Env") or ()),
+        ports=ports,
+        aliases={name: tuple(there.get("Aliases") or ()) for name, there in networks.items()},
+        mounts={m["Destination"]: m["Name"] for m in raw.get("Mounts", []) if m.get("Type") == "volume"},
+        memory=host.get("Memory") or 0,
+        read_only=bool(host.get("ReadonlyRootfs")),
+        restart=(host.get("RestartPolicy") or {}).get("Name") or "no",
+        restarts=raw.get("RestartCount", 0),
+        started=state.get("StartedAt", ""),
+    )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn docker-py's and the transport's errors into one Problem that begins with `what`."""
+    from docker.errors import APIError, DockerException
+    from requests import RequestException
+
+    try:
+        yield
+    except APIError as error:
+        raise Problem(what, why=str(error.explanation or error)) from error
+    except (DockerException, RequestException, OSError) as error:
+        raise unreachable(error) from error
+
+
+def unreachable(error: Exception) -> Problem:
+    """Docker does not answer: what a user can do about it."""
+    text = str(error)
+    if "Permission denied" in text:
+        fix = "./invoke setup (adds you to group docker), or run as root"
+        return Problem("Docker's socket is not open to this user", why=text, fix=fix, code=ExitCode.UNREACHABLE)
+    return Problem("Docker does not answer", why=text, fix="./invoke setup", code=ExitCode.UNREACHABLE)
