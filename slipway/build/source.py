@@ -19,10 +19,10 @@ def files(folder: Path) -> Iterator[Path]:
         here = Path(path)
         top = here == folder
         skip = NOT_BUILT_FROM if top else frozenset({".git"})
-        folders[:] = sorted(f for f in folders if f not in skip and not ignored((here / f).relative_to(folder), True))
+        base = "" if top else here.relative_to(folder).as_posix() + "/"
+        folders[:] = sorted(f for f in folders if f not in skip and not ignored(f"{base}{f}/"))
         for name in sorted(names):
-            relative = (here / name).relative_to(folder)
-            if not (top and name in NOT_IN_IMAGE | NOT_BUILT_FROM) and not ignored(relative, False):
+            if not (top and name in NOT_IN_IMAGE | NOT_BUILT_FROM) and not ignored(base + name):
                 yield here / name
 
 
@@ -43,16 +43,11 @@ def digest(folder: Path, settings: Iterable[str]) -> str:
     return whole.hexdigest()[:LENGTH]
 
 
-def _ignored(folder: Path) -> Callable[[Path, bool], bool]:
+def _ignored(folder: Path) -> Callable[[str], bool]:
     from pathspec import GitIgnoreSpec
 
     lines: list[str] = ["*.swp", "*~", ".lein-*", ".nrepl-port", "__pycache__/"]
     own = folder / ".gitignore"
     if own.is_file():
         lines += own.read_text().splitlines()
-    spec = GitIgnoreSpec.from_lines(lines)
-
-    def matches(relative: Path, is_folder: bool) -> bool:  # noqa: FBT001  Git's patterns tell folders apart
-        return spec.match_file(relative.as_posix() + ("/" if is_folder else ""))
-
-    return matches
+    return GitIgnoreSpec.from_lines(lines).match_file

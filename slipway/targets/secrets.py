@@ -1,0 +1,69 @@
+"""Where a service's secrets come from: the environment's own sources, or generated once and kept with the target."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from slipway.config.models import Environment, FromEnv, FromFile, Generate, Of, Service
+from slipway.errors import ExitCode, Problem
+
+
+def generate(how: Generate) -> str:
+    """A new random value of `how.bytes` bytes."""
+    raw = secrets.token_bytes(how.bytes)
+    if how.encoding == "hex":
+        return raw.hex()
+    if how.encoding == "base64":
+        return base64.b64encode(raw).decode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def resolve(
+    service: Service, environment: Environment, kept: MutableMapping[str, str], owners: Mapping[str, Service]
+) -> dict[str, str]:
+    """The values of a service's secrets. What must be generated is added to `kept` (key: SERVICE.NAME).
+
+    Raises Problem naming every source that is missing.
+    """
+    values: dict[str, str] = {}
+    faults: list[str] = []
+    for name, how in service.secrets.items():
+        source = environment.secrets.get(name)
+        if isinstance(source, FromEnv):
+            if source.env in os.environ:
+                values[name] = os.environ[source.env]
+            else:
+                faults.append(f"{name}: the variable {source.env} is not set")
+        elif isinstance(source, FromFile):
+            try:
+                values[name] = Path(source.file).expanduser().read_text().rstrip("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                faults.append(f"{name}: {error}")
+        else:
+            owner, key = (how.of, owners[how.of].secrets.get(name)) if isinstance(how, Of) else (service.name, how)
+            place = f"{owner}.{name}"
+            if place not in kept and isinstance(key, Generate):
+                kept[place] = generate(key)
+            if place in kept:
+                values[name] = kept[place]
+            else:
+                faults.append(f"{name}: service {owner} has no secret of that name")
+    if faults:
+        raise Problem(
+            f"{service.name}: secrets can't be had in environment {environment.name}",
+            why="\n".join(faults),
+            fix="set them, or change `secrets` in the environment's file",
+            code=ExitCode.USAGE,
+        )
+    return values
+
+
+def fingerprint(values: Mapping[str, str]) -> str:
+    """A digest that changes when a value does and tells nothing of it: scrypt, so that guessing a weak one is slow."""
+    text = "\n".join(f"{name}={value}" for name, value in sorted(values.items()))
+    return hashlib.scrypt(text.encode(), salt=b"slipway", n=2**12, r=8, p=1, dklen=16).hex() if values else ""

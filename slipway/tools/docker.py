@@ -1,0 +1,202 @@
+"""Docker on a host: the engine installed, running, and usable by the user who deploys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from slipway.config.models import DockerTool, Script
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.docker import LABEL, Daemon, Spec
+from slipway.hosts.facts import Facts
+from slipway.hosts.host import Command, Host, Privilege, script
+from slipway.steps import Change, Say, Step
+from slipway.tools import packages
+from slipway.tools.download import fetch
+
+START = 60  # seconds for dockerd to answer
+LOG, PID = "/var/log/docker.log", "/var/run/docker.pid"
+PROOF = "hello-world@sha256:5e23090353324d887c48ad5e5c56d294eab81588df9605b07d1afe895f9cc8f8"
+
+
+def steps(host: Host, want: DockerTool, daemon: Daemon) -> Iterator[Step[Facts]]:
+    """The steps that bring a host to a usable Docker. Each is always there; what differs decides which act."""
+    prefix = f"{host.name.replace(' ', '-')}/docker"
+    yield Step(
+        id=f"{prefix}/engine",
+        title="Docker engine",
+        probe=host.probe,
+        check=lambda facts: engine_differs(facts, want),
+        apply=lambda say: _install(host, want, say),
+        lane=host.packages,
+    )
+    yield Step(
+        id=f"{prefix}/running",
+        title="Docker running",
+        probe=host.probe,
+        check=running_differs,
+        apply=lambda say: _start(host, daemon, say),
+        after=(f"{prefix}/engine",),
+        lane=host.packages,
+    )
+    yield Step(
+        id=f"{prefix}/group",
+        title="Docker for this user",
+        probe=host.probe,
+        check=group_differs,
+        apply=lambda say: _join(host, say),
+        after=(f"{prefix}/engine",),
+    )
+
+
+def engine_differs(facts: Facts, want: DockerTool) -> Change | None:
+    """Why the engine must be installed, or None. Raises Problem where Docker is not this machine's or not to be had."""
+    elsewhere(facts)
+    if facts.kernel == "Darwin" or (facts.wsl and not facts.dockerd):
+        if facts.socket:
+            return None
+        app = "Docker Desktop or Colima" if facts.kernel == "Darwin" else "Docker Desktop with WSL integration"
+        raise Problem(
+            "Docker does not run", fix=f"install and start {app}, then run the same command", code=ExitCode.USAGE
+        )
+    if facts.kernel != "Linux":
+        raise Problem(f"{facts.kernel} is not supported", fix="use Linux, macOS or WSL2", code=ExitCode.USAGE)
+    minimum = tuple(int(part) for part in want.minimum.split(".")[:2])
+    if not facts.dockerd:
+        return Change("the Docker engine is not installed")
+    if facts.engine_version < minimum:
+        return Change(f"Docker {facts.engine_version[0]}.{facts.engine_version[1]} is older than {want.minimum}")
+    return None
+
+
+def elsewhere(facts: Facts) -> None:
+    """Raise Problem if Docker's client is pointed at another machine: `local` is this one."""
+    if facts.docker_host and facts.docker_host not in {"unix:///var/run/docker.sock", "unix:///run/docker.sock"}:
+        raise Problem(
+            f"DOCKER_HOST is {facts.docker_host}, which is not this machine's Docker",
+            fix="unset DOCKER_HOST, or name an environment: --env E",
+            code=ExitCode.USAGE,
+        )
+    if facts.docker_context not in {"", "default", "desktop-linux", "colima"}:
+        raise Problem(
+            f"Docker's context is {facts.docker_context}, which is not this machine",
+            fix="docker context use default, or name an environment: --env E",
+            code=ExitCode.USAGE,
+        )
+
+
+def running_differs(facts: Facts) -> Change | None:
+    """Why dockerd must be started, or None."""
+    if facts.socket and (facts.daemon or facts.kernel == "Darwin" or facts.wsl):
+        return None
+    return Change("dockerd does not run")
+
+
+def group_differs(facts: Facts) -> Change | None:
+    """Why the user must join group docker, or None. Its members can do all that root can."""
+    if facts.root or facts.kernel != "Linux" or facts.socket_writable or "docker" in facts.enrolled:
+        return None
+    return Change(f"{facts.user} is not in group docker (membership equals root)")
+
+
+def from_script(saved: str, want: Script) -> Command:
+    """The upstream script, run from its checked file with a pinned version."""
+    return Command(("sh", saved, "--version", want.version), privilege=Privilege.ROOT, timeout=1800)
+
+
+def _install(host: Host, want: DockerTool, say: Say) -> None:
+    facts = host.probe.facts()
+    if want.script and facts.family in {"debian", "ubuntu", "fedora", "rhel"}:
+        try:
+            saved = fetch(want.script.url, want.script.sha256, say)
+            copy = f"/tmp/slipway-docker-{want.script.sha256[:12]}.sh"  # noqa: S108  root checks nothing but its digest
+            host.put(Path(saved).read_bytes(), copy, 0o600, Privilege.ROOT, say)
+            done = host.run(from_script(copy, want.script), say)
+            if done.exit == 0:
+                return
+            say.note(f"Docker's own script failed (exit code {done.exit}); the distribution's packages instead")
+        except Problem as problem:
+            say.note(f"{problem.what}; the distribution's packages instead")
+    names = packages.named(want.packages, facts)
+    if names is None:
+        fix = "install Docker by hand: https://docs.docker.com/engine/install/"
+        raise Problem(f"no Docker package is known for {facts.system}", fix=fix, code=ExitCode.USAGE)
+    packages.add(host, names, say)
+
+
+def starting(facts: Facts) -> Command:
+    """How dockerd is started: by systemd, or detached where PID 1 is no init, its log and pid in their usual places."""
+    if facts.systemd:
+        return Command(("systemctl", "enable", "--now", "docker"), privilege=Privilege.ROOT, timeout=120)
+    text = f"""
+        pid=$(cat {PID} 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != dockerd ] && rm -f {PID}
+        PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+        setsid dockerd >>{LOG} 2>&1 </dev/null &
+    """
+    return script(text, privilege=Privilege.ROOT, timeout=30)
+
+
+def _start(host: Host, daemon: Daemon, say: Say) -> None:
+    facts = host.probe.facts()
+    host.run(starting(facts), say).checked("dockerd could not be started", "journalctl -u docker -n 50")
+    test = f"for i in $(seq {START * 5}); do [ -S /var/run/docker.sock ] && exit 0; sleep 0.2; done; tail -n 20 {LOG}; exit 1"
+    host.run(script(test, privilege=Privilege.ROOT, timeout=START + 30), say).checked(
+        f"dockerd did not answer within {START} s", f"its log: {LOG}, or journalctl -u docker"
+    )
+    host.probe.forget()
+    if host.probe.facts().root or host.probe.facts().socket_writable:
+        prove(daemon, say)
+
+
+def prove(daemon: Daemon, say: Say) -> None:
+    """Run a container, as the proof that Docker works: hello-world, or where it can't be had an image made here."""
+    import io
+    import shutil
+    import tarfile
+
+    labels = {LABEL: "slipway-proof"}
+    try:
+        image = daemon.pull(PROOF, say)
+        what = "hello-world"
+    except Problem:
+        busy = Path(shutil.which("busybox") or "/nonexistent")
+        static = next((p for p in (busy, Path("/bin/true")) if p.exists()), Path("/bin/true"))
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for path in _closure(static):
+                info = archive.gettarinfo(str(path.resolve()), arcname=str(path).lstrip("/"))
+                archive.addfile(info, io.BytesIO(path.read_bytes()))
+        image = daemon.load_root(buffer.getvalue(), "slipway/proof:1", [f'CMD ["{static}"]'])
+        what = f"an image of this machine's {static}, since Docker Hub does not answer"
+    made = daemon.create(Spec(f"slipway_proof_{image[7:15]}", image, labels))
+    try:
+        daemon.start(made)
+        for _ in range(100):
+            found = daemon.inspect(made)
+            if not found.running:
+                break
+            say.cancel.wait(0.05)
+        if found.exit:
+            lines = "\n".join(daemon.logs(made, 20, follow=False))
+            raise Problem(f"a container of {what} ended with exit code {found.exit}", why=lines, fix=f"its log: {LOG}")
+    finally:
+        daemon.remove(made)
+    say.note(f"a container ran: {what}")
+
+
+def _closure(program: Path) -> list[Path]:
+    """A program and the shared libraries that it is linked to."""
+    import subprocess
+
+    from slipway.build.base import libraries
+
+    linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
+    return [program, *(Path(name) for name in libraries(linked))]
+
+
+def _join(host: Host, say: Say) -> None:
+    user = host.probe.facts().user
+    text = f"getent group docker >/dev/null || groupadd --system docker; usermod -aG docker {user}"
+    done = host.run(script(text, privilege=Privilege.ROOT, timeout=30), say)
+    done.checked(f"{user} could not join group docker")
+    say.note(f"{user} is in group docker now, which equals root on this machine; this run goes on under it")

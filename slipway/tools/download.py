@@ -1,0 +1,82 @@
+"""Downloads: to the user's cache by sha256, resumed when cut, checked before anything uses them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from slipway.errors import ExitCode, Problem
+from slipway.steps import Say
+
+CHUNK = 1 << 18
+CONNECT, READ = 5, 30  # seconds
+
+
+def fetch(url: str, sha256: str, say: Say) -> str:
+    """The path of a file with that digest: from the cache, else from `url`.
+
+    Raises Problem when it can't be had or is not what was pinned; a wrong file is removed, a partial one kept.
+    """
+    from filelock import FileLock
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("slipway", ensure_exists=True)
+    path = folder / sha256
+    with FileLock(folder / f"{sha256}.lock"):
+        if path.is_file() and digest(path) == sha256:
+            return str(path)
+        part = path.with_suffix(".part")
+        _download(url, part, say)
+        got = digest(part)
+        if got != sha256:
+            part.unlink(missing_ok=True)
+            why = f"wanted sha256 {sha256}\ngot    sha256 {got}"
+            raise Problem(f"{url} is not the file that was pinned", why=why, fix="check config/tools.yaml")
+        part.replace(path)
+    return str(path)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(url: str, part: Path, say: Say) -> None:
+    import requests
+    import stamina
+    import truststore
+
+    truststore.inject_into_ssl()
+    host = urlsplit(url).hostname or url
+
+    @stamina.retry(on=requests.exceptions.ChunkedEncodingError, attempts=4, timeout=120)
+    def attempt() -> None:
+        have = part.stat().st_size if part.is_file() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with requests.get(url, headers=headers, stream=True, timeout=(CONNECT, READ)) as answer:
+            if answer.status_code == 416:
+                return
+            answer.raise_for_status()
+            resumed = answer.status_code == 206
+            done = have if resumed else 0
+            total = done + int(answer.headers.get("Content-Length") or 0)
+            with part.open("ab" if resumed else "wb") as file:
+                for chunk in answer.iter_content(CHUNK):
+                    say.cancel.check()
+                    done += file.write(chunk)
+                    say.progress(done, total, "bytes")
+
+    try:
+        attempt()
+    except requests.exceptions.SSLError as error:
+        fix = "put your company's certificate authority into /usr/local/share/ca-certificates, update-ca-certificates"
+        raise Problem(
+            f"{host}: its certificate is not trusted here", why=str(error), fix=fix, code=ExitCode.UNREACHABLE
+        ) from error
+    except (requests.RequestException, OSError) as error:
+        why = str(error)
+        raise Problem(
+            f"{host} can't be reached", why=why, fix="check the network or proxy", code=ExitCode.UNREACHABLE
+        ) from error

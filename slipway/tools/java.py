@@ -1,0 +1,118 @@
+"""Java and Leiningen on the machine that builds: a JDK with jlink, lein, and a repository where Clojars is away."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from slipway.config.models import Tools
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.facts import Facts
+from slipway.hosts.host import Host, Privilege
+from slipway.steps import Change, Probe, Say, Step
+from slipway.tools import packages
+from slipway.tools.download import fetch
+
+ANSWER = 4  # seconds that Clojars gets to answer
+
+
+def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]]:
+    """The steps that make a machine able to build Clojure services."""
+    prefix = host.name.replace(" ", "-")
+    yield Step(
+        id=f"{prefix}/jdk",
+        title=f"JDK {want.java.minimum} or newer, with jlink",
+        probe=host.probe,
+        check=lambda facts: jdk_differs(facts, want.java.minimum),
+        apply=lambda say: _add(host, want.java.packages, "a JDK", say),
+        lane=host.packages,
+    )
+    yield Step(
+        id=f"{prefix}/leiningen",
+        title="Leiningen",
+        probe=host.probe,
+        check=lambda facts: None if facts.lein else Change("lein is not installed"),
+        apply=lambda say: _leiningen(host, want, say),
+        after=(f"{prefix}/jdk",),
+        lane=host.packages,
+    )
+    yield Step(
+        id=f"{prefix}/repository",
+        title="Clojure libraries",
+        probe=host.probe,
+        check=lambda facts: repository_differs(facts, clojars),
+        apply=lambda say: _add(host, want.clojure.packages, "Clojure's libraries", say),
+        after=(f"{prefix}/leiningen",),
+        lane=host.packages,
+    )
+
+
+def jdk_differs(facts: Facts, minimum: int) -> Change | None:
+    """Why a JDK must be installed, or None."""
+    if facts.jdk(minimum):
+        return None
+    others = ", ".join(kit.version for kit in facts.jdks)
+    return Change(f"no JDK {minimum} or newer with jlink" + (f" (there is {others})" if others else ""))
+
+
+def repository_differs(facts: Facts, clojars: Probe[bool]) -> Change | None:
+    """Why Debian's own Clojure libraries are needed, or None: they are there, not Debian's, or Clojars answers."""
+    if facts.maven_repo or facts.family != "debian" or clojars.facts():
+        return None
+    return Change("Clojars does not answer; Debian packages the same libraries")
+
+
+def clojars_url(jars: tuple[str, ...]) -> str:
+    """Where Leiningen itself looks for Clojars: its own jar says it. Empty if it cannot be told."""
+    for jar in jars:
+        try:
+            with zipfile.ZipFile(jar) as archive:
+                text = archive.read("leiningen/core/project.clj").decode()
+        except (OSError, KeyError, zipfile.BadZipFile):
+            continue
+        found = re.search(r'"clojars"\s*\{\s*:url\s+"([^"]+)"', text)
+        if found:
+            return found[1]
+    return ""
+
+
+def reachable(facts: Facts) -> bool:
+    """Whether the repository answers that Leiningen would ask. True if it cannot be told: lein will say."""
+    import requests
+    import truststore
+
+    truststore.inject_into_ssl()
+    url = clojars_url(facts.lein_jars)
+    if not url:
+        return True
+    try:
+        return requests.head(url, timeout=ANSWER, allow_redirects=True).status_code < 500
+    except requests.RequestException:
+        return False
+
+
+def _add(host: Host, table: dict[str, tuple[str, ...]], what: str, say: Say) -> None:
+    facts = host.probe.facts()
+    names = packages.named(table, facts)
+    if names is None:
+        fix = "brew install openjdk leiningen" if facts.family == "macos" else "install it by hand"
+        raise Problem(f"no package of {what} is known for {facts.family}", fix=fix, code=ExitCode.USAGE)
+    packages.add(host, names, say)
+
+
+def _leiningen(host: Host, want: Tools, say: Say) -> None:
+    facts = host.probe.facts()
+    if packages.named(want.leiningen.packages, facts) is not None:
+        _add(host, want.leiningen.packages, "Leiningen", say)
+        return
+    script = want.leiningen.script
+    if script is None:
+        raise Problem("no package of Leiningen is known here", fix="see https://leiningen.org", code=ExitCode.USAGE)
+    jar = f"/usr/share/java/leiningen-{script.version}-standalone.jar"
+    say.note(f"no package of Leiningen is known here: its own script, version {script.version}")
+    host.put(Path(fetch(script.jar_url, script.jar_sha256, say)).read_bytes(), jar, 0o644, Privilege.ROOT, say)
+    host.put(
+        Path(fetch(script.url, script.sha256, say)).read_bytes(), "/usr/local/bin/lein", 0o755, Privilege.ROOT, say
+    )
