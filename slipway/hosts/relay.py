@@ -57,13 +57,14 @@ class _Relay(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         with socket.socket(socket.AF_UNIX) as far:
             far.connect(self.target)
-            back = threading.Thread(target=_pump, args=(far, self.request), daemon=True)
+            back = threading.Thread(target=pump, args=(far, self.request), daemon=True)
             back.start()
-            _pump(self.request, far)
+            pump(self.request, far)
             back.join()
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Pass bytes on until the source ends, then say so to the sink."""
     try:
         while data := source.recv(65536):
             sink.sendall(data)

@@ -211,7 +211,7 @@ class DockerTarget:
         self._prune(name, say)
 
     def _settle(self, state: State, service: str, say: Say) -> Container | None:
-        """Finish what an interrupted swap left: keep the container that has a record, remove the other. The kept one."""
+        """Finish what an interrupted swap left: the container that has a record stays, and is what comes back."""
         here = state.container(self.names.container(service))
         before = state.container(self.names.previous(service))
         if before is None:
@@ -289,9 +289,7 @@ class DockerTarget:
         recorded = self._recorded(state, container)
         image = next((i for i in state.images if i.id == container.image), None)
         version = next((t for t in image.tags if ":src-" not in t and ":ok-" not in t), "") if image else ""
-        started = datetime.fromisoformat(
-            re.sub(r"(\.\d{1,6})\d*Z$", r"\1+00:00", container.started).replace("Z", "+00:00")
-        )
+        started = datetime.fromisoformat(container.started)
         return Live(
             name=container.labels.get(SERVICE, container.name),
             release=recorded.number if recorded else None,
@@ -371,7 +369,7 @@ class DockerTarget:
 
 
 def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say) -> None:
-    """Wait until the container answers its readiness question. Raises Problem at once when it ends, or at the deadline."""
+    """Wait until the container answers its readiness question. Raises Problem when it ends, or at the deadline."""
     import requests
 
     began = time.monotonic()

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from slipway.config.models import Environment, FromEnv, FromFile, Generate, Of, Service
+from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
 from slipway.errors import ExitCode, Problem
 
 
@@ -45,14 +45,15 @@ def resolve(
             except (OSError, UnicodeDecodeError) as error:
                 faults.append(f"{name}: {error}")
         else:
-            owner, key = (how.of, owners[how.of].secrets.get(name)) if isinstance(how, Of) else (service.name, how)
-            place = f"{owner}.{name}"
-            if place not in kept and isinstance(key, Generate):
-                kept[place] = generate(key)
+            owner = owners[how.of] if isinstance(how, Of) else service
+            made = owner.secrets.get(name)
+            place = f"{owner.name}.{name}"
+            if place not in kept and isinstance(made, Generated):
+                kept[place] = generate(made.generate)
             if place in kept:
                 values[name] = kept[place]
             else:
-                faults.append(f"{name}: service {owner} has no secret of that name")
+                faults.append(f"{name}: service {owner.name} has no secret of that name")
     if faults:
         raise Problem(
             f"{service.name}: secrets can't be had in environment {environment.name}",

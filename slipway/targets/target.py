@@ -13,7 +13,7 @@ from slipway.steps import Probe, Say
 
 @dataclass(frozen=True)
 class Release:
-    """One release of one service, immutable. `image` is the image's digest, `time` RFC 3339, `checks` name by result."""
+    """One release of one service, immutable. `image` is a digest, `time` RFC 3339, `checks` results by name."""
 
     service: str
     number: int

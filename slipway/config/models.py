@@ -1,0 +1,363 @@
+"""The shapes of the files a team writes: frozen, and nothing unknown in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|K|M|G|Ki|Mi|Gi|g)?")
+
+
+def _named(value: str) -> str:
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
+        raise ValueError(f"'{value}' is not a DNS label: lower-case letters, digits and -, a letter first")
+    return value
+
+
+def _quantity(value: str) -> str:
+    if not QUANTITY.fullmatch(value):
+        raise ValueError(f"'{value}' is not a quantity such as 100m, 256Mi or 1Gi")
+    return value
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"'{value}' is not a regular expression: {error}") from None
+    return value
+
+
+Label = Annotated[str, AfterValidator(_named)]
+Quantity = Annotated[str, AfterValidator(_quantity)]
+Regex = Annotated[str, AfterValidator(_regex)]
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+
+
+class Model(BaseModel):
+    """Frozen; an unknown key is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Generate(Model):
+    """A random secret: `bytes` of it, written as `encoding`."""
+
+    bytes: Annotated[int, Field(ge=8, le=1024)] = 32
+    encoding: Literal["base64url", "base64", "hex"] = "base64url"
+
+
+class Generated(Model):
+    """`{generate: {…}}`: made once per environment and kept there."""
+
+    generate: Generate
+
+
+class Of(Model):
+    """`{of: SERVICE}`: another service's secret of the same name."""
+
+    of: Label
+
+
+class FromEnv(Model):
+    """`{env: VARIABLE}`: from the environment of whoever deploys."""
+
+    env: str
+
+
+class FromFile(Model):
+    """`{file: PATH}`: from a file of whoever deploys."""
+
+    file: str
+
+
+class Autoscale(Model):
+    """`replicas` to `max`, by percent of the CPU request."""
+
+    max: Annotated[int, Field(ge=1)]
+    cpu: Annotated[int, Field(ge=1, le=100)] = 70
+
+
+class Resources(Model):
+    """What a copy asks for: CPU as a request, memory also as the limit."""
+
+    cpu: Quantity = "100m"
+    memory: Quantity = "256Mi"
+
+
+class Health(Model):
+    """HTTP paths, or a command where nothing speaks HTTP."""
+
+    ready: str | None = None
+    live: str | None = None
+    exec: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.exec and (self.ready or self.live):
+            raise ValueError("health is either paths or exec, not both")
+        return self
+
+
+class Storage(Model):
+    """A volume that outlives containers and `down`."""
+
+    path: Annotated[str, Field(pattern=r"^/")]
+    size: Quantity = "1Gi"
+
+
+class Expect(Model):
+    """What an answer must be. `headers` and `body` are regular expressions, `json` values by JSONPath."""
+
+    status: Annotated[int, Field(ge=100, le=599)] | None = None
+    headers: dict[str, Regex] = {}
+    body: Regex | None = None
+    at: dict[str, Any] = Field(default={}, alias="json")
+    within: Annotated[float, Field(gt=0)] | None = None
+
+
+class Save(Model):
+    """A value kept for later lines: a header, the body, or what a JSONPath finds; `match` takes its first group."""
+
+    header: str | None = None
+    body: bool = False
+    at: str | None = Field(default=None, alias="json")
+    match: Regex | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum((self.header is not None, self.body, self.at is not None)) != 1:
+            raise ValueError("save takes one of header, body, json")
+        return self
+
+
+class Check(Model):
+    """One curl line and what it must answer."""
+
+    name: str
+    curl: str
+    expect: Expect
+    save: dict[Variable, Save] = {}
+
+
+class Service(Model):
+    """One service, as its service.yaml says. `folder` is where it was found."""
+
+    name: Label
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$")] = "0.0.1"
+    build: Literal["lein", "none"] | None = None
+    image: str | None = None
+    base: str = "clojure"
+    dockerfile: str = "Dockerfile"
+    port: Port = 8080
+    publish: Port | None = None
+    replicas: Annotated[int, Field(ge=1)] = 1
+    autoscale: Autoscale | None = None
+    resources: Resources = Resources()
+    env: dict[str, str] = {}
+    secrets: dict[Variable, Generated | Of] = {}
+    config: str | None = None
+    health: Health | None = None
+    storage: dict[Label, Storage] = {}
+    needs: tuple[Label, ...] = ()
+    checks: tuple[Check, ...] = ()
+    folder: Path = Path()
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            plain = (int, float)
+            return {k: str(v) if isinstance(v, plain) and not isinstance(v, bool) else v for k, v in value.items()}
+        return value
+
+    @property
+    def published(self) -> int:
+        """The port on this machine's loopback, for `local`."""
+        return self.publish or self.port
+
+    @property
+    def leiningen(self) -> bool:
+        """Whether Leiningen makes its jar."""
+        return self.image is None and (self.build or self._default_build()) == "lein"
+
+    def _default_build(self) -> str:
+        return "lein" if (self.folder / "project.clj").is_file() else "none"
+
+
+class Cluster(Model):
+    """The Minikube behind an environment."""
+
+    kind: Literal["minikube"] = "minikube"
+    driver: Literal["docker"] = "docker"
+    runtime: Literal["containerd"] = "containerd"
+    cpus: Annotated[int, Field(ge=2)] = 2
+    memory: Quantity = "4g"
+    kubernetes: str = "1.34.4"
+
+
+class Override(Model):
+    """What an environment changes of a service."""
+
+    replicas: Annotated[int, Field(ge=1)] | None = None
+    autoscale: Autoscale | None = None
+    resources: Resources | None = None
+    env: dict[str, str] = {}
+    publish: Port | None = None
+
+    _as_text = field_validator("env", mode="before")(Service._as_text.__func__)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class Environment(Model):
+    """Where services run. Neither `host` nor `context`: this machine."""
+
+    name: str
+    host: str | None = None
+    context: str | None = None
+    cluster: Cluster | None = None
+    namespace: Label | None = None
+    registry: str | None = None
+    protected: bool = False
+    secrets: dict[Variable, FromEnv | FromFile] = {}
+    services: dict[Label, Override] = {}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.host and self.context:
+            raise ValueError("an environment is behind a host or a context, not both")
+        return self
+
+    @property
+    def local(self) -> bool:
+        """Whether it is this machine's Docker."""
+        return self.name == "local"
+
+
+class HostEntry(Model):
+    """One SSH host."""
+
+    address: str
+    user: str | None = None
+    port: Port = 22
+    jump: str | None = None
+    key: str | None = None
+    groups: tuple[str, ...] = ()
+    proxy: str | None = None
+
+
+class Hosts(Model):
+    """hosts.yaml."""
+
+    known_hosts: str | None = None
+    hosts: dict[str, HostEntry] = {}
+
+
+class Project(Model):
+    """slipway.yaml: `name` is the namespace and the images' first word, `short` begins container names."""
+
+    name: Label
+    short: Label
+    services: str = "services"
+
+
+class Script(Model):
+    """An upstream script: `sha256` is of the file at `url`, `version` of what it installs."""
+
+    url: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    version: str
+
+
+class LeinScript(Script):
+    """Leiningen's own script and the jar that it runs."""
+
+    jar_url: str
+    jar_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Packages = dict[str, tuple[str, ...]]  # by release (debian-12) or family (debian)
+
+
+class DockerTool(Model):
+    """Which Docker, and where it comes from."""
+
+    minimum: str = "20.10"
+    script: Script | None = None
+    packages: Packages = {}
+
+
+class JavaTool(Model):
+    """Which JDK."""
+
+    minimum: int = 17
+    packages: Packages = {}
+
+
+class LeiningenTool(Model):
+    """Which Leiningen."""
+
+    packages: Packages = {}
+    script: LeinScript | None = None
+
+
+class ClojureTool(Model):
+    """What stands in where Clojars can't be reached: a Leiningen profile and the packages that it reads."""
+
+    profile: str = "debian"
+    packages: Packages = {}
+
+
+class Tools(Model):
+    """tools.yaml."""
+
+    docker: DockerTool = DockerTool()
+    java: JavaTool = JavaTool()
+    leiningen: LeiningenTool = LeiningenTool()
+    clojure: ClojureTool = ClojureTool()
+
+
+class Jlink(Model):
+    """A base made by jlink: the JDK's modules that are in it."""
+
+    kind: Literal["jlink"] = "jlink"
+    modules: tuple[str, ...]
+
+
+class Base(Model):
+    """Where a base image comes from, the first that works: a pinned reference, a bundle, a recipe."""
+
+    upstream: Annotated[str, Field(pattern=r"@sha256:[0-9a-f]{64}$")] | None = None
+    bundle: str | None = None
+    recipe: Jlink | None = None
+
+
+class Images(Model):
+    """images.yaml."""
+
+    bases: dict[str, Base] = {}
+
+
+class Config(Model):
+    """All of it, checked whole."""
+
+    root: Path
+    project: Project
+    environments: dict[str, Environment]
+    hosts: Hosts
+    tools: Tools
+    images: Images
+    services: dict[str, Service]
+
+    def service_for(self, environment: Environment, name: str) -> Service:
+        """A service as one environment wants it."""
+        service = self.services[name]
+        change = environment.services.get(name)
+        if change is None:
+            return service
+        update = {k: v for k, v in change.model_dump(exclude_unset=True).items() if k in {"replicas", "publish"}}
+        update |= {k: v for k in ("autoscale", "resources") if (v := getattr(change, k)) is not None}
+        return service.model_copy(update=update | {"env": {**service.env, **change.env}})

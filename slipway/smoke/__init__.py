@@ -1,0 +1,1 @@
+"""Checks of a running service: curl lines and what they must answer."""

@@ -1,0 +1,1 @@
+"""Views of a run: live for a terminal, plain for a log, JSON for a script."""

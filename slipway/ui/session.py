@@ -1,0 +1,159 @@
+"""One command's view: chosen once, fed by the engine's events, with secrets masked and a log kept beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from slipway.errors import ExitCode, Problem
+from slipway.events import Event, StepChanged, fields
+from slipway.ui.jsonl import Jsonl, line
+from slipway.ui.plain import Plain
+
+VIEWS = ("auto", "live", "plain", "json")
+SHORTEST = 4  # characters of a value that is worth masking
+
+
+class View(Protocol):
+    """What draws events."""
+
+    def event(self, event: Event) -> None: ...
+    def problem(self, problem: Problem) -> None: ...
+    def close(self) -> None: ...
+
+
+def choose(output: str) -> str:
+    """The view for `--output`: `auto` is live on a terminal and plain elsewhere. Raises Problem for another word."""
+    if output not in VIEWS:
+        fix = f"--output takes {', '.join(VIEWS)}"
+        raise Problem(f"--output {output} is no view", fix=fix, code=ExitCode.USAGE)
+    if output != "auto":
+        return output
+    return "live" if sys.stdout.isatty() and os.environ.get("TERM") not in {None, "dumb"} else "plain"
+
+
+class Session:
+    """Give `emit` to the engine. Every event is masked, logged to `log/events.jsonl` when `log` is a folder, drawn."""
+
+    def __init__(self, output: str, *, run: str, log: Path | None = None) -> None:
+        self.kind = choose(output)
+        self._run = run
+        self._log = log
+        self._secrets: list[str] = []
+        self._lock = threading.RLock()
+        self._closed = False
+        self._view: View = self._make()
+
+    def _make(self) -> View:
+        if self.kind == "json":
+            return Jsonl(sys.stdout, self._run)
+        if self.kind == "live":
+            from slipway.ui.live import Live
+
+            return Live()
+        return Plain(sys.stdout)
+
+    @property
+    def json(self) -> bool:
+        """Whether a script reads."""
+        return self.kind == "json"
+
+    def mask(self, values: Iterable[str]) -> None:
+        """Hide these values, and their usual spellings, wherever text goes from now on."""
+        for value in values:
+            if len(value) < SHORTEST:
+                continue
+            forms = {
+                value,
+                json.dumps(value)[1:-1],
+                json.dumps(value, ensure_ascii=False)[1:-1],
+                quote(value, safe=""),
+                quote(value),
+                base64.b64encode(value.encode()).decode(),
+                base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
+            }
+            self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
+
+    def masked(self, text: str) -> str:
+        """Text without any registered secret."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def emit(self, event: Event) -> None:
+        """Take one event, from any thread."""
+        with self._lock:
+            safe: Event = self._safe(event) if self._secrets else event
+            self._write(safe)
+            self._draw(lambda: self._view.event(safe))
+
+    def _safe(self, value: Any) -> Any:
+        if isinstance(value, str) and type(value) is str:
+            return self.masked(value)
+        if isinstance(value, tuple):
+            return tuple(self._safe(part) for part in value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(value, **{f.name: self._safe(getattr(value, f.name)) for f in fields_of(value)})
+        return value
+
+    def _write(self, event: Event) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(
+                os.open(self._log / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a"
+            ) as out:
+                out.write(line(fields(event), self._run) + "\n")
+        except OSError:
+            self._log = None  # a full disk must not end a run that could go on
+
+    @staticmethod
+    def _append(path: Path, text: str) -> None:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as out:
+            out.write(text + "\n")
+
+    def _draw(self, deed: Any) -> None:
+        if self._closed:
+            return
+        try:
+            deed()
+        except BrokenPipeError:
+            self._closed = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # quiet at the interpreter's exit too
+
+    def document(self, data: dict[str, Any]) -> None:
+        """One document on one line, for scripts."""
+        self._draw(lambda: print(json.dumps(data, ensure_ascii=False), flush=True))  # noqa: T201  ui prints
+
+    def say(self, text: Any = "") -> None:
+        """Something for people; scripts don't get it."""
+        if self.json:
+            return
+        if isinstance(text, str):
+            self._draw(lambda: print(self.masked(text), flush=True))  # noqa: T201  ui prints
+            return
+        from rich.console import Console
+
+        self._draw(lambda: Console(highlight=False).print(text))
+
+    def problem(self, problem: Problem) -> None:
+        """Show an error outside a run: to a script as an event, to a person on standard error."""
+        safe = Problem(self.masked(problem.what), why=self.masked(problem.why), fix=problem.fix, code=problem.code)
+        if self.json:
+            self._draw(lambda: self._view.problem(safe))
+            return
+        print(str(safe), file=sys.stderr)  # noqa: T201  ui prints
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._draw(self._view.close)
