@@ -110,10 +110,9 @@ class Session:
             return
         try:
             self._log.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(
-                os.open(self._log / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a"
-            ) as out:
-                out.write(line(fields(event), self._run) + "\n")
+            self._append(self._log / "events.jsonl", line(fields(event), self._run))
+            if isinstance(event, StepChanged) and event.detail:
+                self._append(self._log / f"{event.id.replace('/', '-')}.txt", event.detail)
         except OSError:
             self._log = None  # a full disk must not end a run that could go on
 

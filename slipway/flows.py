@@ -1,0 +1,450 @@
+"""The story: what `setup`, `build`, `image`, `smoke` and `deploy` consist of. Each returns its steps."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from slipway.build import base as bases
+from slipway.build import image as images
+from slipway.build import jar as jars
+from slipway.build import source
+from slipway.config.models import Config, Environment, Service
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
+from slipway.hosts.host import Host
+from slipway.smoke.step import ask
+from slipway.steps import Change, Probe, Say, Step
+from slipway.targets import secrets as secret_sources
+from slipway.targets.docker import (
+    GRACE,
+    ROLE,
+    SERVICE,
+    DockerTarget,
+    Names,
+    SecretStore,
+    bytes_of,
+    manifest,
+    ready,
+)
+from slipway.targets.target import Verdict, Verify, Wanted
+from slipway.tools import docker as docker_tool
+from slipway.tools import java as java_tool
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A service's sources as they stand: their digest, and the jar made from them if it is there."""
+
+    digest: str
+    jar: Path | None
+
+
+@dataclass
+class Here:
+    """One machine and its Docker, as the flows of environment `local` see them. `mask` hears every secret first."""
+
+    config: Config
+    environment: Environment
+    host: Host
+    daemon: Daemon
+    mask: Callable[[Sequence[str]], None]
+    closing: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def names(self) -> Names:
+        """What things are called."""
+        return Names(self.config.project.name, self.config.project.short)
+
+    @cached_property
+    def state(self) -> Probe[State]:
+        """What the daemon has."""
+        return Probe(lambda: self.daemon.state(self.config.project.name))
+
+    @cached_property
+    def clojars(self) -> Probe[bool]:
+        """Whether Clojars answers; asked only where it decides something."""
+        return Probe(lambda: java_tool.reachable(self.host.probe.facts()))
+
+    @cached_property
+    def store(self) -> SecretStore:
+        """Generated secrets."""
+        return SecretStore(self.daemon, self.names)
+
+    @cached_property
+    def kept(self) -> Probe[dict[str, str]]:
+        """The generated secrets that there are, all masked."""
+        return Probe(self._kept)
+
+    def _kept(self) -> dict[str, str]:
+        values = self.store.read(self.state.facts())
+        self.mask(list(values.values()))
+        return values
+
+    @cached_property
+    def target(self) -> DockerTarget:
+        """Where the services run."""
+        return DockerTarget(self.daemon, self.names, self.state)
+
+    def service(self, name: str) -> Service:
+        """A service as this environment wants it."""
+        return self.config.service_for(self.environment, name)
+
+    @cached_property
+    def _sources(self) -> dict[str, Probe[Sources]]:
+        return {name: Probe(lambda name=name: self._read(name)) for name in self.config.services}  # type: ignore[misc]
+
+    def sources(self, name: str) -> Probe[Sources]:
+        """A service's sources and jar."""
+        return self._sources[name]
+
+    def _read(self, name: str) -> Sources:
+        service = self.service(name)
+        base = self.config.images.bases.get(service.base)
+        settings = (str(service.leiningen), service.dockerfile, bases.identity(base) if base else service.base)
+        digest = source.digest(service.folder, settings)
+        return Sources(digest, jars.found(service.folder, digest))
+
+    def secrets(self, service: Service) -> dict[str, str]:
+        """The values of a service's secrets, generated in memory where they are not kept yet."""
+        values = secret_sources.resolve(service, self.environment, self.kept.facts(), self.config.services)
+        self.mask(list(values.values()))
+        return values
+
+    def wanted(self, name: str, *, commit: str = "") -> Wanted:
+        """What a deploy of the sources as they stand wants to serve."""
+        service, sources = self.service(name), self.sources(name).facts()
+        image = images.present(self.state.facts(), self.config.project.name, name, sources.digest)
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        return Wanted(service, image.id if image else "", sources.digest, self.secrets(service), who, commit)
+
+
+def chosen(config: Config, names: str) -> list[str]:
+    """The services behind `--service a,b` (default all), what they need first. Raises Problem for an unknown one."""
+    asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(config.services)
+    unknown = [name for name in asked if name not in config.services]
+    if unknown:
+        fix = f"there are: {', '.join(sorted(config.services))}"
+        raise Problem(f"no service is called {', '.join(unknown)}", fix=fix, code=ExitCode.USAGE)
+    order: list[str] = []
+
+    def add(name: str) -> None:
+        if name not in order:
+            for need in config.services[name].needs:
+                if need in asked:
+                    add(need)
+            order.append(name)
+
+    for name in asked:
+        add(name)
+    return order
+
+
+def setup(here: Here) -> Iterator[Step[Any]]:
+    """What this machine needs: Docker, a JDK, Leiningen, and Clojure's libraries."""
+    yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon)
+    if any(service.leiningen for service in here.config.services.values()):
+        yield from java_tool.steps(here.host, here.config.tools, here.clojars)
+
+
+def build(here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), asked: bool = True) -> Iterator[Step[Any]]:
+    """A jar per service. `asked` for by name it must be there; for a deploy an image of the same sources will do."""
+    for name in names:
+        service = here.service(name)
+        if service.leiningen:
+            yield Step(
+                id=f"{name}/jar",
+                title=f"{name}: jar",
+                probe=here.sources(name),
+                check=lambda sources, name=name: jar_differs(here, name, sources, asked=asked),  # type: ignore[misc]
+                apply=lambda say, name=name: _build(here, name, say),  # type: ignore[misc]
+                after=after,
+            )
+
+
+def jar_differs(here: Here, name: str, sources: Sources, *, asked: bool) -> Change | None:
+    """Why a jar must be built, or None."""
+    if sources.jar:
+        return None
+    if not asked and images.present(here.state.facts(), here.config.project.name, name, sources.digest):
+        return None
+    return Change(f"no jar of these sources ({sources.digest[:8]})")
+
+
+def _build(here: Here, name: str, say: Say) -> None:
+    facts, tools = here.host.probe.facts(), here.config.tools
+    kit = facts.jdk(tools.java.minimum)
+    if kit is None or not facts.lein:
+        what = "Leiningen" if kit else "a JDK with jlink"
+        raise Problem(f"{what} is not on this machine", fix="./invoke setup", code=ExitCode.UNREACHABLE)
+    profile = ""
+    if facts.maven_repo and not here.clojars.facts():
+        profile = tools.clojure.profile
+        say.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
+    folder, digest = here.service(name).folder, here.sources(name).facts().digest
+    jars.build(here.host, folder, digest, jars.Leiningen(kit.home, profile), say)
+
+
+def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
+    """An image per service, and the bases that they stand on."""
+    wanted = {here.service(name).base for name in names if not here.service(name).image}
+    used = sorted(name for name in wanted if name in here.config.images.bases)
+    for base in used:
+        yield Step(
+            id=f"base/{base}",
+            title=f"base image {base}",
+            probe=here.state,
+            check=lambda state, base=base: base_differs(here, state, base, names),  # type: ignore[misc]
+            apply=lambda say, base=base: _base(here, base, say),  # type: ignore[misc]
+            after=after,
+        )
+    for name in names:
+        service = here.service(name)
+        needed = (f"{name}/jar",) if service.leiningen else after
+        yield Step(
+            id=f"{name}/image",
+            title=f"{name}: image",
+            probe=here.state,
+            check=lambda state, name=name: image_differs(here, state, name),  # type: ignore[misc]
+            apply=lambda say, name=name: _image(here, name, say),  # type: ignore[misc]
+            after=(*needed, *((f"base/{service.base}",) if service.base in used else ())),
+        )
+
+
+def base_differs(here: Here, state: State, base: str, names: Sequence[str]) -> Change | None:
+    """Why a base must be had, or None: it is there, or every image that stands on it is."""
+    if bases.present(state, base, here.config.images.bases[base]):
+        return None
+    if all(image_differs(here, state, name) is None for name in names if here.service(name).base == base):
+        return None
+    return Change("it is not on this Docker yet")
+
+
+def image_differs(here: Here, state: State, name: str) -> Change | None:
+    """Why an image must be built, or None."""
+    digest = here.sources(name).facts().digest
+    if images.present(state, here.config.project.name, name, digest):
+        return None
+    serving = state.container(here.names.container(name))
+    old = serving.labels.get("slipway.source", "")[:8] if serving else ""
+    return Change(f"sources changed ({old} → {digest[:8]})" if old else f"no image of these sources ({digest[:8]})")
+
+
+def _base(here: Here, base: str, say: Say) -> None:
+    facts = here.host.probe.facts()
+    kit = facts.jdk(here.config.tools.java.minimum)
+    bases.provide(here.host, here.daemon, facts, kit, base, here.config.images.bases[base], say)
+
+
+def _image(here: Here, name: str, say: Say) -> None:
+    service, sources = here.service(name), here.sources(name).facts()
+    base = here.config.images.bases.get(service.base)
+    images.build(
+        here.daemon,
+        project=here.config.project.name,
+        service=name,
+        version=service.version,
+        folder=service.folder,
+        dockerfile=service.dockerfile,
+        digest=sources.digest,
+        jar=sources.jar,
+        base=bases.tag(service.base, base) if base else service.base,
+        platform=here.host.probe.facts().platform,
+        say=say,
+    )
+
+
+def secrets(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Step[Any]:
+    """Generated secrets: made once, kept with the environment."""
+
+    def differs(kept: dict[str, str]) -> Change | None:
+        before = dict(kept)
+        after_all = dict(kept)
+        for name in names:
+            secret_sources.resolve(here.service(name), here.environment, after_all, here.config.services)
+        new = sorted(set(after_all) - set(before))
+        return Change(f"{', '.join(new)} must be generated") if new else None
+
+    def make(say: Say) -> None:
+        kept = dict(here.kept.facts())
+        for name in names:
+            secret_sources.resolve(here.service(name), here.environment, kept, here.config.services)
+        here.mask(list(kept.values()))
+        here.store.write(here.state.facts(), kept)
+        say.note(f"kept in volume {here.names.secrets}")
+
+    return Step("secrets", "generated secrets", here.kept, differs, make, after, stales=(here.state,))
+
+
+def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool = False) -> Iterator[Step[Any]]:
+    """Each image run and checked in a container of its own. `always`: even when it passed before."""
+    passed: set[str] = set()
+    for name in names:
+
+        def differs(state: State, name: str = name) -> Change | None:
+            if name in passed or (not always and _smoked(here, state, name)):
+                return None
+            return Change("asked for" if always else "this image and its settings were never checked")
+
+        def run(say: Say, name: str = name) -> None:
+            _smoke(here, name, say, keep=keep)
+            passed.add(name)
+
+        after = (f"{name}/image", "secrets")
+        yield Step(f"{name}/smoke", f"{name}: smoke test", here.state, differs, run, after)
+
+
+def _mark(here: Here, name: str) -> str:
+    """The tag that an image gets when it passed its checks with these settings."""
+    wanted = here.wanted(name)
+    return f"{here.config.project.name}/{name}:ok-{wanted.source}-{manifest(wanted.service, wanted.secrets)}"
+
+
+def _smoked(here: Here, state: State, name: str) -> bool:
+    return state.tagged(_mark(here, name)) is not None
+
+
+def _smoke(here: Here, name: str, say: Say, *, keep: bool) -> None:
+    wanted = here.wanted(name)
+    service, label = wanted.service, here.names.smoke(name)
+    here.daemon.remove(label)
+    here.daemon.network(here.config.project.name, {LABEL: here.config.project.name})
+    made = here.daemon.create(
+        Spec(
+            name=label,
+            image=wanted.image,
+            labels={LABEL: here.config.project.name, SERVICE: name, ROLE: "smoke"},
+            env={**service.env, **wanted.secrets},
+            publish={service.port: 0},
+            network=here.config.project.name,
+            memory=bytes_of(service.resources.memory),
+        )
+    )
+    try:
+        here.daemon.start(made)
+        base = f"http://127.0.0.1:{here.daemon.inspect(made).ports[service.port][1]}"
+        ready(here.daemon, made, service, base, say)
+        report = ask(here.host, service.checks, base, say)
+        if not report.ok:
+            failed = ", ".join(result.name for result in report.results if not result.ok)
+            raise Problem(f"{name}: smoke checks failed: {failed}", why=report.text)
+    except Problem as problem:
+        inspected = here.daemon.inspect(made)
+        lines = "\n".join(here.daemon.logs(made, 50, follow=False))
+        evidence = f"{label}: {inspected.state}, exit code {inspected.exit}; its last lines:\n{lines}"
+        fix = f"mend it and run ./invoke deploy --service {name} again; what served before still serves"
+        raise Problem(problem.what, why=f"{problem.why}\n{evidence}".strip(), fix=fix) from problem
+    finally:
+        if keep:
+            say.note(f"kept: docker logs {label}; remove it with docker rm -f {label}")
+        else:
+            here.daemon.stop(made, GRACE if say.cancel.requested else 2)
+            here.daemon.remove(made)
+    here.daemon.tag(wanted.image, _mark(here, name))
+
+
+def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
+    """Build, image, smoke, swap, check live; each service behind those that it needs."""
+    yield secrets(here, names, after=after)
+    yield from ports(here, names, after=after)
+    yield from build(here, names, after=after, asked=False)
+    yield from image(here, names, after=after)
+    yield from smoke(here, names)
+    for name in names:
+        needs = tuple(f"{need}/release" for need in here.service(name).needs if need in names)
+        yield Step(
+            id=f"{name}/release",
+            title=f"{name}: release",
+            probe=here.state,
+            check=lambda state, name=name: release_differs(here, state, name),  # type: ignore[misc]
+            apply=lambda say, name=name: _release(here, name, say),  # type: ignore[misc]
+            after=(f"{name}/smoke", f"{name}/port", *needs),
+        )
+
+
+def release_differs(here: Here, state: State, name: str) -> Change | None:
+    """Why what serves is not what is wanted, or None."""
+    reason = here.target.differs(state, here.wanted(name))
+    return Change(reason) if reason else None
+
+
+def _release(here: Here, name: str, say: Say) -> None:
+    here.target.apply(here.wanted(name, commit=commit(here.config.root)), verify(here, here.service(name)), say)
+
+
+def verify(here: Here, service: Service) -> Verify:
+    """The live checks of a service, as a target runs them."""
+
+    def run(base: str, say: Say) -> Verdict:
+        report = ask(here.host, service.checks, base, say)
+        return Verdict(report.record, report.text)
+
+    return run
+
+
+def ports(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
+    """Each service's own port of this machine: free, or its own container's. There is nothing to mend, only to say."""
+    for name in names:
+        yield Step(
+            id=f"{name}/port",
+            title=f"{name}: port {here.service(name).published}",
+            probe=here.state,
+            check=lambda state, name=name: port_taken(here, state, name),  # type: ignore[misc]
+            apply=lambda _: None,
+            after=after,
+        )
+
+
+def port_taken(here: Here, state: State, name: str) -> None:
+    """Raise Problem naming the process that holds the service's port, and a free one."""
+    port = here.service(name).published
+    if any(_holds(container, name, port) for container in state.containers):
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = f"{holder(port)} listens on it" if error.errno != 13 else str(error)
+            taken = {service.published for service in here.config.services.values()}
+            free = next((p for p in range(port + 1, port + 200) if p not in taken and _free(p)), 0)
+            fix = f"publish: {free} in {name}/service.yaml, or end that process"
+            raise Problem(f"{name}: port {port} is taken", why=why, fix=fix, code=ExitCode.UNREACHABLE) from error
+
+
+def _holds(container: Container, service: str, port: int) -> bool:
+    mine = container.labels.get(SERVICE) == service and container.running
+    return mine and any(there[1] == port for there in container.ports.values())
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def holder(port: int) -> str:
+    """Who listens on a port of this machine, as well as this user may know."""
+    import psutil
+
+    try:
+        found = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
+        pid = next((c.pid for c in found if c.pid), None)
+        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else "another user's process"
+    except psutil.Error:
+        return "another process"
+
+
+def commit(root: Path) -> str:
+    """The Git commit of the checkout, with `-dirty` for uncommitted changes; empty outside Git."""
+    git = ("git", "-C", str(root))
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
+    name = head.stdout.strip()
+    return f"{name}-dirty" if name and changes.stdout.strip() else name

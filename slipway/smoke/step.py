@@ -1,0 +1,26 @@
+"""Runs a service's checks: against a container of its own before a deploy, and against the live one after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from slipway.config.models import Check
+from slipway.hosts.host import Command, Host
+from slipway.smoke.check import Report, run_checks
+from slipway.steps import Say
+
+
+def ask(host: Host, checks: Sequence[Check], base: str, say: Say) -> Report:
+    """Ask every check at `base` from `host`, with that host's curl; how many passed is said."""
+
+    def curl(argv: Sequence[str], stdin: bytes, seconds: float) -> tuple[int, bytes, bytes]:
+        quiet = type(say)(say.id, lambda _: None, say.cancel)  # answers may hold tokens: evidence shows them masked
+        done = host.run(Command(tuple(argv), stdin=stdin, timeout=seconds), quiet)
+        return done.exit, done.stdout, done.stderr
+
+    began = time.monotonic()
+    report = run_checks(checks, base, curl)
+    passed = sum(result.ok for result in report.results)
+    say.note(f"{passed} of {len(report.results)} checks passed in {time.monotonic() - began:.1f} s")
+    return report

@@ -1,0 +1,245 @@
+"""One command from its flags to its exit code: configuration, view, run, Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Exit
+
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.events import Plan, PlanStep
+from slipway.steps import Cancel, Say, Step
+from slipway.ui.session import Session
+
+if TYPE_CHECKING:
+    from slipway.config.models import Config, Environment
+    from slipway.flows import Here
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = 50  # logs and evidence of the newest runs that are kept
+
+
+@dataclass
+class Command:
+    """What a task's body works with."""
+
+    name: str
+    session: Session
+    flags: dict[str, Any]
+    closing: ExitStack
+    cancel: Cancel
+
+    @property
+    def plan(self) -> bool:
+        """Whether nothing may be changed."""
+        return bool(self.flags.get("plan"))
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody can be asked."""
+        return not self.session.json and sys.stdin.isatty() and sys.stdout.isatty() and not self.flags.get("yes")
+
+    @cached_property
+    def config(self) -> Config:
+        """The whole configuration; every fault is raised at once."""
+        from slipway.config.load import folder_option, load
+
+        here = Path(os.environ.get("SLIPWAY_CWD") or Path.cwd())
+        settings = folder_option(self.flags["settings"], "SLIPWAY_SETTINGS", here)
+        return load(ROOT, settings=settings, services=folder_option(self.flags["services"], "SLIPWAY_SERVICES", here))
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The environment that the command is about."""
+        from slipway.config.load import default_environment
+
+        name = self.flags["env"] or default_environment(ROOT)
+        found = self.config.environments.get(name)
+        if found is None:
+            fix = f"there are: {', '.join(sorted(self.config.environments))}"
+            raise Problem(f"no environment is called {name}", fix=fix, code=ExitCode.USAGE)
+        if not found.local:
+            fix = "--env local"
+            raise Problem(
+                f"environment {name} is a cluster, which this version can't reach", fix=fix, code=ExitCode.USAGE
+            )
+        return found
+
+    @cached_property
+    def here(self) -> Here:
+        """The machine, its Docker and its services."""
+        from slipway.flows import Here
+        from slipway.hosts.engine import Engine
+        from slipway.hosts.local import Local
+
+        host = Local(self._password)
+        daemon = Engine(host, self.closing)
+        return Here(self.config, self.environment, host, daemon, self.session.mask, self.closing)
+
+    @cached_property
+    def _asked(self) -> str:
+        given = os.environ.get("SLIPWAY_SUDO_PASSWORD")
+        if given is None:
+            if not self.interactive:
+                fix = "set SLIPWAY_SUDO_PASSWORD, or run it on a terminal"
+                raise Problem("sudo wants a password, and there is nobody to ask", fix=fix, code=ExitCode.USAGE)
+            import getpass
+
+            given = getpass.getpass("sudo password: ")
+        self.session.mask([given])
+        return given
+
+    def _password(self) -> str:
+        return self._asked
+
+    def run(self, steps: Sequence[Step[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
+        """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
+        from slipway.run import Run, plan
+
+        began = time.monotonic()
+        if self.plan:
+            result = plan(steps, self.session.emit)
+            if not result.failures and result.reasons:
+                raise Exit(code=int(ExitCode.CHANGES))
+        else:
+            self._permitted(steps)
+            with self._alone():
+                result = Run(steps, self.session.emit, self.cancel).go()
+                lines = tuple(closing()) if result.exit_code is ExitCode.DONE else ()
+                self.session.emit(result.finished(time.monotonic() - began, lines))
+        if result.exit_code is not ExitCode.DONE:
+            raise Exit(code=int(result.exit_code))
+
+    def _permitted(self, steps: Sequence[Step[Any]]) -> None:
+        """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
+        host = self.here.host
+        machine = [step for step in steps if step.id.startswith(host.name.replace(" ", "-"))]
+        if not machine or host.probe.facts().root:
+            return
+        due: dict[str, str] = {}
+        for step in machine:
+            change = None if any(dep in due for dep in step.after) else step.check(step.probe.facts())
+            if change:
+                due[step.id] = change.reason
+        if not due:
+            return
+        for name, reason in due.items():
+            self.session.say(f"  will change  {name}: {reason}")
+        if host.probe.facts().sudo == "password":
+            self.session.say("These need root.")
+            self._try_password()
+
+    def _try_password(self) -> None:
+        from slipway.hosts.host import Command as HostCommand
+        from slipway.hosts.host import Privilege
+        from slipway.steps import silent
+
+        probe = HostCommand(("true",), privilege=Privilege.ROOT, timeout=30)
+        if self.here.host.run(probe, silent(self.cancel)).exit != 0:
+            fix = "is it this user's, and may this user use sudo? sudo -v tells"
+            raise Problem("sudo did not accept the password", fix=fix, code=ExitCode.USAGE)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
+        from platformdirs import user_runtime_path
+
+        path = user_runtime_path("slipway", ensure_exists=True) / f"{self.config.project.name}-local.lock"
+        with path.open("a+") as file:
+            told = False
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not told:
+                        file.seek(0)
+                        who = file.read().strip() or "another run"
+                        self.session.say(f"waits for {who}, which works on this Docker")
+                        told = True
+                    self.cancel.wait(0.1)
+            file.seek(0)
+            file.truncate()
+            file.write(f"`{self.name}` (pid {os.getpid()})")
+            file.flush()
+            yield
+            file.seek(0)
+            file.truncate()
+
+    def say(self) -> Say:
+        """What a single deed speaks through."""
+        return Say(self.name, self.session.emit, self.cancel)
+
+    def deed(self, title: str, act: Callable[[Say], None]) -> None:
+        """One deed outside a graph, shown as a run of one step."""
+        from slipway.steps import Change, Probe
+
+        done: list[bool] = []
+
+        def apply(say: Say) -> None:
+            act(say)
+            done.append(True)
+
+        check = lambda _: None if done else Change("asked for")  # noqa: E731
+        self.run([Step(self.name, title, Probe(lambda: None), check, apply, stales=(self.here.state,))])
+
+
+def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: dict[str, Any]) -> None:
+    """Run a task's body; every error becomes words and an exit code, and Ctrl-C ends what runs."""
+    cancel = Cancel()
+    run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    try:
+        session = Session(flags["output"], run=run, log=None if flags.get("plan") else ROOT / ".slipway" / "runs" / run)
+    except Problem as problem:
+        raise Exit(str(problem), code=int(problem.code)) from problem
+    with _interruptible(cancel), ExitStack() as closing:
+        try:
+            body(Command(name, session, flags, closing, cancel), **own)
+        except Problem as problem:
+            session.problem(problem)
+            raise Exit(code=int(problem.code)) from problem
+        except (Cancelled, KeyboardInterrupt):
+            raise Exit("interrupted", code=int(ExitCode.INTERRUPTED)) from None
+        finally:
+            session.close()
+            _forget_old()
+
+
+@contextmanager
+def _interruptible(cancel: Cancel) -> Iterator[None]:
+    def ask(*_: object) -> None:
+        import threading
+
+        threading.Thread(target=cancel.request, daemon=True).start()  # never in a signal handler: it takes locks
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_old() -> None:
+    with contextlib.suppress(OSError):
+        folders = sorted((ROOT / ".slipway" / "runs").iterdir())
+        for folder in folders[:-RUNS]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def planned(lines: Sequence[tuple[str, str]]) -> Plan:
+    """A plan of deeds that are no steps: (what, why)."""
+    return Plan(tuple(PlanStep(what, what, why) for what, why in lines))

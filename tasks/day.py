@@ -1,0 +1,235 @@
+"""Day-two work on what serves: status, logs, history, rollback, restart, scale, forward, down."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from tasks.verb import verb
+
+if TYPE_CHECKING:
+    from tasks.command import Command
+
+ONE = "the service"
+
+
+@verb()
+def status(command: Command) -> None:
+    """What serves: release, image, digest, age, ports, state.
+
+    Examples:
+      ./invoke status
+      ./invoke status --output json
+
+    """
+    live = command.here.target.status()
+    if command.session.json:
+        services = [one.document() for one in live]
+        command.session.document(
+            {"environment": command.environment.name, "services": services, "nodes": [], "warnings": []}
+        )
+        return
+    if not live:
+        command.session.say("nothing is deployed here; ./invoke deploy")
+        return
+    rows = [
+        (
+            one.name,
+            str(one.release or "-"),
+            f"{one.ready}/{one.wanted}",
+            ", ".join(f"{pod.name} {pod.state}" for pod in one.containers),
+            one.image,
+            one.digest.removeprefix("sha256:")[:12],
+            age(one.age),
+            ", ".join(one.ports),
+        )
+        for one in live
+    ]
+    table(command, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
+
+
+def age(seconds: float) -> str:
+    """A duration in its largest fitting unit."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def table(command: Command, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Columns that a person reads and `awk` does too."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, *rows):
+        command.session.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@verb(service="a service; default: all")
+def history(command: Command, service: str = "") -> None:
+    """The releases that are kept, newest first.
+
+    Example:
+      ./invoke history --service auth
+
+    """
+    releases = command.here.target.history(service or None)
+    serving = {name: command.here.target.serving(name) for name in {release.service for release in releases}}
+    if command.session.json:
+        rows = [
+            {key: value for key, value in asdict(r).items() if key not in {"source", "manifest"}}
+            | {"serving": r == serving[r.service]}
+            for r in releases
+        ]
+        command.session.document({"releases": rows})
+        return
+    if not releases:
+        command.session.say("nothing was released here yet; ./invoke deploy")
+        return
+    table(
+        command,
+        ("service", "release", "time", "who", "commit", "image", "checks", "serving"),
+        [
+            (
+                r.service,
+                str(r.number),
+                r.time,
+                r.who,
+                r.commit or "-",
+                r.image.removeprefix("sha256:")[:12],
+                f"{sum(r.checks.values())}/{len(r.checks)}",
+                "serves" if r == serving[r.service] else "",
+            )
+            for r in releases
+        ],
+    )
+
+
+@verb(service=ONE, follow="go on as lines come, until Ctrl-C", tail="how many lines to begin with")
+def logs(command: Command, service: str = "", *, follow: bool = False, tail: str = "100") -> None:
+    """The log lines of a service.
+
+    Example:
+      ./invoke logs --service auth --follow
+
+    """
+    name = one(command, service)
+    lines = command.here.target.logs(name, whole(tail, "--tail"), follow=follow)
+    if follow:
+        import threading
+
+        ended = threading.Event()
+
+        def show() -> None:
+            for line in lines:
+                command.session.say(line)
+            ended.set()
+
+        threading.Thread(target=show, daemon=True).start()
+        while not ended.wait(0.2) and not command.cancel.requested:
+            pass
+        return
+    for line in lines:
+        command.session.say(line)
+
+
+def one(command: Command, service: str) -> str:
+    """The one service that a command is about. Raises Problem if none or an unknown one is named."""
+    from slipway import flows
+    from slipway.errors import ExitCode, Problem
+
+    if not service and len(command.config.services) > 1:
+        raise Problem("which service?", fix=f"--service {min(command.config.services)}", code=ExitCode.USAGE)
+    return flows.chosen(command.config, service)[0]
+
+
+def whole(text: str, flag: str) -> int:
+    """A flag's whole number. Raises Problem for anything else."""
+    from slipway.errors import ExitCode, Problem
+
+    if not text.isdigit():
+        raise Problem(f"{flag} takes a whole number, not {text!r}", code=ExitCode.USAGE)
+    return int(text)
+
+
+@verb(changes=True, service=ONE)
+def restart(command: Command, service: str = "") -> None:
+    """Stop and start a service; it keeps its release.
+
+    Example:
+      ./invoke restart --service auth
+
+    """
+    service_model = command.here.service(one(command, service))
+    command.deed(f"{service_model.name}: restart", lambda say: command.here.target.restart(service_model, say))
+
+
+@verb(changes=True, service=ONE, to="the release's number; default: the one before what serves")
+def rollback(command: Command, service: str = "", to: str = "") -> None:
+    """Serve an earlier release again, checked live like any other.
+
+    Examples:
+      ./invoke rollback --service auth
+      ./invoke rollback --service auth --to 3
+
+    """
+    from slipway import flows
+
+    name = one(command, service)
+    number = whole(to, "--to") if to else None
+    release = command.here.target.earlier(name, number)
+    check = flows.verify(command.here, command.here.service(name))
+    act = command.here.target.rollback
+    wanted = command.here.wanted(name)
+    command.deed(f"{name}: back to release {release.number}", lambda say: act(release, wanted, check, say))
+
+
+@verb(changes=True, service=ONE, replicas="how many copies, or `file` for what the service file says")
+def scale(command: Command, service: str = "", replicas: str = "") -> None:
+    """Change how many copies of a service run; it needs a cluster.
+
+    Example:
+      ./invoke scale --service auth --replicas 3 --env minikube
+
+    """
+    from slipway.errors import ExitCode, Problem
+
+    name = one(command, service)
+    fix = f"./invoke scale --service {name} --replicas {replicas or 2} --env minikube"
+    what = f"environment {command.environment.name} runs one container of each service; scaling needs a cluster"
+    raise Problem(what, fix=fix, code=ExitCode.USAGE)
+
+
+@verb(service=ONE, port="the loopback port here; default: a fitting one")
+def forward(command: Command, service: str = "", port: str = "") -> None:
+    """A loopback address of the live service, until Ctrl-C.
+
+    Example:
+      ./invoke forward --service auth --port 9000
+
+    """
+    name = one(command, service)
+    with command.here.target.forward(name, whole(port, "--port") if port else None) as url:
+        command.session.say(f"{name}  {url}  (Ctrl-C ends it)")
+        while not command.cancel.requested:
+            command.cancel.wait(3600)
+
+
+@verb(changes=True, service="services, separated by commas; default: all", purge="remove data, secrets and history too")
+def down(command: Command, service: str = "", *, purge: bool = False) -> None:
+    """Take the workloads away; data, generated secrets and history stay unless --purge.
+
+    Examples:
+      ./invoke down
+      ./invoke down --purge
+
+    """
+    from slipway import flows
+    from slipway.steps import Say
+
+    here, names = command.here, flows.chosen(command.config, service)
+
+    def act(say: Say) -> None:
+        here.target.down(names, say)
+        if purge:
+            here.target.purge(names, everything=not service, say=say)
+
+    command.deed("take away " + ", ".join(names), act)

@@ -1,0 +1,89 @@
+"""The project's own checks: test, lint, bench."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from invoke import Context, Exit, task
+
+ROOT = Path(__file__).resolve().parent.parent
+SUITES = ("unit", "integration")
+
+
+@task(positional=[], auto_shortflags=False, help={"lab": "also the suite that needs the test lab"})
+def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not a test
+    """Run the project's tests and say how many passed, suite by suite.
+
+    Examples:
+      ./invoke test
+      ./invoke test --lab
+
+    """
+    _prepare()
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    for suite in (*SUITES, "lab") if lab else SUITES:
+        counts = _suite(suite)
+        totals = {key: totals[key] + counts[key] for key in totals}
+    print(", ".join(f"{count} {name}" for name, count in totals.items()), flush=True)  # noqa: T201  the last line
+    if totals["failed"] or not totals["passed"]:
+        raise Exit(code=1)
+
+
+def _suite(name: str) -> dict[str, int]:
+    import xml.etree.ElementTree as ET
+    from tempfile import TemporaryDirectory
+
+    began = time.monotonic()
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        words = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            f"tests/{name}",
+            f"--junitxml={report}",
+            "-p",
+            "no:cacheprovider",
+        ]
+        code = subprocess.run(words, cwd=ROOT, check=False).returncode
+        root = ET.parse(report).getroot().find("testsuite") if report.is_file() else None  # noqa: S314  our own
+    number = {
+        key: int(root.get(key, "0")) if root is not None else 0 for key in ("tests", "failures", "errors", "skipped")
+    }
+    failed = number["failures"] + number["errors"] or int(code not in {0, 5})
+    passed = number["tests"] - number["failures"] - number["errors"] - number["skipped"]
+    counts = {"passed": passed, "failed": failed, "skipped": number["skipped"]}
+    text = ", ".join(f"{count} {key}" for key, count in counts.items())
+    print(f"suite {name}: {text} in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  the task's answer
+    return counts
+
+
+@task(positional=[], auto_shortflags=False)
+def lint(_: Context) -> None:
+    """Check style and types: ruff, its formatter, mypy --strict.
+
+    Example:
+      ./invoke lint
+
+    """
+    _prepare()
+    here = Path(sys.executable).parent
+    for words in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
+        if subprocess.run([str(here / words[0]), *words[1:]], cwd=ROOT, check=False).returncode:
+            raise Exit(code=1)
+
+
+def _prepare() -> None:
+    """What tests and lint need beyond the product, once per content of requirements-dev.txt."""
+    wanted = ROOT / "requirements-dev.txt"
+    done = Path(sys.prefix) / "requirements-dev.done"
+    if done.is_file() and done.read_bytes() == wanted.read_bytes():
+        return
+    words = [sys.executable, "-m", "pip", "install", "-q", "-r", str(wanted)]
+    if subprocess.run(words, check=False, cwd=ROOT).returncode:
+        raise Exit("the tests' packages could not be installed", code=4)
+    done.write_bytes(wanted.read_bytes())

@@ -1,0 +1,114 @@
+"""From a bare machine to an answering service: up, setup, build, image, smoke, deploy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tasks.verb import verb
+
+if TYPE_CHECKING:
+    from tasks.command import Command
+
+SERVICE = "services, separated by commas; default: all"
+
+
+@verb(changes=True)
+def up(command: Command) -> None:
+    """Everything on this machine: `setup`, then `deploy`.
+
+    Examples:
+      ./invoke up             install what is missing, build, test and run every service
+      ./invoke up --plan      only say what would be done
+
+    """
+    from slipway import flows
+
+    machine = list(flows.setup(command.here))
+    after = tuple(step.id for step in machine)
+    names = flows.chosen(command.config, "")
+    command.run([*machine, *flows.deploy(command.here, names, after=after)], lambda: _urls(command, names))
+
+
+@verb(changes=True)
+def setup(command: Command) -> None:
+    """Prepare this machine: Docker, a JDK with jlink, Leiningen.
+
+    Examples:
+      ./invoke setup --plan   what is missing here, and why; exit 3 if anything is
+      ./invoke setup          install it
+
+    """
+    from slipway import flows
+
+    command.run(list(flows.setup(command.here)))
+
+
+@verb(changes=True, service=SERVICE)
+def build(command: Command, service: str = "") -> None:
+    """Build the jars, with Leiningen, of services whose sources changed.
+
+    Example:
+      ./invoke build --service auth
+
+    """
+    from slipway import flows
+
+    command.run(list(flows.build(command.here, flows.chosen(command.config, service))))
+
+
+@verb(changes=True, service=SERVICE)
+def image(command: Command, service: str = "") -> None:
+    """Build the Docker images of services whose sources changed.
+
+    Example:
+      ./invoke image --service auth
+
+    """
+    from slipway import flows
+
+    names = flows.chosen(command.config, service)
+    command.run([*flows.build(command.here, names, asked=False), *flows.image(command.here, names)])
+
+
+@verb(changes=True, service=SERVICE, keep="leave the container running, and say how to reach and remove it")
+def smoke(command: Command, service: str = "", *, keep: bool = False) -> None:
+    """Run each image in a container of its own and check it; what serves is not touched.
+
+    Examples:
+      ./invoke smoke --service auth
+      ./invoke smoke --service auth --keep
+
+    """
+    from slipway import flows
+
+    here, names = command.here, flows.chosen(command.config, service)
+    steps = [flows.secrets(here, names), *flows.build(here, names, asked=False), *flows.image(here, names)]
+    command.run([*steps, *flows.smoke(here, names, always=True, keep=keep)])
+
+
+@verb(changes=True, service=SERVICE)
+def deploy(command: Command, service: str = "") -> None:
+    """Build, test and roll out what changed; check it live; put the old one back if that fails.
+
+    Examples:
+      ./invoke deploy --plan           what differs from what serves, and why; exit 3 if anything does
+      ./invoke deploy                  every service
+      ./invoke deploy --service auth
+
+    """
+    from slipway import flows
+
+    names = flows.chosen(command.config, service)
+    command.session.say(f"environment {command.environment.name}")
+    command.run(list(flows.deploy(command.here, names)), lambda: _urls(command, names))
+
+
+def _urls(command: Command, names: Sequence[str]) -> list[str]:
+    """One line per service: where it answers."""
+    lines = []
+    for name in names:
+        release = command.here.target.serving(name)
+        number = f"release {release.number}" if release else "no release"
+        lines.append(f"{name}  http://127.0.0.1:{command.here.service(name).published}  {number}")
+    return lines

@@ -1,0 +1,48 @@
+"""`@verb`: a task with the flags that every command has, and Slipway's errors and exit codes around it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from invoke import Context, Task, task
+
+COMMON = {
+    "env": ("", "the environment; default: this checkout's (local until `env.use` or `up --env` changed it)"),
+    "output": ("auto", "auto, live, plain or json"),
+    "settings": ("", "a folder whose files replace those of config/ (SLIPWAY_SETTINGS)"),
+    "services": ("", "another team's services folder (SLIPWAY_SERVICES)"),
+}
+CHANGES = {
+    "plan": (False, "say what would change and change nothing; exit 3 if anything would"),
+    "yes": (False, "ask nothing"),
+}
+
+
+def verb(*, changes: bool = False, **flags: str) -> Callable[[Callable[..., None]], Task[Any]]:
+    """Make a task of `body(command, **own flags)`. `flags` are help texts of its own flags, whose defaults are text.
+
+    Invoke reads the signature: it gets the body's own flags and the common ones. The body gets a `Command`.
+    """
+
+    def wrap(body: Callable[..., None]) -> Task[Any]:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        own = [p.replace(kind=kind) for p in inspect.signature(body).parameters.values() if p.name != "command"]
+        common = {**COMMON, **(CHANGES if changes else {})}
+
+        def run(context: Context, **given: Any) -> None:
+            from tasks.command import guarded
+
+            shared = {name: given.pop(name, default) for name, (default, _) in common.items()}
+            if context.config.run.dry and changes:
+                shared["plan"] = True
+            guarded(body, body.__name__.rstrip("_"), shared, given)
+
+        added = [inspect.Parameter(name, kind, default=default) for name, (default, _) in common.items()]
+        run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *own, *added])  # type: ignore[attr-defined]
+        run.__doc__, run.__name__ = body.__doc__, body.__name__
+        texts = {**flags, **{name: text for name, (_, text) in common.items()}}
+        return task(run, name=body.__name__.rstrip("_"), positional=[], auto_shortflags=False, help=texts)
+
+    return wrap
