@@ -23,17 +23,9 @@ from slipway.hosts.host import Host
 from slipway.smoke.step import ask
 from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
-from slipway.targets.docker import (
-    GRACE,
-    ROLE,
-    SERVICE,
-    DockerTarget,
-    Names,
-    SecretStore,
-    bytes_of,
-    manifest,
-    ready,
-)
+from slipway.targets.container import ROLE, SERVICE, Names, bytes_of, manifest, ready
+from slipway.targets.docker import GRACE, DockerTarget
+from slipway.targets.records import SecretStore
 from slipway.targets.target import Verdict, Verify, Wanted
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
@@ -325,6 +317,7 @@ def _smoke(here: Here, name: str, say: Say, *, keep: bool) -> None:
             publish={service.port: 0},
             network=here.config.project.name,
             memory=bytes_of(service.resources.memory),
+            scratch=tuple(part.path for part in service.storage.values()),
         )
     )
     try:

@@ -155,9 +155,9 @@ class Command:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
-        from platformdirs import user_runtime_path
+        from slipway.hosts import locks
 
-        path = user_runtime_path("slipway", ensure_exists=True) / f"{self.config.project.name}-local.lock"
+        path = locks.folder() / f"{self.config.project.name}-local.lock"
         with path.open("a+") as file:
             told = False
             while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.verb import verb
@@ -56,7 +56,7 @@ def age(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def table(command: Command, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(command: Command, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Columns that a person reads and `awk` does too."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
@@ -75,7 +75,7 @@ def history(command: Command, service: str = "") -> None:
     serving = {name: command.here.target.serving(name) for name in {release.service for release in releases}}
     if command.session.json:
         rows = [
-            {key: value for key, value in asdict(r).items() if key not in {"source", "manifest"}}
+            {key: value for key, value in vars(r).items() if key not in {"source", "manifest", "settings"}}
             | {"serving": r == serving[r.service]}
             for r in releases
         ]
@@ -176,10 +176,10 @@ def rollback(command: Command, service: str = "", to: str = "") -> None:
     name = one(command, service)
     number = whole(to, "--to") if to else None
     release = command.here.target.earlier(name, number)
-    check = flows.verify(command.here, command.here.service(name))
+    check = flows.verify(command.here, release.settings)
+    secrets = command.here.secrets(release.settings)
     act = command.here.target.rollback
-    wanted = command.here.wanted(name)
-    command.deed(f"{name}: back to release {release.number}", lambda say: act(release, wanted, check, say))
+    command.deed(f"{name}: back to release {release.number}", lambda say: act(release, secrets, check, say))
 
 
 @verb(changes=True, service=ONE, replicas="how many copies, or `file` for what the service file says")

@@ -43,6 +43,7 @@ def verb(*, changes: bool = False, **flags: str) -> Callable[[Callable[..., None
         run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *own, *added])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = body.__doc__, body.__name__
         texts = {**flags, **{name: text for name, (_, text) in common.items()}}
-        return task(run, name=body.__name__.rstrip("_"), positional=[], auto_shortflags=False, help=texts)
+        made: Task[Any] = task(run, name=body.__name__.rstrip("_"), positional=[], auto_shortflags=False, help=texts)  # type: ignore[assignment]
+        return made
 
     return wrap

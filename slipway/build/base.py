@@ -16,7 +16,7 @@ from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.facts import Facts, Jdk
 from slipway.hosts.host import Command, Host
-from slipway.steps import Say
+from slipway.steps import Say, silent
 
 JAVA = "/opt/java"
 
@@ -93,7 +93,7 @@ def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, say: 
         archive = Command((str(out / "bin/java"), "-Xshare:dump", "-XX:+UseSerialGC"), timeout=120)
         host.run(archive, say).checked("the JDK's class archive could not be made")
         parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
-        needed = libraries(host.run(Command(("ldd", *parts)), say).text)
+        needed = libraries(host.run(Command(("ldd", *parts)), silent(say.cancel)).text)
         needed = [path for path in needed if not path.startswith(str(out))]
         return daemon.load_root(_root(out, needed), name, _config())
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from slipway.errors import Problem
+from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
 from slipway.steps import Say
 
@@ -183,11 +184,9 @@ class _alone:  # noqa: N801  read as a word: `with _alone(folder)`
 
     def __init__(self, folder: Path, say: Say) -> None:
         from filelock import FileLock
-        from platformdirs import user_runtime_path
 
         name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:LENGTH]
-        place = user_runtime_path("slipway", ensure_exists=True)
-        self._lock = FileLock(place / f"lein-{name}.lock")
+        self._lock = FileLock(locks.folder() / f"lein-{name}.lock")
         self._say = say
 
     def __enter__(self) -> None:

@@ -15,6 +15,7 @@ from slipway.config.models import Config, Environment, Hosts, Images, Model, Pro
 from slipway.errors import ExitCode, Problem
 
 M = TypeVar("M", bound=Model)
+CHOICES = frozenset({"Generated", "Of", "FromEnv", "FromFile"})  # pydantic names these in the place of a fault
 
 
 @dataclass
@@ -158,7 +159,7 @@ def parse(document: Document, model: type[M], faults: Faults, **extra: object) -
 
 def said(fault: Mapping[str, Any], model: type[Model]) -> tuple[str, str]:
     """A pydantic fault in plain words: what, and a hint."""
-    place = [part for part in fault["loc"] if not (isinstance(part, str) and part[:1].isupper() and part.isalpha())]
+    place = [part for part in fault["loc"] if part not in CHOICES]
     name = ".".join(str(part) for part in place) or "the file"
     got = repr(fault.get("input"))[:60]
     kind = str(fault["type"])

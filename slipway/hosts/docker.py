@@ -90,6 +90,7 @@ class Spec:
     network: str | None = None
     aliases: tuple[str, ...] = ()
     volumes: Mapping[str, str] = field(default_factory=dict)  # path by volume
+    scratch: tuple[str, ...] = ()  # paths that are writable and go with the container
     memory: int = 0  # bytes; 0: no limit
     restart: str = "no"
 

@@ -163,7 +163,7 @@ class Engine:
                 binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
                 port_bindings={port: ("127.0.0.1", here or None) for port, here in spec.publish.items()},
                 read_only=True,
-                tmpfs={"/tmp": "rw,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108  the container's own
+                tmpfs=dict.fromkeys(("/tmp", *spec.scratch), "rw,nosuid,nodev,size=64m,mode=1777"),  # noqa: S108
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 mem_limit=spec.memory or None,

@@ -75,7 +75,7 @@ def parse(text: str) -> Line:
     while rest:
         word = rest.pop(0)
         flag = _text(word[:1])
-        if not flag.startswith("-") or flag == "-":
+        if not flag.startswith("-"):
             options.append(("url", word))
             continue
         if not flag.startswith("--") and len(flag) > 2:  # -iX is -i -X, -XPOST is -X POST

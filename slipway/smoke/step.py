@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from slipway.config.models import Check
 from slipway.hosts.host import Command, Host
 from slipway.smoke.check import Report, run_checks
-from slipway.steps import Say
+from slipway.steps import Say, silent
 
 
 def ask(host: Host, checks: Sequence[Check], base: str, say: Say) -> Report:
     """Ask every check at `base` from `host`, with that host's curl; how many passed is said."""
 
     def curl(argv: Sequence[str], stdin: bytes, seconds: float) -> tuple[int, bytes, bytes]:
-        quiet = type(say)(say.id, lambda _: None, say.cancel)  # answers may hold tokens: evidence shows them masked
-        done = host.run(Command(tuple(argv), stdin=stdin, timeout=seconds), quiet)
+        # answers may hold tokens: nothing of them is shown but as masked evidence
+        done = host.run(Command(tuple(argv), stdin=stdin, timeout=seconds), silent(say.cancel))
         return done.exit, done.stdout, done.stderr
 
     began = time.monotonic()

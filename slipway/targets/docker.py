@@ -2,152 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
-from slipway.steps import Probe, Say
-from slipway.targets.secrets import fingerprint
+from slipway.steps import Cancel, Probe, Say
+from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, ready, spec
+from slipway.targets.records import keep, recorded, releases
 from slipway.targets.target import Live, Pod, Release, Verify, Wanted
 
 KEPT = 10  # releases of a service, and their images
 GRACE = 10  # seconds that a container gets to stop
-READY = 60.0  # seconds that a container gets to answer
-SERVICE, ROLE = "slipway.service", "slipway.role"
-SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
-UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9, "": 1}
-
-
-@dataclass(frozen=True)
-class Names:
-    """What things are called in one project's Docker."""
-
-    project: str
-    short: str
-
-    def container(self, service: str) -> str:
-        """The serving container, as people expect it: hh_auth_01."""
-        return f"{self.short}_{service}_01"
-
-    def previous(self, service: str) -> str:
-        """The earlier container while a new one is being proven."""
-        return f"{self.short}_{service}_01_previous"
-
-    def smoke(self, service: str) -> str:
-        """The container of a smoke test."""
-        return f"{self.short}_{service}_smoke"
-
-    def release(self, service: str, number: int) -> str:
-        """The empty volume whose labels are a release's record."""
-        return f"{self.short}_{service}_release_{number:04d}"
-
-    def data(self, service: str, name: str) -> str:
-        """A volume of the service's own data."""
-        return f"{self.short}_{service}_{name}"
-
-    @property
-    def secrets(self) -> str:
-        """The volume of generated secrets."""
-        return f"{self.short}_secrets"
-
-
-def bytes_of(quantity: str) -> int:
-    """A Kubernetes quantity in bytes: 256Mi is 268435456."""
-    found = re.fullmatch(r"(\d+)(Ki|Mi|Gi|k|M|G)?", quantity)
-    if not found:
-        raise ValueError(f"{quantity} is not a size")
-    return int(found[1]) * UNITS[found[2] or ""]
-
-
-def manifest(service: Service, secrets: Mapping[str, str]) -> str:
-    """The digest of all that a container is started with, and of the checks that it must pass; no secret is in it."""
-    facts = {
-        "env": dict(service.env),
-        "secrets": fingerprint(secrets),
-        "port": service.port,
-        "publish": service.publish,
-        "memory": service.resources.memory,
-        "storage": {name: part.path for name, part in service.storage.items()},
-        "health": service.health.model_dump(mode="json") if service.health else None,
-        "checks": [check.model_dump(mode="json") for check in service.checks],
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def spec(names: Names, wanted: Wanted, number: int) -> Spec:
-    """The serving container of a release."""
-    service = wanted.service
-    return Spec(
-        name=names.container(service.name),
-        image=wanted.image,
-        labels={
-            LABEL: names.project,
-            SERVICE: service.name,
-            ROLE: "serving",
-            SOURCE: wanted.source,
-            MANIFEST: manifest(service, wanted.secrets),
-            RELEASE: str(number),
-        },
-        env={**service.env, **wanted.secrets},
-        publish={service.port: service.published},
-        network=names.project,
-        aliases=(service.name,),
-        volumes={names.data(service.name, name): part.path for name, part in service.storage.items()},
-        memory=bytes_of(service.resources.memory),
-        restart="unless-stopped",
-    )
-
-
-def differs(container: Container | None, want: Spec) -> str | None:
-    """Why a container is not the one that is wanted, or None. Pure: every field that a hand may have changed."""
-    if container is None:
-        return f"{want.name} is not there"
-    labels = container.labels
-    env = dict(line.split("=", 1) for line in container.env if "=" in line)
-    changed = sorted(name for name, value in want.env.items() if env.get(name) != value)
-    secret = labels.get(MANIFEST) != want.labels[MANIFEST]
-    reasons = (
-        (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from what serves"),
-        (bool(changed), f"{', '.join(changed)} differs in its environment"),
-        (secret, "its settings or checks differ from what serves"),
-        (container.image != want.image, "it runs another image"),
-        (not container.running, f"it is {container.state}"),
-        (any(container.ports.get(p) != ("127.0.0.1", h) for p, h in want.publish.items()), "its ports were changed"),
-        (container.memory != want.memory, "its memory limit was changed"),
-        (container.restart != want.restart, "its restart policy was changed"),
-        (want.network is not None and want.network not in container.aliases, f"it left network {want.network}"),
-        (not container.read_only, "its root file system is writable"),
-    )
-    return next((reason for true, reason in reasons if true), None)
-
-
-def releases(state: State, service: str | None = None) -> list[Release]:
-    """The records of a daemon, newest first."""
-    found = [_record(v.labels) for v in state.volumes if v.labels.get(ROLE) == "release"]
-    found = [release for release in found if service in {None, release.service}]
-    return sorted(found, key=lambda release: (release.service, -release.number))
-
-
-def _record(labels: Mapping[str, str]) -> Release:
-    return Release(
-        service=labels[SERVICE],
-        number=int(labels[RELEASE]),
-        image=labels["slipway.image"],
-        source=labels[SOURCE],
-        manifest=labels[MANIFEST],
-        time=labels["slipway.time"],
-        who=labels["slipway.who"],
-        commit=labels["slipway.commit"],
-        checks=json.loads(labels["slipway.checks"]),
-    )
 
 
 class DockerTarget:
@@ -162,53 +32,81 @@ class DockerTarget:
         """See `Target.differs`."""
         container = facts.container(self.names.container(wanted.service.name))
         reason = differs(container, spec(self.names, wanted, 0))
-        if reason is None and self._recorded(facts, container) is None:
+        if reason is None and recorded(facts, container) is None:
             reason = "what serves was never verified"
         return reason
 
-    def _recorded(self, facts: State, container: Container | None) -> Release | None:
-        """The release that a container is, if its record is there."""
-        if container is None:
-            return None
-        number, service = container.labels.get(RELEASE, ""), container.labels.get(SERVICE, "")
-        same = (r for r in releases(facts, service) if str(r.number) == number)
-        return next((r for r in same if r.manifest == container.labels.get(MANIFEST)), None)
-
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. A kill at any moment leaves the earlier container, stopped or running, by its name."""
-        name = wanted.service.name
         state = self.daemon.state(self.names.project)
-        earlier = self._settle(state, name, say)
-        number = max((r.number for r in releases(state, name)), default=0) + 1
+        number = max((r.number for r in releases(state, wanted.service.name)), default=0) + 1
         want = spec(self.names, wanted, number)
+        checks = self._swap(state, wanted.service, want, verify, say)
+        keep(self.daemon, self.names, wanted, want, checks)
+        self._clear(wanted.service.name, say)
+
+    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:
+        """Serve a kept release again, with the settings and the number that it had."""
+        state = self.daemon.state(self.names.project)
+        if not any(image.id == release.image for image in state.images):
+            fix = f"./invoke history --service {release.service}"
+            raise Problem(f"the image of release {release.number} is gone from this Docker", fix=fix)
+        wanted = Wanted(release.settings, release.image, release.source, secrets, release.who, release.commit)
+        want = spec(self.names, wanted, release.number)
+        want = replace(want, labels={**want.labels, MANIFEST: release.manifest})
+        self._swap(state, release.settings, want, verify, say)
+        self._clear(release.service, say)
+
+    def earlier(self, service: str, number: int | None) -> Release:
+        """The release of that number, or the one before what serves. Raises Problem naming those that there are."""
+        known = self.history(service)
+        serving = self.serving(service)
+        found = (
+            [r for r in known if r.number == number]
+            if number
+            else [r for r in known if serving and r.number < serving.number]
+        )
+        if found:
+            return found[0]
+        there = ", ".join(str(r.number) for r in known) or "none"
+        what = f"{service} has no release {number}" if number else f"{service} has no earlier release"
+        raise Problem(what, fix=f"kept releases: {there}; --to names one", code=ExitCode.USAGE)
+
+    def _swap(self, state: State, service: Service, want: Spec, verify: Verify, say: Say) -> Mapping[str, bool]:
+        """Put a container in the earlier one's place and prove it; the earlier one comes back if that fails."""
+        earlier = self._settle(state, service.name, say)
         self.daemon.network(self.names.project, {LABEL: self.names.project})
         for volume in want.volumes:
-            self.daemon.volume(volume, {LABEL: self.names.project, SERVICE: name, ROLE: "data"})
+            self.daemon.volume(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
+        url = f"http://127.0.0.1:{service.published}"
         began = time.monotonic()
         if earlier:
-            self.daemon.rename(earlier.id, self.names.previous(name))
+            self.daemon.rename(earlier.id, self.names.previous(service.name))
             self.daemon.stop(earlier.id, GRACE)
         try:
             made = self.daemon.create(want)
             self.daemon.start(made)
-            ready(self.daemon, made, wanted.service, f"http://127.0.0.1:{wanted.service.published}", say)
+            ready(self.daemon, made, service, url, say)
             say.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
-            verdict = verify(f"http://127.0.0.1:{wanted.service.published}", say)
+            verdict = verify(url, say)
             if not verdict.ok:
                 failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
-                raise Problem(f"{name}: live checks failed: {failed}", why=verdict.evidence)
+                raise Problem(f"{service.name}: live checks failed: {failed}", why=verdict.evidence)
         except BaseException as error:
             evidence = self._evidence(want.name)
-            serving = self._restore(want.name, earlier, wanted.service, say)
+            serving = self._restore(want.name, earlier, service, say)
             if isinstance(error, Problem):
-                raise Problem(
-                    error.what, why=f"{error.why}\n{evidence}".strip(), fix=serving, code=error.code
-                ) from error
+                why = f"{error.why}\n{evidence}".strip()
+                raise Problem(error.what, why=why, fix=serving, code=error.code) from error
             raise
-        self._keep(wanted, want, number, verdict.checks)
-        if earlier:
-            self.daemon.remove(earlier.id)
-        self._prune(name, say)
+        return verdict.checks
+
+    def _clear(self, service: str, say: Say) -> None:
+        """Remove the container that was replaced, and what is older than the kept releases."""
+        before = self.daemon.state(self.names.project).container(self.names.previous(service))
+        if before:
+            self.daemon.remove(before.id)
+        self._prune(service, say)
 
     def _settle(self, state: State, service: str, say: Say) -> Container | None:
         """Finish what an interrupted swap left: the container that has a record stays, and is what comes back."""
@@ -216,7 +114,7 @@ class DockerTarget:
         before = state.container(self.names.previous(service))
         if before is None:
             return here
-        if here and (here.running and self._recorded(state, here)):
+        if here and (here.running and recorded(state, here)):
             self.daemon.remove(before.id)
             return here
         say.note("an interrupted deploy is cleared away first")
@@ -234,7 +132,8 @@ class DockerTarget:
             self.daemon.rename(earlier.id, failed)
         if earlier.running:
             self.daemon.start(earlier.id)
-            ready(self.daemon, earlier.id, service, f"http://127.0.0.1:{service.published}", say)
+            calm = replace(say, cancel=Cancel())  # an interruption must not interrupt the way back
+            ready(self.daemon, earlier.id, service, f"http://127.0.0.1:{service.published}", calm)
         number = earlier.labels.get(RELEASE, "?")
         say.note(f"release {number} serves again")
         return f"release {number} of {service.name} serves again; mend the cause and deploy once more"
@@ -246,24 +145,6 @@ class DockerTarget:
         except Problem:
             return ""
         return "\n".join((f"{container}: {inspected.state}, exit code {inspected.exit}; its last lines:", *lines))
-
-    def _keep(self, wanted: Wanted, want: Spec, number: int, checks: Mapping[str, bool]) -> None:
-        self.daemon.volume(
-            self.names.release(wanted.service.name, number),
-            {
-                LABEL: self.names.project,
-                ROLE: "release",
-                SERVICE: wanted.service.name,
-                RELEASE: str(number),
-                SOURCE: wanted.source,
-                MANIFEST: want.labels[MANIFEST],
-                "slipway.image": wanted.image,
-                "slipway.time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "slipway.who": wanted.who,
-                "slipway.commit": wanted.commit,
-                "slipway.checks": json.dumps(dict(checks)),
-            },
-        )
 
     def _prune(self, service: str, say: Say) -> None:
         """Remove records and images beyond the newest `KEPT` releases; what another release needs stays."""
@@ -286,13 +167,13 @@ class DockerTarget:
         return sorted((self._live(state, container) for container in found), key=lambda live: live.name)
 
     def _live(self, state: State, container: Container) -> Live:
-        recorded = self._recorded(state, container)
+        release = recorded(state, container)
         image = next((i for i in state.images if i.id == container.image), None)
         version = next((t for t in image.tags if ":src-" not in t and ":ok-" not in t), "") if image else ""
         started = datetime.fromisoformat(container.started)
         return Live(
             name=container.labels.get(SERVICE, container.name),
-            release=recorded.number if recorded else None,
+            release=release.number if release else None,
             wanted=1,
             ready=int(container.running),
             restarts=container.restarts,
@@ -310,7 +191,7 @@ class DockerTarget:
     def serving(self, service: str) -> Release | None:
         """The recorded release that serves."""
         state = self.probe.facts()
-        return self._recorded(state, state.container(self.names.container(service)))
+        return recorded(state, state.container(self.names.container(service)))
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
@@ -366,68 +247,3 @@ class DockerTarget:
                 f"{service} is not deployed here", fix=f"./invoke deploy --service {service}", code=ExitCode.USAGE
             )
         return container
-
-
-def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say) -> None:
-    """Wait until the container answers its readiness question. Raises Problem when it ends, or at the deadline."""
-    import requests
-
-    began = time.monotonic()
-    path = service.health.ready if service.health and service.health.ready else None
-    answer = "nothing"
-    while (waited := time.monotonic() - began) < READY:
-        say.cancel.wait(0.03 if waited < 5 else 0.25)
-        if waited > 1:
-            say.progress(waited, READY, "seconds")
-        if answer == "nothing" or int(waited * 10) % 5 == 0:
-            found = daemon.inspect(container)
-            if not found.running or found.restarts:
-                raise Problem(f"{service.name}: the container ended by itself with exit code {found.exit}")
-        try:
-            response = requests.get(base + (path or "/"), timeout=2, proxies={"http": "", "https": ""})
-        except requests.RequestException as error:
-            answer = type(error).__name__
-            continue
-        if path is None or response.ok:
-            return
-        answer = f"{response.status_code}"
-    raise Problem(f"{service.name}: {path or '/'} did not get ready in {READY:.0f} s; the last answer was {answer}")
-
-
-class SecretStore:
-    """Generated secrets of a project in a volume, mode 0600, read and written through a container that never runs."""
-
-    PATH = "/secrets/secrets.json"
-
-    def __init__(self, daemon: Daemon, names: Names) -> None:
-        self._daemon, self._names = daemon, names
-
-    def read(self, state: State) -> dict[str, str]:
-        """What was generated so far; nothing is made when nothing is there."""
-        if not any(volume.name == self._names.secrets for volume in state.volumes):
-            return {}
-        with self._holder(state) as holder:
-            content = self._daemon.read(holder, self.PATH)
-        return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
-
-    def write(self, state: State, values: Mapping[str, str]) -> None:
-        """Keep these values and no others."""
-        self._daemon.volume(self._names.secrets, {LABEL: self._names.project, ROLE: "secrets"})
-        with self._holder(state) as holder:
-            self._daemon.write(holder, self.PATH, json.dumps(dict(values), sort_keys=True).encode(), 0o600)
-
-    @contextmanager
-    def _holder(self, state: State) -> Iterator[str]:
-        image = "slipway/nothing:1"
-        if state.tagged(image) is None:
-            self._daemon.load_root(_EMPTY, image, ['CMD ["/nothing"]'])
-        name = f"{self._names.short}_secrets_{time.time_ns():x}"
-        labels = {LABEL: self._names.project, ROLE: "holder"}
-        made = self._daemon.create(Spec(name, image, labels, volumes={self._names.secrets: "/secrets"}))
-        try:
-            yield made
-        finally:
-            self._daemon.remove(made)
-
-
-_EMPTY = b"\0" * 10240  # a tar with nothing in it

@@ -24,6 +24,7 @@ class Release:
     who: str
     commit: str
     checks: Mapping[str, bool]
+    settings: Service
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,151 @@
+"""The container of a service on this machine's Docker: what is wanted, how it differs, when it is ready."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from slipway.config.models import Service
+from slipway.errors import Problem
+from slipway.hosts.docker import LABEL, Container, Daemon, Spec
+from slipway.steps import Say
+from slipway.targets.secrets import fingerprint
+from slipway.targets.target import Wanted
+
+READY = 60.0  # seconds that a container gets to answer
+SERVICE, ROLE = "slipway.service", "slipway.role"
+SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
+UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9, "": 1}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What things are called in one project's Docker."""
+
+    project: str
+    short: str
+
+    def container(self, service: str) -> str:
+        """The serving container, as people expect it: hh_auth_01."""
+        return f"{self.short}_{service}_01"
+
+    def previous(self, service: str) -> str:
+        """The earlier container while a new one is being proven."""
+        return f"{self.short}_{service}_01_previous"
+
+    def smoke(self, service: str) -> str:
+        """The container of a smoke test."""
+        return f"{self.short}_{service}_smoke"
+
+    def release(self, service: str, number: int) -> str:
+        """The empty volume whose labels are a release's record."""
+        return f"{self.short}_{service}_release_{number:04d}"
+
+    def data(self, service: str, name: str) -> str:
+        """A volume of the service's own data."""
+        return f"{self.short}_{service}_{name}"
+
+    @property
+    def secrets(self) -> str:
+        """The volume of generated secrets."""
+        return f"{self.short}_secrets"
+
+
+def bytes_of(quantity: str) -> int:
+    """A Kubernetes quantity in bytes: 256Mi is 268435456."""
+    found = re.fullmatch(r"(\d+)(Ki|Mi|Gi|k|M|G)?", quantity)
+    if not found:
+        raise ValueError(f"{quantity} is not a size")
+    return int(found[1]) * UNITS[found[2] or ""]
+
+
+def manifest(service: Service, secrets: Mapping[str, str]) -> str:
+    """The digest of all that a container is started with, and of the checks that it must pass; no secret is in it."""
+    facts = {
+        "env": dict(service.env),
+        "secrets": fingerprint(secrets),
+        "port": service.port,
+        "publish": service.publish,
+        "memory": service.resources.memory,
+        "storage": {name: part.path for name, part in service.storage.items()},
+        "health": service.health.model_dump(mode="json") if service.health else None,
+        "checks": [check.model_dump(mode="json") for check in service.checks],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def spec(names: Names, wanted: Wanted, number: int) -> Spec:
+    """The serving container of a release."""
+    service = wanted.service
+    return Spec(
+        name=names.container(service.name),
+        image=wanted.image,
+        labels={
+            LABEL: names.project,
+            SERVICE: service.name,
+            ROLE: "serving",
+            SOURCE: wanted.source,
+            MANIFEST: manifest(service, wanted.secrets),
+            RELEASE: str(number),
+        },
+        env={**service.env, **wanted.secrets},
+        publish={service.port: service.published},
+        network=names.project,
+        aliases=(service.name,),
+        volumes={names.data(service.name, name): part.path for name, part in service.storage.items()},
+        memory=bytes_of(service.resources.memory),
+        restart="unless-stopped",
+    )
+
+
+def differs(container: Container | None, want: Spec) -> str | None:
+    """Why a container is not the one that is wanted, or None. Pure: every field that a hand may have changed."""
+    if container is None:
+        return f"{want.name} is not there"
+    labels = container.labels
+    env = dict(line.split("=", 1) for line in container.env if "=" in line)
+    changed = sorted(name for name, value in want.env.items() if env.get(name) != value)
+    secret = labels.get(MANIFEST) != want.labels[MANIFEST]
+    reasons = (
+        (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from what serves"),
+        (bool(changed), f"{', '.join(changed)} differs in its environment"),
+        (secret, "its settings or checks differ from what serves"),
+        (container.image != want.image, "it runs another image"),
+        (not container.running, f"it is {container.state}"),
+        (any(container.ports.get(p) != ("127.0.0.1", h) for p, h in want.publish.items()), "its ports were changed"),
+        (container.memory != want.memory, "its memory limit was changed"),
+        (container.restart != want.restart, "its restart policy was changed"),
+        (want.network is not None and want.network not in container.aliases, f"it left network {want.network}"),
+        (not container.read_only, "its root file system is writable"),
+    )
+    return next((reason for true, reason in reasons if true), None)
+
+
+def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say) -> None:
+    """Wait until the container answers its readiness question. Raises Problem when it ends, or at the deadline."""
+    import requests
+
+    began = time.monotonic()
+    path = service.health.ready if service.health and service.health.ready else None
+    answer = "nothing"
+    while (waited := time.monotonic() - began) < READY:
+        say.cancel.wait(0.03 if waited < 5 else 0.25)
+        if waited > 1:
+            say.progress(waited, READY, "seconds")
+        if answer == "nothing" or int(waited * 10) % 5 == 0:
+            found = daemon.inspect(container)
+            if not found.running or found.restarts:
+                raise Problem(f"{service.name}: the container ended by itself with exit code {found.exit}")
+        try:
+            response = requests.get(base + (path or "/"), timeout=2, proxies={"http": "", "https": ""})
+        except requests.RequestException as error:
+            answer = type(error).__name__
+            continue
+        if path is None or response.ok:
+            return
+        answer = f"{response.status_code}"
+    raise Problem(f"{service.name}: {path or '/'} did not get ready in {READY:.0f} s; the last answer was {answer}")

@@ -1,0 +1,1 @@
+"""Integration tests: a real dockerd and the real service."""

@@ -1,0 +1,37 @@
+"""What integration tests share: one deployed project, so that the first build is paid once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.project import Project
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project whose auth service serves its first release."""
+    project = Project(tmp_path_factory.mktemp("a team") / "p")
+    done = project.invoke("deploy", "--output", "json")
+    assert done.exit == 0, done.out + done.err
+    yield project
+    project.purge()
+
+
+@pytest.fixture
+def project(deployed: Project) -> Iterator[Project]:
+    """The deployed project, its files put back and deployed again after the test."""
+    kept = {
+        path: path.read_bytes()
+        for path in sorted(deployed.service.rglob("*"))
+        if path.is_file() and "target" not in path.parts
+    }
+    yield deployed
+    for path, content in kept.items():
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+    deployed.environment({})
+    deployed.env.clear()
+    done = deployed.invoke("deploy", "--output", "json")
+    assert done.exit == 0, done.out + done.err

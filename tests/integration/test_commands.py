@@ -1,0 +1,74 @@
+"""Commands as a shell sees them: exit codes, help, bad input, a closed pipe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.project import ROOT
+
+
+def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    given = {**os.environ, **env}
+    return subprocess.run(
+        [str(ROOT / "invoke"), *words], capture_output=True, text=True, timeout=60, env=given, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nope"], "nope"),
+        (["deploy", "--nope"], "--nope"),
+        (["deploy", "--env", "nowhere"], "no environment is called nowhere"),
+        (["deploy", "--service", "nobody"], "no service is called nobody"),
+        (["deploy", "--output", "loud"], "--output loud is no view"),
+        (["logs", "--tail", "many"], "--tail takes a whole number"),
+        (["rollback", "--service", "auth", "--to", "x"], "--to takes a whole number"),
+        (["scale", "--service", "auth", "--replicas", "2"], "scaling needs a cluster"),
+        (["deploy", "--settings", "/no/such/folder"], "is not a folder"),
+        (["deploy", "--services", "/no/such/folder"], "the services folder is missing"),
+    ],
+)
+def test_wrong_usage_exits_2_in_words_and_without_a_traceback(words: list[str], said: str) -> None:
+    done = invoke(*words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_docker_elsewhere_is_refused_for_local() -> None:
+    done = invoke("setup", "--plan", DOCKER_HOST="tcp://192.0.2.1:2375")
+    assert done.returncode == 2
+    assert "DOCKER_HOST is tcp://192.0.2.1:2375" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "task", ["build", "deploy", "down", "forward", "history", "image", "logs", "restart", "rollback", "scale", "setup", "smoke", "status", "up"]
+)
+def test_every_task_has_help_with_an_example(task: str) -> None:
+    done = invoke("--help", task)
+    assert done.returncode == 0
+    assert f"./invoke {task}" in done.stdout
+    assert "--env" in done.stdout
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"'{ROOT}/invoke' setup --plan --output plain | true"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+
+
+def test_plain_invoke_and_its_dry_flag_do_the_same() -> None:
+    program = Path(sys.executable).with_name("invoke")
+    plain = subprocess.run([str(program), "setup", "--plan"], capture_output=True, text=True, cwd=ROOT, check=False)
+    dry = subprocess.run([str(program), "--dry", "setup"], capture_output=True, text=True, cwd=ROOT, check=False)
+    ours = invoke("setup", "--plan")
+    assert plain.returncode == dry.returncode == ours.returncode
+    assert plain.returncode in {0, 3}
+    assert "Traceback" not in plain.stderr + dry.stderr

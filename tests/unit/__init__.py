@@ -1,0 +1,1 @@
+"""Unit tests: seconds, no daemon."""

@@ -1,0 +1,183 @@
+"""Building, decided without building: digests, names, commands, a jar in two."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from slipway.build import base, image, jar, source
+from slipway.config.models import Base, Jlink
+from slipway.errors import Problem
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    service = tmp_path / "auth"
+    for name, text in {
+        "project.clj": "(defproject auth)",
+        "src/hh/auth/main.clj": "(ns hh.auth.main)",
+        "resources/a.txt": "a",
+        "Dockerfile": "FROM x\nCOPY target/slipway/deps.jar d\n",
+        "service.yaml": "name: auth",
+        "test/hh/auth_test.clj": "(ns x)",
+        "target/old.jar": "x",
+        ".gitignore": "ignored/\n",
+        "ignored/file": "x",
+    }.items():
+        (service / name).parent.mkdir(parents=True, exist_ok=True)
+        (service / name).write_text(text)
+    return service
+
+
+def test_a_digest_follows_content_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    before = source.digest(folder, ["x"])
+    for name in ("service.yaml", "test/hh/auth_test.clj", "target/old.jar", "ignored/file"):
+        (folder / name).write_text("changed")
+    os.utime(folder / "project.clj", (1, 1))
+    elsewhere = tmp_path / "other place" / "auth"
+    elsewhere.parent.mkdir()
+    folder.rename(elsewhere)
+    assert source.digest(elsewhere, ["x"]) == before
+    assert source.digest(elsewhere, ["y"]) != before
+    (elsewhere / "src/hh/auth/main.clj").write_text("(ns hh.auth.main )")
+    assert source.digest(elsewhere, ["x"]) != before
+
+
+@pytest.mark.parametrize("name", ["project.clj", "Dockerfile", "resources/a.txt"])
+def test_what_a_build_sees_changes_the_digest(folder: Path, name: str) -> None:
+    before = source.digest(folder, [])
+    (folder / name).write_text("changed")
+    assert source.digest(folder, []) != before
+
+
+def test_the_command_names_the_kit_and_the_profile() -> None:
+    command = jar.uberjar(Path("/s"), jar.Leiningen("/jdk", "debian"))
+    assert command.argv == ("lein", "with-profile", "+debian", "uberjar")
+    assert command.env
+    assert command.env["JAVA_CMD"] == "/jdk/bin/java"
+    assert jar.uberjar(Path("/s"), jar.Leiningen("/jdk")).argv == ("lein", "uberjar")
+
+
+def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
+    said = "Compiling x\nCreated /s/target/a-1.jar\nCreated /s/target/a b-1-standalone.jar\n"
+    assert jar.created(said) == Path("/s/target/a b-1-standalone.jar")
+    assert jar.created("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        (
+            "Compiling a\nSyntax error compiling at (hh/auth/main.clj:12:3).\nUnable to resolve symbol: foo\n",
+            "auth: hh/auth/main.clj:12: Unable to resolve symbol: foo",
+        ),
+        (
+            "Syntax error reading source at (hh/auth/main.clj:9:1).\nEOF while reading\n",
+            "auth: hh/auth/main.clj:9: EOF while reading",
+        ),
+        ("Could not transfer artifact ring:ring:pom:1 from/to clojars: nope", "auth: dependencies could not be had"),
+        ("boom", "auth: lein uberjar failed"),
+    ],
+)
+def test_a_failed_build_is_said_in_clojures_words(output: str, what: str) -> None:
+    problem = jar.failed(Path("/s/auth"), output)
+    assert problem.what == what
+    assert problem.fix
+
+
+def archive(path: Path, entries: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as out:
+        for name, text in entries.items():
+            out.writestr(name, text)
+    return path
+
+
+MANIFEST = "Manifest-Version: 1.0\r\nMain-Class: hh.auth.ma\r\n in\r\n"
+ENTRIES = {
+    "META-INF/MANIFEST.MF": MANIFEST,
+    "META-INF/maven/hh/auth/pom.properties": "revision=1",
+    "META-INF/services/x": "y",
+    "hh/auth/main.class": "1",
+    "hh/auth/main__init.class": "2",
+    "hh/auth/main$fn__1.class": "3",
+    "a.txt": "a",
+    "clojure/core.clj": "c",
+    "clojure/core__init.class": "d",
+}
+
+
+def test_a_jar_in_two_keeps_every_entry_once_and_the_services_own_apart(folder: Path, tmp_path: Path) -> None:
+    whole = archive(tmp_path / "a.jar", ENTRIES)
+    deps, app = (zipfile.ZipFile(io.BytesIO(part)) for part in jar.split(whole, source.files(folder)))
+    assert set(deps.namelist()) == {"META-INF/services/x", "clojure/core.clj", "clojure/core__init.class"}
+    assert set(app.namelist()) == set(ENTRIES) - set(deps.namelist())
+    manifest = app.read("META-INF/MANIFEST.MF").decode()
+    assert "Main-Class: hh.auth.main\r\n" in manifest
+    assert "Class-Path: deps.jar" in manifest
+    newer = deps.getinfo("clojure/core__init.class").date_time > deps.getinfo("clojure/core.clj").date_time
+    assert newer, "Clojure compiles at start when a class is not newer than its source"
+
+
+def test_a_change_of_code_leaves_the_dependencies_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    one = jar.split(archive(tmp_path / "a.jar", ENTRIES), source.files(folder))
+    two = jar.split(archive(tmp_path / "b.jar", ENTRIES | {"hh/auth/main.class": "changed"}), source.files(folder))
+    assert one[0] == two[0]
+    assert one[1] != two[1]
+
+
+def test_a_placed_jar_is_found_by_its_digest_and_older_ones_go(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    made = archive(tmp_path / "target" / "a-standalone.jar", ENTRIES)
+    jar.place(made, "0" * 16)
+    placed = jar.place(made, "1" * 16)
+    assert jar.found(tmp_path, "1" * 16) == placed
+    assert jar.found(tmp_path, "0" * 16) is None
+    assert jar.original(placed, "1" * 16) == "a-standalone.jar"
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n"}, "no Main-Class"),
+        ({"META-INF/MANIFEST.MF": MANIFEST}, "has no such class"),
+        ({}, "no Main-Class"),
+    ],
+)
+def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], why: str) -> None:
+    from slipway.hosts.local import Local
+    from slipway.steps import silent
+
+    whole = archive(tmp_path / "a.jar", entries)
+    with pytest.raises(Problem) as caught:
+        jar.check(Local(), whole, jar.Leiningen("/none"), silent())
+    assert why in caught.value.why
+
+
+def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: Path, tmp_path: Path) -> None:
+    import tarfile
+
+    (folder / "target").mkdir(exist_ok=True)
+    whole = archive(folder / "target" / f"a-standalone.{'1' * 16}.jar", ENTRIES)
+
+    def names() -> set[str]:
+        return set(tarfile.open(fileobj=io.BytesIO(image.context(folder, "Dockerfile", "1" * 16, whole))).getnames())
+
+    assert {"target/slipway/deps.jar", "target/slipway/app.jar"} <= names()
+    (folder / "Dockerfile").write_text("FROM x\nCOPY target/a-standalone.jar /\n")
+    assert "target/a-standalone.jar" in names()
+    assert not any(name.startswith("target/slipway") for name in names())
+
+
+def test_a_base_is_named_by_its_entry_alone() -> None:
+    entry = Base(recipe=Jlink(modules=("java.base",)))
+    assert base.tag("clojure", entry) == base.tag("clojure", entry.model_copy())
+    assert base.tag("clojure", entry) != base.tag("clojure", Base(recipe=Jlink(modules=("java.sql",))))
+
+
+def test_the_files_that_ldd_names_are_read_off() -> None:
+    said = "\tlinux-vdso.so.1 (0x1)\n\tlibz.so.1 => /lib/libz.so.1 (0x2)\n\t/lib64/ld.so.2 (0x3)\n\tx => not found\n"
+    assert base.libraries(said) == ["/lib/libz.so.1", "/lib64/ld.so.2"]

@@ -1,0 +1,133 @@
+"""The probe: the real script on this machine, and the parser and decisions on recorded answers."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from slipway.config.models import DockerTool
+from slipway.errors import Problem
+from slipway.hosts.facts import SCRIPT, Facts, Jdk, parse
+from slipway.steps import Change
+from slipway.tools import docker, java, packages
+
+
+def recorded(**values: str) -> Facts:
+    lines = {
+        "kernel": "Linux",
+        "arch": "x86_64",
+        "system": "debian",
+        "version": "12",
+        "uid": "1000",
+        "user": "ann",
+    } | values
+    return parse("".join(f"slipway:{k}={v}\n" for k, v in lines.items()) + "slipway:end=end\n")
+
+
+READY = {
+    "dockerd": "/usr/sbin/dockerd", "engine": "Docker version 20.10.24+dfsg1, build 297e128", "socket": "yes",
+    "daemon": "7", "enrolled": "ann docker",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_the_probe_runs_under_every_shell_and_finds_this_machine(shell: str) -> None:
+    done = subprocess.run([shell, "-s"], input=SCRIPT, capture_output=True, text=True, check=False, timeout=20)
+    found = parse(done.stdout)
+    assert found.kernel == subprocess.check_output(["uname", "-s"], text=True).strip()
+    assert found.user == subprocess.check_output(["id", "-un"], text=True).strip()
+    assert found.cpus >= 1
+
+
+def test_banners_around_the_answer_do_not_matter() -> None:
+    found = parse("Welcome!\nslipway:kernel=Linux\nnoise=1\nslipway:arch=aarch64\nslipway:end=end\nbye\n")
+    assert (found.kernel, found.platform) == ("Linux", "linux/arm64")
+
+
+def test_an_answer_that_was_cut_short_is_refused() -> None:
+    with pytest.raises(Problem, match="cut short"):
+        parse("slipway:kernel=Linux\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, "the Docker engine is not installed"),
+        ({"dockerd": "/d", "engine": "Docker version 19.03.1, build x"}, "Docker 19.3 is older than 20.10"),
+        (READY, None),
+        ({"kernel": "Darwin", "system": "", "socket": "yes"}, None),
+        ({"release": "5.15-microsoft-standard-WSL2", "socket": "yes"}, None),
+    ],
+)
+def test_an_engine_is_installed_only_where_it_is_missing_or_old(values: dict[str, str], reason: str | None) -> None:
+    assert docker.engine_differs(recorded(**values), DockerTool()) == (Change(reason) if reason else None)
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"docker_host": "tcp://far:2375"}, "DOCKER_HOST is tcp://far:2375"),
+        ({"docker_context": "prod"}, "Docker's context is prod"),
+        ({"kernel": "Darwin", "system": ""}, "Docker does not run"),
+        ({"kernel": "FreeBSD", "system": ""}, "FreeBSD is not supported"),
+    ],
+)
+def test_a_docker_elsewhere_or_nowhere_is_refused_by_name(values: dict[str, str], what: str) -> None:
+    with pytest.raises(Problem) as caught:
+        docker.engine_differs(recorded(**values), DockerTool())
+    assert what in caught.value.what
+    assert caught.value.fix
+
+
+def test_joining_group_docker_is_said_to_equal_root() -> None:
+    change = docker.group_differs(recorded(**READY | {"enrolled": "ann"}))
+    assert change
+    assert "equals root" in change.reason
+    assert docker.group_differs(recorded(**READY)) is None
+    assert docker.group_differs(recorded(uid="0", user="root")) is None
+
+
+def test_dockerd_is_started_by_systemd_or_detached_with_its_usual_files() -> None:
+    assert docker.starting(recorded(init="systemd")).argv[0] == "systemctl"
+    text = docker.starting(recorded()).stdin.decode()
+    assert "setsid dockerd" in text
+    assert "/var/log/docker.log" in text
+
+
+@pytest.mark.parametrize(
+    ("version", "major"), [("17.0.15", 17), ("21", 21), ("1.8.0_392", 8), ("25-ea+3", 25), ("21+35", 21)]
+)
+def test_a_kits_major_version_is_read(version: str, major: int) -> None:
+    assert Jdk(version, "/x").major == major
+
+
+def test_an_old_kit_is_named_in_the_reason() -> None:
+    change = java.jdk_differs(recorded(jdk="11.0.2 /usr/lib/jvm/java-11"), 17)
+    assert change
+    assert "11.0.2" in change.reason
+    assert java.jdk_differs(recorded(jdk="21.0.1 /opt/jdk"), 17) is None
+
+
+@pytest.mark.parametrize(
+    ("system", "like", "family"),
+    [("debian", "", "debian"), ("linuxmint", "ubuntu debian", "ubuntu"), ("rocky", "rhel centos fedora", "rhel"),
+     ("fedora", "", "fedora"), ("arch", "", "arch")],
+)  # fmt: skip
+def test_a_system_belongs_to_the_family_whose_packages_it_takes(system: str, like: str, family: str) -> None:
+    assert recorded(system=system, like=like).family == family
+
+
+def test_packages_are_named_by_release_before_family() -> None:
+    table = {"debian-12": ("a",), "debian": ("b",)}
+    assert packages.named(table, recorded()) == ("a",)
+    assert packages.named(table, recorded(version="13")) == ("b",)
+    assert packages.named(table, recorded(system="arch")) is None
+
+
+def test_apt_waits_for_its_lock_and_dnf_is_known() -> None:
+    apt = packages.install(["x"], recorded(has="apt-get"))
+    assert all("DPkg::Lock::Timeout=300" in command.argv for command in apt)
+    assert packages.install(["x"], recorded(has="dnf"))[0].argv == ("dnf", "install", "-y", "x")
+    with pytest.raises(Problem, match="no package manager"):
+        packages.install(["x"], recorded())

@@ -1,0 +1,216 @@
+"""The engine: what acts, what waits, what is skipped, and how a run ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.events import Event, Finished, Outcome, Plan, Status, StepChanged
+from slipway.run import Run, plan
+from slipway.steps import Cancel, Change, Lane, Probe, Say, Step, ordered
+
+
+class World:
+    """Things that are there or not; steps put them there."""
+
+    def __init__(self, *there: str) -> None:
+        self.there = set(there)
+        self.reads = 0
+        self.events: list[Event] = []
+        self.probe = Probe(self._read)
+
+    def _read(self) -> frozenset[str]:
+        self.reads += 1
+        return frozenset(self.there)
+
+    def step(
+        self, name: str, *after: str, lane: Lane | None = None, act: Callable[[Say], None] | None = None
+    ) -> Step[frozenset[str]]:
+        def apply(say: Say) -> None:
+            if act:
+                act(say)
+            self.there.add(name)
+
+        check = lambda facts: None if name in facts else Change(f"{name} is absent")  # noqa: E731
+        return Step(name, name.title(), self.probe, check, apply, after, lane)
+
+    def run(self, *steps: Step[frozenset[str]], cancel: Cancel | None = None) -> Run:
+        run = Run(steps, self.events.append, cancel or Cancel())
+        run.go()
+        return run
+
+    def ends(self) -> dict[str, str]:
+        return {e.id: e.status.value for e in self.events if isinstance(e, StepChanged) and e.status.ended}
+
+
+def test_only_what_differs_acts_and_its_reason_is_said() -> None:
+    world = World("a")
+    result = world.run(world.step("a"), world.step("b", "a")).result
+    assert world.ends() == {"a": "unchanged", "b": "changed"}
+    assert result.reasons == {"b": "b is absent"}
+    assert result.exit_code is ExitCode.DONE
+
+
+def test_a_second_run_changes_nothing_and_reads_once() -> None:
+    world = World()
+    world.run(world.step("a"), world.step("b"))
+    world.reads = 0
+    world.probe.forget()
+    again = world.run(world.step("a"), world.step("b")).result
+    assert again.changed == 0
+    assert world.reads == 1
+
+
+def test_a_step_whose_deed_does_not_mend_fails() -> None:
+    world = World()
+    step = Step("a", "A", world.probe, lambda facts: None if "a" in facts else Change("a is absent"), lambda _: None)
+    result = world.run(step).result
+    assert result.outcome is Outcome.FAILED
+    assert "it ran, but a is absent" in result.failures["a"].what
+
+
+def test_a_failure_stops_what_depends_on_it_and_nothing_else() -> None:
+    def fail(_: Say) -> None:
+        raise Problem("no")
+
+    world = World()
+    result = world.run(world.step("a", act=fail), world.step("b", "a"), world.step("c", "b"), world.step("d")).result
+    assert world.ends() == {"a": "failed", "b": "skipped", "c": "skipped", "d": "changed"}
+    assert result.exit_code is ExitCode.FAILED
+
+
+def test_a_mistake_in_a_step_is_shown_whole_and_does_not_end_the_run() -> None:
+    world = World()
+    result = world.run(world.step("a", act=lambda _: [][0]), world.step("b")).result
+    assert world.ends() == {"a": "failed", "b": "changed"}
+    assert "IndexError" in result.failures["a"].what
+    assert "Traceback" in result.failures["a"].why
+
+
+@pytest.mark.parametrize(
+    ("changed_before", "code", "expected"),
+    [(False, ExitCode.UNREACHABLE, 4), (False, ExitCode.USAGE, 2), (True, ExitCode.UNREACHABLE, 1)],
+)
+def test_a_failures_own_exit_code_counts_only_when_nothing_was_changed(
+    *, changed_before: bool, code: ExitCode, expected: int
+) -> None:
+    def fail(_: Say) -> None:
+        raise Problem("no", code=code)
+
+    world = World() if changed_before else World("a")
+    result = world.run(world.step("a"), world.step("b", "a", act=fail)).result
+    assert result.exit_code == expected
+
+
+def test_two_steps_of_one_lane_never_overlap_and_the_second_says_what_it_waits_for() -> None:
+    lane, inside, most = Lane("the package manager"), [], []
+
+    def work(_: Say) -> None:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+
+    world = World()
+    world.run(*(world.step(name, lane=lane, act=work) for name in "abc"))
+    assert max(most) == 1
+    waits = [e for e in world.events if isinstance(e, StepChanged) and e.reason == "waits for the package manager"]
+    assert len(waits) == 2
+
+
+def test_steps_without_a_lane_run_together() -> None:
+    barrier = threading.Barrier(3, timeout=5)
+
+    def meet(_: Say) -> None:
+        barrier.wait()
+
+    world = World()
+    result = world.run(*(world.step(name, act=meet) for name in "abc")).result
+    assert result.outcome is Outcome.DONE
+
+
+def test_an_interruption_ends_what_runs_and_says_what_was_not_done() -> None:
+    cancel = Cancel()
+
+    def work(say: Say) -> None:
+        cancel.request()
+        say.cancel.wait(30)
+
+    world = World()
+    began = time.monotonic()
+    result = world.run(world.step("a", act=work), world.step("b", "a"), cancel=cancel).result
+    assert time.monotonic() - began < 5
+    assert result.exit_code == 130
+    assert world.ends() == {"a": "skipped", "b": "skipped"}
+
+
+def test_a_plan_changes_nothing_and_names_what_follows() -> None:
+    world = World("a")
+    result = plan([world.step("a"), world.step("b", "a"), world.step("c", "b"), world.step("d")], world.events.append)
+    shown = next(e for e in world.events if isinstance(e, Plan))
+    assert [(s.id, s.reason) for s in shown.steps] == [
+        ("a", ""),
+        ("b", "b is absent"),
+        ("c", "follows from B"),
+        ("d", "d is absent"),
+    ]
+    assert world.there == {"a"}
+    assert set(result.reasons) == {"b", "c", "d"}
+
+
+def test_a_probe_that_fails_in_a_plan_is_a_failure_with_its_own_code() -> None:
+    def read() -> None:
+        raise Problem("Docker does not answer", code=ExitCode.UNREACHABLE)
+
+    step: Step[None] = Step("a", "A", Probe(read), lambda _: None, lambda _: None)
+    events: list[Event] = []
+    assert plan([step], events.append).exit_code == 4
+    assert isinstance(events[-1], Finished)
+    assert events[-1].status is Outcome.FAILED
+
+
+def test_threads_that_ask_together_share_one_reading() -> None:
+    reads = []
+    probe = Probe(lambda: reads.append(1) or time.sleep(0.05))  # type: ignore[func-returns-value]
+    threads = [threading.Thread(target=probe.facts) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("names", [(("a", "b"), ("b", "a")), (("a", "x"),), (("a",), ("a",))])
+def test_a_graph_with_a_circle_a_stranger_or_a_double_is_a_mistake(names: tuple[tuple[str, ...], ...]) -> None:
+    world = World()
+    with pytest.raises(ValueError, match="steps"):
+        ordered([world.step(*name) for name in names])
+
+
+def test_cancel_calls_its_hooks_once_and_a_late_one_at_once() -> None:
+    cancel, called = Cancel(), []
+    cancel.on_request(lambda: called.append("early"))
+    forget = cancel.on_request(lambda: called.append("never"))
+    forget()
+    cancel.request()
+    cancel.on_request(lambda: called.append("late"))
+    assert called == ["early", "late"]
+    with pytest.raises(Cancelled):
+        cancel.check()
+
+
+def test_events_have_the_documented_fields() -> None:
+    from slipway.events import fields
+
+    done = StepChanged("a", "A", Status.CHANGED, "why", 1.23456)
+    assert fields(done) == {
+        "event": "step", "id": "a", "title": "A", "status": "changed", "reason": "why", "seconds": 1.235,
+    }  # fmt: skip
+    finished = Finished(Outcome.DONE, 1, 2, 0, 0.5)
+    assert fields(finished) == {
+        "event": "finished", "status": "done", "changed": 1, "unchanged": 2, "failed": 0, "seconds": 0.5,
+    }  # fmt: skip

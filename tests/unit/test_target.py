@@ -1,0 +1,115 @@
+"""What a local release consists of and how drift is told, on data alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
+from slipway.errors import Problem
+from slipway.hosts.docker import Container
+from slipway.targets.container import Names, bytes_of, differs, manifest, spec
+from slipway.targets.secrets import fingerprint, generate, resolve
+from slipway.targets.target import Wanted
+
+NAMES = Names("shop", "sh")
+SERVICE = Service(name="web", port=80, publish=8000, env={"LEVEL": "info"})
+WANTED = Wanted(SERVICE, "sha256:1", "src1", {"KEY": "v$'ü"}, "ann", "")
+
+
+def container(**changes: Any) -> Container:
+    want = spec(NAMES, WANTED, 1)
+    same = Container(
+        id="c", name=want.name, image=want.image, labels=want.labels, state="running",
+        env=tuple(f"{k}={v}" for k, v in want.env.items()), ports={80: ("127.0.0.1", 8000)},
+        aliases={"shop": ("web",)}, memory=want.memory, read_only=True, restart="unless-stopped",
+    )  # fmt: skip
+    return replace(same, **changes)
+
+
+def test_a_container_as_it_was_made_does_not_differ() -> None:
+    assert differs(container(), spec(NAMES, WANTED, 2)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": "exited"}, "it is exited"),
+        ({"image": "sha256:2"}, "it runs another image"),
+        ({"env": ("LEVEL=debug", "KEY=v$'ü")}, "LEVEL differs in its environment"),
+        ({"env": ("LEVEL=info", "KEY=other")}, "KEY differs in its environment"),
+        ({"ports": {}}, "its ports were changed"),
+        ({"ports": {80: ("0.0.0.0", 8000)}}, "its ports were changed"),
+        ({"memory": 1}, "its memory limit was changed"),
+        ({"restart": "no"}, "its restart policy was changed"),
+        ({"aliases": {"bridge": ()}}, "it left network shop"),
+        ({"read_only": False}, "its root file system is writable"),
+    ],
+)
+def test_what_a_hand_changed_is_named(changes: dict[str, Any], reason: str) -> None:
+    assert differs(container(**changes), spec(NAMES, WANTED, 2)) == reason
+
+
+def test_no_container_is_named_too() -> None:
+    assert differs(None, spec(NAMES, WANTED, 1)) == "sh_web_01 is not there"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"env": {"LEVEL": "debug"}},
+        {"port": 81},
+        {"publish": 8001},
+        {"checks": ({"name": "x", "curl": "curl $BASE", "expect": {}},)},
+    ],
+)
+def test_every_setting_is_in_the_manifests_digest(change: dict[str, Any]) -> None:
+    other = Service.model_validate({**SERVICE.model_dump(by_alias=True), **change})
+    assert manifest(other, {}) != manifest(SERVICE, {})
+
+
+def test_a_secret_changes_the_manifest_and_is_not_in_it() -> None:
+    one, two = (spec(NAMES, replace(WANTED, secrets={"KEY": value}), 1) for value in ("aaaa", "bbbb"))
+    assert one.labels != two.labels
+    assert "aaaa" not in str(one.labels)
+    assert len(fingerprint({"KEY": "aaaa"})) == 32
+
+
+@pytest.mark.parametrize(("text", "size"), [("256Mi", 268435456), ("1Gi", 2**30), ("10M", 10**7), ("5", 5)])
+def test_a_quantity_in_bytes(text: str, size: int) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize(("encoding", "length"), [("hex", 32), ("base64url", 22), ("base64", 24)])
+def test_a_generated_secret_has_its_bytes(encoding: Any, length: int) -> None:
+    assert len(generate(Generate(bytes=16, encoding=encoding))) == length
+    assert generate(Generate(bytes=16)) != generate(Generate(bytes=16))
+
+
+def test_secrets_come_from_their_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = Service(name="db", secrets={"PASSWORD": Generated(generate=Generate())})
+    user = Service(
+        name="web",
+        secrets={"PASSWORD": Of(of="db"), "A": Generated(generate=Generate()), "B": Generated(generate=Generate())},
+    )
+    (tmp_path / "b").write_text("from file\n")
+    monkeypatch.setenv("SECRET_A", "$'\"ü")
+    environment = Environment(
+        name="local", secrets={"A": FromEnv(env="SECRET_A"), "B": FromFile(file=str(tmp_path / "b"))}
+    )
+    kept: dict[str, str] = {}
+    values = resolve(user, environment, kept, {"db": owner, "web": user})
+    assert values == {"PASSWORD": kept["db.PASSWORD"], "A": "$'\"ü", "B": "from file"}
+    assert resolve(user, environment, kept, {"db": owner, "web": user}) == values
+
+
+def test_a_missing_source_is_named_with_all_others() -> None:
+    service = Service(name="web", secrets={"A": Generated(generate=Generate()), "B": Generated(generate=Generate())})
+    environment = Environment(name="x", secrets={"A": FromEnv(env="NO_SUCH_VARIABLE"), "B": FromFile(file="/no/such")})
+    with pytest.raises(Problem) as caught:
+        resolve(service, environment, {}, {})
+    assert "NO_SUCH_VARIABLE" in caught.value.why
+    assert "/no/such" in caught.value.why
