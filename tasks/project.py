@@ -10,7 +10,7 @@ from pathlib import Path
 from invoke import Context, Exit, task
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("unit", "integration")
+SUITES = {"unit": (), "integration": ("-n", "2", "--dist", "worksteal")}
 
 
 @task(positional=[], auto_shortflags=False, help={"lab": "also the suite that needs the test lab"})
@@ -48,6 +48,7 @@ def _suite(name: str) -> dict[str, int]:
             f"--junitxml={report}",
             "-p",
             "no:cacheprovider",
+            *SUITES.get(name, ()),
         ]
         code = subprocess.run(words, cwd=ROOT, check=False).returncode
         root = ET.parse(report).getroot().find("testsuite") if report.is_file() else None  # noqa: S314  our own

@@ -116,10 +116,10 @@ def differs(container: Container | None, want: Spec) -> str | None:
         (secret, "its settings or checks differ from what serves"),
         (container.image != want.image, "it runs another image"),
         (not container.running, f"it is {container.state}"),
+        (want.network is not None and want.network not in container.aliases, f"it left network {want.network}"),
         (any(container.ports.get(p) != ("127.0.0.1", h) for p, h in want.publish.items()), "its ports were changed"),
         (container.memory != want.memory, "its memory limit was changed"),
         (container.restart != want.restart, "its restart policy was changed"),
-        (want.network is not None and want.network not in container.aliases, f"it left network {want.network}"),
         (not container.read_only, "its root file system is writable"),
     )
     return next((reason for true, reason in reasons if true), None)

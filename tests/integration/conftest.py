@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from filelock import FileLock
 
 from tests.integration.project import Project
 
@@ -13,7 +14,8 @@ from tests.integration.project import Project
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose auth service serves its first release."""
     project = Project(tmp_path_factory.mktemp("a team") / "p")
-    done = project.invoke("deploy", "--output", "json")
+    with FileLock(tmp_path_factory.getbasetemp().parent / "first.lock"):  # one fills the Maven cache, not two at once
+        done = project.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out + done.err
     yield project
     project.purge()

@@ -48,7 +48,23 @@ def test_a_docker_elsewhere_is_refused_for_local() -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["build", "deploy", "down", "forward", "history", "image", "logs", "restart", "rollback", "scale", "setup", "smoke", "status", "up"]
+    "task",
+    [
+        "build",
+        "deploy",
+        "down",
+        "forward",
+        "history",
+        "image",
+        "logs",
+        "restart",
+        "rollback",
+        "scale",
+        "setup",
+        "smoke",
+        "status",
+        "up",
+    ],
 )
 def test_every_task_has_help_with_an_example(task: str) -> None:
     done = invoke("--help", task)

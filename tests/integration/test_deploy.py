@@ -203,9 +203,12 @@ def test_a_release_that_fails_only_live_is_put_back(project: Project) -> None:
     before = digest(project)
     project.edit(ROUTES, "(ns helping-hands.auth.routes", ";; live only\n(ns helping-hands.auth.routes")
     assert project.invoke("smoke").exit == 0
+    killer = f"""
+        until docker inspect {project.container}_previous; do sleep 0.02; done
+        until docker kill {project.container}; do sleep 0.02; done
+    """
     blocked = subprocess.Popen(  # the live container dies as soon as it is there, which no smoke test can foresee
-        ["sh", "-c", f"until docker inspect {project.container}_previous; do sleep 0.02; done; "
-                     f"until docker kill {project.container}; do sleep 0.02; done"],
+        ["sh", "-c", killer],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     done = project.invoke("deploy", "--output", "json")
