@@ -36,7 +36,9 @@ class Done:
     def failure(self, step: str) -> str:
         """The whole word on a failed step."""
         return next(
-            str(e["detail"]) for e in self.events if e["event"] == "step" and e["id"] == step and e["status"] == "failed"
+            str(e["detail"])
+            for e in self.events
+            if e["event"] == "step" and e["id"] == step and e["status"] == "failed"
         )
 
 
