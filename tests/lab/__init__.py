@@ -1,0 +1,1 @@
+"""The lab: containers that act as machines, and tests on them."""

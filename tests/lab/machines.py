@@ -1,0 +1,167 @@
+"""Machines for tests: a fresh one without an init, and a systemd host, both as privileged containers on this Docker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway-lab"
+LABEL = "slipway.lab=1"
+RUNTIME = "slipway-lab"
+FRESH = "ca-certificates,git,python3,python3-venv,sudo,curl,procps,iproute2"
+SYSTEMD = f"systemd,systemd-sysv,dbus,openssh-server,iptables,kmod,{FRESH}"
+
+
+def sh(*words: str, **more: object) -> str:
+    """Run a command to its end; its standard output. Raises with what it said when it fails."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return str(done.stdout)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A running machine: its container's name."""
+
+    name: str
+
+    def run(self, script: str, *, user: str = "root", timeout: float = 900, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell script on it, in a login shell's environment; output is text, the exit code not checked."""
+        given = [word for key, value in env.items() for word in ("--env", f"{key}={value}")]
+        words = ["docker", "exec", "-i", "--user", user, *given, self.name, "sh", "-eu"]
+        return subprocess.run(words, input=script, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def put(self, source: Path, place: str) -> None:
+        """Copy a file or folder onto it."""
+        sh("docker", "cp", str(source), f"{self.name}:{place}")
+
+
+def runtime() -> Path:
+    """The OCI runtime, compiled once per content."""
+    source = (HERE / "runtime" / "main.go").read_bytes()
+    path = CACHE / f"runtime-{hashlib.sha256(source).hexdigest()[:12]}"
+    if not path.is_file():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        go = shutil.which("go") or "/usr/local/go/bin/go"
+        sh(go, "build", "-trimpath", "-o", str(path), ".", cwd=HERE / "runtime", env={**os.environ, "CGO_ENABLED": "0"})
+    return path
+
+
+def register() -> None:
+    """Make the runtime known to this machine's dockerd, which reads it on SIGHUP; its default stays what it is."""
+    program = str(runtime())
+    file = Path("/etc/docker/daemon.json")
+    settings = json.loads(file.read_text()) if file.is_file() else {}
+    runtimes = settings.setdefault("runtimes", {})
+    if runtimes.get(RUNTIME, {}).get("path") != program:
+        runtimes[RUNTIME] = {"path": program}
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(settings, indent=2))
+    if RUNTIME not in sh("docker", "info", "--format", "{{json .Runtimes}}"):
+        os.kill(int(Path("/var/run/docker.pid").read_text()), signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while RUNTIME not in sh("docker", "info", "--format", "{{json .Runtimes}}"):
+            if time.monotonic() > deadline:
+                raise RuntimeError("dockerd did not take the runtime")
+            time.sleep(0.1)
+
+
+def mirror() -> str:
+    """The package mirror that this machine's own apt sources name."""
+    for file in (*sorted(Path("/etc/apt/sources.list.d").glob("debian*")), Path("/etc/apt/sources.list")):
+        text = file.read_text() if file.is_file() else ""
+        found = re.search(r"^URIs: *(\S+)", text, re.MULTILINE) or re.search(r"^deb (?:\[[^]]*\] )?(\S+)", text, re.MULTILINE)
+        if found:
+            return found[1]
+    raise RuntimeError("apt's sources name no Debian mirror")
+
+
+def root(suite: str, packages: str) -> str:
+    """An image of a minimal Debian with those packages, and with this machine's certificate authorities; made once."""
+    key = hashlib.sha256(f"{suite} {packages} {[a.read_bytes() for a in authorities()]}".encode()).hexdigest()[:12]
+    tag = f"slipway-lab/root-{suite}:{key}"
+    if sh("docker", "images", "-q", tag):
+        return tag
+    with tempfile.TemporaryDirectory(prefix="slipway-lab-") as folder:
+        sh("debootstrap", "--variant=minbase", f"--include={packages}", suite, folder, mirror())
+        for authority in authorities():
+            shutil.copy(authority, Path(folder) / "usr/local/share/ca-certificates")
+        sh("chroot", folder, "update-ca-certificates")
+        tar = subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE)
+        sh("docker", "import", "-", tag, stdin=tar.stdout)
+        tar.wait()
+    return tag
+
+
+def authorities() -> list[Path]:
+    """The certificate authorities that somebody added to this machine."""
+    return sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))
+
+
+@contextmanager
+def _container(image: str, words: Sequence[str], options: Sequence[str]) -> Iterator[Machine]:
+    register()
+    machine = Machine(f"slipway-lab-{secrets.token_hex(4)}")
+    base = ["docker", "run", "-d", "--privileged", "--runtime", RUNTIME, "--label", LABEL, "--name", machine.name]
+    sh(*base, "-v", "/var/lib/docker", *options, image, *words)
+    try:
+        yield machine
+    finally:
+        subprocess.run(["docker", "rm", "-fv", machine.name], capture_output=True, check=False)
+
+
+@contextmanager
+def fresh(suite: str = "bookworm") -> Iterator[Machine]:
+    """A machine with Git and Python and nothing else, whose first program is no init."""
+    with _container(root(suite, FRESH), ["sleep", "infinity"], []) as machine:
+        yield machine
+
+
+@contextmanager
+def systemd(password: str, suite: str = "bookworm") -> Iterator[Machine]:
+    """A machine under systemd with sshd, whose user `deploy` may use sudo with that password."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        for source in (HERE / "systemd").iterdir():
+            shutil.copy(source, context)
+        shutil.copy(runtime(), context / "runtime")
+        tag = f"slipway-lab/systemd-{suite}:{secrets.token_hex(4)}"
+        arguments = ["--build-arg", f"ROOT={root(suite, SYSTEMD)}", "--build-arg", f"PASSWORD={password}"]
+        sh("docker", "build", "-q", "-t", tag, "--label", LABEL, *arguments, str(context))
+    try:
+        with _container(tag, [], ["--tmpfs", "/run", "--tmpfs", "/tmp:exec"]) as machine:
+            deadline = time.monotonic() + 60
+            while machine.run("systemctl is-system-running || true").stdout.strip() not in {"running", "degraded"}:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("systemd did not come up: " + machine.run("systemctl --failed || true").stdout)
+                time.sleep(0.2)
+            yield machine
+    finally:
+        subprocess.run(["docker", "rmi", "-f", tag], capture_output=True, check=False)
+
+
+def clone(machine: Machine, place: str, owner: str = "root") -> None:
+    """Put this checkout's last commit onto a machine, as `git clone` would."""
+    top = HERE.parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "repo.bundle"
+        sh("git", "-C", str(top), "bundle", "create", str(bundle), "HEAD")
+        machine.put(bundle, "/tmp/repo.bundle" if owner == "root" else "/var/tmp/repo.bundle")
+    source = "/tmp/repo.bundle" if owner == "root" else "/var/tmp/repo.bundle"
+    done = machine.run(f"git clone -q {source} '{place}'", user=owner)
+    if done.returncode:
+        raise RuntimeError(done.stderr)

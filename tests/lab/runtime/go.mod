@@ -1,0 +1,3 @@
+module slipway.local/runtime
+
+go 1.21
