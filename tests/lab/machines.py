@@ -29,7 +29,9 @@ def sh(*words: str, **more: object) -> str:
     """Run a command to its end; its standard output. Raises with what it said when it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]
     if done.returncode:
-        raise RuntimeError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise RuntimeError(
+            f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
     return str(done.stdout)
 
 
@@ -39,7 +41,9 @@ class Machine:
 
     name: str
 
-    def run(self, script: str, *, user: str = "root", timeout: float = 900, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, *, user: str = "root", timeout: float = 900, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a shell script on it, in a login shell's environment; output is text, the exit code not checked."""
         given = [word for key, value in env.items() for word in ("--env", f"{key}={value}")]
         words = ["docker", "exec", "-i", "--user", user, *given, self.name, "sh", "-eu"]
@@ -84,7 +88,9 @@ def mirror() -> str:
     """The package mirror that this machine's own apt sources name."""
     for file in (*sorted(Path("/etc/apt/sources.list.d").glob("debian*")), Path("/etc/apt/sources.list")):
         text = file.read_text() if file.is_file() else ""
-        found = re.search(r"^URIs: *(\S+)", text, re.MULTILINE) or re.search(r"^deb (?:\[[^]]*\] )?(\S+)", text, re.MULTILINE)
+        found = re.search(r"^URIs: *(\S+)", text, re.MULTILINE) or re.search(
+            r"^deb (?:\[[^]]*\] )?(\S+)", text, re.MULTILINE
+        )
         if found:
             return found[1]
     raise RuntimeError("apt's sources name no Debian mirror")
