@@ -53,50 +53,55 @@ class Result:
         return Finished(self.outcome, self.changed, unchanged, failed, seconds, closing)
 
 
-def plan(steps: Iterable[Step[Any]], emit: Emit) -> Result:
-    """Say what `run` would change, changing nothing.
+def foresee(steps: Iterable[Step[Any]]) -> Result:
+    """What `run` would change, by asking only: `reasons` of what would change, `failures` of what cannot be told.
 
     A step behind one that would change is not checked, since its facts are about to change: it `follows from` that one.
-    Emits one `plan` and a `finished`; the result's `reasons` hold what would change.
     """
-    began = time.monotonic()
     graph = ordered(steps)
+    titles = {step.id: step.title for step in graph}
     result = Result()
     failed_probes: dict[int, Problem] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:  # read every first-asked probe at once
+    with ThreadPoolExecutor(WORKERS) as pool:  # every probe is read at once
         probes = {id(step.probe): step.probe for step in graph}
         readings = {key: pool.submit(probe.facts) for key, probe in probes.items()}
-        titles = {step.id: step.title for step in graph}
-        lines: list[PlanStep] = []
         for step in graph:
             source = next((dep for dep in step.after if dep in result.reasons or dep in result.failures), None)
             if source is not None:
-                reason = f"follows from {titles[source]}"
-                result.reasons[step.id] = reason
+                result.reasons[step.id] = f"follows from {titles[source]}"
+                continue
+            try:
+                if known := failed_probes.get(id(step.probe)):
+                    raise known
+                if reading := readings.get(id(step.probe)):
+                    reading.result()
+                change: Change | None = step.check(step.probe.facts())
+            except Problem as error:
+                failed_probes[id(step.probe)] = error
+                result.failures[step.id] = error
             else:
-                change: Change | None = None
-                try:
-                    if id(step.probe) not in failed_probes:
-                        readings[id(step.probe)].result()
-                    change = step.check(step.probe.facts())
-                except Problem as error:
-                    failed_probes[id(step.probe)] = error
-                    result.failures[step.id] = error
-                reason = change.reason if change else ""
                 if change:
-                    result.reasons[step.id] = reason
-            if step.id in result.failures:
-                reason = f"cannot be told: {result.failures[step.id].what}"
-            lines.append(PlanStep(step.id, step.title, reason))
-    emit(Plan(tuple(lines)))
+                    result.reasons[step.id] = change.reason
+    result.outcome = Outcome.FAILED if result.failures else Outcome.DONE
     for step in graph:
         would = step.id in result.reasons
         result.statuses[step.id] = (
             Status.FAILED if step.id in result.failures else Status.WAITING if would else Status.UNCHANGED
         )
-    for name, problem in result.failures.items():
-        emit(StepChanged(name, titles[name], Status.FAILED, problem.what, 0.0, str(problem)))
-    result.outcome = Outcome.FAILED if result.failures else Outcome.DONE
+    return result
+
+
+def plan(steps: Iterable[Step[Any]], emit: Emit) -> Result:
+    """Say what `run` would change, changing nothing: one `plan`, the failures, and a `finished`."""
+    began = time.monotonic()
+    graph = ordered(steps)
+    result = foresee(graph)
+    untold = {name: f"cannot be told: {problem.what}" for name, problem in result.failures.items()}
+    reasons = {**result.reasons, **untold}
+    emit(Plan(tuple(PlanStep(step.id, step.title, reasons.get(step.id, "")) for step in graph)))
+    for step in graph:
+        if problem := result.failures.get(step.id):
+            emit(StepChanged(step.id, step.title, Status.FAILED, problem.what, 0.0, str(problem)))
     emit(result.finished(time.monotonic() - began))
     return result
 

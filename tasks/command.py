@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -125,15 +124,13 @@ class Command:
 
     def _permitted(self, steps: Sequence[Step[Any]]) -> None:
         """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
+        from slipway.run import foresee
+
         host = self.here.host
         machine = [step for step in steps if step.id.startswith(host.name.replace(" ", "-"))]
         if not machine or host.probe.facts().root:
             return
-        due: dict[str, str] = {}
-        for step in machine:
-            change = None if any(dep in due for dep in step.after) else step.check(step.probe.facts())
-            if change:
-                due[step.id] = change.reason
+        due = foresee(machine).reasons
         if not due:
             return
         for name, reason in due.items():
@@ -157,27 +154,10 @@ class Command:
         """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
         from slipway.hosts import locks
 
-        path = locks.folder() / f"{self.config.project.name}-local.lock"
-        with path.open("a+") as file:
-            told = False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not told:
-                        file.seek(0)
-                        who = file.read().strip() or "another run"
-                        self.session.say(f"waits for {who}, which works on this Docker")
-                        told = True
-                    self.cancel.wait(0.1)
-            file.seek(0)
-            file.truncate()
-            file.write(f"`{self.name}` (pid {os.getpid()})")
-            file.flush()
+        told = lambda who: self.session.say(f"waits for {who}, which works on this Docker")  # noqa: E731
+        who = f"`{self.name}` (pid {os.getpid()})"
+        with locks.held(f"{self.config.project.name}-local", who, told, self.cancel):
             yield
-            file.seek(0)
-            file.truncate()
 
     def say(self) -> Say:
         """What a single deed speaks through."""

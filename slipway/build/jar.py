@@ -11,7 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from slipway.errors import Problem
@@ -22,7 +22,6 @@ from slipway.steps import Say
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
 LENGTH = 16  # hex digits of a lock's name
-LOCK_SAID = 1.0  # seconds after which a wait for another Leiningen is said
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,14 @@ def uberjar(folder: Path, lein: Leiningen) -> Command:
 
 def build(host: Host, folder: Path, digest: str, lein: Leiningen, say: Say) -> Path:
     """Build, check and place the jar. Raises Problem with Clojure's file, line and message when it does not compile."""
-    with _alone(folder, say):
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:LENGTH]
+    told = lambda who: say.note(f"waits for {who}")  # noqa: E731
+    with locks.held(f"lein-{name}", f"another Leiningen in {folder.name}", told, say.cancel) as lock:
         if jar := found(folder, digest):
             say.note("another process has just built it")
             return jar
         began = time.time()
-        done = host.run(uberjar(folder, lein), say)
+        done = host.run(replace(uberjar(folder, lein), inherits=(lock,)), say)
         output = done.text + done.stderr.decode(errors="replace")
         if done.exit != 0:
             raise failed(folder, output)
@@ -177,32 +178,3 @@ def _stem(path: Path) -> PurePosixPath:
 
 def _namespace(name: str) -> str:
     return re.split(r"\$|__init|\.", name, maxsplit=1)[0]
-
-
-class _alone:  # noqa: N801  read as a word: `with _alone(folder)`
-    """One Leiningen in a project at a time, from any process of this user: two at once leave a corrupt jar."""
-
-    def __init__(self, folder: Path, say: Say) -> None:
-        from filelock import FileLock
-
-        name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:LENGTH]
-        self._lock = FileLock(locks.folder() / f"lein-{name}.lock")
-        self._say = say
-
-    def __enter__(self) -> None:
-        from filelock import Timeout
-
-        said = False
-        while True:
-            try:
-                self._lock.acquire(timeout=LOCK_SAID if not said else 0.2)
-            except Timeout:
-                self._say.cancel.check()
-                if not said:
-                    self._say.note("waits for another Leiningen in this project")
-                said = True
-            else:
-                return
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()

@@ -34,6 +34,7 @@ class Command:
     privilege: Privilege = Privilege.USER
     timeout: float = 600.0  # seconds until the command is ended
     idle: float | None = None  # seconds without output until the command is ended
+    inherits: tuple[int, ...] = ()  # descriptors of this process (a lock's), on this machine only
 
     @property
     def line(self) -> str:

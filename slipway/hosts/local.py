@@ -49,6 +49,7 @@ class Local:
                 env=env,
                 cwd=command.cwd,
                 start_new_session=True,
+                pass_fds=command.inherits,
             )
         except FileNotFoundError as error:
             raise Problem(f"{command.argv[0]} is not on this machine", why=str(error), fix="./invoke setup") from error

@@ -37,6 +37,7 @@ def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]
         apply=lambda say: _leiningen(host, want, say),
         after=(f"{prefix}/jdk",),
         lane=host.packages,
+        stales=(clojars,),  # where Leiningen looks is read off Leiningen
     )
     yield Step(
         id=f"{prefix}/repository",

@@ -56,12 +56,21 @@ class Machine:
 
 def runtime() -> Path:
     """The OCI runtime, compiled once per content."""
-    source = (HERE / "runtime" / "main.go").read_bytes()
+    source = (HERE / "programs" / "runtime" / "main.go").read_bytes()
     path = CACHE / f"runtime-{hashlib.sha256(source).hexdigest()[:12]}"
     if not path.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
         go = shutil.which("go") or "/usr/local/go/bin/go"
-        sh(go, "build", "-trimpath", "-o", str(path), ".", cwd=HERE / "runtime", env={**os.environ, "CGO_ENABLED": "0"})
+        sh(
+            go,
+            "build",
+            "-trimpath",
+            "-o",
+            str(path),
+            ".",
+            cwd=HERE / "programs" / "runtime",
+            env={**os.environ, "CGO_ENABLED": "0"},
+        )
     return path
 
 
