@@ -2,120 +2,26 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from slipway.build import base as bases
 from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
-from slipway.config.models import Config, Environment, Service
+from slipway.config.models import Config, Service
 from slipway.errors import ExitCode, Problem
-from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
-from slipway.hosts.host import Host
+from slipway.here import Here, Sources
+from slipway.hosts import ports as local_ports
+from slipway.hosts.docker import State
 from slipway.smoke.step import ask
-from slipway.steps import Change, Probe, Say, Step
+from slipway.steps import Change, Say, Step
 from slipway.targets import secrets as secret_sources
-from slipway.targets.container import ROLE, SERVICE, Names, bytes_of, manifest, ready
-from slipway.targets.docker import GRACE, DockerTarget
-from slipway.targets.records import SecretStore
-from slipway.targets.target import Verdict, Verify, Wanted
+from slipway.targets.container import holds, manifest
+from slipway.targets.target import Verdict, Verify
+from slipway.targets.trial import trial
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
-
-
-@dataclass(frozen=True)
-class Sources:
-    """A service's sources as they stand: their digest, and the jar made from them if it is there."""
-
-    digest: str
-    jar: Path | None
-
-
-@dataclass
-class Here:
-    """One machine and its Docker, as the flows of environment `local` see them. `mask` hears every secret first."""
-
-    config: Config
-    environment: Environment
-    host: Host
-    daemon: Daemon
-    mask: Callable[[Sequence[str]], None]
-    closing: ExitStack = field(default_factory=ExitStack)
-
-    @cached_property
-    def names(self) -> Names:
-        """What things are called."""
-        return Names(self.config.project.name, self.config.project.short)
-
-    @cached_property
-    def state(self) -> Probe[State]:
-        """What the daemon has."""
-        return Probe(lambda: self.daemon.state(self.config.project.name))
-
-    @cached_property
-    def clojars(self) -> Probe[bool]:
-        """Whether Clojars answers; asked only where it decides something."""
-        return Probe(lambda: java_tool.reachable(self.host.probe.facts()))
-
-    @cached_property
-    def store(self) -> SecretStore:
-        """Generated secrets."""
-        return SecretStore(self.daemon, self.names)
-
-    @cached_property
-    def kept(self) -> Probe[dict[str, str]]:
-        """The generated secrets that there are, all masked."""
-        return Probe(self._kept)
-
-    def _kept(self) -> dict[str, str]:
-        values = self.store.read(self.state.facts())
-        self.mask(list(values.values()))
-        return values
-
-    @cached_property
-    def target(self) -> DockerTarget:
-        """Where the services run."""
-        return DockerTarget(self.daemon, self.names, self.state)
-
-    def service(self, name: str) -> Service:
-        """A service as this environment wants it."""
-        return self.config.service_for(self.environment, name)
-
-    @cached_property
-    def _sources(self) -> dict[str, Probe[Sources]]:
-        return {name: Probe(lambda name=name: self._read(name)) for name in self.config.services}  # type: ignore[misc]
-
-    def sources(self, name: str) -> Probe[Sources]:
-        """A service's sources and jar."""
-        return self._sources[name]
-
-    def _read(self, name: str) -> Sources:
-        service = self.service(name)
-        base = self.config.images.bases.get(service.base)
-        settings = (str(service.leiningen), service.dockerfile, bases.identity(base) if base else service.base)
-        digest = source.digest(service.folder, settings)
-        return Sources(digest, jars.found(service.folder, digest))
-
-    def secrets(self, service: Service) -> dict[str, str]:
-        """The values of a service's secrets, generated in memory where they are not kept yet."""
-        values = secret_sources.resolve(service, self.environment, self.kept.facts(), self.config.services)
-        self.mask(list(values.values()))
-        return values
-
-    def wanted(self, name: str, *, commit: str = "") -> Wanted:
-        """What a deploy of the sources as they stand wants to serve."""
-        service, sources = self.service(name), self.sources(name).facts()
-        image = images.present(self.state.facts(), self.config.project.name, name, sources.digest)
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
-        return Wanted(service, image.id if image else "", sources.digest, self.secrets(service), who, commit)
 
 
 def chosen(config: Config, names: str) -> list[str]:
@@ -305,41 +211,7 @@ def _smoked(here: Here, state: State, name: str) -> bool:
 
 def _smoke(here: Here, name: str, say: Say, *, keep: bool) -> None:
     wanted = here.wanted(name)
-    service, label = wanted.service, here.names.smoke(name)
-    here.daemon.remove(label)
-    here.daemon.network(here.config.project.name, {LABEL: here.config.project.name})
-    made = here.daemon.create(
-        Spec(
-            name=label,
-            image=wanted.image,
-            labels={LABEL: here.config.project.name, SERVICE: name, ROLE: "smoke"},
-            env={**service.env, **wanted.secrets},
-            publish={service.port: 0},
-            network=here.config.project.name,
-            memory=bytes_of(service.resources.memory),
-            scratch=tuple(part.path for part in service.storage.values()),
-        )
-    )
-    try:
-        here.daemon.start(made)
-        base = f"http://127.0.0.1:{here.daemon.inspect(made).ports[service.port][1]}"
-        ready(here.daemon, made, service, base, say)
-        report = ask(here.host, service.checks, base, say)
-        if not report.ok:
-            failed = ", ".join(result.name for result in report.results if not result.ok)
-            raise Problem(f"{name}: smoke checks failed: {failed}", why=report.text)
-    except Problem as problem:
-        inspected = here.daemon.inspect(made)
-        lines = "\n".join(here.daemon.logs(made, 50, follow=False))
-        evidence = f"{label}: {inspected.state}, exit code {inspected.exit}; its last lines:\n{lines}"
-        fix = f"mend it and run ./invoke deploy --service {name} again; what served before still serves"
-        raise Problem(problem.what, why=f"{problem.why}\n{evidence}".strip(), fix=fix) from problem
-    finally:
-        if keep:
-            say.note(f"kept: docker logs {label}; remove it with docker rm -f {label}")
-        else:
-            here.daemon.stop(made, GRACE if say.cancel.requested else 2)
-            here.daemon.remove(made)
+    trial(here.daemon, here.names, wanted, verify(here, wanted.service), say, keep=keep)
     here.daemon.tag(wanted.image, _mark(here, name))
 
 
@@ -369,7 +241,7 @@ def release_differs(here: Here, state: State, name: str) -> Change | None:
 
 
 def _release(here: Here, name: str, say: Say) -> None:
-    here.target.apply(here.wanted(name, commit=commit(here.config.root)), verify(here, here.service(name)), say)
+    here.target.apply(here.wanted(name, commit=source.commit(here.config.root)), verify(here, here.service(name)), say)
 
 
 def verify(here: Here, service: Service) -> Verify:
@@ -396,48 +268,8 @@ def ports(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> I
 
 
 def port_taken(here: Here, state: State, name: str) -> None:
-    """Raise Problem naming the process that holds the service's port, and a free one."""
+    """Raise Problem if another process holds the service's port."""
     port = here.service(name).published
-    if any(_holds(container, name, port) for container in state.containers):
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            why = f"{holder(port)} listens on it" if error.errno != 13 else str(error)
-            taken = {service.published for service in here.config.services.values()}
-            free = next((p for p in range(port + 1, port + 200) if p not in taken and _free(p)), 0)
-            fix = f"publish: {free} in {name}/service.yaml, or end that process"
-            raise Problem(f"{name}: port {port} is taken", why=why, fix=fix, code=ExitCode.UNREACHABLE) from error
-
-
-def _holds(container: Container, service: str, port: int) -> bool:
-    mine = container.labels.get(SERVICE) == service and container.running
-    return mine and any(there[1] == port for there in container.ports.values())
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def holder(port: int) -> str:
-    """Who listens on a port of this machine, as well as this user may know."""
-    import psutil
-
-    try:
-        found = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
-        pid = next((c.pid for c in found if c.pid), None)
-        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else "another user's process"
-    except psutil.Error:
-        return "another process"
-
-
-def commit(root: Path) -> str:
-    """The Git commit of the checkout, with `-dirty` for uncommitted changes; empty outside Git."""
-    git = ("git", "-C", str(root))
-    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
-    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
-    name = head.stdout.strip()
-    return f"{name}-dirty" if name and changes.stdout.strip() else name
+    if not any(holds(container, name, port) for container in state.containers):
+        taken = {service.published for service in here.config.services.values()}
+        local_ports.free_or_told(name, port, taken)

@@ -25,7 +25,7 @@ from slipway.ui.session import Session
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment
-    from slipway.flows import Here
+    from slipway.here import Here
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 50  # logs and evidence of the newest runs that are kept
@@ -80,7 +80,7 @@ class Command:
     @cached_property
     def here(self) -> Here:
         """The machine, its Docker and its services."""
-        from slipway.flows import Here
+        from slipway.here import Here
         from slipway.hosts.engine import Engine
         from slipway.hosts.local import Local
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -51,3 +52,12 @@ def _ignored(folder: Path) -> Callable[[str], bool]:
     if own.is_file():
         lines += own.read_text().splitlines()
     return GitIgnoreSpec.from_lines(lines).match_file
+
+
+def commit(root: Path) -> str:
+    """The Git commit of a checkout, with `-dirty` for uncommitted changes; empty outside Git."""
+    git = ("git", "-C", str(root))
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
+    name = head.stdout.strip()
+    return f"{name}-dirty" if name and changes.stdout.strip() else name

@@ -125,6 +125,12 @@ def differs(container: Container | None, want: Spec) -> str | None:
     return next((reason for true, reason in reasons if true), None)
 
 
+def holds(container: Container, service: str, port: int) -> bool:
+    """Whether it is the service's own container that has a port of this machine."""
+    mine = container.labels.get(SERVICE) == service and container.running
+    return mine and any(there[1] == port for there in container.ports.values())
+
+
 def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say) -> None:
     """Wait until the container answers its readiness question. Raises Problem when it ends, or at the deadline."""
     import requests

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slipway.config.load import cycles, default_environment, load
+from slipway.config.across import cycles
+from slipway.config.load import default_environment, load
 from slipway.errors import ExitCode, Problem
 
 ROOT = Path(__file__).resolve().parents[2]

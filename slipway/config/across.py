@@ -1,0 +1,105 @@
+"""Faults that only show when files are seen together, or when a line of a check is read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+
+from slipway.config.document import Document, Faults
+from slipway.config.models import Environment, Hosts, Service
+
+
+def across(
+    services: Mapping[str, Service],
+    documents: Mapping[str, Document],
+    environments: Mapping[str, Environment],
+    sources: Mapping[str, Document],
+    hosts: Hosts | None,
+    faults: Faults,
+) -> None:
+    """What only shows when the files are seen together."""
+    ports: dict[int, str] = {}
+    for name, service in services.items():
+        document = documents[name]
+        other = ports.setdefault(service.published, name)
+        if other != name:
+            place = document.line(("publish",) if service.publish else ("port",))
+            free = next(
+                p for p in range(service.published + 1, 65536) if p not in {s.published for s in services.values()}
+            )
+            faults.add(document.path, place, f"{other} publishes {service.published} too", f"publish: {free} is free")
+        for index, need in enumerate(service.needs):
+            if need not in services:
+                faults.add(
+                    document.path,
+                    document.line(("needs", index)),
+                    f"needs {need}, which is no service",
+                    _near(need, services),
+                )
+        for secret, how in service.secrets.items():
+            owner = getattr(how, "of", None)
+            if owner and (owner not in services or secret not in services[owner].secrets):
+                faults.add(document.path, document.line(("secrets", secret)), f"service {owner} has no secret {secret}")
+    for cycle in cycles({name: service.needs for name, service in services.items()}):
+        document = documents[cycle[0]]
+        faults.add(document.path, document.line(("needs",)), f"needs go in a circle: {' → '.join(cycle)}")
+    for name, environment in environments.items():
+        document = sources.get(name, Document(Path(f"environments/{name}.yaml"), {}))
+        for service_name in environment.services:
+            if service_name not in services:
+                place = document.line(("services", service_name))
+                faults.add(document.path, place, f"{service_name} is no service", _near(service_name, services))
+        if environment.host and hosts is not None and environment.host not in hosts.hosts:
+            faults.add(
+                document.path,
+                document.line(("host",)),
+                f"{environment.host} is not in hosts.yaml",
+                _near(environment.host, hosts.hosts),
+            )
+
+
+def _near(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
+    """Every circle of needs, once, from its first name in order: [a, b, a]."""
+    found: list[list[str]] = []
+
+    def walk(path: list[str]) -> None:
+        for need in needs.get(path[-1], ()):
+            if need == path[0]:
+                found.append([*path, need])
+            elif need in needs and need not in path and need > path[0]:
+                walk([*path, need])
+
+    for name in sorted(needs):
+        walk([name])
+    return found
+
+
+def checks(service: Service, document: Document, faults: Faults) -> None:
+    """Note the faults of a service's curl lines, the values that they need, and their JSONPaths."""
+    from jsonpath import JSONPathError
+    from jsonpath import compile as jsonpath
+
+    from slipway.smoke.line import parse as curl
+
+    known = {"BASE"}
+    for index, check in enumerate(service.checks):
+        place = ("checks", index, "curl")
+        try:
+            line = curl(check.curl)
+        except ValueError as error:
+            faults.add(document.path, document.line(place), f"{check.name}: {error}")
+            continue
+        for name in sorted(line.variables - known):
+            faults.add(document.path, document.line(place), f"{check.name}: ${name} is saved by no check before it")
+        for path in [*check.expect.at, *(save.at for save in check.save.values() if save.at)]:
+            try:
+                jsonpath(path)
+            except JSONPathError as error:
+                faults.add(document.path, document.line(("checks", index)), f"{check.name}: {path}: {error}")
+        known |= set(check.save)

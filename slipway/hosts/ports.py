@@ -1,0 +1,41 @@
+"""Ports of this machine's loopback: which are free, and who holds the others."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+
+from slipway.errors import ExitCode, Problem
+
+DENIED = 13  # errno of a port that only root may open
+
+
+def free_or_told(service: str, port: int, taken: Collection[int]) -> None:
+    """Raise Problem naming the process that holds a service's port, and a free one outside `taken`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = str(error) if error.errno == DENIED else f"{holder(port)} listens on it"
+            other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
+            fix = f"publish: {other} in {service}/service.yaml, or end that process"
+            raise Problem(f"{service}: port {port} is taken", why=why, fix=fix, code=ExitCode.UNREACHABLE) from error
+
+
+def free(port: int) -> bool:
+    """Whether nothing answers on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def holder(port: int) -> str:
+    """Who listens on a port of this machine, as well as this user may know."""
+    import psutil
+
+    try:
+        found = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
+        pid = next((c.pid for c in found if c.pid), None)
+        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else "another user's process"
+    except psutil.Error:
+        return "another process"
