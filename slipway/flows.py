@@ -219,7 +219,8 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     """Build, image, smoke, swap, check live; each service behind those that it needs."""
     yield secrets(here, names, after=after)
     yield from ports(here, names, after=after)
-    yield from build(here, names, after=after, asked=False)
+    for name in names:
+        yield from build(here, [name], after=(*after, f"{name}/port"), asked=False)
     yield from image(here, names, after=after)
     yield from smoke(here, names)
     for name in names:

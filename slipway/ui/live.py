@@ -51,25 +51,24 @@ class Live:
         self._live: RichLive | None = None
 
     def event(self, event: Event) -> None:
-        """Draw one event."""
-        with self._lock:
-            match event:
-                case Plan(steps) if any(step.reason for step in steps):
-                    self._plan(event)
-                case Plan(steps):
+        """Draw one event. The screen is drawn from a thread of its own, which takes the lock for what it reads."""
+        match event:
+            case Plan(steps) if any(step.reason for step in steps):
+                self._plan(event)
+            case Plan(steps):
+                with self._lock:
                     self._rows = {step.id: _Row(step.title) for step in steps}
-                    self._live = RichLive(
-                        console=self._console, get_renderable=self._draw, refresh_per_second=RATE, transient=False
-                    )
-                    self._live.start()
-                case StepChanged():
+                self._live = RichLive(console=self._console, get_renderable=self._draw, refresh_per_second=RATE)
+                self._live.start()
+            case StepChanged():
+                with self._lock:
                     self._step(event)
-                case Output(name, _, text) if name in self._rows:
-                    self._rows[name].line = clean(text)
-                case Progress(name) if name in self._rows:
-                    self._rows[name].progress = amount(event)
-                case Finished():
-                    self._finished(event)
+            case Output(name, _, text) if name in self._rows:
+                self._rows[name].line = clean(text)
+            case Progress(name) if name in self._rows:
+                self._rows[name].progress = amount(event)
+            case Finished():
+                self._finished(event)
 
     def _plan(self, plan: Plan) -> None:
         table = Table.grid(padding=(0, 2))
@@ -132,11 +131,7 @@ class Live:
     def _finished(self, event: Finished) -> None:
         live, self._live = self._live, None
         if live:
-            self._lock.release()  # the last drawing takes it
-            try:
-                live.stop()
-            finally:
-                self._lock.acquire()
+            live.stop()
         if event.status is Outcome.INTERRUPTED:
             for row in self._rows.values():
                 if row.status is Status.SKIPPED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -14,8 +15,15 @@ from tests.integration.project import Project
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose auth service serves its first release."""
     project = Project(tmp_path_factory.mktemp("a team") / "p")
-    with FileLock(tmp_path_factory.getbasetemp().parent / "first.lock"):  # one fills the Maven cache, not two at once
-        done = project.invoke("deploy", "--output", "json")
+    shared = tmp_path_factory.getbasetemp().parent / "target"
+    with FileLock(f"{shared}.lock"):  # the first worker builds the jar and fills Maven's cache; the others take it
+        if not shared.exists():
+            done = project.invoke("build", "--output", "json")
+            assert done.exit == 0, done.out + done.err
+            shutil.copytree(project.service / "target", shared)
+    if not (project.service / "target").exists():
+        shutil.copytree(shared, project.service / "target")
+    done = project.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out + done.err
     yield project
     project.purge()

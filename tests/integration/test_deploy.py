@@ -201,7 +201,7 @@ def test_a_check_that_never_passes_keeps_the_old_release_and_shows_the_line(proj
 def test_a_release_that_fails_only_live_is_put_back(project: Project) -> None:
     """A variable that Docker gives the serving container alone: a smoke container has no DNS name of its own."""
     before = digest(project)
-    project.edit(ROUTES, "(ns helping-hands.auth.routes", ";; live only\n(ns helping-hands.auth.routes")
+    project.environment({"auth": {"env": {"LOG_LEVEL": "debug"}}})
     assert project.invoke("smoke").exit == 0
     killer = f"""
         until docker inspect {project.container}_previous; do sleep 0.02; done
@@ -217,18 +217,18 @@ def test_a_release_that_fails_only_live_is_put_back(project: Project) -> None:
     assert done.steps["auth/smoke"] in {"changed", "unchanged"}
     assert "serves again" in done.failure("auth/release")
     assert digest(project) == before
+    assert "LOG_LEVEL=info" in project.inspect()["Config"]["Env"]
     assert token(project)
 
 
 def test_rollback_serves_an_earlier_release_with_its_number(project: Project) -> None:
     first = json.loads(project.invoke("history", "--output", "json").out)["releases"]
     number = next(release["number"] for release in first if release["serving"])
-    before = digest(project)
-    project.edit(ROUTES, "(ns helping-hands.auth.routes", ";; next\n(ns helping-hands.auth.routes")
+    project.environment({"auth": {"env": {"LOG_LEVEL": "warn"}}})
     assert project.invoke("deploy").exit == 0
-    assert digest(project) != before
+    assert "LOG_LEVEL=warn" in project.inspect()["Config"]["Env"]
     assert project.invoke("rollback", "--service", "auth", "--to", str(number)).exit == 0
-    assert digest(project) == before
+    assert "LOG_LEVEL=info" in project.inspect()["Config"]["Env"]
     status = json.loads(project.invoke("status", "--output", "json").out)
     assert status["services"][0]["release"] == number
     assert project.invoke("rollback", "--service", "auth", "--to", "999").exit == 2
@@ -253,36 +253,42 @@ def test_a_secret_with_difficult_characters_arrives_whole_and_appears_nowhere(pr
         assert json.dumps(value)[1:-1] not in place
 
 
-def test_a_taken_port_names_its_process_and_a_free_one(tmp_path: Path) -> None:
+def test_a_taken_port_names_its_process_and_a_free_one_before_anything_is_built(tmp_path: Path) -> None:
     project = Project(tmp_path / "p")
     with socket.socket() as other:
         other.bind(("127.0.0.1", project.port))
         other.listen()
-        done = project.invoke("deploy", "--output", "json")
+        done = project.invoke("deploy", "--service", "auth", "--output", "json")
     project.purge()
     assert done.exit in {1, 4}
     assert f"port {project.port} is taken" in done.failure("auth/port")
     assert f"(pid {os.getpid()})" in done.failure("auth/port")
     assert "publish: " in done.failure("auth/port")
+    assert done.steps["auth/jar"] == "skipped"
 
 
-def test_a_deploy_that_was_killed_at_any_moment_is_finished_by_the_next(project: Project) -> None:
-    seed = random.Random(20261123)  # noqa: S311  a fixed sequence is wanted
-    for attempt in range(5):
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_deploy_that_was_killed_at_any_moment_is_finished_by_the_next(project: Project, attempt: int) -> None:
+    """Two moments while the sources are built, three while a change of settings is tried and swapped in."""
+    seed = random.Random(20261123 + attempt)  # noqa: S311  a fixed sequence is wanted
+    if attempt < 2:
         project.edit("src/helping_hands/auth/main.clj", "(ns ", f";; {attempt}\n(ns ")
-        running = subprocess.Popen(
-            project.command("deploy"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(seed.uniform(0.3, 13))
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-        done = project.invoke("deploy", "--output", "json")
-        assert done.exit == 0, done.out
-        assert token(project)
-        names = subprocess.check_output(
-            ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={project.name}"], text=True
-        )
-        assert names.split() == [project.container]
+    else:
+        project.environment({"auth": {"env": {"ATTEMPT": str(attempt)}}})
+    running = subprocess.Popen(
+        project.command("deploy"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(seed.uniform(1, 9) if attempt < 2 else seed.uniform(0.5, 6))
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    done = project.invoke("deploy", "--output", "json")
+    assert done.exit == 0, done.out
+    assert token(project)
+    names = subprocess.check_output(
+        ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={project.name}"], text=True
+    )
+    assert names.split() == [project.container]
+    assert project.invoke("deploy", "--plan").exit == 0
 
 
 def test_ctrl_c_ends_within_5_seconds_says_what_is_not_done_and_the_next_run_goes_on(project: Project) -> None:

@@ -1,0 +1,100 @@
+"""The launcher by itself: a project of two files, so that a virtual environment costs seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.integration.project import ROOT
+
+SHOW = "import os, sys\nprint(sys.argv[1:], os.environ['SLIPWAY_CWD'])\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A checkout in a path with a space."""
+    folder = tmp_path / "a checkout"
+    (folder / "tasks").mkdir(parents=True)
+    (folder / "tasks" / "main.py").write_text(SHOW)
+    (folder / "requirements.txt").write_text("filelock\n")
+    shutil.copy(ROOT / "invoke", folder)
+    return folder
+
+
+def start(program: Path, *words: str, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
+    given = {k: v for k, v in os.environ.items() if k != "SLIPWAY_CWD"} | env
+    return subprocess.Popen(
+        [str(program), *words], cwd=cwd, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(program: Path, *words: str, cwd: Path | None = None, **env: str) -> tuple[int, str, str]:
+    process = start(program, *words, cwd=cwd, **env)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_it_works_from_anywhere_through_a_link_two_at_once_and_prepares_only_when_it_must(
+    place: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(place / "invoke")
+    both = [start(link, "a b", cwd=tmp_path) for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all(out == f"['a b'] {tmp_path}\n" for out, _ in said)
+    assert sum("preparing .venv" in err for _, err in said) == 1
+
+    assert run(place / "invoke")[2] == ""
+    (place / "requirements.txt").write_text("filelock\npackaging\n")
+    code, _, err = run(place / "invoke")
+    assert (code, "preparing .venv" in err) == (0, True)
+    assert list((place / ".venv").glob("lib/*/site-packages/packaging"))
+
+    (place / ".venv" / "requirements.done").unlink()  # it was killed while it installed
+    shutil.rmtree(place / ".venv" / "bin")
+    (place / ".venv.lock").mkdir()
+    (place / ".venv.lock" / "pid").write_text("4194303\n")
+    assert run(place / "invoke")[0] == 0
+
+
+def test_a_missing_python_is_named_with_the_way_to_get_it(place: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "ls", "cmp", "mkdir", "rm", "cat", "id", "sleep", "cp", "printf"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    code, _, err = run(place / "invoke", PATH=str(tools))
+    assert code == 2
+    assert "Python 3.11 or newer is needed" in err
+    assert "apt-get install python3" in err
+    assert not (place / ".venv.lock").exists()
+
+
+@pytest.fixture
+def untrusted(tmp_path: Path) -> Iterator[str]:
+    """A package index whose certificate nobody trusts."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}/simple"
+    server.shutdown()
+
+
+def test_an_untrusted_certificate_is_named_with_its_fix(place: Path, untrusted: str) -> None:
+    code, _, err = run(place / "invoke", PIP_INDEX_URL=untrusted, PIP_RETRIES="0", PIP_TRUSTED_HOST="")
+    assert code == 4
+    assert "certificate is not trusted here" in err
+    assert "update-ca-certificates" in err
