@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What Invoke itself cannot make of its own flags, in words instead of a traceback."""
+    from invoke.exceptions import AmbiguousEnvVar, ParseError, UncastableEnvVar, UnknownFileType
+
+    try:
+        yield
+    except ParseError:
+        raise
+    except (ValueError, OSError, ImportError, UnknownFileType, AmbiguousEnvVar, UncastableEnvVar) as error:
+        print(f"wrong usage: {error}\n  hint: ./invoke --help", file=sys.stderr)  # noqa: T201  the answer
+        sys.exit(2)
 
 
 def main() -> None:
@@ -24,6 +40,14 @@ def main() -> None:
         def load_collection(self) -> None:
             self.collection = ns
 
+        def parse_core(self, argv: list[str] | None) -> None:
+            with _said():
+                super().parse_core(argv)
+
+        def update_config(self, merge: bool = True) -> None:  # noqa: FBT001, FBT002  Invoke's
+            with _said():
+                super().update_config(merge)
+
         def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002, FBT001, FBT002  Invoke's
             try:
                 super().run(argv, exit=exit)
@@ -33,7 +57,7 @@ def main() -> None:
                 raise
 
     try:
-        Slipway(name="Slipway", binary="./invoke").run(sys.argv)
+        Slipway(name="Slipway", binary="./invoke", binary_names=["./invoke", "invoke"]).run(sys.argv)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

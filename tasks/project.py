@@ -64,6 +64,25 @@ def _suite(name: str) -> dict[str, int]:
 
 
 @task(positional=[], auto_shortflags=False)
+def bench(_: Context) -> None:
+    """Measure what must be fast, beside a peer in the same run; exit 1 when a bar is missed.
+
+    Example:
+      ./invoke bench
+
+    """
+    _prepare()
+    from tests.benchmarks import local
+
+    missed = 0
+    for row in local.rows():
+        print(row.text, flush=True)  # noqa: T201  the task's answer
+        missed += not row.ok
+    if missed:
+        raise Exit(f"{missed} bars were missed", code=1)
+
+
+@task(positional=[], auto_shortflags=False)
 def lint(_: Context) -> None:
     """Check style and types: ruff, its formatter, mypy --strict.
 

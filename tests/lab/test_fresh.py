@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -33,43 +34,87 @@ def on(machine: Machine, script: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
-def test_one_command_takes_a_fresh_machine_to_an_answering_service(suite: str) -> None:
-    with machines.fresh(suite) as machine:
-        machines.clone(machine, PLACE)
-        machine.run("apt-get -q -y purge python3-venv python3.1?-venv", timeout=120)  # Debian leaves it out by default
-        code, said = on(machine, "./invoke up")
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A fresh machine after one `./invoke up`."""
+    with machines.fresh(request.param) as made:
+        machines.clone(made, PLACE)
+        made.run("apt-get -q -y purge python3-venv 'python3.1?-venv'", timeout=120)  # Debian leaves it out by default
+        code, said = on(made, "./invoke up")
         assert code == 0, said
         assert "installing python3-venv" in said
         assert "dockerd does not run" in said
+        yield made
 
-        code, said = on(machine, PYTHON)
-        assert code == 0, said
-        opened = json.loads(said.splitlines()[-1])
-        assert (opened["header"]["alg"], opened["header"]["enc"]) == ("A128KW", "A128CBC-HS256")
 
-        validate = (
-            "curl -s -o /tmp/body -w '%{http_code} ' -X POST http://127.0.0.1:8080/tokens/validate "
-            "-H 'Authorization: Bearer %s' -d perms=%s; cat /tmp/body"
-        ).replace("%{http_code}", "%%{http_code}")
-        token = opened["token"]
-        assert on(machine, "./invoke restart --service auth")[0] == 0
-        assert on(machine, validate % (token, "order.read"))[1].split() == ["200", "true"]
-        assert on(machine, validate % (token, "user.admin"))[1].split() == ["200", "false"]
-        assert on(machine, validate % (token + "-tampered", "order.read"))[1].split()[0] == "401"
+def test_the_service_answers_and_its_token_opens_with_the_containers_key(machine: Machine) -> None:
+    code, said = on(machine, PYTHON)
+    assert code == 0, said
+    opened = json.loads(said.splitlines()[-1])
+    assert (opened["header"]["alg"], opened["header"]["enc"]) == ("A128KW", "A128CBC-HS256")
+    assert on(machine, "./invoke restart --service auth")[0] == 0
 
-        for again in ("./invoke up", "rm -rf .slipway; ./invoke up"):
-            code, said = on(machine, again)
-            assert (code, re.findall(r"done: (\d+) changed", said)) == (0, ["0"]), said
-        code, said = on(
-            machine, "git clone -q . /root/second && cd /root/second && ./invoke up && ./invoke deploy --plan"
-        )
-        assert (code, re.findall(r"done: (\d+) changed", said)) == (0, ["0", "0"]), said
+    def validate(token: str, permission: str) -> list[str]:
+        curl = f"curl -s -w ' %{{http_code}}' -H 'Authorization: Bearer {token}' -d perms={permission}"
+        return on(machine, f"{curl} http://127.0.0.1:8080/tokens/validate")[1].split()
 
-        assert on(machine, "docker rm -f hh_auth_01")[0] == 0
-        code, said = on(machine, "./invoke deploy --plan")
-        assert (code, "hh_auth_01 is not there" in said) == (3, True), said
-        assert on(machine, "./invoke deploy")[0] == 0
+    assert validate(opened["token"], "order.read") == ["true", "200"]
+    assert validate(opened["token"], "user.admin") == ["false", "200"]
+    assert validate(opened["token"] + "-tampered", "order.read")[-1] == "401"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "./invoke up",
+        "rm -rf .slipway; ./invoke up",
+        "rm -rf /root/second; git clone -q . /root/second && cd /root/second && ./invoke up && ./invoke deploy --plan",
+    ],
+)
+def test_a_second_run_and_a_second_clone_find_nothing_to_do(machine: Machine, again: str) -> None:
+    code, said = on(machine, again)
+    assert (code, set(re.findall(r"done: (\d+) changed", said))) == (0, {"0"}), said
+
+
+def test_a_removed_container_is_drift_that_a_deploy_mends(machine: Machine) -> None:
+    assert on(machine, "docker rm -f hh_auth_01")[0] == 0
+    code, said = on(machine, "./invoke deploy --plan")
+    assert (code, "hh_auth_01 is not there" in said) == (3, True), said
+    assert on(machine, "./invoke deploy")[0] == 0
+
+
+def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -> None:
+    stop = """
+        sed -i '1i ;; once more' services/auth/src/helping_hands/auth/main.clj
+        ( until docker ps --format '{{.Names}}' | grep -q smoke; do sleep 0.05; done
+          kill $(cat /var/run/docker.pid) ) &
+        ./invoke deploy
+    """
+    code, said = on(machine, stop)
+    assert code in {1, 4}, said
+    assert "Docker" in said
+    assert "./invoke setup" in said
+    assert "Traceback" not in said
+    wait = "while [ -d /proc/$(cat /var/run/docker.pid 2>/dev/null || echo none) ]; do sleep 0.1; done"
+    code, said = on(machine, f"{wait}; ./invoke up")
+    assert code == 0, said
+    assert "dockerd does not run" in said
+    assert on(machine, "curl -sf 'http://127.0.0.1:8080/tokens?uid=hhuser&pwd=hhuser'")[0] == 0
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_made(machine: Machine) -> None:
+    fill = """
+        mkdir -p /small && mount -t tmpfs -o size=12m none /small
+        cp -a services /small/ && rm -rf /small/services/auth/target
+        ./invoke build --services /small/services
+    """
+    code, said = on(machine, fill)
+    assert code == 1, said
+    assert "No space left on device" in said
+    assert "Traceback" not in said
+    assert on(machine, "find /small -name '*.????????????????.jar' | grep .")[0] == 1
+    code, said = on(machine, "mount -o remount,size=300m /small && ./invoke build --services /small/services")
+    assert code == 0, said
 
 
 def test_a_sudo_user_outside_group_docker_gets_there_in_one_run() -> None:
