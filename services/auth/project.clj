@@ -17,4 +17,5 @@
                        :global-vars  {*warn-on-reflection* true}
                        :jvm-opts     ["-Dclojure.compiler.direct-linking=true"]}
              ;; Without Clojars: Debian's libring-jetty-adapter-clojure has what would come from there.
-             :debian  {:repositories {"clojars" {:url "file:///usr/share/maven-repo" :checksum :ignore}}}})
+             :debian  {:dependencies [[org.clojure/clojure "1.x"]] ; Debian's jars name this one in their Class-Path
+                       :repositories {"clojars" {:url "file:///usr/share/maven-repo" :checksum :ignore}}}})

@@ -17,12 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.sources import program
+
 HERE = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway-lab"
 LABEL = "slipway.lab=1"
 RUNTIME = "slipway-lab"
 FRESH = "ca-certificates,git,python3,python3-venv,sudo,curl,procps,iproute2"
 SYSTEMD = f"systemd,systemd-sysv,dbus,openssh-server,iptables,kmod,{FRESH}"
+NODE = (
+    "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,ca-certificates,curl,procps,kmod,conntrack,socat,"
+    "ebtables,ethtool,containerd,containernetworking-plugins,rsync,hostname,util-linux,mount,iputils-ping"
+)
 
 
 def sh(*words: str, **more: object) -> str:
@@ -54,40 +59,20 @@ class Machine:
         sh("docker", "cp", str(source), f"{self.name}:{place}")
 
 
-def runtime() -> Path:
-    """The OCI runtime, compiled once per content."""
-    source = (HERE / "programs" / "runtime" / "main.go").read_bytes()
-    path = CACHE / f"runtime-{hashlib.sha256(source).hexdigest()[:12]}"
-    if not path.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        go = shutil.which("go") or "/usr/local/go/bin/go"
-        sh(
-            go,
-            "build",
-            "-trimpath",
-            "-o",
-            str(path),
-            ".",
-            cwd=HERE / "programs" / "runtime",
-            env={**os.environ, "CGO_ENABLED": "0"},
-        )
-    return path
-
-
 def register() -> None:
-    """Make the runtime known to this machine's dockerd, which reads it on SIGHUP; its default stays what it is."""
-    program = str(runtime())
+    """Make the runtime this machine's dockerd's default, which it reads on SIGHUP: minikube asks for no other."""
+    runtime = str(program("runtime"))
     file = Path("/etc/docker/daemon.json")
     settings = json.loads(file.read_text()) if file.is_file() else {}
-    runtimes = settings.setdefault("runtimes", {})
-    if runtimes.get(RUNTIME, {}).get("path") != program:
-        runtimes[RUNTIME] = {"path": program}
+    wanted = {**settings, "runtimes": {RUNTIME: {"path": runtime}}, "default-runtime": RUNTIME}
+    if settings != wanted:
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(settings, indent=2))
-    if RUNTIME not in sh("docker", "info", "--format", "{{json .Runtimes}}"):
+        file.write_text(json.dumps(wanted, indent=2))
+    asked = ("docker", "info", "--format", "{{.DefaultRuntime}}")
+    if sh(*asked).strip() != RUNTIME:
         os.kill(int(Path("/var/run/docker.pid").read_text()), signal.SIGHUP)
         deadline = time.monotonic() + 20
-        while RUNTIME not in sh("docker", "info", "--format", "{{json .Runtimes}}"):
+        while sh(*asked).strip() != RUNTIME:
             if time.monotonic() > deadline:
                 raise RuntimeError("dockerd did not take the runtime")
             time.sleep(0.1)
@@ -131,7 +116,7 @@ def authorities() -> list[Path]:
 def _container(image: str, words: Sequence[str], options: Sequence[str]) -> Iterator[Machine]:
     register()
     machine = Machine(f"slipway-lab-{secrets.token_hex(4)}")
-    base = ["docker", "run", "-d", "--privileged", "--runtime", RUNTIME, "--label", LABEL, "--name", machine.name]
+    base = ["docker", "run", "-d", "--privileged", "--label", LABEL, "--name", machine.name]
     sh(*base, "-v", "/var/lib/docker", *options, image, *words)
     try:
         yield machine
@@ -153,7 +138,7 @@ def systemd(password: str, suite: str = "bookworm") -> Iterator[Machine]:
         context = Path(folder)
         for source in (HERE / "systemd").iterdir():
             shutil.copy(source, context)
-        shutil.copy(runtime(), context / "runtime")
+        shutil.copy(program("runtime"), context / "runtime")
         tag = f"slipway-lab/systemd-{suite}:{secrets.token_hex(4)}"
         arguments = ["--build-arg", f"ROOT={root(suite, SYSTEMD)}", "--build-arg", f"PASSWORD={password}"]
         sh("docker", "build", "-q", "-t", tag, "--label", LABEL, *arguments, str(context))
