@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from slipway.build import base as bases
@@ -18,10 +19,12 @@ from slipway.smoke.step import ask
 from slipway.steps import Change, Say, Step
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import holds, manifest
-from slipway.targets.target import Verdict, Verify
+from slipway.targets.target import Ask, Verdict
 from slipway.targets.trial import trial
+from slipway.tools import bundle as bundles
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
+from slipway.tools import minikube as minikube_tool
 
 
 def chosen(config: Config, names: str) -> list[str]:
@@ -46,10 +49,36 @@ def chosen(config: Config, names: str) -> list[str]:
 
 
 def setup(here: Here) -> Iterator[Step[Any]]:
-    """What this machine needs: Docker, a JDK, Leiningen, and Clojure's libraries."""
-    yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon)
+    """What this machine needs: Docker, a JDK, Leiningen; for a Minikube that too, and the cluster itself."""
+    machine = list(docker_tool.steps(here.host, here.config.tools.docker, here.daemon))
     if any(service.leiningen for service in here.config.services.values()):
-        yield from java_tool.steps(here.host, here.config.tools, here.clojars)
+        machine += java_tool.steps(here.host, here.config.tools, here.clojars)
+    yield from machine
+    if here.environment.local or not here.environment.minikube:
+        return
+    wanted, running = here.environment.machine, (machine[2].id,)
+    tools: list[Step[Any]] = list(minikube_tool.steps(here.host, here.config.tools, wanted, here.bundle, running))
+    if here.bundle:
+        prefix = here.host.name.replace(" ", "-")
+        tools += bundles.steps(here.bundle, prefix, here.daemon, here.state, running)
+    yield from tools
+    yield cluster(here, after=tuple(step.id for step in tools))
+
+
+def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
+    """The Minikube behind an environment, running."""
+
+    def differs(facts: Any) -> Change | None:
+        if facts.down and here.environment.minikube:
+            minikube_tool.room(here.host.probe.facts(), here.environment.machine)
+        return Change(facts.down) if facts.down else None
+
+    def start(say: Say) -> None:
+        tags = {tag for image in here.state.facts().images for tag in image.tags}
+        made = minikube_tool.context(here.host, say)
+        minikube_tool.launch(here.host, here.environment.machine, tags, say, made=made)
+
+    return Step("cluster", f"cluster {minikube_tool.PROFILE}", here.live, differs, start, after, stales=(here.state,))
 
 
 def build(here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), asked: bool = True) -> Iterator[Step[Any]]:
@@ -71,7 +100,7 @@ def jar_differs(here: Here, name: str, sources: Sources, *, asked: bool) -> Chan
     """Why a jar must be built, or None."""
     if sources.jar:
         return None
-    if not asked and images.present(here.state.facts(), here.config.project.name, name, sources.digest):
+    if not asked and (here.released(name) or here.built(name)):
         return None
     return Change(f"no jar of these sources ({sources.digest[:8]})")
 
@@ -98,10 +127,11 @@ def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> I
         yield Step(
             id=f"base/{base}",
             title=f"base image {base}",
-            probe=here.state,
+            probe=here.building(*(name for name in names if here.service(name).base == base)),
             check=lambda state, base=base: base_differs(here, state, base, names),  # type: ignore[misc]
             apply=lambda say, base=base: _base(here, base, say),  # type: ignore[misc]
             after=after,
+            stales=(here.state,),
         )
     for name in names:
         service = here.service(name)
@@ -109,26 +139,27 @@ def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> I
         yield Step(
             id=f"{name}/image",
             title=f"{name}: image",
-            probe=here.state,
+            probe=here.building(name),
             check=lambda state, name=name: image_differs(here, state, name),  # type: ignore[misc]
             apply=lambda say, name=name: _image(here, name, say),  # type: ignore[misc]
+            stales=(here.state,),
             after=(*needed, *((f"base/{service.base}",) if service.base in used else ())),
         )
 
 
-def base_differs(here: Here, state: State, base: str, names: Sequence[str]) -> Change | None:
+def base_differs(here: Here, state: State | None, base: str, names: Sequence[str]) -> Change | None:
     """Why a base must be had, or None: it is there, or every image that stands on it is."""
-    if bases.present(state, base, here.config.images.bases[base]):
+    if state is None or bases.present(state, base, here.config.images.bases[base]):
         return None
     if all(image_differs(here, state, name) is None for name in names if here.service(name).base == base):
         return None
     return Change("it is not on this Docker yet")
 
 
-def image_differs(here: Here, state: State, name: str) -> Change | None:
-    """Why an image must be built, or None."""
+def image_differs(here: Here, state: State | None, name: str) -> Change | None:
+    """Why an image must be built, or None: it is there, or a release of the same sources is."""
     digest = here.sources(name).facts().digest
-    if images.present(state, here.config.project.name, name, digest):
+    if state is None or images.present(state, here.config.project.name, name, digest):
         return None
     serving = state.container(here.names.container(name))
     old = serving.labels.get("slipway.source", "")[:8] if serving else ""
@@ -175,10 +206,9 @@ def secrets(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) ->
         for name in names:
             secret_sources.resolve(here.service(name), here.environment, kept, here.config.services)
         here.mask(list(kept.values()))
-        here.store.write(here.state.facts(), kept)
-        say.note(f"kept in volume {here.names.secrets}")
+        say.note(here.target.keep(kept))
 
-    return Step("secrets", "generated secrets", here.kept, differs, make, after, stales=(here.state,))
+    return Step("secrets", "generated secrets", here.kept, differs, make, after, stales=(here.live,))
 
 
 def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool = False) -> Iterator[Step[Any]]:
@@ -186,8 +216,8 @@ def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool 
     passed: set[str] = set()
     for name in names:
 
-        def differs(state: State, name: str = name) -> Change | None:
-            if name in passed or (not always and _smoked(here, state, name)):
+        def differs(_: object, name: str = name) -> Change | None:
+            if name in passed or (not always and _smoked(here, name)):
                 return None
             return Change("asked for" if always else "this image and its settings were never checked")
 
@@ -196,7 +226,8 @@ def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool 
             passed.add(name)
 
         after = (f"{name}/image", "secrets")
-        yield Step(f"{name}/smoke", f"{name}: smoke test", here.state, differs, run, after)
+        probe = here.state if always else here.building(name)
+        yield Step(f"{name}/smoke", f"{name}: smoke test", probe, differs, run, after, stales=(here.state,))
 
 
 def _mark(here: Here, name: str) -> str:
@@ -205,54 +236,93 @@ def _mark(here: Here, name: str) -> str:
     return f"{here.config.project.name}/{name}:ok-{wanted.source}-{manifest(wanted.service, wanted.secrets)}"
 
 
-def _smoked(here: Here, state: State, name: str) -> bool:
-    return state.tagged(_mark(here, name)) is not None
+def _smoked(here: Here, name: str) -> bool:
+    if here.released(name) and here.target.verified(here.live.facts(), here.wanted(name)):
+        return True
+    return here.state.facts().tagged(_mark(here, name)) is not None
 
 
 def _smoke(here: Here, name: str, say: Say, *, keep: bool) -> None:
-    wanted = here.wanted(name)
-    trial(here.daemon, here.names, wanted, verify(here, wanted.service), say, keep=keep)
-    here.daemon.tag(wanted.image, _mark(here, name))
+    image = here.built(name)
+    if image is None:  # a release of the same sources, whose settings changed: its image is made here again
+        _image(here, name, say)
+        here.state.forget()
+        image = here.built(name) or ""
+    wanted = replace(here.wanted(name), image=image)
+    trial(here.daemon, here.names, wanted, verify, here.host.run, say, keep=keep)
+    here.daemon.tag(image, _mark(here, name))
 
 
 def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
-    """Build, image, smoke, swap, check live; each service behind those that it needs."""
+    """Build, image, smoke, bring there, roll out, check live; each service behind those that it needs."""
+    local = here.environment.local
+    if not local:
+        yield cluster(here, after=after)
+        yield namespace(here, after=("cluster",))
+        after = (*after, "namespace")
     yield secrets(here, names, after=after)
-    yield from ports(here, names, after=after)
+    if local:
+        yield from ports(here, names, after=after)
     for name in names:
-        yield from build(here, [name], after=(*after, f"{name}/port"), asked=False)
+        yield from build(here, [name], after=(*after, *((f"{name}/port",) if local else ())), asked=False)
     yield from image(here, names, after=after)
     yield from smoke(here, names)
+    if not local:
+        yield from delivery(here, names)
     for name in names:
         needs = tuple(f"{need}/release" for need in here.service(name).needs if need in names)
         yield Step(
             id=f"{name}/release",
             title=f"{name}: release",
-            probe=here.state,
-            check=lambda state, name=name: release_differs(here, state, name),  # type: ignore[misc]
+            probe=here.live,
+            check=lambda facts, name=name: release_differs(here, facts, name),  # type: ignore[misc]
             apply=lambda say, name=name: _release(here, name, say),  # type: ignore[misc]
-            after=(f"{name}/smoke", f"{name}/port", *needs),
+            after=(f"{name}/smoke", f"{name}/port" if local else f"{name}/delivery", *needs),
         )
 
 
-def release_differs(here: Here, state: State, name: str) -> Change | None:
+def namespace(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
+    """The project's namespace, which lets no pod have privileges (Pod Security Standard `restricted`)."""
+    target = here.cluster_target
+
+    def differs(facts: Any) -> Change | None:
+        return None if facts.namespace else Change(f"there is no namespace {target.where.namespace}")
+
+    return Step("namespace", f"namespace {target.where.namespace}", here.live, differs, target.settle, after)
+
+
+def delivery(here: Here, names: Sequence[str]) -> Iterator[Step[Any]]:
+    """Each image brought to the cluster, missing layers only, and seen there before its rollout begins."""
+    for name in names:
+
+        def differs(_: object, name: str = name) -> Change | None:
+            there = name in here.delivered or here.released(name)
+            return None if there else Change("the cluster does not have this image")
+
+        def bring(say: Say, name: str = name) -> None:
+            here.provided("registry", say) if here.environment.minikube and not here.environment.registry else None
+            place = f"{here.config.project.name}/{name}"
+            digest = here.sources(name).facts().digest
+            here.delivered[name] = here.delivery.deliver(here.built(name) or "", place, digest, say)
+
+        after = (f"{name}/smoke",)
+        yield Step(f"{name}/delivery", f"{name}: delivery", here.building(name), differs, bring, after)
+
+
+def release_differs(here: Here, facts: Any, name: str) -> Change | None:
     """Why what serves is not what is wanted, or None."""
-    reason = here.target.differs(state, here.wanted(name))
+    reason = here.target.differs(facts, here.wanted(name))
     return Change(reason) if reason else None
 
 
 def _release(here: Here, name: str, say: Say) -> None:
-    here.target.apply(here.wanted(name, commit=source.commit(here.config.root)), verify(here, here.service(name)), say)
+    here.target.apply(here.wanted(name, commit=source.commit(here.config.root)), verify, say)
 
 
-def verify(here: Here, service: Service) -> Verify:
-    """The live checks of a service, as a target runs them."""
-
-    def run(base: str, say: Say) -> Verdict:
-        report = ask(here.host, service.checks, base, say)
-        return Verdict(report.record, report.text)
-
-    return run
+def verify(service: Service, base: str, ask_there: Ask, say: Say) -> Verdict:
+    """A service's checks, asked at `base` with the curl that `ask_there` reaches."""
+    report = ask(ask_there, service.checks, base, say)
+    return Verdict(report.record, report.text)
 
 
 def ports(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from slipway.build import base as bases
 from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
 from slipway.config.models import Config, Environment, Service
+from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.host import Host
-from slipway.steps import Probe
+from slipway.steps import Probe, Say
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import Names
 from slipway.targets.docker import DockerTarget
-from slipway.targets.records import SecretStore
-from slipway.targets.target import Wanted
+from slipway.targets.target import Target, Wanted
+from slipway.tools import bundle as bundles
 from slipway.tools import java as java_tool
+from slipway.tools import minikube as minikube_tool
+
+if TYPE_CHECKING:
+    from slipway.targets.kubernetes.registry import Delivery
+    from slipway.targets.kubernetes.target import KubernetesTarget
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Here:
     daemon: Daemon
     mask: Callable[[Sequence[str]], None]
     closing: ExitStack = field(default_factory=ExitStack)
+    bundle: bundles.Bundle | None = None
 
     @cached_property
     def names(self) -> Names:
@@ -61,24 +70,102 @@ class Here:
         return Probe(lambda: java_tool.reachable(self.host.probe.facts()))
 
     @cached_property
-    def store(self) -> SecretStore:
-        """Generated secrets."""
-        return SecretStore(self.daemon, self.names)
-
-    @cached_property
     def kept(self) -> Probe[dict[str, str]]:
         """The generated secrets that there are, all masked."""
         return Probe(self._kept)
 
     def _kept(self) -> dict[str, str]:
-        values = self.store.read(self.state.facts())
+        values = self.target.generated(self.live.facts())
         self.mask(list(values.values()))
         return values
 
     @cached_property
-    def target(self) -> DockerTarget:
+    def target(self) -> Target:
         """Where the services run."""
-        return DockerTarget(self.daemon, self.names, self.state)
+        return self._docker if self.environment.local else self.cluster_target
+
+    @property
+    def live(self) -> Probe[Any]:
+        """What the target has."""
+        return self.target.probe
+
+    @cached_property
+    def _docker(self) -> DockerTarget:
+        return DockerTarget(self.daemon, self.names, self.state, self.host.run)
+
+    @cached_property
+    def cluster_target(self) -> KubernetesTarget:
+        """The target, where it is a cluster."""
+        from slipway.targets.kubernetes.client import Access, Cluster
+        from slipway.targets.kubernetes.target import KubernetesTarget, Where
+
+        environment, project = self.environment, self.config.project
+        cluster = Cluster(Access(environment.context or minikube_tool.PROFILE))
+        namespace = environment.namespace or project.name
+        who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
+        where = Where(cluster, project.name, namespace, self.host.run, self._probe_image, who)
+        return KubernetesTarget(where, Probe(self._cluster_state))
+
+    def _cluster_state(self) -> Any:
+        from slipway.targets.kubernetes.release import State as ClusterState
+
+        try:
+            return self.cluster_target.read()
+        except Problem as problem:
+            if problem.code is not ExitCode.UNREACHABLE or not self.environment.minikube:
+                raise
+            node = self.daemon.find(minikube_tool.PROFILE)
+            if node is None:
+                return ClusterState(down="there is no cluster")
+            why = "the cluster's API does not answer" if node.running else "the cluster is stopped"
+            return ClusterState(down=why)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """How an image gets to where the services run."""
+        from slipway.targets.kubernetes.registry import Elsewhere, Nearby
+
+        if self.environment.registry:
+            return Elsewhere(self.daemon, self.environment.registry)
+        if not self.environment.minikube:
+            fix = f"registry: HOST/NAME in environments/{self.environment.name}.yaml"
+            what = f"environment {self.environment.name} names no registry"
+            raise Problem(what, fix=fix, code=ExitCode.USAGE)
+        return Nearby(self.daemon, minikube_tool.PROFILE, self.part("registry"))
+
+    def part(self, name: str) -> str:
+        """The tag of an image that Slipway runs itself: a bundle's, else its pinned reference's."""
+        if self.state.facts().tagged(bundles.local(name)):
+            return bundles.local(name)
+        return bases.tag(name, self.config.images.parts[name])
+
+    def _probe_image(self, say: Say) -> str:
+        place = f"{self.config.project.name}/slipway-probe"
+        self.provided("probe", say)
+        return self.delivery.deliver(self.part("probe"), place, "1", say)
+
+    def provided(self, name: str, say: Say) -> None:
+        """Have an image that Slipway runs itself on this Docker. Raises Problem when it can't be had."""
+        tag = self.part(name)
+        if self.state.facts().tagged(tag) is None:
+            reference = self.config.images.parts[name].upstream or ""
+            self.daemon.tag(self.daemon.pull(reference, say), tag)
+            self.state.forget()
+
+    @cached_property
+    def delivered(self) -> dict[str, str]:
+        """The references of images that this run has brought to the cluster, by service."""
+        return {}
+
+    def released(self, name: str) -> str | None:
+        """The image of a kept release of these sources, where no image of this Docker is needed for a deploy."""
+        if self.environment.local or self.live.facts().down:
+            return None
+        return self.target.released(self.live.facts(), name, self.sources(name).facts().digest)
+
+    def building(self, *names: str) -> Probe[State | None]:
+        """What Docker here has, for steps that build; None while every one of these services is released already."""
+        return Probe(lambda: None if all(self.released(name) for name in names) else self.state.facts())
 
     def service(self, name: str) -> Service:
         """A service as this environment wants it."""
@@ -108,6 +195,16 @@ class Here:
     def wanted(self, name: str, *, commit: str = "") -> Wanted:
         """What a deploy of the sources as they stand wants to serve."""
         service, sources = self.service(name), self.sources(name).facts()
-        image = images.present(self.state.facts(), self.config.project.name, name, sources.digest)
         who = f"{getpass.getuser()}@{socket.gethostname()}"
-        return Wanted(service, image.id if image else "", sources.digest, self.secrets(service), who, commit)
+        return Wanted(service, self._image(name), sources.digest, self.secrets(service), who, commit)
+
+    def _image(self, name: str) -> str:
+        if not self.environment.local:
+            return self.delivered.get(name) or self.released(name) or ""
+        return self.built(name) or ""
+
+    def built(self, name: str) -> str | None:
+        """The id of this Docker's image of the sources as they stand."""
+        digest = self.sources(name).facts().digest
+        image = images.present(self.state.facts(), self.config.project.name, name, digest)
+        return image.id if image else None

@@ -2,9 +2,19 @@
 
 from invoke import Collection
 
-from tasks import day, project, ship
+from tasks import day, place, project, ship
 
 ns = Collection()
 for _module in (ship, day, project):
     for _task in Collection.from_module(_module).tasks.values():
         ns.add_task(_task)
+ns.add_task(place.render)
+for _family, _tasks in {
+    "cluster": {"start": place.start, "stop": place.stop, "delete": place.delete, "status": place.status},
+    "env": {"list": place.environments, "use": place.use},
+    "bundle": {"create": place.create, "verify": place.verify},
+}.items():
+    _collection = Collection(_family)
+    for _name, _task in _tasks.items():
+        _collection.add_task(_task, name=_name)
+    ns.add_collection(_collection)

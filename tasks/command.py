@@ -26,6 +26,7 @@ from slipway.ui.session import Session
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment
     from slipway.here import Here
+    from slipway.tools.bundle import Bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 50  # logs and evidence of the newest runs that are kept
@@ -70,11 +71,13 @@ class Command:
         if found is None:
             fix = f"there are: {', '.join(sorted(self.config.environments))}"
             raise Problem(f"no environment is called {name}", fix=fix, code=ExitCode.USAGE)
-        if not found.local:
-            fix = "--env local"
-            raise Problem(
-                f"environment {name} is a cluster, which this version can't reach", fix=fix, code=ExitCode.USAGE
-            )
+        if found.host:
+            fix = "--env local, --env minikube, or an environment with a context"
+            what = f"environment {name} is behind SSH host {found.host}, which this version can't reach"
+            raise Problem(what, fix=fix, code=ExitCode.USAGE)
+        if found.protected and self.flags.get("confirm") and not self.plan and self.flags.get("yes") != name:
+            fix = f"--yes {name}"
+            raise Problem(f"environment {name} is protected", fix=fix, code=ExitCode.USAGE)
         return found
 
     @cached_property
@@ -86,7 +89,32 @@ class Command:
 
         host = Local(self._password)
         daemon = Engine(host, self.closing)
-        return Here(self.config, self.environment, host, daemon, self.session.mask, self.closing)
+        mask = self.session.mask
+        return Here(self.config, self.environment, host, daemon, mask, self.closing, self.bundle)
+
+    @cached_property
+    def bundle(self) -> Bundle | None:
+        """The bundle behind --bundle."""
+        from slipway.tools.bundle import Bundle
+
+        folder = self.folder(self.flags.get("bundle", ""))
+        return Bundle(folder) if folder else None
+
+    @staticmethod
+    def folder(text: str) -> Path | None:
+        """A folder that a flag names, from where the user stands."""
+        from slipway.config.load import folder_option
+
+        return folder_option(text, "", Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
+
+    def use(self, name: str) -> None:
+        """Make an environment this checkout's default. Raises Problem unless it is `local` or `minikube`."""
+        if name not in {"local", "minikube"}:
+            fix = "name others each time: --env NAME"
+            raise Problem("only local and minikube can be a checkout's default", fix=fix, code=ExitCode.USAGE)
+        file = ROOT / ".slipway" / "environment"
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.write_text(f"{name}\n")
 
     @cached_property
     def _asked(self) -> str:
@@ -163,6 +191,18 @@ class Command:
         """What a single deed speaks through."""
         return Say(self.name, self.session.emit, self.cancel)
 
+    def alone(self, name: str, title: str, act: Callable[[Say], None], done: Sequence[bool]) -> None:
+        """One deed that needs no machine, shown as a run of one step; it fills `done`."""
+        from slipway.run import Run
+        from slipway.steps import Change, Probe
+
+        began = time.monotonic()
+        check = lambda _: None if done else Change("asked for")  # noqa: E731
+        result = Run([Step(name, title, Probe(lambda: None), check, act)], self.session.emit, self.cancel).go()
+        self.session.emit(result.finished(time.monotonic() - began))
+        if result.exit_code is not ExitCode.DONE:
+            raise Exit(code=int(result.exit_code))
+
     def deed(self, title: str, act: Callable[[Say], None]) -> None:
         """One deed outside a graph, shown as a run of one step."""
         from slipway.steps import Change, Probe
@@ -174,7 +214,7 @@ class Command:
             done.append(True)
 
         check = lambda _: None if done else Change("asked for")  # noqa: E731
-        self.run([Step(self.name, title, Probe(lambda: None), check, apply, stales=(self.here.state,))])
+        self.run([Step(self.name, title, Probe(lambda: None), check, apply, stales=(self.here.live,))])
 
 
 def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: dict[str, Any]) -> None:

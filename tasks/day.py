@@ -22,11 +22,13 @@ def status(command: Command) -> None:
       ./invoke status --output json
 
     """
-    live = command.here.target.status()
+    target = command.here.target
+    live, nodes, warnings = target.status(), target.nodes(), target.warnings()
     if command.session.json:
         services = [one.document() for one in live]
+        name = command.environment.name
         command.session.document(
-            {"environment": command.environment.name, "services": services, "nodes": [], "warnings": []}
+            {"environment": name, "services": services, "nodes": list(nodes), "warnings": list(warnings)}
         )
         return
     if not live:
@@ -46,6 +48,14 @@ def status(command: Command) -> None:
         for one in live
     ]
     table(command, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
+    for node in nodes:
+        cpu, memory = node["cpu"], node["memory"]
+        command.session.say(
+            f"node {node['name']}: {cpu['requested']:.2f} of {cpu['allocatable']:.0f} CPUs and "
+            f"{memory['requested'] / 2**30:.2f} of {memory['allocatable'] / 2**30:.1f} GiB are asked for"
+        )
+    for warning in warnings:
+        command.session.say(f"warning  {warning}")
 
 
 def age(seconds: float) -> str:
@@ -162,7 +172,7 @@ def restart(command: Command, service: str = "") -> None:
     command.deed(f"{service_model.name}: restart", lambda say: command.here.target.restart(service_model, say))
 
 
-@verb(changes=True, service=ONE, to="the release's number; default: the one before what serves")
+@verb(changes=True, confirm=True, service=ONE, to="the release's number; default: the one before what serves")
 def rollback(command: Command, service: str = "", to: str = "") -> None:
     """Serve an earlier release again, checked live like any other.
 
@@ -176,26 +186,29 @@ def rollback(command: Command, service: str = "", to: str = "") -> None:
     name = one(command, service)
     number = whole(to, "--to") if to else None
     release = command.here.target.earlier(name, number)
-    check = flows.verify(command.here, release.settings)
     secrets = command.here.secrets(release.settings)
     act = command.here.target.rollback
-    command.deed(f"{name}: back to release {release.number}", lambda say: act(release, secrets, check, say))
+    command.deed(f"{name}: back to release {release.number}", lambda say: act(release, secrets, flows.verify, say))
 
 
 @verb(changes=True, service=ONE, replicas="how many copies, or `file` for what the service file says")
 def scale(command: Command, service: str = "", replicas: str = "") -> None:
-    """Change how many copies of a service run; it needs a cluster.
+    """Change how many copies of a service run, until its file's number changes; it needs a cluster.
 
-    Example:
+    Examples:
       ./invoke scale --service auth --replicas 3 --env minikube
+      ./invoke scale --service auth --replicas file --env minikube
 
     """
     from slipway.errors import ExitCode, Problem
 
-    name = one(command, service)
-    fix = f"./invoke scale --service {name} --replicas {replicas or 2} --env minikube"
-    what = f"environment {command.environment.name} runs one container of each service; scaling needs a cluster"
-    raise Problem(what, fix=fix, code=ExitCode.USAGE)
+    model = command.here.service(one(command, service))
+    if not replicas:
+        raise Problem("how many copies?", fix="--replicas 3, or --replicas file", code=ExitCode.USAGE)
+    number = None if replicas == "file" else whole(replicas, "--replicas")
+    text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
+    act = command.here.target.scale
+    command.deed(f"{model.name}: {text}", lambda say: act(model, number, say))
 
 
 @verb(service=ONE, port="the loopback port here; default: a fitting one")
@@ -213,7 +226,12 @@ def forward(command: Command, service: str = "", port: str = "") -> None:
             command.cancel.wait(3600)
 
 
-@verb(changes=True, service="services, separated by commas; default: all", purge="remove data, secrets and history too")
+@verb(
+    changes=True,
+    confirm=True,
+    service="services, separated by commas; default: all",
+    purge="remove data, secrets and history too",
+)
 def down(command: Command, service: str = "", *, purge: bool = False) -> None:
     """Take the workloads away; data, generated secrets and history stay unless --purge.
 

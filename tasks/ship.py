@@ -13,34 +13,45 @@ if TYPE_CHECKING:
 SERVICE = "services, separated by commas; default: all"
 
 
-@verb(changes=True)
+@verb(changes=True, bundle=True)
 def up(command: Command) -> None:
     """Everything on this machine: `setup`, then `deploy`.
 
     Examples:
-      ./invoke up             install what is missing, build, test and run every service
-      ./invoke up --plan      only say what would be done
+      ./invoke up                    install what is missing, build, test and run every service
+      ./invoke up --env minikube     the same on a Minikube here, which is the default from then on
+      ./invoke up --plan             only say what would be done
 
     """
     from slipway import flows
 
     machine = list(flows.setup(command.here))
-    after = tuple(step.id for step in machine)
+    ready = tuple(step.id for step in machine)
     names = flows.chosen(command.config, "")
-    command.run([*machine, *flows.deploy(command.here, names, after=after)], lambda: _urls(command, names))
+    services = [step for step in flows.deploy(command.here, names, after=ready) if step.id not in ready]
+    chosen(command)
+    command.run([*machine, *services], lambda: _urls(command, names))
 
 
-@verb(changes=True)
+def chosen(command: Command) -> None:
+    """A named `local` or `minikube` becomes this checkout's default."""
+    if not command.plan and command.flags["env"] in {"local", "minikube"}:
+        command.use(command.flags["env"])
+
+
+@verb(changes=True, bundle=True)
 def setup(command: Command) -> None:
-    """Prepare this machine: Docker, a JDK with jlink, Leiningen.
+    """Prepare this machine: Docker, a JDK with jlink, Leiningen; for a Minikube that too, and the cluster.
 
     Examples:
-      ./invoke setup --plan   what is missing here, and why; exit 3 if anything is
-      ./invoke setup          install it
+      ./invoke setup --plan             what is missing here, and why; exit 3 if anything is
+      ./invoke setup                    install it
+      ./invoke setup --env minikube     also kubectl, Minikube and a running cluster
 
     """
     from slipway import flows
 
+    chosen(command)
     command.run(list(flows.setup(command.here)))
 
 
@@ -87,7 +98,7 @@ def smoke(command: Command, service: str = "", *, keep: bool = False) -> None:
     command.run([*steps, *flows.smoke(here, names, always=True, keep=keep)])
 
 
-@verb(changes=True, service=SERVICE)
+@verb(changes=True, confirm=True, service=SERVICE)
 def deploy(command: Command, service: str = "") -> None:
     """Build, test and roll out what changed; check it live; put the old one back if that fails.
 
@@ -105,10 +116,13 @@ def deploy(command: Command, service: str = "") -> None:
 
 
 def _urls(command: Command, names: Sequence[str]) -> list[str]:
-    """One line per service: where it answers."""
+    """One line per service: where it answers, or how to reach it."""
     lines = []
     for name in names:
         release = command.here.target.serving(name)
         number = f"release {release.number}" if release else "no release"
-        lines.append(f"{name}  http://127.0.0.1:{command.here.service(name).published}  {number}")
+        where = f"http://127.0.0.1:{command.here.service(name).published}"
+        if not command.environment.local:
+            where = f"./invoke forward --service {name} --env {command.environment.name}"
+        lines.append(f"{name}  {where}  {number}")
     return lines

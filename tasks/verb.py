@@ -16,12 +16,17 @@ COMMON = {
 }
 CHANGES = {
     "plan": (False, "say what would change and change nothing; exit 3 if anything would"),
-    "yes": (False, "ask nothing"),
+    "yes": ("", "ask nothing: `--yes ENVIRONMENT`, which a protected environment wants, or `--yes all`"),
 }
+BUNDLE = {"bundle": ("", "a folder made by bundle.create: nothing that it has is asked of the network")}
 
 
-def verb(*, changes: bool = False, **flags: str) -> Callable[[Callable[..., None]], Task[Any]]:
+def verb(
+    *, changes: bool = False, confirm: bool = False, bundle: bool = False, **flags: str
+) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a task of `body(command, **own flags)`. `flags` are help texts of its own flags, whose defaults are text.
+
+    `changes`: it takes --plan and --yes; `confirm`: a protected environment wants --yes with its name.
 
     Invoke reads the signature: it gets the body's own flags and the common ones. The body gets a `Command`.
     """
@@ -29,7 +34,7 @@ def verb(*, changes: bool = False, **flags: str) -> Callable[[Callable[..., None
     def wrap(body: Callable[..., None]) -> Task[Any]:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         own = [p.replace(kind=kind) for p in inspect.signature(body).parameters.values() if p.name != "command"]
-        common = {**COMMON, **(CHANGES if changes else {})}
+        common = {**COMMON, **(CHANGES if changes else {}), **(BUNDLE if bundle else {})}
 
         def run(context: Context, **given: Any) -> None:
             from tasks.command import guarded
@@ -37,6 +42,7 @@ def verb(*, changes: bool = False, **flags: str) -> Callable[[Callable[..., None
             shared = {name: given.pop(name, default) for name, (default, _) in common.items()}
             if context.config.run.dry and changes:
                 shared["plan"] = True
+            shared["confirm"] = confirm
             guarded(body, body.__name__.rstrip("_"), shared, given)
 
         added = [inspect.Parameter(name, kind, default=default) for name, (default, _) in common.items()]

@@ -236,6 +236,16 @@ class Environment(Model):
         """Whether it is this machine's Docker."""
         return self.name == "local"
 
+    @property
+    def minikube(self) -> bool:
+        """Whether a Minikube of ours is behind it, here or on a host."""
+        return not self.local and self.context is None
+
+    @property
+    def machine(self) -> Cluster:
+        """The Minikube as it is wanted."""
+        return self.cluster or Cluster()
+
 
 class HostEntry(Model):
     """One SSH host."""
@@ -311,8 +321,26 @@ class ClojureTool(Model):
     packages: Packages = {}
 
 
+class Download(Model):
+    """A file to fetch, and what it must be."""
+
+    url: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Binary(Model):
+    """A program of one file. What is there already is taken from `minimum` on; else `version` is installed."""
+
+    version: str
+    minimum: str
+    platforms: dict[str, Download]  # by Docker platform: linux/amd64
+
+
 class Tools(Model):
     """tools.yaml."""
+
+    minikube: Binary | None = None
+    kubectl: Binary | None = None
 
     docker: DockerTool = DockerTool()
     java: JavaTool = JavaTool()
@@ -336,9 +364,10 @@ class Base(Model):
 
 
 class Images(Model):
-    """images.yaml."""
+    """images.yaml: what services stand on, and what Slipway itself runs on a cluster."""
 
     bases: dict[str, Base] = {}
+    parts: dict[str, Base] = {}
 
 
 class Config(Model):

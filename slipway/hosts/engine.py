@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import ExitCode, Problem
@@ -52,7 +54,7 @@ class Engine:
             volumes = api.volumes(filters=filters).get("Volumes") or []
             networks = api.networks(filters=filters)
             version = str(api.version(api_version=False)["Version"])
-            containers = [found for row in rows if (found := self._maybe(row["Id"]))]
+            containers = [found for row in rows if (found := self.find(row["Id"]))]
         return State(
             version,
             tuple(containers),
@@ -64,13 +66,15 @@ class Engine:
             tuple(n["Name"] for n in networks),
         )
 
-    def _maybe(self, container: str) -> Container | None:
+    def find(self, container: str) -> Container | None:
+        """A container by name or id; None where it is not there (any more)."""
         from docker.errors import NotFound
 
-        try:
-            return _container(self._api.inspect_container(container))
-        except NotFound:
-            return None  # removed since the list
+        with _told(f"container {container} could not be read"):
+            try:
+                return _container(self._api.inspect_container(container))
+            except NotFound:
+                return None
 
     def inspect(self, container: str) -> Container:
         with _told(f"container {container} could not be read"):
@@ -155,6 +159,43 @@ class Engine:
                     done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                     say.progress(done, total, "bytes")
             return str(self._api.inspect_image(reference)["Id"])
+
+    def push(self, tag: str, say: Say) -> str:
+        """Push a tag; the digest of its manifest. Progress in bytes of the layers that move."""
+        name, _, version = tag.rpartition(":")
+        with _told(f"{tag} could not be pushed"):
+            layers: dict[str, tuple[int, int]] = {}
+            digest = ""
+            for part in self._api.push(name, version, stream=True, decode=True):
+                say.cancel.check()
+                if "error" in part:
+                    raise Problem(f"{tag} could not be pushed", why=str(part["error"]))
+                detail = part.get("progressDetail") or {}
+                if detail.get("total"):
+                    layers[part["id"]] = (detail.get("current", 0), detail["total"])
+                    done, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                    say.progress(done, total, "bytes")
+                digest = str((part.get("aux") or {}).get("Digest", "")) or digest
+            if not digest:
+                raise Problem(f"{tag} was pushed, and the registry told no digest")
+            return digest
+
+    def load(self, archive: str, say: Say) -> str:
+        """Load a `docker save` archive of one image; the image's id."""
+        with _told(f"{archive} could not be loaded"), Path(archive).open("rb") as file:
+            for part in self._api.load_image(file):
+                say.cancel.check()
+                text = str(part.get("stream", "")) if isinstance(part, dict) else ""
+                if found := re.search(r"Loaded image(?: ID)?: (\S+)", text):
+                    return str(self._api.inspect_image(found[1])["Id"])
+        raise Problem(f"{archive} holds no image", fix="./invoke bundle.verify")
+
+    def execute(self, container: str, argv: Sequence[str]) -> tuple[int, str]:
+        """Run a command in a running container: its exit code, and both streams as text."""
+        with _told(f"`{argv[0]}` could not be run in {container}"):
+            made = self._api.exec_create(container, list(argv))["Id"]
+            said = self._api.exec_start(made).decode(errors="replace")
+            return int(self._api.exec_inspect(made)["ExitCode"]), said
 
     def create(self, spec: Spec) -> str:
         with _told(f"container {spec.name} could not be made"):

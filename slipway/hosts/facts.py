@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from slipway.errors import ExitCode, Problem
 
@@ -43,6 +44,12 @@ for jar in /usr/share/java/leiningen-[0-9]*.jar "$HOME"/.lein/self-installs/lein
   [ -e "$jar" ] && say lein_jar "$jar"
 done
 [ -d /usr/share/maven-repo/ring/ring-jetty-adapter ] && say maven_repo ring
+
+say minikube_home "${MINIKUBE_HOME:-$HOME}/.minikube"
+found kubectl >/dev/null &&
+  say tool "kubectl $(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: *//p')"
+found minikube >/dev/null && say tool "minikube $(minikube version --short 2>/dev/null)"
+for file in "${MINIKUBE_HOME:-$HOME}"/.minikube/cache/linux/*/v*/*; do [ -x "$file" ] && say kubernetes "$file"; done
 
 say memory "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
 say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
@@ -93,6 +100,9 @@ class Facts:
     lein: str = ""
     lein_jars: tuple[str, ...] = ()
     maven_repo: bool = False
+    tools: Mapping[str, str] = field(default_factory=dict)  # kubectl and minikube: version
+    minikube_home: str = ""
+    kubernetes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # v1.34.4: programs in minikube's cache
     memory: int = 0
     cpus: int = 0
     disk: int = 0
@@ -155,6 +165,11 @@ def parse(text: str) -> Facts:
     for line in found.get("jdk", []):
         version, home = line.split(" ", 1)
         homes.setdefault(home, Jdk(version, home))
+    cached: dict[str, tuple[str, ...]] = {}
+    for line in found.get("kubernetes", []):
+        version, name = line.split("/")[-2:]
+        cached[version] = (*cached.get(version, ()), name)
+    tools = dict(line.partition(" ")[::2] for line in found.get("tool", []))
     return Facts(
         kernel=one("kernel"),
         arch=one("arch"),
@@ -180,6 +195,9 @@ def parse(text: str) -> Facts:
         lein=one("lein"),
         lein_jars=tuple(found.get("lein_jar", [])),
         maven_repo=bool(one("maven_repo")),
+        tools={name: version.removeprefix("v") for name, version in tools.items()},
+        minikube_home=one("minikube_home"),
+        kubernetes=cached,
         memory=number("memory", 1024),
         cpus=number("cpus"),
         disk=number("disk", 1024),

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slipway.config.models import Check
-from slipway.hosts.host import Command, Host
+from slipway.hosts.host import Command, Done
 from slipway.smoke.check import Report, run_checks
 from slipway.steps import Say, silent
 
 
-def ask(host: Host, checks: Sequence[Check], base: str, say: Say) -> Report:
-    """Ask every check at `base` from `host`, with that host's curl; how many passed is said."""
+def ask(run: Callable[[Command, Say], Done], checks: Sequence[Check], base: str, say: Say) -> Report:
+    """Ask every check at `base` with the curl that `run` reaches; how many passed is said."""
 
     def curl(argv: Sequence[str], stdin: bytes, seconds: float) -> tuple[int, bytes, bytes]:
         # answers may hold tokens: nothing of them is shown but as masked evidence
-        done = host.run(Command(tuple(argv), stdin=stdin, timeout=seconds), silent(say.cancel))
+        done = run(Command(tuple(argv), stdin=stdin, timeout=seconds), silent(say.cancel))
         return done.exit, done.stdout, done.stderr
 
     began = time.monotonic()

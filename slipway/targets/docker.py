@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from slipway.config.models import Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
 from slipway.steps import Cancel, Probe, Say
-from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, ready, spec
-from slipway.targets.records import keep, recorded, releases
-from slipway.targets.target import Live, Pod, Release, Verify, Wanted
+from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, manifest, ready, spec
+from slipway.targets.records import SecretStore, keep, recorded, releases
+from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service, and their images
 GRACE = 10  # seconds that a container gets to stop
@@ -23,8 +24,10 @@ GRACE = 10  # seconds that a container gets to stop
 class DockerTarget:
     """See `Target`. `probe` reads the daemon once; every deed here ends with the daemon as the truth."""
 
-    def __init__(self, daemon: Daemon, names: Names, probe: Probe[State]) -> None:
+    def __init__(self, daemon: Daemon, names: Names, probe: Probe[State], ask: Ask) -> None:
         self.daemon = daemon
+        self._ask = ask
+        self._secrets = SecretStore(daemon, names)
         self.names = names
         self.probe = probe
 
@@ -35,6 +38,17 @@ class DockerTarget:
         if reason is None and recorded(facts, container) is None:
             reason = "what serves was never verified"
         return reason
+
+    def released(self, facts: State, service: str, source: str) -> str | None:
+        """See `Target.released`: here the image itself is what can be built on, and it is seen in the same facts."""
+        kept = (release.image for release in releases(facts, service) if release.source == source)
+        return next((image for image in kept if any(i.id == image for i in facts.images)), None)
+
+    def verified(self, facts: State, wanted: Wanted) -> bool:
+        """See `Target.verified`."""
+        digest = manifest(wanted.service, wanted.secrets)
+        known = releases(facts, wanted.service.name)
+        return any(r.source == wanted.source and r.manifest == digest for r in known)
 
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. A kill at any moment leaves the earlier container, stopped or running, by its name."""
@@ -58,19 +72,8 @@ class DockerTarget:
         self._clear(release.service, say)
 
     def earlier(self, service: str, number: int | None) -> Release:
-        """The release of that number, or the one before what serves. Raises Problem naming those that there are."""
-        known = self.history(service)
-        serving = self.serving(service)
-        found = (
-            [r for r in known if r.number == number]
-            if number
-            else [r for r in known if serving and r.number < serving.number]
-        )
-        if found:
-            return found[0]
-        there = ", ".join(str(r.number) for r in known) or "none"
-        what = f"{service} has no release {number}" if number else f"{service} has no earlier release"
-        raise Problem(what, fix=f"kept releases: {there}; --to names one", code=ExitCode.USAGE)
+        """See `Target.earlier`."""
+        return pick(service, self.history(service), self.serving(service), number)
 
     def _swap(self, state: State, service: Service, want: Spec, verify: Verify, say: Say) -> Mapping[str, bool]:
         """Put a container in the earlier one's place and prove it; the earlier one comes back if that fails."""
@@ -88,7 +91,7 @@ class DockerTarget:
             self.daemon.start(made)
             ready(self.daemon, made, service, url, say)
             say.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
-            verdict = verify(url, say)
+            verdict = verify(service, url, self._ask, say)
             if not verdict.ok:
                 failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
                 raise Problem(f"{service.name}: live checks failed: {failed}", why=verdict.evidence)
@@ -196,6 +199,29 @@ class DockerTarget:
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """See `Target.logs`."""
         return self.daemon.logs(self._there(service).id, tail, follow=follow)
+
+    def nodes(self) -> list[Mapping[str, Any]]:
+        """See `Target.nodes`: one machine, which plans nothing."""
+        return []
+
+    def warnings(self) -> list[str]:
+        """See `Target.warnings`."""
+        return []
+
+    def scale(self, service: Service, replicas: int | None, say: Say) -> None:  # noqa: ARG002  it can't
+        """See `Target.scale`."""
+        fix = f"./invoke scale --service {service.name} --replicas {replicas or 2} --env minikube"
+        what = "environment local runs one container of each service; scaling needs a cluster"
+        raise Problem(what, fix=fix, code=ExitCode.USAGE)
+
+    def generated(self, facts: State) -> dict[str, str]:
+        """See `Target.generated`."""
+        return self._secrets.read(facts)
+
+    def keep(self, values: Mapping[str, str]) -> str:
+        """See `Target.keep`."""
+        self._secrets.write(self.daemon.state(self.names.project), values)
+        return f"kept in volume {self.names.secrets}"
 
     def restart(self, service: Service, say: Say) -> None:
         """Stop and start the serving container, and wait until it answers."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slipway.config.models import Service
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.host import Command, Done
 from slipway.steps import Probe, Say
 
 
@@ -91,28 +93,81 @@ class Verdict:
         return all(self.checks.values())
 
 
-Verify = Callable[[str, Say], Verdict]  # (base URL, say): run the checks against what serves there
+Ask = Callable[[Command, Say], Done]  # runs a command where the live service can be reached
+Verify = Callable[[Service, str, Ask, Say], Verdict]  # a service's checks, asked at a base URL
 
 
 class Target(Protocol):
-    """Where the services of one environment run."""
+    """Where the services of one environment run. Every deed raises Problem, and ends with the place as the truth."""
 
     probe: Probe[Any]
 
     def differs(self, facts: Any, wanted: Wanted) -> str | None:
         """Why what serves is not what is wanted; None when it is, verified and recorded."""
 
+    def released(self, facts: Any, service: str, source: str) -> str | None:
+        """The image of a kept release that was made from these sources, so that nothing needs to be built."""
+
+    def verified(self, facts: Any, wanted: Wanted) -> bool:
+        """Whether these sources passed these checks with these settings here."""
+
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """Make it serve and verify it; put the earlier release back and raise Problem if that fails."""
 
-    def status(self) -> Sequence[Live]:
-        """What serves now, one entry per service."""
+    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:
+        """Serve a kept release again, verified like any other, with the number that it had."""
+
+    def earlier(self, service: str, number: int | None) -> Release:
+        """The release of that number, or the one before what serves. Raises Problem naming those that there are."""
+
+    def serving(self, service: str) -> Release | None:
+        """The recorded release that serves."""
 
     def history(self, service: str | None) -> Sequence[Release]:
         """The recorded releases, newest first."""
 
+    def status(self) -> Sequence[Live]:
+        """What serves now, one entry per service."""
+
+    def nodes(self) -> Sequence[Mapping[str, Any]]:
+        """Each node: `{name, cpu: {requested, allocatable}, memory: {…}}`, in CPUs and bytes."""
+
+    def warnings(self) -> Sequence[str]:
+        """What the place itself warned of in the last minutes."""
+
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """Log lines of every copy of a service."""
 
+    def restart(self, service: Service, say: Say) -> None:
+        """Stop and start every copy; it keeps its release."""
+
+    def scale(self, service: Service, replicas: int | None, say: Say) -> None:
+        """Run so many copies until the file's number changes; None: as many as the file says."""
+
     def forward(self, service: str, port: int | None) -> AbstractContextManager[str]:
         """A loopback URL of the live service for as long as the context lasts."""
+
+    def down(self, services: Sequence[str], say: Say) -> None:
+        """Remove the workloads of these services; data, secrets and history stay."""
+
+    def purge(self, services: Sequence[str], *, everything: bool, say: Say) -> None:
+        """Remove data and history of these services; with `everything` generated secrets too."""
+
+    def generated(self, facts: Any) -> dict[str, str]:
+        """The generated secrets that are kept there, by SERVICE.NAME."""
+
+    def keep(self, values: Mapping[str, str]) -> str:
+        """Keep generated secrets, these and no others; says where."""
+
+
+def pick(service: str, known: Sequence[Release], serving: Release | None, number: int | None) -> Release:
+    """Of the known releases (newest first) the one of that number, or the one before what serves."""
+    if number:
+        found = [r for r in known if r.number == number]
+    else:
+        found = [r for r in known if serving and r.number < serving.number]
+    if found:
+        return found[0]
+    there = ", ".join(str(r.number) for r in known) or "none"
+    what = f"{service} has no release {number}" if number else f"{service} has no earlier release"
+    raise Problem(what, fix=f"kept releases: {there}; --to names one", code=ExitCode.USAGE)

@@ -6,12 +6,12 @@ from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
 from slipway.steps import Say
 from slipway.targets.container import ROLE, SERVICE, Names, bytes_of, ready
-from slipway.targets.target import Verify, Wanted
+from slipway.targets.target import Ask, Verify, Wanted
 
 GRACE = 2  # seconds that it gets to stop
 
 
-def trial(daemon: Daemon, names: Names, wanted: Wanted, verify: Verify, say: Say, *, keep: bool) -> None:
+def trial(daemon: Daemon, names: Names, wanted: Wanted, verify: Verify, ask: Ask, say: Say, *, keep: bool) -> None:
     """Run and verify what is wanted on a free port, beside what serves. `keep` leaves the container running.
 
     Raises Problem with the failed checks, the container's exit code and its last lines.
@@ -35,7 +35,7 @@ def trial(daemon: Daemon, names: Names, wanted: Wanted, verify: Verify, say: Say
         daemon.start(made)
         base = f"http://127.0.0.1:{daemon.inspect(made).ports[service.port][1]}"
         ready(daemon, made, service, base, say)
-        verdict = verify(base, say)
+        verdict = verify(service, base, ask, say)
         if not verdict.ok:
             failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
             raise Problem(f"{service.name}: smoke checks failed: {failed}", why=verdict.evidence)

@@ -17,15 +17,16 @@ HERE = Path(__file__).resolve().parent
 NODE_IMAGE = f"slipway-lab/node:{MINIKUBE}"
 
 
-def _small(name: str, *names: str, also: tuple[str, ...] = (), change: str = "") -> Callable[[], None]:
-    """An image of compiled programs, and of Debian's own `also`; `change` is a line more of its Dockerfile."""
+def _small(name: str, *names: str, also: tuple[str, ...] = (), change: str = "", **files: str) -> Callable[[], None]:
+    """An image of compiled programs and of Debian's own `also`; `change` is a line more of its Dockerfile."""
 
     def make() -> None:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "program").mkdir()
             for one in names:
                 shutil.copy(program(one), Path(folder) / "program" / one)
-            (Path(folder) / "program" / ".keep").touch()
+            for file, content in {"keep": "", **files}.items():
+                (Path(folder) / "program" / file).write_text(content)
             text = (HERE / "node" / "small.Dockerfile").read_text()
             (Path(folder) / "Dockerfile").write_text(f"{text}{change}\n")
             arguments = {"ROOT": machines.root("bookworm", machines.NODE), "PROGRAMS": " ".join(also)}
@@ -78,7 +79,15 @@ IMAGES: dict[str, tuple[str, Callable[[], None]]] = {  # what the bundle calls i
     ),
     "registry": (
         "slipway-lab/registry:3",
-        _small("slipway-lab/registry:3", "registry", change='ENTRYPOINT ["/usr/local/bin/registry"]'),
+        _small(
+            "slipway-lab/registry:3",
+            "registry",
+            change='ENTRYPOINT ["/usr/local/bin/registry", "serve", "/usr/local/bin/settings"]',
+            settings=(
+                "version: 0.1\nlog: {level: warn}\nhttp: {addr: ':5000'}\n"
+                "storage: {filesystem: {rootdirectory: /var/lib/registry}, delete: {enabled: true}}\n"
+            ),
+        ),
     ),
     "probe": ("slipway-lab/probe:1", _small("slipway-lab/probe:1", also=("curl", "sleep"), change="USER 10001:10001")),
     "metrics-server": (
@@ -105,7 +114,7 @@ def make(folder: Path) -> Path:
             shutil.copy(source, target)
         files.append(
             {"name": name, "version": version, "platform": "linux/amd64", "path": place, "sha256": _digest(target),
-             "for": kind}
+             "purpose": kind}
         )  # fmt: skip
 
     add("minikube", MINIKUBE, "tool", program("minikube"), "tools/minikube")

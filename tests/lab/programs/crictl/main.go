@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -183,7 +184,7 @@ var commands = map[string]func(*call) error{
 }
 
 func run(words []string) error {
-	c := &call{context: context.Background(), labels: labels{}}
+	c := &call{context: context.Background(), labels: labels{}, timeout: 10}
 	flags := flag.NewFlagSet("crictl", flag.ContinueOnError)
 	yes := func(target *bool, names ...string) {
 		for _, name := range names {
@@ -204,8 +205,17 @@ func run(words []string) error {
 	text(&c.name, "name")
 	text(&c.state, "s", "state")
 	text(&address, "r", "runtime-endpoint", "i", "image-endpoint")
-	flags.Int64Var(&c.timeout, "timeout", 10, "")
-	flags.Int64Var(&c.timeout, "t", 10, "")
+	for _, name := range []string{"timeout", "t"} { // before the command a duration, behind `stop` seconds
+		flags.Func(name, "", func(text string) error {
+			if duration, err := time.ParseDuration(text); err == nil {
+				c.timeout = int64(duration.Seconds())
+				return nil
+			}
+			seconds, err := strconv.ParseInt(text, 10, 64)
+			c.timeout = seconds
+			return err
+		})
+	}
 	flags.Var(c.labels, "label", "")
 	var name string
 	for len(words) > 0 { // flags may stand before, between and behind the words

@@ -1,0 +1,256 @@
+"""One cluster's API: plain documents in and out, a timeout on every call, errors as problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from slipway.errors import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from kubernetes.dynamic import DynamicClient
+    from urllib3.response import HTTPResponse
+
+Document = Mapping[str, Any]
+MANAGER = "slipway"  # server-side apply's field manager
+TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
+FIX = "./invoke cluster.status tells how the cluster is; ./invoke cluster.start starts a Minikube"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a cluster is reached: a context of a kubeconfig (the user's own where `kubeconfig` is None)."""
+
+    context: str
+    kubeconfig: str | None = None
+
+    def kubectl(self, *words: str) -> tuple[str, ...]:
+        """A kubectl command line for this cluster."""
+        config = ("--kubeconfig", self.kubeconfig) if self.kubeconfig else ()
+        return ("kubectl", *config, "--context", self.context, *words)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A field that somebody else owns, as server-side apply says it."""
+
+    manager: str
+    field: str
+
+
+class Refused(Exception):
+    """The API server's answer was no: an HTTP status, and its words."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status, self.body = status, body
+
+
+class Conflicts(Problem):
+    """Server-side apply was refused because others own fields."""
+
+    def __init__(self, what: str, conflicts: tuple[Conflict, ...]) -> None:
+        super().__init__(what, why="\n".join(f"{c.field} is managed by {c.manager}" for c in conflicts))
+        self.conflicts = conflicts
+
+
+class Cluster:
+    """The API behind an `Access`. Nothing is asked before the first call."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+
+    @cached_property
+    def _client(self) -> DynamicClient:
+        from kubernetes import config
+        from kubernetes.client import Configuration
+        from kubernetes.client.api_client import ApiClient
+        from kubernetes.config import ConfigException
+        from kubernetes.dynamic import DynamicClient
+        from platformdirs import user_cache_path
+
+        settings = Configuration()
+        settings.retries = False
+        try:
+            config.load_kube_config(self.access.kubeconfig, self.access.context, settings)  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError) as error:
+            what = f"there is no kubeconfig context {self.access.context}"
+            raise Problem(what, why=str(error), fix="kubectl config get-contexts", code=ExitCode.UNREACHABLE) from error
+        import hashlib
+
+        name = hashlib.sha256(f"{settings.host} {settings.ssl_ca_cert}".encode()).hexdigest()[:16]
+        cache = user_cache_path("slipway", ensure_exists=True) / f"discovery-{name}.json"
+        with self._told("the cluster's API can't be read"):
+            return DynamicClient(ApiClient(settings), cache_file=str(cache))  # type: ignore[no-untyped-call]
+
+    def _kind(self, document: Document) -> Any:
+        from kubernetes.dynamic.exceptions import ResourceNotFoundError
+
+        try:
+            return self._client.resources.get(api_version=document["apiVersion"], kind=document["kind"])
+        except ResourceNotFoundError as error:
+            what = f"the cluster knows no {document['kind']} of {document['apiVersion']}"
+            raise Problem(what, fix="is its CustomResourceDefinition installed?") from error
+
+    def call(self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+        """One call by its path; the answer as plain data. Raises Problem."""
+        with self._told(f"{method} {path} was refused"):
+            return self._data(method, path, body, query)
+
+    def _data(self, method: str, path: str, body: Any, query: Mapping[str, str] | None, kind: str = "") -> Any:
+        answer = self._raw(method, path, body, query, kind)
+        try:
+            return json.loads(answer.read(decode_content=True))
+        finally:
+            answer.release_conn()
+
+    def _raw(self, method: str, path: str, body: Any, query: Mapping[str, str] | None, kind: str = "") -> HTTPResponse:
+        """One call over the client's own pool: its TLS, its certificates, its token. Raises Refused by status."""
+        from urllib.parse import urlencode
+
+        from urllib3 import Timeout
+
+        api = self._client.client
+        headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
+        if token := api.configuration.auth_settings().get("BearerToken"):
+            headers["Authorization"] = token["value"]
+        url = api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        content = None if body is None else json.dumps(body).encode()
+        timeout = Timeout(*TIMEOUT)
+        pool = api.rest_client.pool_manager
+        answer: HTTPResponse = pool.request(
+            method, url, body=content, headers=headers, timeout=timeout, retries=False, preload_content=False
+        )
+        if answer.status >= 400:
+            raise Refused(answer.status, answer.read(decode_content=True))
+        return answer
+
+    def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[dict[str, Any]]:
+        """All objects of a kind, as plain data."""
+        resource = self._kind({"apiVersion": api_version, "kind": kind})
+        path = resource.path(namespace=namespace) if namespace else resource.path()
+        answer = self.call("GET", path, query={"labelSelector": selector} if selector else None)
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """One object, or None where it is not there."""
+        resource = self._kind({"apiVersion": api_version, "kind": kind})
+        with self._told(f"{kind} {name} can't be read"):
+            try:
+                return dict(self._data("GET", self._path(resource, name, namespace), None, None))
+            except Refused as error:
+                if error.status == 404:
+                    return None
+                raise
+
+    @staticmethod
+    def _path(resource: Any, name: str, namespace: str | None) -> str:
+        return str(resource.path(name=name, namespace=namespace) if namespace else resource.path(name=name))
+
+    def apply(self, document: Document, *, force: bool = False, dry: bool = False) -> dict[str, Any]:
+        """Server-side apply as `slipway`; `dry` only asks. Raises Conflicts naming fields of others, unless `force`."""
+        resource, meta = self._kind(document), document["metadata"]
+        path = self._path(resource, meta["name"], meta.get("namespace"))
+        query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        if dry:
+            query["dryRun"] = "All"
+        what = f"{document['kind']} {meta['name']} could not be applied"
+        with self._told(what):
+            try:
+                return dict(self._data("PATCH", path, dict(document), query, "application/apply-patch+yaml"))
+            except Refused as error:
+                if error.status == 409:
+                    raise Conflicts(what, conflicts(error.body)) from error
+                raise
+
+    def replace(self, document: Document) -> dict[str, Any]:
+        """Put a whole object in the place of the one that is there; what it does not name goes."""
+        resource, meta = self._kind(document), document["metadata"]
+        return dict(self.call("PUT", self._path(resource, meta["name"], meta.get("namespace")), body=dict(document),
+                              query={"fieldManager": MANAGER}))  # fmt: skip
+
+    def create(self, document: Document) -> dict[str, Any]:
+        """Make an object. Raises Problem, also if it is there already."""
+        resource = self._kind(document)
+        path = resource.path(namespace=document["metadata"].get("namespace"))
+        return dict(self.call("POST", path, body=dict(document), query={"fieldManager": MANAGER}))
+
+    def patch(self, document: Document, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge a change into an object (RFC 7386)."""
+        resource, meta = self._kind(document), document["metadata"]
+        path = self._path(resource, meta["name"], meta.get("namespace"))
+        with self._told(f"{document['kind']} {meta['name']} could not be changed"):
+            query = {"fieldManager": MANAGER}
+            return dict(self._data("PATCH", path, change, query, "application/merge-patch+json"))
+
+    def delete(self, document: Document, *, grace: int | None = None) -> None:
+        """Delete an object and what it owns; one that is not there is gone already."""
+        resource, meta = self._kind(document), document["metadata"]
+        body: dict[str, Any] = {"propagationPolicy": "Background"}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        with self._told(f"{document['kind']} {meta['name']} could not be deleted"):
+            try:
+                self._data("DELETE", self._path(resource, meta["name"], meta.get("namespace")), body, None)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """The lines of an answer that goes on: a watch, a log. Ends when the server ends it, or the line breaks."""
+        from urllib3.exceptions import HTTPError
+
+        with self._told(f"{path} can't be read"):
+            answer = self._raw("GET", path, None, query)
+        rest = b""
+        try:
+            for chunk in answer.stream(65536):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from lines
+        except HTTPError:
+            pass
+        finally:
+            answer.release_conn()
+        if rest:
+            yield rest
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except Refused as error:
+            raise Problem(what, why=said(error.body)) from error
+        except ApiException as error:  # of the client's own discovery
+            raise Problem(what, why=said(error.body) or str(error.reason)) from error
+        except (HTTPError, OSError) as error:
+            why = str(error)[:400]
+            name = f"the cluster behind context {self.access.context} does not answer"
+            raise Problem(name, why=why, fix=FIX, code=ExitCode.UNREACHABLE) from error
+
+
+def said(body: Any) -> str:
+    """What the API server says of an error: its message."""
+    try:
+        return str(json.loads(body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(body or "")
+
+
+def conflicts(body: Any) -> tuple[Conflict, ...]:
+    """The fields in a 409 of server-side apply, and who owns them."""
+    try:
+        causes = json.loads(body)["details"]["causes"]
+    except (TypeError, ValueError, KeyError):
+        return ()
+    found = []
+    for cause in causes:
+        manager = str(cause.get("message", "")).partition('"')[2].partition('"')[0]
+        found.append(Conflict(manager, str(cause.get("field", "")).removeprefix(".")))
+    return tuple(found)

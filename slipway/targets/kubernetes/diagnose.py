@@ -1,0 +1,149 @@
+"""Causes, not symptoms: what keeps pods from serving, read from their states, events and last lines. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from slipway.targets.kubernetes.drift import quantity
+from slipway.targets.kubernetes.manifests import Object
+
+JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause. `final`: waiting can't heal it; otherwise a rollout gives it a while."""
+
+    what: str
+    fix: str
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What was seen of one rollout: the Deployment, its new pods, their events, last log lines by pod, the nodes."""
+
+    deployment: Object
+    pods: Sequence[Object] = ()
+    events: Sequence[Object] = ()
+    logs: Mapping[str, str] = ()  # type: ignore[assignment]
+    nodes: Sequence[Object] = ()
+    requested: Mapping[str, tuple[float, float]] = ()  # type: ignore[assignment]  # node: (CPUs, bytes)
+
+
+def causes(scene: Scene) -> list[Cause]:
+    """Every cause, final ones first, each once."""
+    found = [*_refused(scene), *(cause for pod in scene.pods for cause in _pod(pod, scene))]
+    unique = {cause.what: cause for cause in found}
+    return sorted(unique.values(), key=lambda cause: not cause.final)
+
+
+def _refused(scene: Scene) -> Iterator[Cause]:
+    """Why the ReplicaSet could not even make a pod (condition ReplicaFailure, reason FailedCreate)."""
+    for condition in scene.deployment.get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            text = condition.get("message", "")
+            if "exceeded quota" in text:
+                yield Cause(
+                    f"a quota of the namespace is used up: {text}", "kubectl describe quota; ask for less", final=True
+                )
+            elif "violates PodSecurity" in text:
+                why = text.partition("violates PodSecurity")[2]
+                yield Cause(
+                    f"Pod Security refuses the pod:{why}", "change what it names in manifests/ or the image", final=True
+                )
+            else:
+                yield Cause(f"no pod can be made: {text}", "the message names what to change", final=True)
+
+
+def _pod(pod: Object, scene: Scene) -> Iterator[Cause]:
+    status, name = pod.get("status", {}), pod["metadata"]["name"]
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield _pending(condition.get("message", ""), pod, scene)
+    for container in status.get("containerStatuses", []):
+        spec = next(c for c in pod["spec"]["containers"] if c["name"] == container["name"])
+        state = container.get("state", {})
+        if waiting := state.get("waiting"):
+            yield from _waiting(waiting, spec)
+        ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
+        if ended and (ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
+            yield _ended(ended, container, spec, scene.logs.get(name, "") if scene.logs else "")
+        if "running" in state and not container.get("ready"):
+            yield from _unready(pod, spec, scene)
+
+
+def _pending(message: str, pod: Object, scene: Scene) -> Cause:
+    asked = [c["resources"].get("requests", {}) for c in pod["spec"]["containers"] if "resources" in c]
+    for resource, unit, size in (("cpu", "CPUs", 1.0), ("memory", "MiB", 2.0**20)):
+        if f"Insufficient {resource}" in message:
+            want = sum(float(quantity(one.get(resource, 0))) for one in asked) / size
+            rooms = []
+            for node in scene.nodes:
+                have = float(quantity(node["status"]["allocatable"][resource])) / size
+                used = scene.requested[node["metadata"]["name"]][resource == "memory"] / size if scene.requested else 0
+                rooms.append(f"{node['metadata']['name']} has {have - used:.2f} of {have:.2f} {unit} left")
+            what = f"no node has room: a pod asks for {want:.2f} {unit}; {'; '.join(rooms)}"
+            return Cause(what, f"lower resources.{resource} or replicas, or give the cluster more")
+    return Cause(f"no node takes the pod: {message}", "kubectl describe node")
+
+
+def _waiting(waiting: Mapping[str, str], spec: Object) -> Iterator[Cause]:
+    reason, text = waiting.get("reason", ""), waiting.get("message", "")
+    image = spec["image"]
+    if reason in {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}:
+        if re.search(r"no match for platform|no matching manifest", text):
+            yield Cause(
+                f"image {image} is not for this node's platform", "build it for the node's platform", final=True
+            )
+        elif re.search(r"not found|manifest unknown|InvalidImageName|couldn't parse", f"{reason} {text}"):
+            yield Cause(f"image {image} is absent: {text}", "is its tag right, and was it pushed?", final=True)
+        else:
+            yield Cause(f"image {image} can't be pulled: {text}", "is its registry in the node's reach?")
+    elif reason == "CreateContainerConfigError":
+        fix = "set it in the service file's `secrets` or `env`"
+        if "non-root" in text or "runAsNonRoot" in text:
+            fix = "give the image a numeric USER that is not 0"
+        yield Cause(f"the container can't be configured: {text}", fix, final=True)
+    elif reason in {"RunContainerError", "CreateContainerError"}:
+        yield Cause(
+            f"the container can't be started: {text}", "look at the image's ENTRYPOINT", final="exec format" in text
+        )
+
+
+def _ended(ended: Mapping[str, object], container: Object, spec: Object, log: str) -> Cause:
+    limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
+    if ended.get("reason") == "OOMKilled":
+        what = f"OOMKilled: it wanted more than its memory limit of {limit}"
+        fix = "raise resources.memory, or lower the JVM's heap (MaxRAMPercentage) so that both fit"
+        return Cause(what, fix)
+    if found := re.search(r"class file version (\d+)\.\d+\).*?up to (\d+)\.", log, re.DOTALL):
+        want, have = (JAVA.get(int(found[i]), int(found[i]) - 44) for i in (1, 2))
+        what = f"its classes are compiled for Java {want}, and the image has Java {have}"
+        return Cause(what, "compile for the image's Java, or take a newer base")
+    if found := re.search(r"UnknownHostException: (\S+)", log):
+        what = f"it can't resolve the name {found[1].rstrip(':')}"
+        return Cause(what, "is that service deployed (`needs`), and does CoreDNS run?")
+    if "OutOfMemoryError" in log:
+        return Cause(f"the JVM's heap was full (limit {limit})", "raise resources.memory, or MaxRAMPercentage")
+    last = " | ".join(line.strip() for line in log.strip().splitlines()[-3:])
+    times = container.get("restartCount", 0)
+    what = f"it ended with exit code {ended.get('exitCode')} ({times} restarts); its last lines: {last}"
+    return Cause(what, "the lines above say why; ./invoke smoke runs the same image here")
+
+
+def _unready(pod: Object, spec: Object, scene: Scene) -> Iterator[Cause]:
+    texts = [
+        e.get("message", "") for e in scene.events if e.get("involvedObject", {}).get("name") == pod["metadata"]["name"]
+    ]
+    probe = spec.get("readinessProbe", {}).get("httpGet", {})
+    port = spec["ports"][0]["containerPort"] if spec.get("ports") else "?"
+    text = next((t for t in reversed(texts) if "probe failed" in t), "")
+    if "connection refused" in text:
+        yield Cause(f"nothing listens on port {port}, which the probe asks", "is `port` what the service listens on?")
+    elif found := re.search(r"statuscode: (\d+)", text):
+        yield Cause(f"{probe.get('path', '/')} answers {found[1]}", "is health.ready the right path, and is it ready?")
+    elif text:
+        yield Cause(text, "look at `health` in the service file")

@@ -1,0 +1,111 @@
+"""What somebody changed by hand: pure comparison of the objects that are wanted with those that are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from slipway.targets.kubernetes.manifests import Object
+
+IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
+HANDS = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers that are a person
+
+
+def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
+    """Why what is there is not what is wanted, one line per object."""
+    there = {(one["kind"], one["metadata"]["name"]): one for one in live}
+    found = []
+    for one in wanted:
+        kind, name = one["kind"], one["metadata"]["name"]
+        other = there.get((kind, name))
+        if other is None:
+            found.append(f"{kind} {name} is not there")
+            continue
+        paths = [*changed(compared(one), other), *added(one, other)]
+        if paths:
+            found.append(f"{kind} {name}: {', '.join(paths[:4])}")
+    return found
+
+
+def compared(one: Object) -> Object:
+    """The part of an object that a hand can change: neither its labels' owner nor what a server adds."""
+    return {k: v for k, v in one.items() if k not in {"apiVersion", "kind", "metadata", "stringData"}}
+
+
+def changed(wanted: Any, live: Any, place: str = "") -> Iterator[str]:
+    """The places whose value is not the wanted one; what only the server or somebody else added is no difference."""
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            yield f"{place} was removed"
+            return
+        for key, value in wanted.items():
+            inner = f"{place}.{key}" if place else str(key)
+            if key in live:
+                yield from changed(value, live[key], inner)
+            elif value not in ({}, [], None):
+                yield f"{inner} was removed"
+    elif isinstance(wanted, list):
+        if not isinstance(live, list) or len(wanted) != len(live):
+            yield f"{place} has {len(live) if isinstance(live, list) else 'no'} entries instead of {len(wanted)}"
+            return
+        for index, value in enumerate(wanted):
+            yield from changed(value, live[index], f"{place}[{index}]")
+    elif not same(wanted, live):
+        yield f"{place} is {live} instead of {wanted}"
+
+
+def same(wanted: Any, live: Any) -> bool:
+    """Whether two values are one: quantities may be written in several ways."""
+    if wanted == live:
+        return True
+    return isinstance(wanted, str | int) and isinstance(live, str | int) and quantity(wanted) == quantity(live)
+
+
+def quantity(value: str | int) -> float | str:
+    """A Kubernetes quantity as a number; any other text as itself."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m|k|M|G|Ki|Mi|Gi)?", str(value))
+    if not found:
+        return str(value)
+    sizes = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, None: 1}
+    return float(found[1]) * sizes[found[2]]
+
+
+def added(wanted: Object, live: Object) -> Iterator[str]:
+    """The fields of a spec that a person's tool owns and that the wanted object does not name."""
+    for entry in live["metadata"].get("managedFields", []):
+        if HANDS.match(entry.get("manager", "")) and entry.get("subresource", "") == "":
+            spec = entry.get("fieldsV1", {}).get("f:spec", {})
+            for place in owned(spec, wanted.get("spec", {}), "spec"):
+                yield f"{place} was added by {entry['manager']}"
+
+
+def owned(fields: Mapping[str, Any], wanted: Any, place: str) -> Iterator[str]:
+    """The places of a fieldsV1 tree that are not in `wanted`."""
+    for key, inner in fields.items():
+        if key == ".":
+            continue
+        kind, _, name = key.partition(":")
+        if name in IGNORED or (kind == "f" and name == "annotations" and set(_leaves(inner)) <= set(IGNORED)):
+            continue
+        if kind == "k":
+            part = next((o for o in wanted if all(o.get(k) == v for k, v in _pairs(name))), None)
+        else:
+            part = wanted.get(name) if isinstance(wanted, Mapping) else None
+        where = f"{place}.{name}" if kind == "f" else f"{place}[{name}]"
+        if part is None:
+            yield where
+        elif inner and not isinstance(part, str | int | bool):
+            yield from owned(inner, part, where)
+
+
+def _pairs(text: str) -> list[tuple[str, Any]]:
+    import json
+
+    return list(json.loads(text).items())
+
+
+def _leaves(fields: Mapping[str, Any]) -> Iterator[str]:
+    for key in fields:
+        if key != ".":
+            yield key.partition(":")[2]

@@ -1,0 +1,87 @@
+"""The log lines and warnings of a service's pods: all copies at once, followed over restarts and new pods."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from slipway.errors import Problem
+from slipway.targets.kubernetes.manifests import Object, selector
+from slipway.targets.kubernetes.rollout import Place
+
+AGAIN = 1.0  # seconds between two looks for new pods
+RECENT = 600  # seconds that a warning is worth a line
+
+
+def tails(place: Place, tail: int) -> Iterator[str]:
+    """The last lines of every pod."""
+    for pod in _pods(place):
+        name = pod["metadata"]["name"]
+        for line in place.cluster.stream(_path(place, name), {"tailLines": str(tail)}):
+            yield f"{name} {line.decode(errors='replace')}"
+
+
+def followed(place: Place, tail: int) -> Iterator[str]:
+    """Lines as they come, from pods that are there and that come later; a broken line is taken up where it broke."""
+    lines: queue.Queue[str] = queue.Queue()
+    known: set[str] = set()
+    while True:
+        try:
+            for pod in _pods(place):
+                name = pod["metadata"]["name"]
+                if name not in known and pod.get("status", {}).get("phase") != "Pending":
+                    known.add(name)
+                    threading.Thread(target=_one, args=(place, name, tail, lines), daemon=True).start()
+        except Problem:
+            pass  # the API is away for a moment: what is followed goes on, and new pods are found later
+        deadline = time.monotonic() + AGAIN
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                yield lines.get(timeout=left)
+            except queue.Empty:
+                break
+
+
+def _one(place: Place, pod: str, tail: int, lines: queue.Queue[str]) -> None:
+    query = {"follow": "true", "timestamps": "true", "tailLines": str(tail)}
+    last, seen = "", set[bytes]()
+    while True:
+        try:
+            for line in place.cluster.stream(_path(place, pod), query):
+                stamp, _, text = line.partition(b" ")
+                if line in seen:
+                    continue
+                seen = {line} if stamp.decode() != last else seen | {line}
+                last = stamp.decode()
+                lines.put(f"{pod} {text.decode(errors='replace')}")
+            if place.cluster.get("v1", "Pod", pod, place.namespace) is None:
+                return
+        except Problem:
+            if last and time.time() - datetime.fromisoformat(last).timestamp() > RECENT:
+                return
+        time.sleep(AGAIN)
+        query = {"follow": "true", "timestamps": "true", **({"sinceTime": last[:19] + "Z"} if last else {})}
+
+
+def _pods(place: Place) -> list[Object]:
+    return place.cluster.list("v1", "Pod", place.namespace, selector(place.project, place.service))
+
+
+def _path(place: Place, pod: str) -> str:
+    return f"/api/v1/namespaces/{place.namespace}/pods/{pod}/log"
+
+
+def warnings(events: Sequence[Object], now: datetime) -> list[str]:
+    """Warnings that are recent, each once with its count."""
+    found = []
+    for event in events:
+        when = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+        age = (now - datetime.fromisoformat(when)).total_seconds()
+        if event.get("type") == "Warning" and age < RECENT:
+            name = event.get("involvedObject", {}).get("name", "")
+            count = event.get("count") or 1
+            found.append((age, f"{name}: {event.get('reason')}: {event.get('message')} (x{count})"))
+    return [text for _, text in sorted(found, reverse=True)]

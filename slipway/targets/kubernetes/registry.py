@@ -1,0 +1,109 @@
+"""How an image gets into a Minikube: through a registry on the cluster's own Docker network, missing layers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from slipway.errors import Problem
+from slipway.hosts.docker import LABEL, Container, Daemon, Spec
+from slipway.steps import Say
+
+NAME, PORT = "slipway-registry", 5000
+PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
+SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
+
+
+class Delivery(Protocol):
+    """How an image of this Docker becomes one that a cluster can pull."""
+
+    def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:
+        """Push `image` and return the reference, by digest, under which a node has or pulls it. Raises Problem."""
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """A registry beside a Minikube on the same Docker. `node` is the node's container, and its network's name."""
+
+    daemon: Daemon
+    node: str
+    image: str  # the registry's own image
+
+    def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:
+        """See `Delivery.deliver`: pushed on loopback, then pulled by the node, so that it is there before a rollout."""
+        port = self.ready(say)
+        pushed = f"127.0.0.1:{port}/{repository}:{tag}"
+        self.daemon.tag(image, pushed)
+        try:
+            digest = self.daemon.push(pushed, say)
+        finally:
+            self.daemon.untag(pushed)
+        reference = f"{NAME}:{PORT}/{repository}@{digest}"
+        code, said = self.daemon.execute(self.node, ["crictl", "pull", reference])
+        if code:
+            raise Problem(f"the node could not pull {reference}", why=said, fix="docker logs " + NAME)
+        code, there = self.daemon.execute(self.node, ["crictl", "images", "-o", "json"])
+        if code or digest not in there:
+            raise Problem(f"the node pulled {reference} and does not have it", why=there[-500:])
+        say.note(f"the node has {reference}")
+        return reference
+
+    def ready(self, say: Say) -> int:
+        """The registry running and known to the node; its port on loopback."""
+        found = self.daemon.find(NAME)
+        if found is None or self.node not in found.aliases:
+            if found:
+                self.daemon.remove(found.id)
+            self.daemon.volume(NAME, {LABEL: NAME})
+            self.daemon.create(self.spec)
+            say.note(f"a registry for the cluster: container {NAME}, on network {self.node}")
+        if found is None or not found.running:
+            self.daemon.start(NAME)
+        if self.daemon.read(self.node, PLACE) != SETTING.encode():
+            self.daemon.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]])
+            self.daemon.write(self.node, PLACE, SETTING.encode(), 0o644)
+        return self._answers(say)
+
+    @property
+    def spec(self) -> Spec:
+        """The registry's container."""
+        return Spec(
+            name=NAME,
+            image=self.image,
+            labels={LABEL: NAME},
+            publish={PORT: 0},
+            network=self.node,
+            aliases=(NAME,),
+            volumes={NAME: "/var/lib/registry"},
+            restart="unless-stopped",
+        )
+
+    def _answers(self, say: Say) -> int:
+        import requests
+
+        answer = "nothing"
+        for _ in range(100):
+            here: Container | None = self.daemon.find(NAME)
+            port = here.ports.get(PORT, ("", 0))[1] if here else 0
+            try:
+                if port and requests.get(f"http://127.0.0.1:{port}/v2/", timeout=2).ok:
+                    return port
+            except requests.RequestException as error:
+                answer = type(error).__name__
+            say.cancel.wait(0.1)
+        raise Problem(f"the registry does not answer ({answer})", fix=f"docker logs {NAME}")
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A registry of the team's own, named by the environment; credentials are Docker's (docker login)."""
+
+    daemon: Daemon
+    registry: str
+
+    def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:
+        """See `Delivery.deliver`."""
+        name = f"{self.registry}/{repository}"
+        self.daemon.tag(image, f"{name}:{tag}")
+        digest = self.daemon.push(f"{name}:{tag}", say)
+        return f"{name}@{digest}"

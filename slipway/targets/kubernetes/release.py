@@ -1,0 +1,132 @@
+"""What a cluster keeps: releases as labelled Secrets, generated secrets in one, and the objects of both as facts."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.config.models import Service
+from slipway.targets.kubernetes.client import Cluster
+from slipway.targets.kubernetes.manifests import NAME, ROLE, Object, labels, selector
+from slipway.targets.target import Release
+
+KINDS = (
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Pod"),
+    ("apps/v1", "Deployment"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+)
+GENERATED = "slipway.generated"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A release and the objects that it consists of; a Secret among them only by its name."""
+
+    release: Release
+    objects: tuple[Object, ...]
+
+    def names(self, kind: str) -> set[str]:
+        """The names of its objects of a kind."""
+        return {one["metadata"]["name"] for one in self.objects if one["kind"] == kind}
+
+
+@dataclass(frozen=True)
+class State:
+    """What a namespace has of one project. `down` says why the cluster can't be asked; then nothing else is known."""
+
+    objects: tuple[Object, ...] = ()
+    namespace: bool = False
+    down: str = ""
+    kept: tuple[Kept, ...] = field(default=())
+
+    def find(self, kind: str, name: str) -> Object | None:
+        """The object of that kind and name."""
+        return next((o for o in self.objects if o["kind"] == kind and o["metadata"]["name"] == name), None)
+
+    def of(self, service: str, kind: str) -> list[Object]:
+        """A service's objects of a kind."""
+        return [o for o in self.objects if o["kind"] == kind and o["metadata"].get("labels", {}).get(NAME) == service]
+
+    def releases(self, service: str | None = None) -> list[Kept]:
+        """The kept releases, newest first."""
+        return [kept for kept in self.kept if service in {None, kept.release.service}]
+
+    @property
+    def generated(self) -> dict[str, str]:
+        """The generated secrets, by SERVICE.NAME."""
+        found = self.find("Secret", GENERATED)
+        return {k: base64.b64decode(v).decode() for k, v in (found or {}).get("data", {}).items()}
+
+
+def read(cluster: Cluster, project: str, namespace: str) -> State:
+    """One list per kind, at once. Raises Problem when the cluster can't be asked."""
+    with ThreadPoolExecutor(len(KINDS)) as pool:
+        there = pool.submit(cluster.get, "v1", "Namespace", namespace)
+        lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in KINDS]
+        objects = tuple(one for found in lists for one in found.result())
+        exists = there.result() is not None
+    kept = [unpack(one) for one in objects if one["metadata"]["labels"].get(ROLE) == "release"]
+    return State(objects, exists, "", tuple(sorted(kept, key=lambda k: (k.release.service, -k.release.number))))
+
+
+def pack(project: str, namespace: str, release: Release, objects: Iterable[Object]) -> Object:
+    """A release as its Secret: immutable, without the value of any secret."""
+    bare = [{k: v for k, v in o.items() if o["kind"] != "Secret" or k not in {"data", "stringData"}} for o in objects]
+    data = {key: value for key, value in vars(release).items() if key not in {"settings", "checks"}}
+    data["checks"] = dict(release.checks)
+    data["settings"] = release.settings.model_dump(mode="json", by_alias=True, exclude={"folder"})
+    text = json.dumps({"release": data, "objects": bare}, sort_keys=True).encode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "slipway/release",
+        "metadata": {
+            "name": f"slipway.{release.service}.release.{release.number:04d}",
+            "namespace": namespace,
+            "labels": {**labels(project, release.service), ROLE: "release"},
+        },
+        "data": {"release": base64.b64encode(gzip.compress(text, mtime=0)).decode()},
+        "immutable": True,
+    }
+
+
+def unpack(secret: Object) -> Kept:
+    """A release from its Secret."""
+    found = json.loads(gzip.decompress(base64.b64decode(secret["data"]["release"])))
+    data = found["release"]
+    settings = Service.model_validate(data.pop("settings"))
+    return Kept(Release(**data, settings=settings), tuple(found["objects"]))
+
+
+def generated(project: str, namespace: str, values: Mapping[str, str]) -> Object:
+    """The Secret of generated secrets."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": GENERATED, "namespace": namespace, "labels": {**labels(project), ROLE: "generated"}},
+        "stringData": dict(values),
+    }
+
+
+def pruned(state: State, service: str, wanted: Sequence[Object], keep: Sequence[Kept]) -> list[Object]:
+    """The service's objects that no kept release has; pods, records and data are never among them."""
+    named = {(o["kind"], o["metadata"]["name"]) for o in wanted}
+    named |= {(o["kind"], o["metadata"]["name"]) for kept in keep for o in kept.objects if immutable(o)}
+    spared = {"Pod", "PersistentVolumeClaim"}
+    mine = (o for o in state.objects if o["metadata"]["labels"].get(NAME) == service and o["kind"] not in spared)
+    return [o for o in mine if (o["kind"], o["metadata"]["name"]) not in named and ROLE not in o["metadata"]["labels"]]
+
+
+def immutable(one: Mapping[str, Any]) -> bool:
+    """Whether an object is one of those that releases share by a digest in their names."""
+    return one["kind"] in {"ConfigMap", "Secret"}

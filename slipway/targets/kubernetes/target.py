@@ -1,0 +1,400 @@
+"""An environment on a cluster: releases applied as `slipway`, proven by their checks, and put back when they fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from slipway.config.models import Service
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.steps import Probe, Say
+from slipway.targets.kubernetes import lock, rollout
+from slipway.targets.kubernetes.asker import asker, calm
+from slipway.targets.kubernetes.client import Cluster, Conflicts
+from slipway.targets.kubernetes.drift import HANDS, differences, quantity
+from slipway.targets.kubernetes.logs import followed, tails, warnings
+from slipway.targets.kubernetes.manifests import (
+    BY,
+    IMAGE,
+    MANIFEST,
+    RELEASE,
+    ROLE,
+    SCALED,
+    SOURCE,
+    Object,
+    digest,
+    marked,
+    namespace,
+    render,
+)
+from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read
+from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
+
+KEPT = 10  # releases of a service
+
+
+@dataclass(frozen=True)
+class Where:
+    """A project's place on a cluster, and how its checks are asked there."""
+
+    cluster: Cluster
+    project: str
+    namespace: str
+    run: Ask  # runs kubectl here
+    probe_image: Callable[[Say], str]  # the reference of the image that asks
+    who: str
+
+
+class KubernetesTarget:
+    """See `Target`. `probe` reads one list per kind; every deed ends with the cluster as the truth."""
+
+    def __init__(self, where: Where, probe: Probe[State]) -> None:
+        self.where = where
+        self.cluster = where.cluster
+        self.probe = probe
+
+    def read(self) -> State:
+        """The namespace as it is now."""
+        return read(self.cluster, self.where.project, self.where.namespace)
+
+    def settle(self, say: Say) -> None:
+        """Make the namespace."""
+        self.cluster.apply(namespace(self.where.project, self.where.namespace))
+        say.note("no pod in it may have privileges: Pod Security `restricted` is enforced")
+
+    def differs(self, facts: State, wanted: Wanted) -> str | None:
+        """See `Target.differs`."""
+        name = wanted.service.name
+        deployment = facts.find("Deployment", name)
+        if deployment is None:
+            return f"Deployment {name} is not there"
+        marks = deployment["metadata"].get("annotations", {})
+        if marks.get(SOURCE) != wanted.source:
+            return "its sources differ from what serves"
+        if marks.get(MANIFEST) != self._digest(wanted):
+            return "its settings or checks differ from what serves"
+        kept = self._serving(facts, name)
+        if kept is None:
+            return "what serves was never verified"
+        found = differences(scaled(list(kept.objects), deployment, wanted.service), facts.objects)
+        return f"changed by hand: {'; '.join(found)}" if found else None
+
+    def released(self, facts: State, service: str, source: str) -> str | None:
+        """The image of a kept release that was made from these sources."""
+        kept = (k.release for k in facts.releases(service))
+        return next((release.image for release in kept if release.source == source), None)
+
+    def verified(self, facts: State, wanted: Wanted) -> bool:
+        """Whether a release with these sources, settings and checks was verified here."""
+        digested = self._digest(wanted)
+        kept = (k.release for k in facts.releases(wanted.service.name))
+        return any(r.source == wanted.source and r.manifest == digested for r in kept)
+
+    def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
+        """See `Target.apply`. Old pods serve until new ones do; a release that fails its checks gives way again."""
+        where, service = self.where, wanted.service
+        with lock.held(self.cluster, where.project, where.namespace, where.who, say.note, say.cancel):
+            state = self.read()
+            objects = self._objects(wanted)
+            number = max((k.release.number for k in state.releases(service.name)), default=0) + 1
+            marks = {RELEASE: str(number), SOURCE: wanted.source, MANIFEST: self._digest(wanted)}
+            whole = marked(scaled(objects, state.find("Deployment", service.name), service), wanted.image, marks)
+            self._permitted(whole)
+            before = self._serving(state, service.name) or next(iter(state.releases(service.name)), None)
+            checks = self._proven(whole, before, service, verify, say)
+            release = Release(
+                service=service.name,
+                number=number,
+                image=wanted.image,
+                source=wanted.source,
+                manifest=marks[MANIFEST],
+                time=datetime.now(UTC).isoformat(timespec="seconds"),
+                who=wanted.who,
+                commit=wanted.commit,
+                checks=checks,
+                settings=service,
+            )
+            self.cluster.apply(pack(where.project, where.namespace, release, marked(objects, wanted.image, marks)))
+            self._prune(service.name, whole, say)
+
+    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:  # noqa: ARG002  it has its own
+        """See `Target.rollback`: the objects that the release had, and its own number."""
+        where = self.where
+        with lock.held(self.cluster, where.project, where.namespace, where.who, say.note, say.cancel):
+            state = self.read()
+            kept = next(k for k in state.releases(release.service) if k.release.number == release.number)
+            missing = [n for n in sorted(kept.names("Secret")) if state.find("Secret", n) is None]
+            if missing:
+                raise Problem(f"secrets of release {release.number} are gone: {', '.join(missing)}", fix="deploy anew")
+            before = self._serving(state, release.service)
+            self._permitted(kept.objects)
+            self._proven(list(kept.objects), before, release.settings, verify, say)
+            self._prune(release.service, kept.objects, say)
+
+    def _digest(self, wanted: Wanted) -> str:
+        checks = [check.model_dump(mode="json") for check in wanted.service.checks]
+        return digest(self._objects(wanted), checks)
+
+    def _objects(self, wanted: Wanted) -> list[Object]:
+        return render(self.where.project, self.where.namespace, wanted.service, IMAGE, wanted.secrets)
+
+    def _serving(self, state: State, service: str) -> Kept | None:
+        """The release that the Deployment says it is, if it has a record."""
+        deployment = state.find("Deployment", service) or {"metadata": {}}
+        marks = deployment["metadata"].get("annotations", {})
+        same = (k for k in state.releases(service) if str(k.release.number) == marks.get(RELEASE))
+        return next((k for k in same if k.release.manifest == marks.get(MANIFEST)), None)
+
+    def _permitted(self, objects: Sequence[Object]) -> None:
+        """Ask, before anything is changed, whether all of it may be: a field of another manager stops here."""
+        for one in objects:
+            if one["kind"] == "Secret" and "stringData" not in one:
+                continue
+            try:
+                self.cluster.apply(one, dry=True)
+            except Conflicts as conflict:
+                others = [c for c in conflict.conflicts if not HANDS.match(c.manager) and c.manager != "slipway"]
+                if others:
+                    fix = f"let {others[0].manager} have it (take it out of the service file), or make it let go"
+                    raise Problem(conflict.what, why=conflict.why, fix=fix) from conflict
+
+    def _put(self, objects: Sequence[Object], say: Say) -> None:
+        """Apply objects; what a person changed with kubectl is taken back."""
+        for one in objects:
+            if one["kind"] == "Secret" and "stringData" not in one:
+                continue  # of an earlier release: it is there, whole and immutable
+            try:
+                live = self.cluster.apply(one)
+            except Conflicts as conflict:
+                say.note(f"taken back: {conflict.why}".replace("\n", "; "))
+                live = self.cluster.apply(one, force=True)
+            if one["kind"] == "Deployment" and differences([one], [live]):
+                version = {"resourceVersion": live["metadata"]["resourceVersion"]}
+                self.cluster.replace({**one, "metadata": {**one["metadata"], **version}})
+
+    def _proven(
+        self, objects: Sequence[Object], before: Kept | None, service: Service, verify: Verify, say: Say
+    ) -> Mapping[str, bool]:
+        """Roll out and check; what served before comes back if that fails."""
+        try:
+            self._put(objects, say)
+            rollout.wait(self._place(service.name), say)
+            verdict = self._verdict(service, verify, say)
+        except Cancelled:
+            if before:
+                self._put(before.objects, calm(say))
+                say.note(f"release {before.release.number} is put back")
+            raise
+        except Problem as problem:
+            fix = self._restore(before, service, verify, objects, say)
+            raise Problem(problem.what, why=problem.why, fix=f"{problem.fix}\n{fix}".strip()) from problem
+        return verdict
+
+    def _verdict(self, service: Service, verify: Verify, say: Say) -> Mapping[str, bool]:
+        if not service.checks:
+            return {}
+        where = self.where
+        image = where.probe_image(say)
+        with asker(self.cluster, where.project, where.namespace, image, where.run, say) as ask:
+            verdict = verify(service, f"http://{service.name}.{where.namespace}.svc:{service.port}", ask, say)
+        if not verdict.ok:
+            failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
+            seen = rollout.evidence(rollout.look(self._place(service.name), whole=True))
+            raise Problem(f"{service.name}: live checks failed: {failed}", why=f"{verdict.evidence}\n{seen}")
+        return verdict.checks
+
+    def _restore(
+        self, before: Kept | None, service: Service, verify: Verify, failed: Sequence[Object], say: Say
+    ) -> str:
+        """Put the earlier release back and run its checks; what serves now, as advice."""
+        voice = calm(say)
+        if before is None:
+            for one in failed:
+                if one["kind"] != "PersistentVolumeClaim":
+                    self.cluster.delete(one)
+            say.note("the failed first release was removed")
+            return f"{service.name} does not serve; the failed first release was removed"
+        number = before.release.number
+        try:
+            self._put(before.objects, voice)
+            rollout.wait(self._place(service.name), voice)
+            self._verdict(before.release.settings, verify, voice)
+        except Problem as problem:
+            return f"release {number} was put back, and does not pass either: {problem.what}"
+        say.note(f"release {number} serves again")
+        return f"release {number} of {service.name} serves again and passed its checks"
+
+    def _place(self, service: str) -> rollout.Place:
+        return rollout.Place(self.cluster, self.where.project, self.where.namespace, service)
+
+    def _prune(self, service: str, wanted: Sequence[Object], say: Say) -> None:
+        """Remove what no kept release has, and releases beyond the newest `KEPT`; nothing without our labels."""
+        state = self.read()
+        known = state.releases(service)
+        serving = self._serving(state, service)
+        keep = [k for i, k in enumerate(known) if i < KEPT or k is serving]
+        for one in pruned(state, service, wanted, keep):
+            self.cluster.delete(one)
+            say.note(f"{one['kind']} {one['metadata']['name']} is in no release any more and was removed")
+        for kept in known:
+            if kept not in keep:
+                self.cluster.delete(pack(self.where.project, self.where.namespace, kept.release, ()))
+
+    def generated(self, facts: State) -> dict[str, str]:
+        """See `Target.generated`."""
+        return facts.generated
+
+    def keep(self, values: Mapping[str, str]) -> str:
+        """See `Target.keep`."""
+        where = self.where
+        self.cluster.apply(generated(where.project, where.namespace, values), force=True)
+        return f"kept in Secret slipway.generated of namespace {where.namespace}"
+
+    def earlier(self, service: str, number: int | None) -> Release:
+        """See `Target.earlier`."""
+        return pick(service, self.history(service), self.serving(service), number)
+
+    def serving(self, service: str) -> Release | None:
+        """See `Target.serving`."""
+        kept = self._serving(self.probe.facts(), service)
+        return kept.release if kept else None
+
+    def history(self, service: str | None) -> list[Release]:
+        """See `Target.history`."""
+        return [kept.release for kept in self.probe.facts().releases(service)]
+
+    def status(self) -> list[Live]:
+        """See `Target.status`."""
+        facts = self.probe.facts()
+        deployments = [o for o in facts.objects if o["kind"] == "Deployment"]
+        return sorted((self._live(facts, one) for one in deployments), key=lambda live: live.name)
+
+    def _live(self, facts: State, deployment: Object) -> Live:
+        name, state = deployment["metadata"]["name"], deployment.get("status", {})
+        kept = self._serving(facts, name)
+        pods = facts.of(name, "Pod")
+        image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+        began = [datetime.fromisoformat(p["status"]["startTime"]) for p in pods if p.get("status", {}).get("startTime")]
+        ports = (f"{p['port']}" for s in facts.of(name, "Service") for p in s["spec"].get("ports", []))
+        return Live(
+            name=name,
+            release=kept.release.number if kept else None,
+            wanted=deployment["spec"].get("replicas", 1),
+            ready=state.get("readyReplicas", 0),
+            restarts=sum(
+                c.get("restartCount", 0) for p in pods for c in p.get("status", {}).get("containerStatuses", [])
+            ),
+            image=image.partition("@")[0],
+            digest=image.partition("@")[2],
+            age=max(0.0, (datetime.now(UTC) - min(began)).total_seconds()) if began else 0.0,
+            ports=tuple(f"{name}.{self.where.namespace}.svc:{port}" for port in ports),
+            containers=tuple(Pod(p["metadata"]["name"], rollout.pod_state(p)) for p in pods),
+        )
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Each node's requested and allocatable CPUs and bytes, for `status`."""
+        used = rollout.requested(self.cluster.list("v1", "Pod", None))
+        found = []
+        for node in self.cluster.list("v1", "Node", None):
+            name, have = node["metadata"]["name"], node["status"]["allocatable"]
+            cpu, memory = used.get(name, (0.0, 0.0))
+            room = {key: float(quantity(have[key])) for key in ("cpu", "memory")}
+            asked = {"cpu": round(cpu, 3), "memory": memory}
+            found.append({"name": name, **{k: {"requested": asked[k], "allocatable": room[k]} for k in room}})
+        return found
+
+    def warnings(self) -> list[str]:
+        """The namespace's warnings of the last minutes, newest last."""
+        return warnings(self.cluster.list("v1", "Event", self.where.namespace), datetime.now(UTC))
+
+    def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
+        """See `Target.logs`: every line with its pod's name."""
+        self._there(service)
+        place = self._place(service)
+        return followed(place, tail) if follow else tails(place, tail)
+
+    def restart(self, service: Service, say: Say) -> None:
+        """See `Target.restart`: new pods of the same release, as `kubectl rollout restart` makes them."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        mark = {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}
+        self.cluster.patch(self._there(service.name), {"spec": {"template": {"metadata": mark}}})
+        rollout.wait(self._place(service.name), say)
+
+    def scale(self, service: Service, replicas: int | None, say: Say) -> None:
+        """See `Target.scale`."""
+        if service.autoscale:
+            fix = "change `autoscale` or `replicas` in its service file and deploy"
+            raise Problem(f"{service.name} is scaled by its autoscaler", fix=fix, code=ExitCode.USAGE)
+        there = self._there(service.name)
+        kept = self._serving(self.probe.facts(), service.name)
+        if kept is None:
+            raise Problem(f"what serves of {service.name} was never verified", fix="./invoke deploy, then scale")
+        marks = {**there["metadata"].get("annotations", {}), SCALED: f"{replicas} of {service.replicas}"}
+        if replicas is None:
+            marks.pop(SCALED)
+        live = {**there, "metadata": {**there["metadata"], "annotations": marks}}
+        self._put(scaled(list(kept.objects), live, service), say)
+        rollout.wait(self._place(service.name), say)
+
+    @contextmanager
+    def forward(self, service: str, port: int | None) -> Iterator[str]:
+        """See `Target.forward`: kubectl's tunnel, made anew when its pod is gone."""
+        from slipway.targets.kubernetes.tunnel import tunnel
+
+        there = self._there(service)
+        inner = there["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+        words = ("--namespace", self.where.namespace, "port-forward", "--address", "127.0.0.1", f"service/{service}")
+        with tunnel(lambda here: self.cluster.access.kubectl(*words, f"{here}:{inner}"), port) as here:
+            yield f"http://127.0.0.1:{here}"
+
+    def down(self, services: Sequence[str], say: Say) -> None:
+        """See `Target.down`."""
+        state = self.read()
+        for service in services:
+            mine = [o for o in state.objects if o["metadata"]["labels"].get("app.kubernetes.io/name") == service]
+            for one in mine:
+                if one["kind"] not in {"PersistentVolumeClaim", "Pod"} and ROLE not in one["metadata"]["labels"]:
+                    self.cluster.delete(one)
+                    say.note(f"{one['kind']} {one['metadata']['name']} removed")
+        for _ in range(600):
+            pods = [p for s in services for p in self.read().of(s, "Pod")]
+            if not pods:
+                return
+            say.progress(0, len(pods), "pods")
+            say.cancel.wait(0.2)
+        raise Problem("pods did not end within 120 s", fix="kubectl get pods")
+
+    def purge(self, services: Sequence[str], *, everything: bool, say: Say) -> None:
+        """See `Target.purge`."""
+        for one in self.read().objects:
+            marks = one["metadata"]["labels"]
+            mine = marks.get("app.kubernetes.io/name") in services
+            kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
+            if (mine and kept) or (everything and marks.get(ROLE) == "generated" and marks.get(BY) == "slipway"):
+                self.cluster.delete(one)
+                say.note(f"{one['kind']} {one['metadata']['name']} removed")
+
+    def _there(self, service: str) -> Object:
+        found = self.probe.facts().find("Deployment", service)
+        if found is None:
+            fix = f"./invoke deploy --service {service}"
+            raise Problem(f"{service} is not deployed in {self.where.namespace}", fix=fix, code=ExitCode.USAGE)
+        return found
+
+
+def scaled(objects: Sequence[Object], deployment: Object | None, service: Service) -> list[Object]:
+    """The objects with the number of copies that `scale` set, as long as the file's own number is what it was then."""
+    mark = (deployment or {"metadata": {}})["metadata"].get("annotations", {}).get(SCALED, "")
+    number, _, file = mark.partition(" of ")
+    if not number or file != str(service.replicas) or service.autoscale:
+        return list(objects)
+    found: list[Object] = json.loads(json.dumps(list(objects)))
+    for one in found:
+        if one["kind"] == "Deployment" and one["metadata"]["name"] == service.name:
+            one["spec"]["replicas"] = int(number)
+            one["metadata"].setdefault("annotations", {})[SCALED] = mark
+    return found

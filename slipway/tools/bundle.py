@@ -1,0 +1,141 @@
+"""The offline bundle: a folder with every pinned download, so that nothing which it has is asked of the network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from slipway.config.document import Faults, parse
+from slipway.config.document import read as read_document
+from slipway.config.models import Config, Model
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.docker import Daemon, State
+from slipway.steps import Change, Probe, Say, Step
+from slipway.tools.download import digest, fetch
+
+MANIFEST = "bundle.yaml"
+
+
+class File(Model):
+    """One file of a bundle. `name` is a tool, a component of Kubernetes or an image's role; `path` is in the folder."""
+
+    name: str
+    version: str  # of an image: the reference that it has in the archive
+    platform: str
+    path: str
+    sha256: str
+    purpose: Literal["tool", "cluster", "image"]
+
+
+class Manifest(Model):
+    """bundle.yaml."""
+
+    files: tuple[File, ...]
+
+
+class Bundle:
+    """A bundle as it stands in a folder. Raises Problem where that holds none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not (folder / MANIFEST).is_file():
+            fix = "--bundle names a folder made by ./invoke bundle.create --dir D"
+            raise Problem(f"{folder} holds no {MANIFEST}", fix=fix, code=ExitCode.USAGE)
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        """What the manifest lists. Raises Problem with every fault of it."""
+        faults = Faults()
+        document = read_document(self.folder / MANIFEST, faults)
+        found = parse(document, Manifest, faults) if document else None
+        if found is None:
+            what = f"{self.folder / MANIFEST} can't be read"
+            raise Problem(what, why="\n".join(faults.lines), fix="make it again", code=ExitCode.USAGE)
+        return found.files
+
+    def of(self, purpose: str) -> list[File]:
+        """The files that are for one purpose."""
+        return [file for file in self.files if file.purpose == purpose]
+
+    def find(self, purpose: str, name: str, platform: str) -> Path | None:
+        """A file's path, its sha256 checked. Raises Problem if it is not what the manifest says."""
+        for file in self.of(purpose):
+            if (file.name, file.platform) == (name, platform):
+                return self.checked(file)
+        return None
+
+    def checked(self, file: File) -> Path:
+        """The path of a file that is there and is what was pinned."""
+        path = self.folder / file.path
+        if fault := self.fault(file):
+            raise Problem(f"bundle: {fault}", fix=f"./invoke bundle.verify --dir '{self.folder}'")
+        return path
+
+    def fault(self, file: File) -> str:
+        """What is wrong with a file, or nothing."""
+        path = self.folder / file.path
+        if not path.is_file():
+            return f"{file.path} is missing"
+        got = digest(path)
+        return "" if got == file.sha256 else f"{file.path} has sha256 {got}, not {file.sha256}"
+
+    def faults(self, say: Say) -> list[str]:
+        """Every bad or missing file, by name."""
+        found = []
+        for index, file in enumerate(self.files):
+            say.cancel.check()
+            say.progress(index + 1, len(self.files), "files")
+            if fault := self.fault(file):
+                found.append(fault)
+        return found
+
+
+def local(name: str) -> str:
+    """The tag under which a bundle's image is kept in Docker, by its role."""
+    return f"slipway/bundle-{name}:1"
+
+
+def steps(
+    bundle: Bundle, prefix: str, daemon: Daemon, state: Probe[State], after: tuple[str, ...]
+) -> Iterator[Step[State]]:
+    """The images of a bundle put into a host's Docker, where every later command finds them."""
+    for file in bundle.of("image"):
+
+        def differs(found: State, file: File = file) -> Change | None:
+            image = found.tagged(local(file.name))
+            marked = image is not None and _mark(file) in image.tags and file.version in image.tags
+            return None if marked else Change("not on this Docker yet, or another one")
+
+        def load(say: Say, file: File = file) -> None:
+            image = daemon.load(str(bundle.checked(file)), say)
+            for tag in (file.version, local(file.name), _mark(file)):
+                daemon.tag(image, tag)
+
+        yield Step(f"{prefix}/bundle/{file.name}", f"image {file.name} from the bundle", state, differs, load, after)
+
+
+def _mark(file: File) -> str:
+    return f"{local(file.name).partition(':')[0]}:{file.sha256[:16]}"
+
+
+def create(config: Config, platform: str, folder: Path, say: Say) -> None:
+    """Fill `folder` with every file that `config` pins for `platform`, each checked, and write the manifest last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, tool in (("minikube", config.tools.minikube), ("kubectl", config.tools.kubectl)):
+        if tool is None or platform not in tool.platforms:
+            continue
+        wanted = tool.platforms[platform]
+        place = folder / "tools" / name
+        place.parent.mkdir(exist_ok=True)
+        if not place.is_file() or digest(place) != wanted.sha256:
+            say.note(f"{name} {tool.version} from {wanted.url}")
+            shutil.copy(fetch(wanted.url, wanted.sha256, say), place)
+        files.append(File(name=name, version=tool.version, platform=platform, path=f"tools/{name}",
+                          sha256=wanted.sha256, purpose="tool"))  # fmt: skip
+    text = Manifest(files=tuple(files)).model_dump_json(indent=2)
+    (folder / f"{MANIFEST}.part").write_text(text + "\n")  # JSON is YAML
+    (folder / f"{MANIFEST}.part").replace(folder / MANIFEST)

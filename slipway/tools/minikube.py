@@ -1,0 +1,218 @@
+"""A Minikube on a host: kubectl, minikube, the cluster started as the environment says, its own events as progress."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from slipway.config.models import Binary, Cluster, Tools
+from slipway.errors import ExitCode, Problem
+from slipway.events import Event, Output
+from slipway.hosts.facts import Facts
+from slipway.hosts.host import Command, Host, Privilege, script
+from slipway.steps import Change, Say, Step
+from slipway.tools.bundle import Bundle, local
+from slipway.tools.download import fetch
+
+PROFILE = "minikube"
+BIN = "/usr/local/bin"
+PROVISIONER = "gcr.io/k8s-minikube/storage-provisioner:v5"
+SPARE = {"memory": 512 * 2**20, "disk": 10 * 2**30}  # bytes that must be left, and that a cluster's images take
+
+
+def steps(
+    host: Host, want: Tools, cluster: Cluster, bundle: Bundle | None, after: tuple[str, ...]
+) -> Iterator[Step[Facts]]:
+    """The programs on a host, kubectl and minikube, and with a bundle what minikube puts into its node."""
+    prefix = host.name.replace(" ", "-")
+    for name, tool in (("kubectl", want.kubectl), ("minikube", want.minikube)):
+        if tool:
+            yield Step(
+                id=f"{prefix}/{name}",
+                title=f"{name} {tool.minimum} or newer",
+                probe=host.probe,
+                check=lambda facts, name=name, tool=tool: tool_differs(facts, name, tool, cluster),  # type: ignore[misc]
+                apply=lambda say, name=name, tool=tool: _install(host, name, tool, bundle, say),  # type: ignore[misc]
+                after=after,
+                lane=host.packages,
+            )
+    if bundle:
+        yield Step(
+            id=f"{prefix}/kubernetes",
+            title=f"Kubernetes {cluster.kubernetes} from the bundle",
+            probe=host.probe,
+            check=lambda facts: files_differ(facts, bundle, cluster),
+            apply=lambda say: _copy(host, bundle, cluster, say),
+            after=after,
+        )
+
+
+def tool_differs(facts: Facts, name: str, tool: Binary, cluster: Cluster) -> Change | None:
+    """Why a program must be installed, or None. kubectl must be within one minor version of the cluster."""
+    have = facts.tools.get(name, "")
+    if not have:
+        return Change(f"{name} is not installed")
+    try:
+        found = Version(have)
+    except InvalidVersion:
+        return Change(f"{name} says that it is {have!r}")
+    if name == "kubectl":
+        minor = Version(cluster.kubernetes).minor
+        if abs(found.minor - minor) > 1:
+            return Change(f"kubectl {have} is more than one minor version from Kubernetes {cluster.kubernetes}")
+    elif found < Version(tool.minimum):
+        return Change(f"{name} {have} is older than {tool.minimum}")
+    return None
+
+
+def files_differ(facts: Facts, bundle: Bundle, cluster: Cluster) -> Change | None:
+    """Why minikube's own cache lacks what the bundle has for the node."""
+    there = facts.kubernetes.get(f"v{cluster.kubernetes}", ())
+    missing = [file.name for file in bundle.of("cluster") if file.name not in there]
+    return Change(f"{', '.join(missing)} not in minikube's cache") if missing else None
+
+
+def _install(host: Host, name: str, tool: Binary, bundle: Bundle | None, say: Say) -> None:
+    platform = host.probe.facts().platform
+    path = bundle.find("tool", name, platform) if bundle else None
+    if path is None:
+        wanted = tool.platforms.get(platform)
+        if wanted is None:
+            what = f"no {name} is pinned for {platform}"
+            raise Problem(what, fix=f"add it to config/tools.yaml, or install {name} by hand", code=ExitCode.USAGE)
+        path = Path(fetch(wanted.url, wanted.sha256, say))
+    host.put(path.read_bytes(), f"{BIN}/{name}", 0o755, Privilege.ROOT, say)
+
+
+def _copy(host: Host, bundle: Bundle, cluster: Cluster, say: Say) -> None:
+    facts = host.probe.facts()
+    folder = f"{facts.minikube_home}/cache/linux/{facts.platform.rpartition('/')[2]}/v{cluster.kubernetes}"
+    for index, file in enumerate(bundle.of("cluster")):
+        say.progress(index, len(bundle.of("cluster")), "files")
+        host.put(bundle.checked(file).read_bytes(), f"{folder}/{file.name}", 0o755, Privilege.USER, say)
+
+
+def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
+    """The command that starts the cluster, or makes it. `tags` are the images that this Docker has already."""
+    node = local("node")
+    offline = ("--base-image", node, "--preload=false") if node in tags else ()
+    addons = ("--install-addons=false",) if offline and PROVISIONER not in tags else ()
+    words = (
+        "minikube",
+        "start",
+        f"--profile={PROFILE}",
+        f"--driver={cluster.driver}",
+        f"--container-runtime={cluster.runtime}",
+        f"--kubernetes-version=v{cluster.kubernetes}",
+        f"--cpus={cluster.cpus}",
+        f"--memory={bytes_of(cluster.memory) // 2**20}mb",
+        "--cni=bridge",
+        "--wait=apiserver,node_ready",
+        "--embed-certs",
+        "--interactive=false",
+        "--output=json",
+    )
+    return Command((*words, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600)
+
+
+def bytes_of(text: str) -> int:
+    """A size as minikube and Kubernetes write it: 4g, 4Gi, 4096m."""
+    found = re.fullmatch(r"(\d+)([kmgKMG]?)i?", text)
+    if not found:
+        raise Problem(f"memory: {text} is no size", fix="write 4g", code=ExitCode.USAGE)
+    return int(found[1]) * {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}[found[2].lower()]
+
+
+def room(facts: Facts, cluster: Cluster) -> None:
+    """Raise Problem, with the figures, if the machine is too small for the cluster."""
+    want = bytes_of(cluster.memory) + SPARE["memory"]
+    short = []
+    if facts.memory and facts.memory < want:
+        short.append(f"memory: {facts.memory / 2**30:.1f} GiB free, {want / 2**30:.1f} GiB wanted")
+    if facts.cpus and facts.cpus < cluster.cpus:
+        short.append(f"CPUs: {facts.cpus} here, {cluster.cpus} wanted")
+    if facts.disk and facts.disk < SPARE["disk"]:
+        short.append(f"disk: {facts.disk / 2**30:.1f} GiB free, {SPARE['disk'] / 2**30:.0f} GiB wanted")
+    if short:
+        fix = "make room, or lower `cluster` in the environment's file"
+        raise Problem("this machine is too small for the cluster", why="\n".join(short), fix=fix)
+
+
+@dataclass
+class Events:
+    """Minikube's own events, as progress and notes; what it says of an error is kept."""
+
+    say: Say
+    errors: list[str]
+    advice: str = ""
+
+    def voice(self) -> Say:
+        """What a command speaks through whose lines are such events."""
+        return replace(self.say, emit=self.hear)
+
+    def hear(self, event: Event) -> None:
+        """Take one line."""
+        if not isinstance(event, Output):
+            return
+        try:
+            line: dict[str, Any] = json.loads(event.text)
+            data, kind = line["data"], line["type"].rpartition(".")[2]
+        except (ValueError, KeyError, TypeError):
+            self.say.output(event.stream, event.text)
+            return
+        if kind == "step":
+            self.say.progress(float(data["currentstep"]), float(data["totalsteps"]), "steps")
+            self.say.note(data["message"])
+        elif kind == "error":
+            if data.get("name") or data.get("advice"):
+                self.advice = data.get("advice", "") or self.advice
+            if not data["message"].startswith("╭"):
+                self.errors.append(data["message"])
+        elif kind == "warning":
+            self.say.output("stderr", data["message"])
+
+
+def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, made: bool) -> None:
+    """Start the cluster. One that never came to be (`made` is false) and fails is removed and made anew, which is said.
+
+    Raises Problem with minikube's own words and advice.
+    """
+    facts = host.probe.facts()
+    command = start(cluster, tags, root=facts.root)
+    for attempt in (1, 2):
+        events = Events(say, [])
+        done = host.run(command, events.voice())
+        if done.exit == 0:
+            return
+        why = "\n".join((*events.errors[-8:], done.stderr.decode(errors="replace")[-1500:]))
+        if made or attempt == 2:
+            fix = (
+                events.advice or "minikube logs; ./invoke cluster.delete removes it, and the next deploy makes it anew"
+            )
+            raise Problem("the cluster could not be started", why=why.strip(), fix=fix)
+        say.note(f"minikube failed: {(events.errors or ['no word'])[-1][:200]}")
+        say.note("the half-made cluster is removed and made anew")
+        delete(host, say)
+
+
+def delete(host: Host, say: Say) -> None:
+    """Remove the cluster and all that is on it."""
+    host.run(Command(("minikube", "delete", f"--profile={PROFILE}"), timeout=300), say).checked(
+        "it could not be removed"
+    )
+
+
+def stop(host: Host, say: Say) -> None:
+    """Stop the cluster; what is on it stays."""
+    host.run(Command(("minikube", "stop", f"--profile={PROFILE}"), timeout=300), say).checked("it could not be stopped")
+
+
+def context(host: Host, say: Say) -> bool:
+    """Whether the user's kubeconfig has the cluster's context, which minikube writes when a cluster came to be."""
+    return host.run(script(f"kubectl config get-contexts -o name | grep -qx {PROFILE}", timeout=30), say).exit == 0
