@@ -97,6 +97,7 @@ MODULES = {
     ),
     "pause": Module((), {}, own="pause"),
     "runtime": Module((), {}, own="runtime"),
+    "toy": Module((), {}, own="toy"),
 }
 VERSIONS = {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": "34", "gitTreeState": "clean"}
 PROGRAMS = {
@@ -124,6 +125,7 @@ PROGRAMS = {
     "metrics-server": Program("sigs.k8s.io/metrics-server/cmd/metrics-server", "metrics-server"),
     "pause": Program("./pause", "pause"),
     "runtime": Program("./runtime", "runtime"),
+    "toy": Program("./toy", "toy"),
 }  # fmt: skip
 
 

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 from slipway.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from kubernetes.client.api_client import ApiClient
     from kubernetes.dynamic import DynamicClient
-    from urllib3.response import HTTPResponse
+    from urllib3.response import BaseHTTPResponse
 
 Document = Mapping[str, Any]
 MANAGER = "slipway"  # server-side apply's field manager
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
+PLURALS = {  # the kinds that Slipway itself uses, so that a run with nothing to do needs no discovery
+    kind: kind.lower() + "s"
+    for kind in ("ConfigMap", "Secret", "Service", "PersistentVolumeClaim", "Pod", "Deployment", "ReplicaSet", "Event",
+                 "Node", "Namespace", "Lease", "PodDisruptionBudget", "HorizontalPodAutoscaler", "APIService")
+}  # fmt: skip
 FIX = "./invoke cluster.status tells how the cluster is; ./invoke cluster.start starts a Minikube"
 
 
@@ -65,36 +71,52 @@ class Cluster:
         self.access = access
 
     @cached_property
-    def _client(self) -> DynamicClient:
+    def _client(self) -> ApiClient:
         from kubernetes import config
         from kubernetes.client import Configuration
         from kubernetes.client.api_client import ApiClient
         from kubernetes.config import ConfigException
-        from kubernetes.dynamic import DynamicClient
-        from platformdirs import user_cache_path
 
         settings = Configuration()
-        settings.retries = False
         try:
             config.load_kube_config(self.access.kubeconfig, self.access.context, settings)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
             what = f"there is no kubeconfig context {self.access.context}"
             raise Problem(what, why=str(error), fix="kubectl config get-contexts", code=ExitCode.UNREACHABLE) from error
+        return ApiClient(settings)
+
+    @cached_property
+    def _discovered(self) -> DynamicClient:
+        """The API's own list of what it knows; asked only for kinds that are not in `PLURALS`, and kept in a file."""
         import hashlib
 
+        from kubernetes.dynamic import DynamicClient
+        from platformdirs import user_cache_path
+
+        settings = self._client.configuration
         name = hashlib.sha256(f"{settings.host} {settings.ssl_ca_cert}".encode()).hexdigest()[:16]
         cache = user_cache_path("slipway", ensure_exists=True) / f"discovery-{name}.json"
         with self._told("the cluster's API can't be read"):
-            return DynamicClient(ApiClient(settings), cache_file=str(cache))  # type: ignore[no-untyped-call]
+            return DynamicClient(self._client, cache_file=str(cache))  # type: ignore[no-untyped-call]
 
-    def _kind(self, document: Document) -> Any:
+    def path(self, document: Document, *, named: bool = True) -> str:
+        """The path of an object, or without `named` of its kind in its namespace."""
+        version, kind, meta = document["apiVersion"], document["kind"], document.get("metadata", {})
+        name = meta.get("name", "") if named else ""
+        namespace = meta.get("namespace")
+        if kind in PLURALS:
+            group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            where = f"/namespaces/{namespace}" if namespace else ""
+            return f"{group}{where}/{PLURALS[kind]}" + (f"/{name}" if name else "")
         from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
         try:
-            return self._client.resources.get(api_version=document["apiVersion"], kind=document["kind"])
+            resource = self._discovered.resources.get(api_version=version, kind=kind)
         except ResourceNotFoundError as error:
-            what = f"the cluster knows no {document['kind']} of {document['apiVersion']}"
+            what = f"the cluster knows no {kind} of {version}"
             raise Problem(what, fix="is its CustomResourceDefinition installed?") from error
+        given = {"name": name or None, "namespace": namespace if resource.namespaced else None}
+        return str(resource.path(**given))
 
     def call(self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
         """One call by its path; the answer as plain data. Raises Problem."""
@@ -108,13 +130,15 @@ class Cluster:
         finally:
             answer.release_conn()
 
-    def _raw(self, method: str, path: str, body: Any, query: Mapping[str, str] | None, kind: str = "") -> HTTPResponse:
+    def _raw(
+        self, method: str, path: str, body: Any, query: Mapping[str, str] | None, kind: str = ""
+    ) -> BaseHTTPResponse:
         """One call over the client's own pool: its TLS, its certificates, its token. Raises Refused by status."""
         from urllib.parse import urlencode
 
         from urllib3 import Timeout
 
-        api = self._client.client
+        api = self._client
         headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
         if token := api.configuration.auth_settings().get("BearerToken"):
             headers["Authorization"] = token["value"]
@@ -122,7 +146,7 @@ class Cluster:
         content = None if body is None else json.dumps(body).encode()
         timeout = Timeout(*TIMEOUT)
         pool = api.rest_client.pool_manager
-        answer: HTTPResponse = pool.request(
+        answer = pool.request(
             method, url, body=content, headers=headers, timeout=timeout, retries=False, preload_content=False
         )
         if answer.status >= 400:
@@ -131,30 +155,25 @@ class Cluster:
 
     def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[dict[str, Any]]:
         """All objects of a kind, as plain data."""
-        resource = self._kind({"apiVersion": api_version, "kind": kind})
-        path = resource.path(namespace=namespace) if namespace else resource.path()
+        path = self.path({"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace}}, named=False)
         answer = self.call("GET", path, query={"labelSelector": selector} if selector else None)
         return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """One object, or None where it is not there."""
-        resource = self._kind({"apiVersion": api_version, "kind": kind})
+        meta = {"name": name, "namespace": namespace}
+        path = self.path({"apiVersion": api_version, "kind": kind, "metadata": meta})
         with self._told(f"{kind} {name} can't be read"):
             try:
-                return dict(self._data("GET", self._path(resource, name, namespace), None, None))
+                return dict(self._data("GET", path, None, None))
             except Refused as error:
                 if error.status == 404:
                     return None
                 raise
 
-    @staticmethod
-    def _path(resource: Any, name: str, namespace: str | None) -> str:
-        return str(resource.path(name=name, namespace=namespace) if namespace else resource.path(name=name))
-
     def apply(self, document: Document, *, force: bool = False, dry: bool = False) -> dict[str, Any]:
         """Server-side apply as `slipway`; `dry` only asks. Raises Conflicts naming fields of others, unless `force`."""
-        resource, meta = self._kind(document), document["metadata"]
-        path = self._path(resource, meta["name"], meta.get("namespace"))
+        path, meta = self.path(document), document["metadata"]
         query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
         if dry:
             query["dryRun"] = "All"
@@ -169,33 +188,29 @@ class Cluster:
 
     def replace(self, document: Document) -> dict[str, Any]:
         """Put a whole object in the place of the one that is there; what it does not name goes."""
-        resource, meta = self._kind(document), document["metadata"]
-        return dict(self.call("PUT", self._path(resource, meta["name"], meta.get("namespace")), body=dict(document),
-                              query={"fieldManager": MANAGER}))  # fmt: skip
+        return dict(self.call("PUT", self.path(document), body=dict(document), query={"fieldManager": MANAGER}))
 
     def create(self, document: Document) -> dict[str, Any]:
         """Make an object. Raises Problem, also if it is there already."""
-        resource = self._kind(document)
-        path = resource.path(namespace=document["metadata"].get("namespace"))
+        path = self.path(document, named=False)
         return dict(self.call("POST", path, body=dict(document), query={"fieldManager": MANAGER}))
 
     def patch(self, document: Document, change: Mapping[str, Any]) -> dict[str, Any]:
         """Merge a change into an object (RFC 7386)."""
-        resource, meta = self._kind(document), document["metadata"]
-        path = self._path(resource, meta["name"], meta.get("namespace"))
+        path, meta = self.path(document), document["metadata"]
         with self._told(f"{document['kind']} {meta['name']} could not be changed"):
             query = {"fieldManager": MANAGER}
             return dict(self._data("PATCH", path, change, query, "application/merge-patch+json"))
 
     def delete(self, document: Document, *, grace: int | None = None) -> None:
         """Delete an object and what it owns; one that is not there is gone already."""
-        resource, meta = self._kind(document), document["metadata"]
+        path, meta = self.path(document), document["metadata"]
         body: dict[str, Any] = {"propagationPolicy": "Background"}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
         with self._told(f"{document['kind']} {meta['name']} could not be deleted"):
             try:
-                self._data("DELETE", self._path(resource, meta["name"], meta.get("namespace")), body, None)
+                self._data("DELETE", path, body, None)
             except Refused as error:
                 if error.status != 404:
                     raise

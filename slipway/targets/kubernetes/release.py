@@ -25,6 +25,7 @@ KINDS = (
     ("policy/v1", "PodDisruptionBudget"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
 )
+CONNECTIONS = 3  # at once: a TLS handshake costs more than a list
 GENERATED = "slipway.generated"
 
 
@@ -70,7 +71,7 @@ class State:
 
 def read(cluster: Cluster, project: str, namespace: str) -> State:
     """One list per kind, at once. Raises Problem when the cluster can't be asked."""
-    with ThreadPoolExecutor(len(KINDS)) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         there = pool.submit(cluster.get, "v1", "Namespace", namespace)
         lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in KINDS]
         objects = tuple(one for found in lists for one in found.result())

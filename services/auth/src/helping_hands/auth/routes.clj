@@ -40,6 +40,13 @@
       (empty? permissions) (refuse 400 "perms must be given, once, as a form field: perms=a,b")
       :else                (answer 200 (users/holds-all? users user permissions)))))
 
+(defn- close-when-unready
+  "Asks callers that keep their connection to open another, which whoever routes requests sends elsewhere."
+  [handler ready?]
+  (fn [request]
+    (cond-> (handler request)
+      (not (ready?)) (assoc-in [:headers "Connection"] "close"))))
+
 (defn handler
   "The whole service as a Ring handler. `ready?` says whether it wants requests."
   [settings ready?]
@@ -53,5 +60,6 @@
       (wrap-params {:encoding "UTF-8"})
       (http/limit-body body-limit)
       wrap-head
+      (close-when-unready ready?)
       http/catch-errors
       http/log-requests))

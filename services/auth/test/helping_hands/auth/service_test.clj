@@ -191,7 +191,9 @@
       (let [stopping (future (server/stop service))]
         (testing "not ready, but answering, until those who route requests have noticed"
           (is (await-true #(= 503 (:status (exchange service (request "GET /health/ready"))))))
-          (is (= 200 (:status (exchange service (request "GET /health/live"))))))
+          (let [answer (exchange service (request "GET /health/live"))]
+            (is (= 200 (:status answer)))
+            (is (= "close" (get-in answer [:headers "connection"])))))
         (testing "then nothing new, but what is under way"
           (is (await-true #(refused? service)))
           (is (not (realized? stopping)))

@@ -1,0 +1,88 @@
+// A small service for tests: it answers, and on a cluster it does what FAULT says, which no smoke test can foresee.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+var hoard [][]byte
+
+func main() {
+	fault := os.Getenv("FAULT")
+	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		fault = ""
+	}
+	address := ":8080"
+	switch fault {
+	case "crash":
+		fmt.Println("the toy cannot go on: its database is on fire")
+		os.Exit(3)
+	case "memory":
+		for {
+			block := make([]byte, 1<<20)
+			for i := range block {
+				block[i] = 1
+			}
+			hoard = append(hoard, block)
+		}
+	case "port":
+		address = ":9999"
+	case "dns":
+		if _, err := net.LookupHost("nobody.nowhere.svc.cluster.local"); err != nil {
+			fmt.Println("java.net.UnknownHostException: nobody.nowhere.svc.cluster.local")
+			os.Exit(4)
+		}
+	}
+	var draining atomic.Bool
+	name, _ := os.Hostname()
+	handler := http.NewServeMux()
+	handler.HandleFunc("/health/", func(w http.ResponseWriter, r *http.Request) {
+		if fault == "path" || draining.Load() {
+			http.Error(w, "not here", http.StatusNotFound)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	handler.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) { // keeps a core busy for a moment
+		for until := time.Now().Add(50 * time.Millisecond); time.Now().Before(until); {
+		}
+		fmt.Fprintln(w, name)
+	})
+	handler.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		greeting := "hello"
+		if fault == "live" {
+			greeting = "goodbye"
+		}
+		fmt.Fprintf(w, "%s from %s, version %s\n", greeting, name, os.Getenv("VERSION"))
+		if strings.HasPrefix(r.URL.Path, "/log/") {
+			fmt.Println("asked for", r.URL.Path)
+		}
+	})
+	server := &http.Server{Addr: address, Handler: handler}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-ended
+		draining.Store(true)
+		time.Sleep(time.Second)
+		server.Shutdown(context.Background())
+	}()
+	fmt.Println("the toy listens on", address)
+	if err := server.ListenAndServe(); err != http.ErrServerClosed {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	time.Sleep(200 * time.Millisecond)
+}

@@ -1,0 +1,83 @@
+"""A project of one small service on the Minikube of this machine: quick to build, and faulty on demand."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.integration.project import ROOT, Done, Project
+from tests.lab.sources import program
+
+DOCKERFILE = 'FROM scratch\nCOPY toy /toy\nCOPY note /note\nUSER 10001:10001\nENTRYPOINT ["/toy"]\n'
+SERVICE: dict[str, Any] = {
+    "name": "toy",
+    "build": "none",
+    "port": 8080,
+    "replicas": 2,
+    "resources": {"cpu": "50m", "memory": "32Mi"},
+    "env": {"VERSION": "1"},
+    "secrets": {"KEY": {"generate": {}}},
+    "health": {"ready": "/health/ready", "live": "/health/live"},
+    "checks": [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200, "body": "^hello from"}}],
+}
+
+
+class Toys(Project):
+    """A project like the others, whose environment is the Minikube here."""
+
+    def __init__(self, folder: Path, service: dict[str, Any] | None = None) -> None:
+        self.folder, self.name, self.env = folder, f"t{secrets.token_hex(4)}", {}
+        (folder / "settings" / "environments").mkdir(parents=True)
+        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.toy = folder / "services of a team" / "toy"
+        self.toy.mkdir(parents=True)
+        shutil.copy(program("toy"), self.toy / "toy")
+        (self.toy / "Dockerfile").write_text(DOCKERFILE)
+        self.write(**(service or {}))
+
+    @property
+    def service(self) -> Path:
+        """The toy's folder."""
+        return self.toy
+
+    def write(self, *, note: str = "", **changes: Any) -> None:
+        """Write the service file with these changes; `note` is part of its sources."""
+        (self.toy / "service.yaml").write_text(json.dumps({**SERVICE, **changes}))
+        (self.toy / "note").write_text(note)
+
+    def fault(self, name: str) -> None:
+        """Make the next release faulty on a cluster, and nowhere else."""
+        self.write(env={**SERVICE["env"], "FAULT": name})
+
+    def command(self, *words: str) -> list[str]:
+        """The command line of a task on this project."""
+        env = () if "--env" in words else ("--env", "minikube")
+        settings, services = self.folder / "settings", self.toy.parent
+        return [str(ROOT / "invoke"), *words, *env, "--settings", str(settings), "--services", str(services)]
+
+    def kubectl(self, *words: str, text: str | None = None) -> str:
+        """What kubectl says; its exit code is not checked."""
+        done = subprocess.run(
+            ["kubectl", "--context", "minikube", "--namespace", self.name, *words],
+            input=text, capture_output=True, text=True, check=False, env=dict(os.environ),
+        )  # fmt: skip
+        return done.stdout + done.stderr
+
+    def object(self, kind: str, name: str = "toy") -> dict[str, Any]:
+        """An object, or nothing."""
+        found = self.kubectl("get", kind, name, "-o", "json")
+        return dict(json.loads(found)) if found.startswith("{") else {}
+
+    def status(self) -> dict[str, Any]:
+        """The toy in `status --output json`."""
+        done = self.invoke("status", "--output", "json")
+        return dict(json.loads(done.out)["services"][0])
+
+    def deploy(self, *words: str) -> Done:
+        """A deploy, as events."""
+        return self.invoke("deploy", "--output", "json", *words)
