@@ -121,7 +121,8 @@ def _build(here: Here, name: str, say: Say) -> None:
 
 def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
     """An image per service, and the bases that they stand on."""
-    wanted = {here.service(name).base for name in names if not here.service(name).image}
+    built = (here.service(name) for name in names if not here.service(name).image)
+    wanted = {s.base for s in built if images.stands_on_base(s.folder, s.dockerfile)}
     used = sorted(name for name in wanted if name in here.config.images.bases)
     for base in used:
         yield Step(
@@ -174,10 +175,14 @@ def _base(here: Here, base: str, say: Say) -> None:
 
 def _image(here: Here, name: str, say: Say) -> None:
     service, sources = here.service(name), here.sources(name).facts()
+    project = here.config.project.name
+    if service.image:
+        images.take(here.daemon, service.image, project, name, service.version, sources.digest, say)
+        return
     base = here.config.images.bases.get(service.base)
     images.build(
         here.daemon,
-        project=here.config.project.name,
+        project=project,
         service=name,
         version=service.version,
         folder=service.folder,

@@ -182,7 +182,8 @@ class Here:
     def _read(self, name: str) -> Sources:
         service = self.service(name)
         base = self.config.images.bases.get(service.base)
-        settings = (str(service.leiningen), service.dockerfile, bases.identity(base) if base else service.base)
+        made = service.image or str(service.leiningen)
+        settings = (made, service.dockerfile, bases.identity(base) if base else service.base)
         digest = source.digest(service.folder, settings)
         return Sources(digest, jars.found(service.folder, digest))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from pathlib import Path
 
@@ -52,6 +53,20 @@ def build(
     size = next((i.size for i in daemon.state(project).images if i.id == image), 0)
     say.note(f"{tags[1]}, {size / 1e6:.0f} MB")
     return image
+
+
+def take(daemon: Daemon, reference: str, project: str, service: str, version: str, digest: str, say: Say) -> None:
+    """Have an image that somebody else built, under the names of the project. Raises Problem if it can't be had."""
+    there = next((i.id for i in daemon.state(project).images if reference in i.tags), None)
+    image = there or daemon.pull(reference, say)
+    for tag in (digest_tag(project, service, digest), version_tag(project, service, version)):
+        daemon.tag(image, tag)
+    say.note(f"{reference} is on this Docker")
+
+
+def stands_on_base(folder: Path, dockerfile: str) -> bool:
+    """Whether the Dockerfile takes one of our bases, as `ARG BASE`."""
+    return re.search(r"^ARG +BASE\b", (folder / dockerfile).read_text(), re.MULTILINE) is not None
 
 
 def context(folder: Path, dockerfile: str, digest: str, jar: Path | None) -> bytes:

@@ -17,6 +17,7 @@ from slipway.targets.kubernetes.manifests import Object, selector
 DEADLINE = 180.0  # seconds for a whole rollout
 BUDGET = 40.0  # seconds that a cause gets that may heal
 RESTARTS = 2  # of one new pod, after which a crash is no accident
+UNSEEN = "the controller has not seen it yet"
 WINDOW = 1  # seconds of one watch, after which pods are looked at again
 
 
@@ -37,7 +38,7 @@ def status(deployment: Object) -> str | None:
     """
     spec, state = deployment["spec"], deployment.get("status", {})
     if deployment["metadata"]["generation"] > state.get("observedGeneration", 0):
-        return "the controller has not seen it yet"
+        return UNSEEN
     want, total = spec.get("replicas", 1), state.get("replicas", 0)
     updated, available = state.get("updatedReplicas", 0), state.get("availableReplicas", 0)
     if updated < want:
@@ -64,13 +65,14 @@ def wait(place: Place, say: Say) -> None:
         want = scene.deployment["spec"].get("replicas", 1)
         say.progress(scene.deployment.get("status", {}).get("availableReplicas", 0), want, "pods")
         now = time.monotonic()
-        found = causes(scene)
+        seen_by_controller = left != UNSEEN  # before that its newest pods are those of the template before
+        found = causes(scene) if seen_by_controller else []
         for cause in found:
             suspected.setdefault(kind(cause), now)
         suspected = {k: t for k, t in suspected.items() if k in {kind(cause) for cause in found}}
         over = [c for c in found if c.final or now - suspected[kind(c)] > BUDGET]
         crashing = any(_restarts(pod) >= RESTARTS for pod in scene.pods)
-        if over or (crashing and found) or now - began > DEADLINE or _stuck(scene.deployment):
+        if over or (crashing and found) or now - began > DEADLINE or (seen_by_controller and _stuck(scene.deployment)):
             raise failed(place, look(place, whole=True), left)
         _watch(place, scene.deployment)
 
@@ -165,7 +167,8 @@ def last(place: Place, pod: Object) -> str:
     for previous in ("true", "false") if _restarts(pod) else ("false",):
         try:
             lines = place.cluster.stream(path, {**query, "previous": previous})
-            texts.append(b"\n".join(lines).decode(errors="replace"))
+            text = b"\n".join(lines).decode(errors="replace")
+            texts += [] if text.startswith("unable to retrieve container logs") else [text]
         except Problem:
             continue  # there is no such container any more, or not yet
     return "\n".join(text for text in texts if text)

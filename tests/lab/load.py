@@ -1,0 +1,73 @@
+"""Requests at a steady rate to a service's cluster address, half on fresh connections, half on kept ones, no retries."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from tests.lab.toys import Toys
+
+SERVICES = "10.96.0.0/12"  # minikube's addresses of Services
+
+
+class Load:
+    """Counts what was sent, what was answered with 200, and keeps the words of what failed."""
+
+    def __init__(self, toys: Toys, rate: int) -> None:
+        address = toys.object("service")["spec"]["clusterIP"]
+        node = subprocess.check_output(
+            ["docker", "inspect", "-f", "{{.NetworkSettings.Networks.minikube.IPAddress}}", "minikube"], text=True
+        ).strip()
+        subprocess.run(["ip", "route", "replace", SERVICES, "via", node], check=True)  # the node routes Services
+        self._url = f"http://{address}:8080/"
+        self.sent = self.answered = 0
+        self.failures: list[str] = []
+        self.names: set[str] = set()
+        self.last = ""
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        workers = 6
+        self._pause = workers / rate
+        self._threads = [threading.Thread(target=self._ask, args=(bool(n % 2),)) for n in range(workers)]
+
+    def _ask(self, kept: bool) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        while not self._ended.wait(self._pause):
+            with self._lock:
+                self.sent += 1
+            try:
+                headers = {} if kept else {"Connection": "close"}
+                answer = session.get(self._url, timeout=10, headers=headers)
+                answer.raise_for_status()
+            except requests.RequestException as error:
+                with self._lock:
+                    self.failures.append(f"{time.time():.1f} {'kept' if kept else 'fresh'} {error}")
+                continue
+            with self._lock:
+                self.answered += 1
+                self.last = answer.text
+                if found := re.search(r"from (\S+),", answer.text):
+                    self.names.add(found[1])
+
+    def more(self, seconds: float) -> None:
+        """Go on for a while."""
+        self._ended.wait(seconds)
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()

@@ -1,0 +1,265 @@
+"""Deploys to the real Minikube: unchanged, changed, by hand, faulty, killed, two at once; what serves never stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.project import ROOT
+from tests.lab.load import Load
+from tests.lab.toys import SERVICE, Toys
+
+pytestmark = pytest.mark.lab
+
+
+def image(toys: Toys) -> str:
+    return str(toys.object("deployment")["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def test_status_and_kubectl_agree_and_everything_is_as_the_house_rules_say(toys: Toys) -> None:
+    status = toys.status()
+    assert (status["wanted"], status["ready"], status["release"]) == (2, 2, 1)
+    deployment = toys.object("deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    assert status["digest"] == spec["containers"][0]["image"].partition("@")[2]
+    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+    assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert toys.object("service")["spec"]["ports"][0]["port"] == 8080
+    assert toys.object("pdb")["spec"]["maxUnavailable"] == 1
+    labels = json.loads(toys.kubectl("get", "namespace", toys.name, "-o", "json"))["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    whole = json.loads(toys.invoke("status", "--output", "json").out)
+    assert whole["nodes"][0]["cpu"]["requested"] < whole["nodes"][0]["cpu"]["allocatable"]
+
+
+def test_nothing_changes_again_nor_from_a_second_clone(toys: Toys, tmp_path: Path) -> None:
+    again = toys.deploy()
+    assert (again.exit, set(again.steps.values())) == (0, {"unchanged"}), again.out
+    assert toys.deploy("--plan").exit == 0
+    second = tmp_path / "second clone"
+    shutil.copytree(ROOT, second, ignore=shutil.ignore_patterns(".slipway", "target", ".git"), symlinks=True)
+    words = [str(second / "invoke"), *toys.command("deploy", "--output", "json")[1:]]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert events[-1]["changed"] == 0
+
+
+def test_forward_opens_a_loopback_tunnel_and_closes_it(toys: Toys) -> None:
+    import requests
+
+    process = subprocess.Popen(toys.command("forward", "--service", "toy"), stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    url = process.stdout.readline().split()[1]
+    assert requests.get(url, timeout=5).text.startswith("hello from")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=2)
+
+
+def test_a_change_rolls_out_under_load_without_a_failed_request(toy: Toys) -> None:
+    before = image(toy)
+    toy.write(note="changed", env={"VERSION": "2"})
+    with Load(toy, rate=60) as load:
+        done = toy.deploy()
+        load.more(1)
+    assert done.exit == 0, done.out
+    assert done.steps["toy/delivery"] == "changed"
+    assert load.failures == []
+    assert load.sent == load.answered > 100
+    assert image(toy) != before
+    assert "version 2" in load.last
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("crash", "its database is on fire"),
+        ("path", "/health/ready answers 404"),
+        ("live", "live checks failed: it greets"),
+    ],
+)
+def test_a_faulty_release_gives_way_to_the_one_before_which_never_stops_answering(
+    toy: Toys, fault: str, cause: str
+) -> None:
+    number, serving = toy.status()["release"], image(toy)
+    toy.fault(fault)
+    with Load(toy, rate=20) as load:
+        done = toy.deploy()
+    assert done.exit == 1, done.out
+    assert cause in done.failure("toy/release")
+    assert f"release {number} of toy serves again" in done.failure("toy/release")
+    assert (toy.status()["release"], image(toy)) == (number, serving)
+    kept = ROOT / ".slipway" / "runs" / done.events[0]["run"] / "toy-release.txt"
+    assert cause in kept.read_text()
+    if fault != "live":  # a release that passes its probes does serve, until its checks find it wrong
+        assert load.failures == []
+        assert load.sent == load.answered
+
+
+def test_a_pod_that_is_too_big_is_explained_with_the_figures(toy: Toys) -> None:
+    toy.write(resources={"cpu": "7", "memory": "32Mi"})
+    done = toy.deploy()
+    assert done.exit == 1, done.out
+    assert "a pod asks for 7.00 CPUs" in done.failure("toy/release")
+    assert "of 2.00 CPUs left" in done.failure("toy/release")
+
+
+@pytest.mark.parametrize(
+    ("hand", "reason"),
+    [
+        (("scale", "deployment/toy", "--replicas=3"), "spec.replicas is 3 instead of 2"),
+        (("set", "image", "deployment/toy", "toy=nowhere.invalid/x:1"), "containers[0].image is nowhere.invalid/x:1"),
+        (("set", "env", "deployment/toy", "BY_HAND=1"), "was added by kubectl"),
+        (("delete", "deployment", "toy"), "Deployment toy is not there"),
+        (("delete", "service", "toy"), "Service toy is not there"),
+    ],
+)
+def test_what_kubectl_changed_is_named_by_a_plan_and_mended_by_a_deploy(
+    toy: Toys, hand: tuple[str, ...], reason: str
+) -> None:
+    said = toy.kubectl(*hand)
+    plan = toy.deploy("--plan")
+    reasons = {step["id"]: step["reason"] for step in plan.events[0]["steps"]}
+    assert plan.exit == 3, said + plan.out
+    assert reason in reasons["toy/release"]
+    assert [name for name, text in reasons.items() if text] == ["toy/release"]
+    assert toy.deploy().exit == 0
+    assert toy.deploy("--plan").exit == 0
+    assert toy.object("deployment")["spec"]["replicas"] == 2
+
+
+def test_a_field_of_another_manager_is_a_conflict_that_names_it_and_changes_nothing(toy: Toys) -> None:
+    patch = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "toy"}, "spec": {"replicas": 4}}
+    words = ("apply", "--server-side", "--force-conflicts", "--field-manager=argo", "-f", "-")
+    toy.kubectl(*words, text=json.dumps(patch))
+    toy.write(env={"VERSION": "conflict"})
+    done = toy.deploy()
+    assert done.exit == 1, done.out
+    assert "argo" in done.failure("toy/release")
+    assert "spec.replicas" in done.failure("toy/release")
+    assert toy.object("deployment")["spec"]["replicas"] == 4
+    toy.kubectl("delete", "deployment", "toy")
+
+
+def test_rollback_to_the_first_of_three_releases_and_history_in_another_folder(toy: Toys) -> None:
+    first, number = image(toy), toy.status()["release"]
+    for version in ("two", "three"):
+        toy.write(note=version)
+        assert toy.deploy().exit == 0
+    assert image(toy) != first
+    assert toy.invoke("rollback", "--service", "toy", "--to", str(number)).exit == 0
+    assert image(toy) == first
+    releases = json.loads(toy.invoke("history", "--output", "json").out)["releases"]
+    assert [r["number"] for r in releases if r["serving"]] == [number]
+    assert releases[0]["number"] == number + 2
+
+
+def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> None:
+    assert toy.invoke("scale", "--service", "toy", "--replicas", "3").exit == 0
+    assert toy.deploy("--plan").exit == 0
+    with Load(toy, rate=50) as load:
+        load.more(3)
+    assert len(load.names) == 3
+    toy.write(note="scaled")
+    assert toy.deploy().exit == 0
+    assert toy.object("deployment")["spec"]["replicas"] == 3
+    toy.write(note="scaled", replicas=1)
+    assert toy.deploy().exit == 0
+    assert toy.object("deployment")["spec"]["replicas"] == 1
+
+
+def test_a_killed_pod_comes_back_within_30_seconds_and_the_service_answers_all_along(toys: Toys) -> None:
+    pod = toys.status()["containers"][0]["name"]
+    with Load(toys, rate=50) as load:
+        toys.kubectl("delete", "pod", pod, "--wait=false")
+        deadline = time.monotonic() + 30
+        while (status := toys.status())["ready"] < 2 or pod in [c["name"] for c in status["containers"]]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert load.failures == []
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_deploy_killed_at_any_moment_is_finished_by_the_next(toy: Toys, attempt: int) -> None:
+    seed = random.Random(41 + attempt)  # noqa: S311  a fixed sequence is wanted
+    toy.write(note=f"attempt {attempt}", env={"VERSION": str(attempt)})
+    words = toy.command("deploy")
+    running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(seed.uniform(0.5, 12))
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    began = time.monotonic()
+    done = toy.deploy()
+    assert done.exit == 0, done.out
+    assert time.monotonic() - began < 60  # a dead holder's lock lasts 30 s at most
+    assert toy.status()["ready"] == 2
+    assert toy.deploy("--plan").exit == 0
+    assert "slipway-probe" not in toy.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name")
+
+
+def test_two_deploys_at_once_come_one_after_the_other(toy: Toys, tmp_path: Path) -> None:
+    toy.write(note="two at once")
+    home = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}  # another user's locks
+    words = toy.command("deploy", "--output", "json")
+    one = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    two = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=home)
+    said = [process.communicate()[0] for process in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], said
+    assert toy.deploy("--plan").exit == 0
+
+
+def test_a_stopped_cluster_is_named_by_a_plan_and_started_by_a_deploy(toys: Toys) -> None:
+    assert toys.invoke("cluster.stop").exit == 0
+    plan = toys.deploy("--plan")
+    assert plan.exit == 3
+    assert "the cluster is stopped" in plan.out
+    done = toys.invoke("deploy", "--output", "json", timeout=400)
+    assert done.exit == 0, done.out
+    assert done.steps["cluster"] == "changed"
+    assert toys.status()["ready"] == 2
+
+
+def test_a_secrets_value_is_in_no_output_record_or_manifest(toy: Toys) -> None:
+    value = "pä$s'w\"ö rd-${HOME}-\\n"
+    file = toy.folder / "settings" / "environments" / "minikube.yaml"
+    file.write_text(json.dumps({"secrets": {"KEY": {"env": "THE_KEY"}}}))
+    toy.env["THE_KEY"] = value
+    try:
+        done = toy.deploy()
+        assert done.exit == 0, done.out
+        pod = toy.status()["containers"][0]["name"]
+        secret = toy.object("pod", pod)["spec"]["containers"][0]["envFrom"][1]["secretRef"]["name"]
+        import base64
+
+        assert base64.b64decode(toy.object("secret", secret)["data"]["KEY"]).decode() == value
+        run = ROOT / ".slipway" / "runs" / done.events[0]["run"]
+        written = "".join(path.read_text() for path in run.rglob("*") if path.is_file())
+        rendered = toy.invoke("render").out
+        releases = toy.invoke("history", "--output", "json").out
+        assert all(value not in place for place in (done.out, done.err, written, rendered, releases))
+    finally:
+        file.unlink()
+        toy.env.clear()
+
+
+def test_down_keeps_secrets_and_history_and_purge_takes_them(toy: Toys) -> None:
+    kept = toy.object("secret", "slipway.generated")["data"]
+    assert toy.invoke("down").exit == 0
+    assert toy.object("deployment") == {}
+    assert toy.object("secret", "slipway.generated")["data"] == kept
+    toy.kubectl("create", "configmap", "not-ours")
+    assert toy.invoke("down", "--purge").exit == 0
+    assert toy.object("secret", "slipway.generated") == {}
+    assert "slipway" not in toy.kubectl("get", "secrets", "-o", "name")
+    assert toy.object("configmap", "not-ours")
+    assert SERVICE["replicas"] == 2
