@@ -1,0 +1,113 @@
+"""Causes, not symptoms: each produced for real on the cluster, by a Deployment as a service's would be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from slipway.config.models import Service
+from slipway.errors import Problem
+from slipway.steps import silent
+from slipway.targets.kubernetes import rollout
+from slipway.targets.kubernetes.client import Access, Cluster
+from slipway.targets.kubernetes.manifests import namespace, render
+from tests.lab.toys import SERVICE, Toys
+
+pytestmark = pytest.mark.lab
+NAME = "causes"
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def place(toys: Toys) -> Iterator[tuple[rollout.Place, str]]:
+    """A namespace of its own, and the reference of the toy's image in the node."""
+    cluster = Cluster(Access("minikube"))
+    cluster.apply(namespace(NAME, NAME))
+    image = toys.object("deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    yield rollout.Place(cluster, NAME, NAME, "toy"), image
+    cluster.delete(namespace(NAME, NAME))
+
+
+def objects(image: str, **changes: Any) -> list[Object]:
+    service = Service.model_validate({**SERVICE, "replicas": 1, "secrets": {}, **changes})
+    return render(NAME, NAME, service, image, {})
+
+
+def container(found: list[Object]) -> Object:
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    return dict(deployment["spec"]["template"]["spec"]["containers"][0])
+
+
+def failure(place: rollout.Place, found: list[Object]) -> Problem:
+    """The problem that a rollout of these objects ends with; they are taken away again."""
+    try:
+        for one in found:
+            place.cluster.apply(one, force=True)
+        with pytest.raises(Problem) as raised:
+            rollout.wait(place, silent())
+        return raised.value
+    finally:
+        for one in found:
+            place.cluster.delete(one, grace=0)
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "out of memory": ({"env": {"FAULT": "memory"}}, "OOMKilled: it wanted more than its memory limit of 32Mi"),
+    "crash": ({"env": {"FAULT": "crash"}}, "its last lines: the toy cannot go on: its database is on fire"),
+    "nothing listens": ({"env": {"FAULT": "port"}}, "nothing listens on port 8080"),
+    "readiness path": ({"env": {"FAULT": "path"}}, "/health/ready answers 404"),
+    "name": ({"env": {"FAULT": "dns"}}, "it can't resolve the name nobody.nowhere.svc.cluster.local"),
+    "CPU": ({"resources": {"cpu": "9", "memory": "32Mi"}}, "a pod asks for 9.00 CPUs; minikube has"),
+    "memory": ({"resources": {"cpu": "10m", "memory": "900Gi"}}, "a pod asks for 921600.00 MiB; minikube has"),
+}
+
+
+@pytest.mark.parametrize(("changes", "cause"), FAULTS.values(), ids=list(FAULTS))
+def test_a_fault_of_the_service_is_named(place: tuple[rollout.Place, str], changes: dict[str, Any], cause: str) -> None:
+    assert cause in failure(place[0], objects(place[1], **changes)).what
+
+
+def test_an_absent_image_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+    absent = place[1].partition("@")[0] + "@sha256:" + "0" * 64
+    assert "is absent" in failure(place[0], objects(absent)).what
+
+
+def test_a_missing_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+    found = json.loads(json.dumps(objects(place[1])))
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"].append({"secretRef": {"name": "nobody-has-it"}})
+    problem = failure(place[0], found)
+    assert "can't be configured" in problem.what
+    assert "nobody-has-it" in problem.what
+
+
+def test_what_pod_security_refuses_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+    found = json.loads(json.dumps(objects(place[1])))
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    problem = failure(place[0], found)
+    assert "Pod Security refuses the pod" in problem.what
+    assert "privileged" in problem.what
+
+
+def test_a_quota_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": NAME},
+             "spec": {"hard": {"requests.cpu": "10m"}}}  # fmt: skip
+    place[0].cluster.apply(quota)
+    try:
+        problem = failure(place[0], objects(place[1]))
+    finally:
+        place[0].cluster.delete(quota)
+    assert "a quota of the namespace is used up" in problem.what
+    assert "requests.cpu" in problem.what
+
+
+def test_an_image_without_a_numeric_user_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+    found = json.loads(json.dumps(objects(place[1])))
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    deployment["spec"]["template"]["spec"]["securityContext"]["runAsUser"] = 0
+    problem = failure(place[0], found)
+    assert "root" in problem.what.lower()
