@@ -1,0 +1,227 @@
+"""What is decided about a cluster without one: manifests, drift, the order of a rollout's conditions, records, locks."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.config.models import Service
+from slipway.targets.kubernetes import rollout
+from slipway.targets.kubernetes.client import Access, conflicts
+from slipway.targets.kubernetes.diagnose import Scene, causes
+from slipway.targets.kubernetes.drift import added, differences, quantity
+from slipway.targets.kubernetes.lock import expired
+from slipway.targets.kubernetes.manifests import (
+    IMAGE,
+    RELEASE,
+    SCALED,
+    digest,
+    marked,
+    render,
+    selector,
+)
+from slipway.targets.kubernetes.release import State, pack, pruned, unpack
+from slipway.targets.kubernetes.target import scaled
+from slipway.targets.target import Release
+
+SERVICE: dict[str, Any] = {
+    "name": "auth",
+    "port": 8080,
+    "replicas": 2,
+    "env": {"LOG_LEVEL": "info"},
+    "health": {"ready": "/health/ready", "live": "/health/live"},
+    "secrets": {"KEY": {"generate": {}}},
+}
+Object = dict[str, Any]
+
+
+def service(**changes: Any) -> Service:
+    return Service.model_validate({**SERVICE, **changes})
+
+
+def rendered(secret: str = "geheim", **changes: Any) -> list[Object]:
+    return render("hh", "hh", service(**changes), IMAGE, {"KEY": secret})
+
+
+def kinds(found: list[Object]) -> list[str]:
+    return [one["kind"] for one in found]
+
+
+def deployment(found: list[Object]) -> Object:
+    return next(one for one in found if one["kind"] == "Deployment")
+
+
+def test_a_service_is_rendered_as_restricted_pods_with_limits_probes_and_a_drain() -> None:
+    found = rendered()
+    assert kinds(found) == ["ConfigMap", "Secret", "Service", "PodDisruptionBudget", "Deployment"]
+    pod = deployment(found)["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"]["limits"] == {"memory": "256Mi"}
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] > 0
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+    assert deployment(found)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_an_autoscaled_service_leaves_its_replicas_to_the_autoscaler() -> None:
+    found = rendered(autoscale={"max": 6, "cpu": 70})
+    assert "replicas" not in deployment(found)["spec"]
+    scaler = found[-1]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
+
+
+def test_the_digest_follows_settings_secrets_and_checks_but_holds_no_secret() -> None:
+    base = digest(rendered(), [])
+    assert digest(rendered(), []) == base
+    changes: list[tuple[list[Object], list[dict[str, Any]]]] = [
+        (rendered("other"), []),
+        (rendered(env={"LOG_LEVEL": "debug"}), []),
+        (rendered(replicas=3), []),
+        (rendered(), [{"name": "x"}]),
+    ]
+    assert len({digest(*change) for change in changes} | {base}) == 5
+
+
+def test_own_manifests_are_put_into_the_namespace_and_labelled(tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "more.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n")
+    found = render("hh", "ns", service(folder=tmp_path), IMAGE, {})[-1]
+    assert found["metadata"]["namespace"] == "ns"
+    assert found["metadata"]["labels"]["app.kubernetes.io/name"] == "auth"
+
+
+def test_what_a_server_adds_is_no_drift_and_quantities_may_be_written_otherwise() -> None:
+    wanted = rendered()
+    live = copy.deepcopy(wanted)
+    deployment(live)["spec"]["template"]["spec"]["schedulerName"] = "default-scheduler"
+    deployment(live)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = "262144Ki"
+    assert differences(wanted, live) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d["spec"].update(replicas=5), "spec.replicas is 5 instead of 2"),
+        (lambda d: d["spec"]["template"]["spec"]["containers"][0].update(image="x"), "image is x instead of"),
+        (lambda d: d["spec"]["template"]["spec"]["containers"].append({}), "has 2 entries instead of 1"),
+        (lambda d: d["spec"]["template"]["spec"]["containers"][0].pop("lifecycle"), "lifecycle was removed"),
+    ],
+)
+def test_drift_names_the_field(change: Any, said: str) -> None:
+    live = copy.deepcopy(rendered())
+    change(deployment(live))
+    found = differences(rendered(), live)
+    assert len(found) == 1
+    assert said in found[0]
+
+
+def test_a_field_that_a_person_added_is_drift_and_a_restart_is_not() -> None:
+    wanted = deployment(rendered())
+    template: Object = {"f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}}
+    restarted = {"metadata": {"managedFields": [{"manager": "kubectl-rollout", "fieldsV1": {"f:spec": template}}]}}
+    assert list(added(wanted, restarted)) == []
+    env: Object = {"f:template": {"f:spec": {"f:containers": {'k:{"name":"auth"}': {".": {}, "f:env": {".": {}}}}}}}
+    by_hand = {"metadata": {"managedFields": [{"manager": "kubectl-set", "fieldsV1": {"f:spec": env}}]}}
+    assert list(added(wanted, by_hand)) == [
+        'spec.template.spec.containers[{"name":"auth"}].env was added by kubectl-set'
+    ]
+    other = {"metadata": {"managedFields": [{"manager": "kube-controller-manager", "fieldsV1": {"f:spec": env}}]}}
+    assert list(added(wanted, other)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("100m", 0.1), ("256Mi", 2**28), ("1Gi", 2**30), (2, 2.0), ("2", 2.0), ("main", "main")]
+)
+def test_quantities(text: str | int, value: float | str) -> None:
+    assert quantity(text) == value
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        ({}, rollout.UNSEEN),
+        ({"observedGeneration": 2, "updatedReplicas": 1}, "1 of 2 new pods are made"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 3}, "1 old pods are ending"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}, "1 of 2 new pods"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}, None),
+    ],
+)
+def test_a_rollout_waits_in_kubectls_order(status: Object, left: str | None) -> None:
+    found = rollout.status({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status})
+    assert found == left if left is None else left in str(found)
+
+
+def test_a_release_goes_into_a_secret_and_comes_back_without_a_secrets_value() -> None:
+    release = Release("auth", 3, "r/auth@sha256:1", "src", "man", "t", "me", "abc", {"it answers": True}, service())
+    packed = pack("hh", "hh", release, rendered("geheim"))
+    assert packed["immutable"]
+    kept = unpack(packed)
+    assert kept.release == release
+    assert "geheim" not in json.dumps(kept.objects)
+    assert kept.names("Secret") == {rendered()[1]["metadata"]["name"]}
+
+
+def test_pruning_spares_data_records_and_what_a_kept_release_needs() -> None:
+    old, new = rendered("old"), rendered("new")
+    release = Release("auth", 1, "i", "s", "m", "t", "me", "", {}, service())
+    kept = unpack(pack("hh", "hh", release, old))
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "d", "labels": {"app.kubernetes.io/name": "auth"}}}
+    extra = {"kind": "ConfigMap", "metadata": {"name": "gone", "labels": {"app.kubernetes.io/name": "auth"}}}
+    other = {"kind": "ConfigMap", "metadata": {"name": "x", "labels": {"app.kubernetes.io/name": "order"}}}
+    state = State((*old, *new, claim, extra, other, pack("hh", "hh", release, old)))
+    assert [one["metadata"]["name"] for one in pruned(state, "auth", new, [kept])] == ["gone"]
+    without = [one["metadata"]["name"] for one in pruned(state, "auth", new, [])]
+    assert sorted(without) == sorted(["gone", old[1]["metadata"]["name"]])
+
+
+def test_a_scaled_number_is_kept_until_the_files_own_changes() -> None:
+    live = {"metadata": {"annotations": {SCALED: "5 of 2"}}}
+    assert deployment(scaled(rendered(), live, service()))["spec"]["replicas"] == 5
+    assert deployment(scaled(rendered(replicas=3), live, service(replicas=3)))["spec"]["replicas"] == 3
+
+
+def test_marks_and_image_are_put_on_the_deployment_alone() -> None:
+    found = marked(rendered(), "r/auth@sha256:1", {RELEASE: "7"})
+    assert deployment(found)["metadata"]["annotations"] == {RELEASE: "7"}
+    assert deployment(found)["spec"]["template"]["spec"]["containers"][0]["image"] == "r/auth@sha256:1"
+    assert all("annotations" not in one["metadata"] for one in found if one["kind"] != "Deployment")
+
+
+def test_a_lease_is_anybodys_once_it_was_not_renewed_in_time() -> None:
+    now = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+    lease = {"spec": {"renewTime": "2026-01-01T12:00:15.000000Z", "leaseDurationSeconds": 20}}
+    assert not expired(lease, now)
+    assert expired({"spec": {**lease["spec"], "renewTime": "2026-01-01T12:00:05.000000Z"}}, now)
+
+
+def test_conflicts_name_manager_and_field() -> None:
+    body = {"details": {"causes": [{"message": 'conflict with "argo" using apps/v1', "field": ".spec.replicas"}]}}
+    found = conflicts(json.dumps(body).encode())
+    assert [(c.manager, c.field) for c in found] == [("argo", "spec.replicas")]
+
+
+def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
+    said = (
+        "java.lang.UnsupportedClassVersionError: a/B has been compiled by a more recent version of the Java Runtime "
+        "(class file version 65.0), this version of the Java Runtime only recognizes class file versions up to 61.0"
+    )
+    ended = {"terminated": {"exitCode": 1}}
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "auth", "image": "i"}]},
+        "status": {"containerStatuses": [{"name": "auth", "state": ended, "restartCount": 1}]},
+    }
+    found = causes(Scene({"status": {}}, [pod], logs={"p": said}))
+    assert found[0].what == "its classes are compiled for Java 21, and the image has Java 17"
+
+
+def test_kubectl_names_context_and_kubeconfig() -> None:
+    words = Access("minikube", "/k").kubectl("get", "pods")
+    assert words == ("kubectl", "--kubeconfig", "/k", "--context", "minikube", "get", "pods")
+    assert selector("hh", "auth").count("=") == 3
