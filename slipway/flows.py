@@ -16,7 +16,7 @@ from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
 from slipway.hosts.docker import State
 from slipway.smoke.step import ask
-from slipway.steps import Change, Say, Step
+from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import holds, manifest
 from slipway.targets.target import Ask, Verdict
@@ -265,6 +265,8 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
         yield cluster(here, after=after)
         yield namespace(here, after=("cluster",))
         after = (*after, "namespace")
+        if here.environment.minikube and any(here.service(name).autoscale for name in names):
+            yield metrics(here)
     yield secrets(here, names, after=after)
     if local:
         yield from ports(here, names, after=after)
@@ -275,6 +277,7 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     if not local:
         yield from delivery(here, names)
     for name in names:
+        scaling = ("metrics",) if not local and here.environment.minikube and here.service(name).autoscale else ()
         needs = tuple(f"{need}/release" for need in here.service(name).needs if need in names)
         yield Step(
             id=f"{name}/release",
@@ -282,7 +285,7 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
             probe=here.live,
             check=lambda facts, name=name: release_differs(here, facts, name),  # type: ignore[misc]
             apply=lambda say, name=name: _release(here, name, say),  # type: ignore[misc]
-            after=(f"{name}/smoke", f"{name}/port" if local else f"{name}/delivery", *needs),
+            after=(f"{name}/smoke", f"{name}/port" if local else f"{name}/delivery", *needs, *scaling),
         )
 
 
@@ -296,6 +299,17 @@ def namespace(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
     return Step("namespace", f"namespace {target.where.namespace}", here.live, differs, target.settle, after)
 
 
+def metrics(here: Here) -> Step[Any]:
+    """The metrics that autoscaling reads, where a Minikube lacks them."""
+    from slipway.targets.kubernetes import metrics as server
+
+    def install(say: Say) -> None:
+        server.install(here.cluster_target.cluster, here.brought("metrics-server", say), say)
+
+    probe = Probe(lambda: server.read(here.cluster_target.cluster))
+    return Step("metrics", "metrics for autoscaling", probe, server.differs, install, ("cluster",))
+
+
 def delivery(here: Here, names: Sequence[str]) -> Iterator[Step[Any]]:
     """Each image brought to the cluster, missing layers only, and seen there before its rollout begins."""
     for name in names:
@@ -305,10 +319,9 @@ def delivery(here: Here, names: Sequence[str]) -> Iterator[Step[Any]]:
             return None if there else Change("the cluster does not have this image")
 
         def bring(say: Say, name: str = name) -> None:
-            here.provided("registry", say) if here.environment.minikube and not here.environment.registry else None
             place = f"{here.config.project.name}/{name}"
             digest = here.sources(name).facts().digest
-            here.delivered[name] = here.delivery.deliver(here.built(name) or "", place, digest, say)
+            here.delivered[name] = here.delivery(say).deliver(here.built(name) or "", place, digest, say)
 
         after = (f"{name}/smoke",)
         yield Step(f"{name}/delivery", f"{name}: delivery", here.building(name), differs, bring, after)

@@ -103,7 +103,7 @@ class Here:
         cluster = Cluster(Access(environment.context or minikube_tool.PROFILE))
         namespace = environment.namespace or project.name
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
-        where = Where(cluster, project.name, namespace, self.host.run, self._probe_image, who)
+        where = Where(cluster, project.name, namespace, self.host.run, lambda say: self.brought("probe", say), who)
         return KubernetesTarget(where, Probe(self._cluster_state))
 
     def _cluster_state(self) -> Any:
@@ -120,9 +120,8 @@ class Here:
             why = "the cluster's API does not answer" if node.running else "the cluster is stopped"
             return ClusterState(down=why)
 
-    @cached_property
-    def delivery(self) -> Delivery:
-        """How an image gets to where the services run."""
+    def delivery(self, say: Say) -> Delivery:
+        """How an image gets to where the services run. Raises Problem where the environment names no registry."""
         from slipway.targets.kubernetes.registry import Elsewhere, Nearby
 
         if self.environment.registry:
@@ -131,7 +130,12 @@ class Here:
             fix = f"registry: HOST/NAME in environments/{self.environment.name}.yaml"
             what = f"environment {self.environment.name} names no registry"
             raise Problem(what, fix=fix, code=ExitCode.USAGE)
-        return Nearby(self.daemon, minikube_tool.PROFILE, self.part("registry"))
+        return Nearby(self.daemon, minikube_tool.PROFILE, self.provided("registry", say))
+
+    def brought(self, name: str, say: Say) -> str:
+        """An image that Slipway runs itself, brought to the cluster: the reference by which a pod takes it."""
+        image = self.provided(name, say)
+        return self.delivery(say).deliver(image, f"{self.config.project.name}/slipway-{name}", "1", say)
 
     def part(self, name: str) -> str:
         """The tag of an image that Slipway runs itself: a bundle's, else its pinned reference's."""
@@ -139,18 +143,14 @@ class Here:
             return bundles.local(name)
         return bases.tag(name, self.config.images.parts[name])
 
-    def _probe_image(self, say: Say) -> str:
-        place = f"{self.config.project.name}/slipway-probe"
-        self.provided("probe", say)
-        return self.delivery.deliver(self.part("probe"), place, "1", say)
-
-    def provided(self, name: str, say: Say) -> None:
-        """Have an image that Slipway runs itself on this Docker. Raises Problem when it can't be had."""
+    def provided(self, name: str, say: Say) -> str:
+        """The tag of an image that Slipway runs itself, which Docker has then. Raises Problem if it can't be had."""
         tag = self.part(name)
         if self.state.facts().tagged(tag) is None:
             reference = self.config.images.parts[name].upstream or ""
             self.daemon.tag(self.daemon.pull(reference, say), tag)
             self.state.forget()
+        return tag
 
     @cached_property
     def delivered(self) -> dict[str, str]:

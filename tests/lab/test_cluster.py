@@ -263,3 +263,44 @@ def test_down_keeps_secrets_and_history_and_purge_takes_them(toy: Toys) -> None:
     assert "slipway" not in toy.kubectl("get", "secrets", "-o", "name")
     assert toy.object("configmap", "not-ours")
     assert SERVICE["replicas"] == 2
+
+
+def test_the_api_server_restarted_in_the_middle_of_a_rollout_is_waited_for(toy: Toys) -> None:
+    toy.write(note="api away", env={"VERSION": "api"})
+    running = subprocess.Popen(toy.command("deploy"), stdout=subprocess.PIPE, text=True)
+    assert running.stdout
+    said = []
+    for line in running.stdout:
+        said.append(line)
+        if "toy/release" in line and "ContainerCreating" in line:
+            break
+    pod = "crictl ps -q --name kube-apiserver | xargs crictl stop --timeout 1"
+    subprocess.run(["docker", "exec", "minikube", "sh", "-c", pod], check=True, capture_output=True)
+    said.append(running.stdout.read())
+    assert running.wait(240) == 0, "".join(said)
+    assert "version api" in requests_from(toy)
+
+
+def requests_from(toy: Toys) -> str:
+    with Load(toy, rate=20) as load:
+        load.more(1)
+    return load.last
+
+
+def test_an_environment_by_context_is_the_same_cluster_and_wants_a_registry(toy: Toys) -> None:
+    settings = toy.folder / "settings" / "environments" / "named.yaml"
+    settings.write_text(json.dumps({"context": "minikube", "protected": True}))
+    try:
+        status = json.loads(toy.invoke("status", "--env", "named", "--output", "json").out)
+        assert status["services"][0]["ready"] == 2
+        refused = toy.invoke("deploy", "--env", "named")
+        assert refused.exit == 2
+        assert "--yes named" in refused.out + refused.err
+        same = toy.invoke("deploy", "--env", "named", "--yes", "named", "--output", "json")
+        assert (same.exit, set(same.steps.values())) == (0, {"unchanged"}), same.out
+        toy.write(note="needs a registry")
+        done = toy.invoke("deploy", "--env", "named", "--yes", "named", "--output", "json")
+        assert done.exit in {1, 2}
+        assert "names no registry" in done.failure("toy/delivery")
+    finally:
+        settings.unlink()

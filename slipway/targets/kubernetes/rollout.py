@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.errors import Problem
+from slipway.errors import ExitCode, Problem
 from slipway.steps import Say
 from slipway.targets.kubernetes.client import Cluster
 from slipway.targets.kubernetes.diagnose import Cause, Scene, causes
@@ -17,6 +18,7 @@ from slipway.targets.kubernetes.manifests import Object, selector
 DEADLINE = 180.0  # seconds for a whole rollout
 BUDGET = 40.0  # seconds that a cause gets that may heal
 RESTARTS = 2  # of one new pod, after which a crash is no accident
+AWAY = 90.0  # seconds that the API server may be away
 UNSEEN = "the controller has not seen it yet"
 WINDOW = 1  # seconds of one watch, after which pods are looked at again
 
@@ -57,7 +59,7 @@ def wait(place: Place, say: Say) -> None:
     suspected: dict[str, float] = {}
     while True:
         say.cancel.check()
-        scene = look(place)
+        scene = _patiently(place, say)
         left = status(scene.deployment)
         _show(scene, seen, say)
         if left is None:
@@ -75,6 +77,21 @@ def wait(place: Place, say: Say) -> None:
         if over or (crashing and found) or now - began > DEADLINE or (seen_by_controller and _stuck(scene.deployment)):
             raise failed(place, look(place, whole=True), left)
         _watch(place, scene.deployment)
+
+
+def _patiently(place: Place, say: Say) -> Scene:
+    """Look, over a moment in which the API server is away: what runs goes on meanwhile."""
+    waited = 0.0
+    while True:
+        try:
+            return look(place)
+        except Problem as problem:
+            if problem.code is not ExitCode.UNREACHABLE or waited > AWAY:
+                raise
+            if not waited:
+                say.note(f"{problem.what}: waiting for it")
+            say.cancel.wait(1)
+            waited += 1
 
 
 def kind(cause: Cause) -> str:
@@ -215,5 +232,6 @@ def _watch(place: Place, deployment: Object) -> None:
         "resourceVersion": deployment["metadata"]["resourceVersion"],
         "timeoutSeconds": str(WINDOW),
     }
-    for _ in place.cluster.stream(path, query):
-        return
+    with suppress(Problem):  # the API is away: the next look says so, and waits
+        for _ in place.cluster.stream(path, query):
+            return

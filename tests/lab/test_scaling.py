@@ -1,0 +1,58 @@
+"""Scaling by load: metrics-server is installed where the cluster lacks it, replicas rise and fall."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from tests.lab.load import SERVICES
+from tests.lab.toys import Toys
+
+pytestmark = pytest.mark.lab
+
+
+def replicas(toy: Toys) -> int:
+    return int(toy.object("deployment")["spec"]["replicas"])
+
+
+def test_load_raises_the_replicas_and_its_end_lets_them_fall(toy: Toys) -> None:
+    toy.write(replicas=1, autoscale={"max": 3, "cpu": 50})
+    done = toy.invoke("deploy", "--output", "json", timeout=400)
+    assert done.exit == 0, done.out
+    assert done.steps["metrics"] in {"changed", "unchanged"}
+    assert toy.deploy("--plan").exit == 0
+    refused = toy.invoke("scale", "--service", "toy", "--replicas", "2")
+    assert refused.exit in {1, 2}
+    assert "scaled by its autoscaler" in refused.out + refused.err
+    address = toy.object("service")["spec"]["clusterIP"]
+    node = subprocess.check_output(
+        ["docker", "inspect", "-f", "{{.NetworkSettings.Networks.minikube.IPAddress}}", "minikube"], text=True
+    ).strip()
+    subprocess.run(["ip", "route", "replace", SERVICES, "via", node], check=True)
+    ended = threading.Event()
+
+    def busy() -> None:
+        while not ended.is_set():
+            requests.get(f"http://{address}:8080/work", timeout=10)
+
+    threads = [threading.Thread(target=busy) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 150
+        while replicas(toy) < 3:
+            assert time.monotonic() < deadline, toy.kubectl("describe", "hpa")
+            time.sleep(1)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert toy.deploy("--plan").exit == 0  # the autoscaler's number is no drift
+    deadline = time.monotonic() + 240
+    while replicas(toy) > 1:
+        assert time.monotonic() < deadline, toy.kubectl("describe", "hpa")
+        time.sleep(2)
