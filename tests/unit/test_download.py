@@ -1,0 +1,91 @@
+"""Downloads from a real server on loopback: whole, corrupt, cut off in the middle, and away."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import ExitCode, Problem
+from slipway.steps import silent
+from slipway.tools.download import fetch
+
+CONTENT = bytes(range(256)) * 4096
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `content`; the first `cuts` answers break off after a third of what is asked for."""
+
+    content = CONTENT
+    cuts = 0
+    ranges: list[str]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range", "")
+        self.server.ranges.append(asked)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        rest = self.server.content[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        if self.server.cuts:
+            self.server.cuts -= 1
+            self.wfile.write(rest[: len(rest) // 3])
+            return
+        self.wfile.write(rest)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = Server(("127.0.0.1", 0), Handler)
+    made.ranges = []
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+
+
+def url(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_port}/file"
+
+
+def test_a_file_is_fetched_once_and_then_taken_from_the_cache(server: Server) -> None:
+    assert Path(fetch(url(server), SHA256, silent())).read_bytes() == CONTENT
+    fetch(url(server), SHA256, silent())
+    assert len(server.ranges) == 1
+
+
+def test_a_cut_off_download_goes_on_where_it_broke(server: Server) -> None:
+    server.cuts = 2
+    assert Path(fetch(url(server), SHA256, silent())).read_bytes() == CONTENT
+    assert server.ranges[0] == ""
+    assert all(asked.startswith("bytes=") for asked in server.ranges[1:])
+
+
+def test_a_corrupt_file_is_refused_with_both_digests_and_not_kept(server: Server, tmp_path: Path) -> None:
+    server.content = CONTENT[:-1] + b"x"
+    with pytest.raises(Problem) as raised:
+        fetch(url(server), SHA256, silent())
+    assert SHA256 in raised.value.why
+    assert hashlib.sha256(server.content).hexdigest() in raised.value.why
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_a_server_that_is_away_is_unreachable(server: Server) -> None:
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(Problem) as raised:
+        fetch(url(server), SHA256, silent())
+    assert raised.value.code is ExitCode.UNREACHABLE
