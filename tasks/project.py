@@ -63,19 +63,29 @@ def _suite(name: str) -> dict[str, int]:
     return counts
 
 
-@task(positional=[], auto_shortflags=False)
-def bench(_: Context) -> None:
+@task(
+    positional=[],
+    auto_shortflags=False,
+    help={
+        "lab": "also what needs the test lab: deploys to its Minikube",
+        "defects": "instead: plant each defect of tests/defects and see that the tests notice",
+    },
+)
+def bench(_: Context, *, lab: bool = False, defects: bool = False) -> None:
     """Measure what must be fast, beside a peer in the same run; exit 1 when a bar is missed.
 
-    Example:
+    Examples:
       ./invoke bench
+      ./invoke bench --lab
+      ./invoke bench --defects
 
     """
     _prepare()
-    from tests.benchmarks import local
+    from tests.benchmarks import cluster, local, planted
 
     missed = 0
-    for row in local.rows():
+    sources = (planted.rows,) if defects else (local.rows, *((cluster.rows,) if lab else ()))
+    for row in (row for rows in sources for row in rows()):
         print(row.text, flush=True)  # noqa: T201  the task's answer
         missed += not row.ok
     if missed:

@@ -20,6 +20,7 @@ class Row:
     bar: float
     peer: str = ""
     theirs: float = 0.0
+    unit: str = "s"
 
     @property
     def ok(self) -> bool:
@@ -29,8 +30,10 @@ class Row:
     @property
     def text(self) -> str:
         """The line as it is printed."""
-        limit = f"≤ {self.bar:.2f} x {self.peer} ({self.theirs:.3f} s)" if self.peer else f"≤ {self.bar:.2f} s"
-        return f"{'ok  ' if self.ok else 'MISS'}  {self.name:<42} {self.ours:.3f} s  {limit}"
+        limit = (
+            f"≤ {self.bar:.2f} x {self.peer} ({self.theirs:.3f} s)" if self.peer else f"≤ {self.bar:.2f} {self.unit}"
+        )
+        return f"{'ok  ' if self.ok else 'MISS'}  {self.name:<42} {self.ours:.3f} {self.unit}  {limit}"
 
 
 def seconds(deed: Callable[[], object]) -> float:
