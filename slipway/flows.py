@@ -168,9 +168,13 @@ def image_differs(here: Here, state: State | None, name: str) -> Change | None:
 
 
 def _base(here: Here, base: str, say: Say) -> None:
-    facts = here.host.probe.facts()
+    facts, made = here.host.probe.facts(), here.config.images.bases[base]
+    if here.state.facts().tagged(bundles.local(base)):
+        here.daemon.tag(bundles.local(base), bases.tag(base, made))
+        say.note(f"base {base} is the bundle's")
+        return
     kit = facts.jdk(here.config.tools.java.minimum)
-    bases.provide(here.host, here.daemon, facts, kit, base, here.config.images.bases[base], say)
+    bases.provide(here.host, here.daemon, facts, kit, base, made, say)
 
 
 def _image(here: Here, name: str, say: Say) -> None:

@@ -187,7 +187,7 @@ def create(command: Command, dir: str = "", platform: str = "linux/amd64") -> No
     done: list[bool] = []
 
     def act(say: Say) -> None:
-        bundle.create(command.config, platform, folder, say)
+        bundle.create(command.config, platform, command.here.daemon, folder, say)
         done.append(True)
 
     command.alone("bundle", f"bundle in {folder}", act, done)

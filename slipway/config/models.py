@@ -356,10 +356,9 @@ class Jlink(Model):
 
 
 class Base(Model):
-    """Where a base image comes from, the first that works: a pinned reference, a bundle, a recipe."""
+    """Where a base image comes from, the first that works: a bundle that was loaded, a pinned reference, a recipe."""
 
     upstream: Annotated[str, Field(pattern=r"@sha256:[0-9a-f]{64}$")] | None = None
-    bundle: str | None = None
     recipe: Jlink | None = None
 
 

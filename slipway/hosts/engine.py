@@ -190,6 +190,17 @@ class Engine:
                     return str(self._api.inspect_image(found[1])["Id"])
         raise Problem(f"{archive} holds no image", fix="./invoke bundle.verify")
 
+    def save(self, image: str, archive: str, say: Say) -> None:
+        """Write an image as a `docker save` archive, whole or not at all."""
+        part = Path(f"{archive}.part")
+        with _told(f"{image} could not be saved"), part.open("wb") as file:
+            done = 0
+            for chunk in self._api.get_image(image):
+                say.cancel.check()
+                done += file.write(chunk)
+                say.progress(done, 0, "bytes")
+        part.replace(archive)
+
     def execute(self, container: str, argv: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container: its exit code, and both streams as text."""
         with _told(f"`{argv[0]}` could not be run in {container}"):

@@ -121,8 +121,11 @@ def _mark(file: File) -> str:
     return f"{local(file.name).partition(':')[0]}:{file.sha256[:16]}"
 
 
-def create(config: Config, platform: str, folder: Path, say: Say) -> None:
-    """Fill `folder` with every file that `config` pins for `platform`, each checked, and write the manifest last."""
+def create(config: Config, platform: str, daemon: Daemon, folder: Path, say: Say) -> None:
+    """Fill `folder` with every file and image that `config` pins for `platform`, and write the manifest last.
+
+    Files are checked by sha256, images by the digest of their reference. Raises Problem for what can't be had.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name, tool in (("minikube", config.tools.minikube), ("kubectl", config.tools.kubectl)):
@@ -136,6 +139,15 @@ def create(config: Config, platform: str, folder: Path, say: Say) -> None:
             shutil.copy(fetch(wanted.url, wanted.sha256, say), place)
         files.append(File(name=name, version=tool.version, platform=platform, path=f"tools/{name}",
                           sha256=wanted.sha256, purpose="tool"))  # fmt: skip
+    for name, base in {**config.images.parts, **config.images.bases}.items():
+        if base.upstream:
+            place = folder / "images" / f"{name}.tar"
+            place.parent.mkdir(exist_ok=True)
+            say.note(f"image {name} from {base.upstream}")
+            daemon.tag(daemon.pull(base.upstream, say), local(name))
+            daemon.save(local(name), str(place), say)
+            files.append(File(name=name, version=local(name), platform=platform, path=f"images/{name}.tar",
+                              sha256=digest(place), purpose="image"))  # fmt: skip
     text = Manifest(files=tuple(files)).model_dump_json(indent=2)
     (folder / f"{MANIFEST}.part").write_text(text + "\n")  # JSON is YAML
     (folder / f"{MANIFEST}.part").replace(folder / MANIFEST)
