@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
+
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway-lab"
 
@@ -136,16 +138,20 @@ def program(name: str) -> Path:
     own = (HERE / "programs" / module.own / "main.go").read_bytes() if module.own else b""
     key = hashlib.sha256(repr((made, module)).encode() + own).hexdigest()[:12]
     path = CACHE / "programs" / f"{name}-{key}"
-    if path.is_file():
-        return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"{made.module}.lock"):  # who warms the cache and who needs it meet here
+        if not path.is_file():
+            _build(made, path)
+    return path
+
+
+def _build(made: Program, path: Path) -> None:
     folder = _module(made.module)
     settings = " ".join(("-s -w", *(f"-X {_variable(place)}={value}" for place, value in made.sets.items())))
     tags = ("-tags", made.tags) if made.tags else ()
     temporary = path.with_suffix(".part")
     _go(folder, "build", "-trimpath", *tags, "-ldflags", settings, "-o", str(temporary), made.package, cgo=made.cgo)
     temporary.replace(path)
-    return path
 
 
 def _variable(place: str) -> str:
@@ -181,3 +187,8 @@ def _go(folder: Path, *words: str, cgo: bool = False) -> None:
     done = subprocess.run([go, *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"go {' '.join(words)}\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":  # compile everything, so that tests find it
+    for _name in PROGRAMS:
+        program(_name)
