@@ -268,7 +268,8 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     if not local:
         yield cluster(here, after=after)
         yield namespace(here, after=("cluster",))
-        after = (*after, "namespace")
+        yield platform(here, after=("cluster",))
+        after = (*after, "namespace", "platform")
         if here.environment.minikube and any(here.service(name).autoscale for name in names):
             yield metrics(here)
     yield secrets(here, names, after=after)
@@ -301,6 +302,21 @@ def namespace(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
         return None if facts.namespace else Change(f"there is no namespace {target.where.namespace}")
 
     return Step("namespace", f"namespace {target.where.namespace}", here.live, differs, target.settle, after)
+
+
+def platform(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
+    """Whether the nodes run what is built here. There is nothing to mend, only to say, and before anything is built."""
+    target = here.cluster_target
+
+    def fits(found: set[str] | None) -> None:
+        mine = here.host.probe.facts().platform if found else ""
+        if found and mine not in found:
+            what = f"images built here are for {mine}, the cluster's nodes for {', '.join(sorted(found))}"
+            raise Problem(what, fix="deploy from a machine like the nodes", code=ExitCode.USAGE)
+
+    # a Minikube of this machine has its platform: only other clusters are asked
+    probe = Probe(lambda: None if here.environment.minikube else target.platforms())
+    return Step("platform", "the nodes' platform", probe, fits, lambda _: None, after)
 
 
 def metrics(here: Here) -> Step[Any]:

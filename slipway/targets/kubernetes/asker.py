@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from slipway.errors import Problem
 from slipway.hosts.host import Command, Done
-from slipway.steps import Cancel, Say
+from slipway.steps import Cancel, Say, silent
 from slipway.targets.kubernetes.client import Cluster
 from slipway.targets.kubernetes.manifests import ROLE, Object, labels
 from slipway.targets.target import Ask
 
 LIFE = 600  # seconds after which the cluster ends it by itself
 READY = 60.0
+NAMED = 60  # tries, a second apart
+UNRESOLVED, TIMED_OUT = 6, 28  # curl's exit codes
 
 
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
@@ -74,6 +76,17 @@ def _wait(cluster: Cluster, namespace: str, name: str, say: Say) -> None:
         say.cancel.wait(0.2)
         waited += 0.2
     raise Problem("the pod that asks the checks did not start", why=state, fix="./invoke status shows the cluster")
+
+
+def resolved(ask: Ask, base: str, say: Say) -> None:
+    """Wait until the cluster's DNS knows the name in `base`: not at once, for a new Service or after a start."""
+    question = Command(("curl", "-q", "-s", "-o", "/dev/null", "--max-time", "5", base), timeout=20)
+    for attempt in range(NAMED):
+        if ask(question, silent(say.cancel)).exit not in {UNRESOLVED, TIMED_OUT}:
+            return
+        if attempt == 1:
+            say.note(f"waits for the cluster's DNS to know {base}")
+        say.cancel.wait(1)
 
 
 def calm(say: Say) -> Say:

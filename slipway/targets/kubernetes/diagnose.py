@@ -106,7 +106,8 @@ def _waiting(waiting: Mapping[str, str], spec: Object) -> Iterator[Cause]:
         fix = "set it in the service file's `secrets` or `env`"
         if "non-root" in text or "runAsNonRoot" in text:
             fix = "give the image a numeric USER that is not 0"
-        yield Cause(f"the container can't be configured: {text}", fix, final=True)
+        final = "failed to sync" not in text  # a kubelet that has not heard from the API server for a moment
+        yield Cause(f"the container can't be configured: {text}", fix, final=final)
     elif reason in {"RunContainerError", "CreateContainerError"}:
         yield Cause(
             f"the container can't be started: {text}", "look at the image's ENTRYPOINT", final="exec format" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -72,7 +73,7 @@ def wait(place: Place, say: Say) -> None:
         for cause in found:
             suspected.setdefault(kind(cause), now)
         suspected = {k: t for k, t in suspected.items() if k in {kind(cause) for cause in found}}
-        over = [c for c in found if c.final or now - suspected[kind(c)] > BUDGET]
+        over = [c for c in found if (c.final and not _there(place, c)) or now - suspected[kind(c)] > BUDGET]
         crashing = any(_restarts(pod) >= RESTARTS for pod in scene.pods)
         if over or (crashing and found) or now - began > DEADLINE or (seen_by_controller and _stuck(scene.deployment)):
             raise failed(place, look(place, whole=True), left)
@@ -92,6 +93,15 @@ def _patiently(place: Place, say: Say) -> Scene:
                 say.note(f"{problem.what}: waiting for it")
             say.cancel.wait(1)
             waited += 1
+
+
+def _there(place: Place, cause: Cause) -> bool:
+    """Whether what a kubelet misses is there after all: after an outage its own cache may be behind."""
+    found = re.search(r'(configmap|secret) "([^"]+)" not found', cause.what)
+    if found is None:
+        return False
+    kind_of = {"configmap": "ConfigMap", "secret": "Secret"}[found[1]]
+    return place.cluster.get("v1", kind_of, found[2], place.namespace) is not None
 
 
 def kind(cause: Cause) -> str:

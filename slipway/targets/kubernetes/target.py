@@ -13,7 +13,7 @@ from slipway.config.models import Service
 from slipway.errors import Cancelled, ExitCode, Problem
 from slipway.steps import Probe, Say
 from slipway.targets.kubernetes import lock, rollout
-from slipway.targets.kubernetes.asker import asker, calm
+from slipway.targets.kubernetes.asker import asker, calm, resolved
 from slipway.targets.kubernetes.client import Cluster, Conflicts
 from slipway.targets.kubernetes.drift import HANDS, differences, quantity
 from slipway.targets.kubernetes.logs import followed, tails, warnings
@@ -200,7 +200,9 @@ class KubernetesTarget:
         where = self.where
         image = where.probe_image(say)
         with asker(self.cluster, where.project, where.namespace, image, where.run, say) as ask:
-            verdict = verify(service, f"http://{service.name}.{where.namespace}.svc:{service.port}", ask, say)
+            base = f"http://{service.name}.{where.namespace}.svc:{service.port}"
+            resolved(ask, base, say)
+            verdict = verify(service, base, ask, say)
         if not verdict.ok:
             failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
             seen = rollout.evidence(rollout.look(self._place(service.name), whole=True))
@@ -306,6 +308,11 @@ class KubernetesTarget:
             asked = {"cpu": round(cpu, 3), "memory": memory}
             found.append({"name": name, **{k: {"requested": asked[k], "allocatable": room[k]} for k in room}})
         return found
+
+    def platforms(self) -> set[str]:
+        """The Docker platforms of the nodes: linux/amd64."""
+        infos = (node["status"]["nodeInfo"] for node in self.cluster.list("v1", "Node", None))
+        return {f"{info['operatingSystem']}/{info['architecture']}" for info in infos}
 
     def warnings(self) -> list[str]:
         """The namespace's warnings of the last minutes, newest last."""
