@@ -142,8 +142,14 @@ class Engine:
             self._api.tag(image, name, version)
 
     def untag(self, tag: str) -> None:
+        """Take a name from an image; one that is gone already is gone."""
+        from docker.errors import NotFound
+
         with _told(f"image {tag} could not be removed"):
-            self._api.remove_image(tag)
+            try:
+                self._api.remove_image(tag)
+            except NotFound:
+                return
 
     def pull(self, reference: str, say: Say) -> str:
         """Pull an image by digest; its id. Progress in bytes over all layers."""

@@ -99,6 +99,9 @@ class KubernetesTarget:
         where, service = self.where, wanted.service
         with lock.held(self.cluster, where.project, where.namespace, where.who, say.note, say.cancel):
             state = self.read()
+            if self.differs(state, wanted) is None:
+                say.note("another deploy has just released it")
+                return
             objects = self._objects(wanted)
             number = max((k.release.number for k in state.releases(service.name)), default=0) + 1
             marks = {RELEASE: str(number), SOURCE: wanted.source, MANIFEST: self._digest(wanted)}
