@@ -306,3 +306,49 @@ def test_an_environment_by_context_is_the_same_cluster_and_wants_a_registry(toy:
         assert "names no registry" in done.failure("toy/delivery")
     finally:
         settings.unlink()
+
+
+def test_followed_logs_name_their_pods_and_take_up_a_new_one(toy: Toys) -> None:
+    words = toy.command("logs", "--service", "toy", "--follow")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    seen: list[str] = []
+    old = {one["name"] for one in toy.status()["containers"]}
+    for line in process.stdout:
+        seen.append(line.split(" ", 1)[0])
+        if set(seen) == old:
+            break
+    toy.kubectl("delete", "pod", min(old), "--wait=false")
+    for line in process.stdout:
+        if (name := line.split(" ", 1)[0]) not in old:
+            assert "the toy listens" in line, line
+            assert name.startswith("toy-")
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) in {0, 130}
+
+
+def test_a_manifest_of_the_services_own_comes_and_goes_with_its_release(toy: Toys) -> None:
+    own = toy.service / "manifests" / "extra.yaml"
+    own.parent.mkdir()
+    own.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {a: b}\n")
+    toy.kubectl("create", "configmap", "foreign")
+    assert toy.deploy().exit == 0
+    assert toy.object("configmap", "extra")["data"] == {"a": "b"}
+    shutil.rmtree(own.parent)
+    assert toy.deploy().exit == 0
+    assert toy.object("configmap", "extra") == {}
+    assert toy.object("configmap", "foreign")
+
+
+def test_a_half_made_cluster_is_mended_by_a_deploy(toys: Toys) -> None:
+    assert toys.invoke("cluster.delete").exit == 0
+    words = toys.command("cluster.start")
+    starting = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(9)
+    os.killpg(starting.pid, signal.SIGKILL)
+    starting.wait()
+    subprocess.run(["pkill", "-KILL", "-x", "minikube"], check=False)
+    done = toys.invoke("deploy", "--output", "json", timeout=600)
+    assert done.exit == 0, done.out
+    assert toys.status()["ready"] == 2
