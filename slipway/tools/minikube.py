@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 from slipway.config.models import Binary, Cluster, Tools
 from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output
+from slipway.hosts import locks
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege, script
 from slipway.steps import Change, Say, Step
@@ -184,7 +185,13 @@ def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, mad
     Raises Problem with minikube's own words and advice.
     """
     facts = host.probe.facts()
-    command = start(cluster, tags, root=facts.root)
+    told = lambda who: say.note(f"waits for {who}")  # noqa: E731
+    with locks.held(f"minikube-{PROFILE}", "a minikube that was started before", told, say.cancel) as lock:
+        command = replace(start(cluster, tags, root=facts.root), inherits=(lock,))
+        _launch(host, command, say, made=made)
+
+
+def _launch(host: Host, command: Command, say: Say, *, made: bool) -> None:
     for attempt in (1, 2):
         events = Events(say, [])
         done = host.run(command, events.voice())
