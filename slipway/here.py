@@ -96,8 +96,9 @@ class Here:
     @cached_property
     def cluster_target(self) -> KubernetesTarget:
         """The target, where it is a cluster."""
+        from slipway.targets.kubernetes.apply import Where
         from slipway.targets.kubernetes.client import Access, Cluster
-        from slipway.targets.kubernetes.target import KubernetesTarget, Where
+        from slipway.targets.kubernetes.target import KubernetesTarget
 
         environment, project = self.environment, self.config.project
         cluster = Cluster(Access(environment.context or minikube_tool.PROFILE))

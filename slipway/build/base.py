@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import tarfile
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from slipway.config.models import Base, Jlink
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
-from slipway.hosts.facts import Facts, Jdk
+from slipway.hosts.facts import Facts, Jdk, libraries
 from slipway.hosts.host import Command, Host
 from slipway.steps import Say, silent
 
@@ -79,11 +78,6 @@ def link(kit: Jdk, modules: Sequence[str], out: str) -> Command:
         ),
         timeout=300,
     )
-
-
-def libraries(ldd: str) -> list[str]:
-    """The files that `ldd` names, the loader among them."""
-    return sorted(set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", ldd, re.MULTILINE)))
 
 
 def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, say: Say) -> str:

@@ -203,3 +203,8 @@ def parse(text: str) -> Facts:
         disk=number("disk", 1024),
         wsl="microsoft" in one("release").lower(),
     )
+
+
+def libraries(ldd: str) -> list[str]:
+    """The files that `ldd` names, the loader among them."""
+    return sorted(set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", ldd, re.MULTILINE)))

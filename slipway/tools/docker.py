@@ -8,7 +8,7 @@ from pathlib import Path
 from slipway.config.models import DockerTool, Script
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
-from slipway.hosts.facts import Facts
+from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.host import Command, Host, Privilege, script
 from slipway.steps import Change, Say, Step
 from slipway.tools import packages
@@ -186,8 +186,6 @@ def prove(daemon: Daemon, say: Say) -> None:
 def _closure(program: Path) -> list[Path]:
     """A program and the shared libraries that it is linked to."""
     import subprocess
-
-    from slipway.build.base import libraries
 
     linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
     return [program, *(Path(name) for name in libraries(linked))]

@@ -12,6 +12,7 @@ import pytest
 from slipway.build import base, image, jar, source
 from slipway.config.models import Base, Jlink
 from slipway.errors import Problem
+from slipway.hosts.facts import libraries
 
 
 @pytest.fixture
@@ -180,4 +181,4 @@ def test_a_base_is_named_by_its_entry_alone() -> None:
 
 def test_the_files_that_ldd_names_are_read_off() -> None:
     said = "\tlinux-vdso.so.1 (0x1)\n\tlibz.so.1 => /lib/libz.so.1 (0x2)\n\t/lib64/ld.so.2 (0x3)\n\tx => not found\n"
-    assert base.libraries(said) == ["/lib/libz.so.1", "/lib64/ld.so.2"]
+    assert libraries(said) == ["/lib/libz.so.1", "/lib64/ld.so.2"]

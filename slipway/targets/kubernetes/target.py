@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway.config.models import Service
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import ExitCode, Problem
 from slipway.steps import Probe, Say
-from slipway.targets.kubernetes import lock, rollout
-from slipway.targets.kubernetes.asker import asker, calm, resolved
-from slipway.targets.kubernetes.client import Cluster, Conflicts
-from slipway.targets.kubernetes.drift import HANDS, differences, quantity
+from slipway.targets.kubernetes import apply, lock, rollout
+from slipway.targets.kubernetes.apply import Where
+from slipway.targets.kubernetes.drift import differences, quantity
 from slipway.targets.kubernetes.logs import followed, tails, warnings
 from slipway.targets.kubernetes.manifests import (
     BY,
@@ -32,21 +30,9 @@ from slipway.targets.kubernetes.manifests import (
     render,
 )
 from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read
-from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
+from slipway.targets.target import Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
-
-
-@dataclass(frozen=True)
-class Where:
-    """A project's place on a cluster, and how its checks are asked there."""
-
-    cluster: Cluster
-    project: str
-    namespace: str
-    run: Ask  # runs kubectl here
-    probe_image: Callable[[Say], str]  # the reference of the image that asks
-    who: str
 
 
 class KubernetesTarget:
@@ -106,9 +92,9 @@ class KubernetesTarget:
             number = max((k.release.number for k in state.releases(service.name)), default=0) + 1
             marks = {RELEASE: str(number), SOURCE: wanted.source, MANIFEST: self._digest(wanted)}
             whole = marked(scaled(objects, state.find("Deployment", service.name), service), wanted.image, marks)
-            self._permitted(whole)
+            apply.permitted(self.cluster, whole)
             before = self._serving(state, service.name) or next(iter(state.releases(service.name)), None)
-            checks = self._proven(whole, before, service, verify, say)
+            checks = apply.proven(where, whole, before, service, verify, say)
             release = Release(
                 service=service.name,
                 number=number,
@@ -134,8 +120,8 @@ class KubernetesTarget:
             if missing:
                 raise Problem(f"secrets of release {release.number} are gone: {', '.join(missing)}", fix="deploy anew")
             before = self._serving(state, release.service)
-            self._permitted(kept.objects)
-            self._proven(list(kept.objects), before, release.settings, verify, say)
+            apply.permitted(self.cluster, kept.objects)
+            apply.proven(where, list(kept.objects), before, release.settings, verify, say)
             self._prune(release.service, kept.objects, say)
 
     def _digest(self, wanted: Wanted) -> str:
@@ -151,90 +137,6 @@ class KubernetesTarget:
         marks = deployment["metadata"].get("annotations", {})
         same = (k for k in state.releases(service) if str(k.release.number) == marks.get(RELEASE))
         return next((k for k in same if k.release.manifest == marks.get(MANIFEST)), None)
-
-    def _permitted(self, objects: Sequence[Object]) -> None:
-        """Ask, before anything is changed, whether all of it may be: a field of another manager stops here."""
-        for one in objects:
-            if one["kind"] == "Secret" and "stringData" not in one:
-                continue
-            try:
-                self.cluster.apply(one, dry=True)
-            except Conflicts as conflict:
-                others = [c for c in conflict.conflicts if not HANDS.match(c.manager) and c.manager != "slipway"]
-                if others:
-                    fix = f"let {others[0].manager} have it (take it out of the service file), or make it let go"
-                    raise Problem(conflict.what, why=conflict.why, fix=fix) from conflict
-
-    def _put(self, objects: Sequence[Object], say: Say) -> None:
-        """Apply objects; what a person changed with kubectl is taken back."""
-        for one in objects:
-            if one["kind"] == "Secret" and "stringData" not in one:
-                continue  # of an earlier release: it is there, whole and immutable
-            try:
-                live = self.cluster.apply(one)
-            except Conflicts as conflict:
-                say.note(f"taken back: {conflict.why}".replace("\n", "; "))
-                live = self.cluster.apply(one, force=True)
-            if one["kind"] == "Deployment" and differences([one], [live]):
-                version = {"resourceVersion": live["metadata"]["resourceVersion"]}
-                self.cluster.replace({**one, "metadata": {**one["metadata"], **version}})
-
-    def _proven(
-        self, objects: Sequence[Object], before: Kept | None, service: Service, verify: Verify, say: Say
-    ) -> Mapping[str, bool]:
-        """Roll out and check; what served before comes back if that fails."""
-        try:
-            self._put(objects, say)
-            rollout.wait(self._place(service.name), say)
-            verdict = self._verdict(service, verify, say)
-        except Cancelled:
-            if before:
-                self._put(before.objects, calm(say))
-                say.note(f"release {before.release.number} is put back")
-            raise
-        except Problem as problem:
-            fix = self._restore(before, service, verify, objects, say)
-            raise Problem(problem.what, why=problem.why, fix=f"{problem.fix}\n{fix}".strip()) from problem
-        return verdict
-
-    def _verdict(self, service: Service, verify: Verify, say: Say) -> Mapping[str, bool]:
-        if not service.checks:
-            return {}
-        where = self.where
-        image = where.probe_image(say)
-        with asker(self.cluster, where.project, where.namespace, image, where.run, say) as ask:
-            base = f"http://{service.name}.{where.namespace}.svc:{service.port}"
-            resolved(ask, base, say)
-            verdict = verify(service, base, ask, say)
-        if not verdict.ok:
-            failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
-            seen = rollout.evidence(rollout.look(self._place(service.name), whole=True))
-            raise Problem(f"{service.name}: live checks failed: {failed}", why=f"{verdict.evidence}\n{seen}")
-        return verdict.checks
-
-    def _restore(
-        self, before: Kept | None, service: Service, verify: Verify, failed: Sequence[Object], say: Say
-    ) -> str:
-        """Put the earlier release back and run its checks; what serves now, as advice."""
-        voice = calm(say)
-        if before is None:
-            for one in failed:
-                if one["kind"] != "PersistentVolumeClaim":
-                    self.cluster.delete(one)
-            say.note("the failed first release was removed")
-            return f"{service.name} does not serve; the failed first release was removed"
-        number = before.release.number
-        try:
-            self._put(before.objects, voice)
-            rollout.wait(self._place(service.name), voice)
-            self._verdict(before.release.settings, verify, voice)
-        except Problem as problem:
-            return f"release {number} was put back, and does not pass either: {problem.what}"
-        say.note(f"release {number} serves again")
-        return f"release {number} of {service.name} serves again and passed its checks"
-
-    def _place(self, service: str) -> rollout.Place:
-        return rollout.Place(self.cluster, self.where.project, self.where.namespace, service)
 
     def _prune(self, service: str, wanted: Sequence[Object], say: Say) -> None:
         """Remove what no kept release has, and releases beyond the newest `KEPT`; nothing without our labels."""
@@ -324,7 +226,7 @@ class KubernetesTarget:
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """See `Target.logs`: every line with its pod's name."""
         self._there(service)
-        place = self._place(service)
+        place = apply.place(self.where, service)
         return followed(place, tail) if follow else tails(place, tail)
 
     def restart(self, service: Service, say: Say) -> None:
@@ -332,7 +234,7 @@ class KubernetesTarget:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         mark = {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}
         self.cluster.patch(self._there(service.name), {"spec": {"template": {"metadata": mark}}})
-        rollout.wait(self._place(service.name), say)
+        rollout.wait(apply.place(self.where, service.name), say)
 
     def scale(self, service: Service, replicas: int | None, say: Say) -> None:
         """See `Target.scale`."""
@@ -347,8 +249,8 @@ class KubernetesTarget:
         if replicas is None:
             marks.pop(SCALED)
         live = {**there, "metadata": {**there["metadata"], "annotations": marks}}
-        self._put(scaled(list(kept.objects), live, service), say)
-        rollout.wait(self._place(service.name), say)
+        apply.put(self.cluster, scaled(list(kept.objects), live, service), say)
+        rollout.wait(apply.place(self.where, service.name), say)
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
