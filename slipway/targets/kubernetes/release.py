@@ -130,4 +130,4 @@ def pruned(state: State, service: str, wanted: Sequence[Object], keep: Sequence[
 
 def immutable(one: Mapping[str, Any]) -> bool:
     """Whether an object is one of those that releases share by a digest in their names."""
-    return one["kind"] in {"ConfigMap", "Secret"}
+    return bool(one.get("immutable"))
