@@ -154,33 +154,16 @@ class Engine:
     def pull(self, reference: str, say: Say) -> str:
         """Pull an image by digest; its id. Progress in bytes over all layers."""
         with _told(f"{reference} could not be pulled"):
-            layers: dict[str, tuple[int, int]] = {}
-            for part in self._api.pull(reference, stream=True, decode=True):
-                say.cancel.check()
-                if "error" in part:
-                    raise Problem(f"{reference} could not be pulled", why=str(part["error"]))
-                detail = part.get("progressDetail") or {}
-                if detail.get("total"):
-                    layers[part["id"]] = (detail.get("current", 0), detail["total"])
-                    done, total = (sum(column) for column in zip(*layers.values(), strict=True))
-                    say.progress(done, total, "bytes")
+            for _ in _moved(self._api.pull(reference, stream=True, decode=True), say):
+                pass
             return str(self._api.inspect_image(reference)["Id"])
 
     def push(self, tag: str, say: Say) -> str:
         """Push a tag; the digest of its manifest. Progress in bytes of the layers that move."""
         name, _, version = tag.rpartition(":")
         with _told(f"{tag} could not be pushed"):
-            layers: dict[str, tuple[int, int]] = {}
             digest = ""
-            for part in self._api.push(name, version, stream=True, decode=True):
-                say.cancel.check()
-                if "error" in part:
-                    raise Problem(f"{tag} could not be pushed", why=str(part["error"]))
-                detail = part.get("progressDetail") or {}
-                if detail.get("total"):
-                    layers[part["id"]] = (detail.get("current", 0), detail["total"])
-                    done, total = (sum(column) for column in zip(*layers.values(), strict=True))
-                    say.progress(done, total, "bytes")
+            for part in _moved(self._api.push(name, version, stream=True, decode=True), say):
                 digest = str((part.get("aux") or {}).get("Digest", "")) or digest
             if not digest:
                 raise Problem(f"{tag} was pushed, and the registry told no digest")
@@ -318,6 +301,23 @@ class Engine:
             archive.addfile(entry, io.BytesIO(content))
         with _told(f"{path} of container {container[:12]} could not be written"):
             self._api.put_archive(container, folder or "/", buffer.getvalue())
+
+
+def _moved(stream: Iterator[dict[str, Any]], say: Say) -> Iterator[dict[str, Any]]:
+    """The parts of a pull or push, with progress in bytes over all layers. Raises APIError for one that says so."""
+    from docker.errors import APIError
+
+    layers: dict[str, tuple[int, int]] = {}
+    for part in stream:
+        say.cancel.check()
+        if "error" in part:
+            raise APIError(str(part["error"]))
+        detail = part.get("progressDetail") or {}
+        if detail.get("total"):
+            layers[part["id"]] = (detail.get("current", 0), detail["total"])
+            done, total = (sum(column) for column in zip(*layers.values(), strict=True))
+            say.progress(done, total, "bytes")
+        yield part
 
 
 def _container(raw: Mapping[str, Any]) -> Container:
