@@ -64,6 +64,8 @@ def engine_differs(facts: Facts, want: DockerTool) -> Change | None:
     minimum = tuple(int(part) for part in want.minimum.split(".")[:2])
     if not facts.dockerd:
         return Change("the Docker engine is not installed")
+    if not facts.docker:
+        return Change("Docker's client is not installed")
     if facts.engine_version < minimum:
         return Change(f"Docker {facts.engine_version[0]}.{facts.engine_version[1]} is older than {want.minimum}")
     return None

@@ -122,6 +122,13 @@ def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
     return Command((*words, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600)
 
 
+def enrolled(command: Command, facts: Facts) -> Command:
+    """The command under group `docker`, where its user joined that group only after this login session began."""
+    if facts.root or "docker" in facts.groups or "docker" not in facts.enrolled:
+        return command
+    return replace(command, argv=("sg", "docker", "-c", command.line))
+
+
 def bytes_of(text: str) -> int:
     """A size as minikube and Kubernetes write it: 4g, 4Gi, 4096m."""
     found = re.fullmatch(r"(\d+)([kmgKMG]?)i?", text)
@@ -187,7 +194,7 @@ def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, mad
     facts = host.probe.facts()
     told = lambda who: say.note(f"waits for {who}")  # noqa: E731
     with locks.held(f"minikube-{PROFILE}", "a minikube that was started before", told, say.cancel) as lock:
-        command = replace(start(cluster, tags, root=facts.root), inherits=(lock,))
+        command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
         _launch(host, command, say, made=made)
 
 
@@ -210,14 +217,14 @@ def _launch(host: Host, command: Command, say: Say, *, made: bool) -> None:
 
 def delete(host: Host, say: Say) -> None:
     """Remove the cluster and all that is on it."""
-    host.run(Command(("minikube", "delete", f"--profile={PROFILE}"), timeout=300), say).checked(
-        "it could not be removed"
-    )
+    command = enrolled(Command(("minikube", "delete", f"--profile={PROFILE}"), timeout=300), host.probe.facts())
+    host.run(command, say).checked("it could not be removed")
 
 
 def stop(host: Host, say: Say) -> None:
     """Stop the cluster; what is on it stays."""
-    host.run(Command(("minikube", "stop", f"--profile={PROFILE}"), timeout=300), say).checked("it could not be stopped")
+    command = enrolled(Command(("minikube", "stop", f"--profile={PROFILE}"), timeout=300), host.probe.facts())
+    host.run(command, say).checked("it could not be stopped")
 
 
 def context(host: Host, say: Say) -> bool:

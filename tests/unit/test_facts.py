@@ -26,7 +26,7 @@ def recorded(**values: str) -> Facts:
 
 
 READY = {
-    "dockerd": "/usr/sbin/dockerd", "engine": "Docker version 20.10.24+dfsg1, build 297e128", "socket": "yes",
+    "docker": "/usr/bin/docker", "dockerd": "/usr/sbin/dockerd", "engine": "Docker version 20.10.24+dfsg1, build 297e128", "socket": "yes",
     "daemon": "7", "enrolled": "ann docker",
 }  # fmt: skip
 
@@ -54,7 +54,11 @@ def test_an_answer_that_was_cut_short_is_refused() -> None:
     ("values", "reason"),
     [
         ({}, "the Docker engine is not installed"),
-        ({"dockerd": "/d", "engine": "Docker version 19.03.1, build x"}, "Docker 19.3 is older than 20.10"),
+        (
+            {"dockerd": "/d", "docker": "/c", "engine": "Docker version 19.03.1, build x"},
+            "Docker 19.3 is older than 20.10",
+        ),
+        ({"dockerd": "/d", "engine": "Docker version 26.1.5, build x"}, "Docker's client is not installed"),
         (READY, None),
         ({"kernel": "Darwin", "system": "", "socket": "yes"}, None),
         ({"release": "5.15-microsoft-standard-WSL2", "socket": "yes"}, None),

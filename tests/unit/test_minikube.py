@@ -14,7 +14,7 @@ from slipway.events import Event, Output, Progress
 from slipway.hosts.facts import Facts
 from slipway.steps import Cancel, Say, silent
 from slipway.tools.bundle import Bundle, local
-from slipway.tools.minikube import Events, bytes_of, files_differ, room, start, tool_differs
+from slipway.tools.minikube import Events, bytes_of, enrolled, files_differ, room, start, tool_differs
 
 CLUSTER = Cluster()
 TOOL = Binary(version="1.38.1", minimum="1.34.0", platforms={})
@@ -51,6 +51,14 @@ def test_a_cluster_is_started_as_the_environment_says_and_offline_from_a_bundles
     offline = start(CLUSTER, {local("node")}, root=True).argv
     assert offline[offline.index("--base-image") + 1] == local("node")
     assert {"--preload=false", "--install-addons=false", "--force"} <= set(offline)
+
+
+def test_minikube_runs_under_a_group_that_was_joined_a_moment_ago() -> None:
+    command = start(CLUSTER, (), root=False)
+    joined = enrolled(command, facts(uid=1000, groups=("deploy",), enrolled=("deploy", "docker")))
+    assert joined.argv == ("sg", "docker", "-c", command.line)
+    assert enrolled(command, facts(uid=1000, groups=("docker",), enrolled=("docker",))) is command
+    assert enrolled(command, facts(uid=0)) is command
 
 
 def test_too_small_a_machine_is_told_with_the_figures() -> None:
