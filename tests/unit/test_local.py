@@ -47,13 +47,22 @@ def test_an_absent_command_is_a_problem_with_advice() -> None:
 def test_cancelling_ends_the_whole_group_even_one_that_ignores_it(tmp_path: Path) -> None:
     cancel, pids = Cancel(), tmp_path / "pids"
     text = f"trap '' TERM; sleep 300 & echo $! >{pids}; echo $$ >>{pids}; wait; sleep 300"
-    threading.Timer(0.5, cancel.request).start()
+    threading.Timer(1, cancel.request).start()
     began = time.monotonic()
     with pytest.raises(Cancelled):
         Local().run(script(text), Say("x", lambda _: None, cancel))
-    assert time.monotonic() - began < 5
-    running = [int(pid) for pid in pids.read_text().split() if psutil.pid_exists(int(pid))]
-    assert not [pid for pid in running if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    assert time.monotonic() - began < 6
+    deadline = time.monotonic() + 2  # a killed process may take a moment to go on a busy machine
+    while alive := [pid for pid in map(int, pids.read_text().split()) if running(pid)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.02)
+
+
+def running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.parametrize("limit", [{"timeout": 0.3}, {"idle": 0.3}])
