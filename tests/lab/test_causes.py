@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from slipway.steps import silent
 from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.client import Access, Cluster
 from slipway.targets.kubernetes.manifests import namespace, render
+from tests.integration.project import ROOT
+from tests.lab.sources import program
 from tests.lab.toys import SERVICE, Toys
 
 pytestmark = pytest.mark.lab
@@ -92,6 +96,54 @@ def test_a_missing_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> 
     problem = failure(place[0], found)
     assert "can't be configured" in problem.what
     assert "nobody-has-it" in problem.what
+
+
+def test_a_missing_key_of_a_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "there", "namespace": NAME},
+              "stringData": {"one": "1"}}  # fmt: skip
+    place[0].cluster.apply(secret)
+    found = json.loads(json.dumps(objects(place[1])))
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    key = {"name": "OTHER", "valueFrom": {"secretKeyRef": {"name": "there", "key": "other"}}}
+    deployment["spec"]["template"]["spec"]["containers"][0]["env"] = [key]
+    problem = failure(place[0], found)
+    assert "can't be configured" in problem.what
+    assert "key other" in problem.what
+
+
+def built(folder: Path, name: str, dockerfile: str, *options: str) -> str:
+    """An image built here and brought to the registry; its reference in the cluster."""
+    (folder / "Dockerfile").write_text(dockerfile)
+    tag = f"{NAME}/{name}:1"
+    subprocess.run(["docker", "build", "-q", *options, "-t", tag, str(folder)], check=True, capture_output=True)
+    port = subprocess.check_output(["docker", "port", "slipway-registry", "5000"], text=True).split(":")[1].strip()
+    pushed = f"127.0.0.1:{port}/{tag}"
+    subprocess.run(["docker", "tag", tag, pushed], check=True)
+    subprocess.run(["docker", "push", "-q", pushed], check=True, capture_output=True)
+    return f"slipway-registry:5000/{tag}"
+
+
+def test_classes_for_a_newer_java_are_named(place: tuple[rollout.Place, str], tmp_path: Path) -> None:
+    subprocess.run([str(ROOT / "invoke"), "image", "--service", "auth"], check=True, capture_output=True)
+    listed = ["docker", "images", "-q", "slipway/base-clojure"]
+    base = subprocess.check_output(listed, text=True).split()[0]
+    (tmp_path / "A.java").write_text("public class A { public static void main(String[] a) {} }")
+    subprocess.run(["javac", "A.java"], cwd=tmp_path, check=True)
+    compiled = bytearray((tmp_path / "A.class").read_bytes())
+    compiled[6:8] = (99).to_bytes(2, "big")  # the major version of a Java that nobody has yet
+    (tmp_path / "A.class").write_bytes(compiled)
+    entry = 'ENTRYPOINT ["java", "-cp", "/", "A"]'
+    image = built(tmp_path, "newer", f"FROM {base}\nCOPY A.class /A.class\nUSER 10001:10001\n{entry}\n")
+    problem = failure(place[0], objects(image, resources={"cpu": "50m", "memory": "128Mi"}))
+    assert "its classes are compiled for Java 55, and the image has Java" in problem.what
+
+
+def test_an_image_for_another_platform_is_named_at_once(place: tuple[rollout.Place, str], tmp_path: Path) -> None:
+    (tmp_path / "toy").write_bytes(program("toy").read_bytes())
+    other = built(tmp_path, "other", 'FROM scratch\nCOPY toy /toy\nUSER 1:1\nENTRYPOINT ["/toy"]\n',
+                  "--platform", "linux/arm64")  # fmt: skip
+    problem = failure(place[0], objects(other))
+    assert "is not for this node's platform" in problem.what
 
 
 def test_what_pod_security_refuses_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
