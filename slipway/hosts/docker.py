@@ -32,6 +32,7 @@ class Container:
     labels: Mapping[str, str]
     state: str
     exit: int = 0
+    oom: bool = False  # it was killed for want of memory
     env: tuple[str, ...] = ()
     ports: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by network

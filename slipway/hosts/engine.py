@@ -336,6 +336,7 @@ def _container(raw: Mapping[str, Any]) -> Container:
         labels=config.get("Labels") or {},
         state=state["Status"],
         exit=state.get("ExitCode", 0),
+        oom=bool(state.get("OOMKilled")),
         env=tuple(config.get("Env") or ()),
         ports=ports,
         aliases={name: tuple(there.get("Aliases") or ()) for name, there in networks.items()},

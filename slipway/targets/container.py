@@ -13,6 +13,7 @@ from slipway.config.models import Service
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec
 from slipway.steps import Say
+from slipway.targets.cause import ended, silent_port, wrong_path
 from slipway.targets.secrets import fingerprint
 from slipway.targets.target import Wanted
 
@@ -145,7 +146,9 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
         if answer == "nothing" or int(waited * 10) % 5 == 0:
             found = daemon.inspect(container)
             if not found.running or found.restarts:
-                raise Problem(f"{service.name}: the container ended by itself with exit code {found.exit}")
+                log = "\n".join(daemon.logs(container, 60, follow=False))
+                cause = ended(found.exit, service.resources.memory, log, oom=found.oom)
+                raise Problem(f"{service.name}: {cause.what}", fix=cause.fix)
         try:
             response = requests.get(base + (path or "/"), timeout=2, proxies={"http": "", "https": ""})
         except requests.RequestException as error:
@@ -154,4 +157,5 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
         if path is None or response.ok:
             return
         answer = f"{response.status_code}"
-    raise Problem(f"{service.name}: {path or '/'} did not get ready in {READY:.0f} s; the last answer was {answer}")
+    cause = wrong_path(path or "/", answer) if answer.isdigit() else silent_port(service.port)
+    raise Problem(f"{service.name}: not ready within {READY:.0f} s: {cause.what}", fix=cause.fix)

@@ -45,8 +45,9 @@ def trial(daemon: Daemon, names: Names, wanted: Wanted, verify: Verify, ask: Ask
         inspected = daemon.inspect(made)
         lines = "\n".join(daemon.logs(made, 50, follow=False))
         evidence = f"{label}: {inspected.state}, exit code {inspected.exit}; its last lines:\n{lines}"
-        fix = f"mend it and run ./invoke deploy --service {service.name} again; what served before still serves"
-        raise Problem(problem.what, why=f"{problem.why}\n{evidence}".strip(), fix=fix) from problem
+        again = f"./invoke deploy --service {service.name}; what served before still serves"
+        fix = f"{problem.fix}\nmend it and run {again}"
+        raise Problem(problem.what, why=f"{problem.why}\n{evidence}".strip(), fix=fix.strip()) from problem
     finally:
         if keep:
             say.note(f"kept: remove it with docker rm -f {label}")

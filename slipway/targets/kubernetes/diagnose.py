@@ -6,19 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from slipway.targets.cause import Cause, ended, silent_port, wrong_path
 from slipway.targets.kubernetes.drift import quantity
 from slipway.targets.kubernetes.manifests import Object
-
-JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One cause. `final`: waiting can't heal it; otherwise a rollout gives it a while."""
-
-    what: str
-    fix: str
-    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,9 +58,12 @@ def _pod(pod: Object, scene: Scene) -> Iterator[Cause]:
         state = container.get("state", {})
         if waiting := state.get("waiting"):
             yield from _waiting(waiting, spec)
-        ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
-        if ended and (ended.get("exitCode") or ended.get("reason") == "OOMKilled"):
-            yield _ended(ended, container, spec, scene.logs.get(name, "") if scene.logs else "")
+        end = state.get("terminated") or container.get("lastState", {}).get("terminated")
+        if end and (end.get("exitCode") or end.get("reason") == "OOMKilled"):
+            limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
+            log = scene.logs.get(name, "") if scene.logs else ""
+            killed, times = end.get("reason") == "OOMKilled", container.get("restartCount", 0)
+            yield ended(end.get("exitCode", 0), limit, log, oom=killed, restarts=times)
         if "running" in state and not container.get("ready"):
             yield from _unready(pod, spec, scene)
 
@@ -114,27 +107,6 @@ def _waiting(waiting: Mapping[str, str], spec: Object) -> Iterator[Cause]:
         )
 
 
-def _ended(ended: Mapping[str, object], container: Object, spec: Object, log: str) -> Cause:
-    limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
-    if ended.get("reason") == "OOMKilled":
-        what = f"OOMKilled: it wanted more than its memory limit of {limit}"
-        fix = "raise resources.memory, or lower the JVM's heap (MaxRAMPercentage) so that both fit"
-        return Cause(what, fix)
-    if found := re.search(r"class file version (\d+)\.\d+\).*?up to (\d+)\.", log, re.DOTALL):
-        want, have = (JAVA.get(int(found[i]), int(found[i]) - 44) for i in (1, 2))
-        what = f"its classes are compiled for Java {want}, and the image has Java {have}"
-        return Cause(what, "compile for the image's Java, or take a newer base")
-    if found := re.search(r"UnknownHostException: (\S+)", log):
-        what = f"it can't resolve the name {found[1].rstrip(':')}"
-        return Cause(what, "is that service deployed (`needs`), and does CoreDNS run?")
-    if "OutOfMemoryError" in log:
-        return Cause(f"the JVM's heap was full (limit {limit})", "raise resources.memory, or MaxRAMPercentage")
-    last = " | ".join(line.strip() for line in log.strip().splitlines()[-3:])
-    times = container.get("restartCount", 0)
-    what = f"it ended with exit code {ended.get('exitCode')} ({times} restarts); its last lines: {last}"
-    return Cause(what, "the lines above say why; ./invoke smoke runs the same image here")
-
-
 def _unready(pod: Object, spec: Object, scene: Scene) -> Iterator[Cause]:
     texts = [
         e.get("message", "") for e in scene.events if e.get("involvedObject", {}).get("name") == pod["metadata"]["name"]
@@ -143,8 +115,8 @@ def _unready(pod: Object, spec: Object, scene: Scene) -> Iterator[Cause]:
     port = spec["ports"][0]["containerPort"] if spec.get("ports") else "?"
     text = next((t for t in reversed(texts) if "probe failed" in t), "")
     if "connection refused" in text:
-        yield Cause(f"nothing listens on port {port}, which the probe asks", "is `port` what the service listens on?")
+        yield silent_port(port)
     elif found := re.search(r"statuscode: (\d+)", text):
-        yield Cause(f"{probe.get('path', '/')} answers {found[1]}", "is health.ready the right path, and is it ready?")
+        yield wrong_path(probe.get("path", "/"), found[1])
     elif text:
         yield Cause(text, "look at `health` in the service file")

@@ -1,0 +1,47 @@
+"""Why a container ended, in words of what can be done: from its exit, its limit and its last lines. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause. `final`: waiting can't heal it; otherwise a rollout gives it a while."""
+
+    what: str
+    fix: str
+    final: bool = False
+
+
+def ended(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> Cause:
+    """The cause of a container's end. `limit` is its memory's, as its service file says it."""
+    if oom:
+        what = f"OOMKilled: it wanted more than its memory limit of {limit}"
+        return Cause(what, "raise resources.memory, or lower the JVM's heap (MaxRAMPercentage) so that both fit")
+    if found := re.search(r"class file version (\d+)\.\d+\).*?up to (\d+)\.", log, re.DOTALL):
+        want, have = (JAVA.get(int(found[i]), int(found[i]) - 44) for i in (1, 2))
+        what = f"its classes are compiled for Java {want}, and the image has Java {have}"
+        return Cause(what, "compile for the image's Java, or take a newer base")
+    if found := re.search(r"UnknownHostException: (\S+)", log):
+        what = f"it can't resolve the name {found[1].rstrip(':')}"
+        return Cause(what, "is that service deployed (`needs`), and does the cluster's DNS run?")
+    if "OutOfMemoryError" in log:
+        return Cause(f"the JVM's heap was full (limit {limit})", "raise resources.memory, or MaxRAMPercentage")
+    last = " | ".join(line.strip() for line in log.strip().splitlines()[-3:])
+    times = f" ({restarts} restarts)" if restarts else ""
+    what = f"it ended with exit code {code}{times}" + (f"; its last lines: {last}" if last else "")
+    return Cause(what, "its last lines say why; ./invoke smoke runs the same image here")
+
+
+def silent_port(port: object) -> Cause:
+    """The cause of a port on which nobody answers."""
+    return Cause(f"nothing listens on port {port}, which is asked", "is `port` what the service listens on?")
+
+
+def wrong_path(path: str, status: str) -> Cause:
+    """The cause of a readiness path that answers something else than 200."""
+    return Cause(f"{path} answers {status}", "is health.ready the right path, and is it ready?")

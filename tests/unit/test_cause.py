@@ -1,0 +1,30 @@
+"""Causes of a container's end, told apart by what it left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.targets.cause import ended
+
+NEWER = "A has been compiled (class file version 65.0), this runtime only recognizes versions up to 61.0"
+
+
+@pytest.mark.parametrize(
+    ("log", "oom", "what"),
+    [
+        ("", True, "OOMKilled: it wanted more than its memory limit of 64Mi"),
+        (NEWER, False, "its classes are compiled for Java 21, and the image has Java 17"),
+        ("Caused by: java.net.UnknownHostException: db: no", False, "it can't resolve the name db"),
+        ("java.lang.OutOfMemoryError: Java heap space", False, "the JVM's heap was full (limit 64Mi)"),
+        ("one\ntwo\nthree\nfour\n", False, "it ended with exit code 3; its last lines: two | three | four"),
+        ("", False, "it ended with exit code 3"),
+    ],
+)
+def test_a_cause_is_named(log: str, oom: bool, what: str) -> None:
+    cause = ended(3, "64Mi", log, oom=oom)
+    assert cause.what == what
+    assert cause.fix
+
+
+def test_restarts_are_counted() -> None:
+    assert "(2 restarts)" in ended(1, "64Mi", "x", oom=False, restarts=2).what
