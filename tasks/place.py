@@ -94,7 +94,7 @@ def _minikube(command: Command) -> Any:
 
 @verb()
 def environments(command: Command) -> None:
-    """The environments, and which of them this checkout uses by default.
+    """The environments, which of them this checkout uses by default, and the services with what they need.
 
     Example:
       ./invoke env.list
@@ -108,13 +108,18 @@ def environments(command: Command) -> None:
         (name, "default" if name == default else "", place(one))
         for name, one in sorted(command.config.environments.items())
     ]
+    services = sorted(command.config.services.values(), key=lambda one: one.name)
     if command.session.json:
         shown = [{"name": name, "default": bool(mark), "place": where} for name, mark, where in rows]
-        command.session.document({"environments": shown})
+        listed = [{"name": s.name, "version": s.version, "port": s.port, "needs": list(s.needs)} for s in services]
+        command.session.document({"environments": shown, "services": listed})
         return
     from tasks.day import table
 
     table(command, ("environment", "", "place"), rows)
+    command.session.say()
+    listing = [(s.name, s.version, str(s.port), ", ".join(s.needs) or "-") for s in services]
+    table(command, ("service", "version", "port", "needs"), listing)
 
 
 def place(environment: Any) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -64,6 +65,15 @@ def test_it_works_from_anywhere_through_a_link_two_at_once_and_prepares_only_whe
     (place / ".venv.lock").mkdir()
     (place / ".venv.lock" / "pid").write_text("4194303\n")
     assert run(place / "invoke")[0] == 0
+
+
+def test_uv_is_taken_where_it_is(place: Path, tmp_path: Path) -> None:
+    made = [sys.executable, "-m", "pip", "install", "-q", "--target", str(tmp_path / "uv"), "uv==0.13.9"]
+    subprocess.run(made, check=True)
+    path = f"{tmp_path / 'uv' / 'bin'}:{os.environ['PATH']}"
+    code, _, err = run(place / "invoke", PATH=path)
+    assert code == 0, err
+    assert "uv = " in (place / ".venv" / "pyvenv.cfg").read_text()
 
 
 def test_a_missing_python_is_named_with_the_way_to_get_it(place: Path, tmp_path: Path) -> None:
