@@ -159,10 +159,10 @@ class Here:
         return {}
 
     def released(self, name: str) -> str | None:
-        """The image of a kept release of these sources, where no image of this Docker is needed for a deploy."""
+        """The image of a kept release with these sources and settings, so that nothing needs to be built."""
         if self.environment.local or self.live.facts().down:
             return None
-        return self.target.released(self.live.facts(), name, self.sources(name).facts().digest)
+        return self.cluster_target.released(self.live.facts(), self._wanted(name, ""))
 
     def building(self, *names: str) -> Probe[State | None]:
         """What Docker here has, for steps that build; None while every one of these services is released already."""
@@ -196,14 +196,14 @@ class Here:
 
     def wanted(self, name: str, *, commit: str = "") -> Wanted:
         """What a deploy of the sources as they stand wants to serve."""
+        if self.environment.local:
+            return self._wanted(name, self.built(name) or "", commit)
+        return self._wanted(name, self.delivered.get(name) or self.released(name) or "", commit)
+
+    def _wanted(self, name: str, image: str, commit: str = "") -> Wanted:
         service, sources = self.service(name), self.sources(name).facts()
         who = f"{getpass.getuser()}@{socket.gethostname()}"
-        return Wanted(service, self._image(name), sources.digest, self.secrets(service), who, commit)
-
-    def _image(self, name: str) -> str:
-        if not self.environment.local:
-            return self.delivered.get(name) or self.released(name) or ""
-        return self.built(name) or ""
+        return Wanted(service, image, sources.digest, self.secrets(service), who, commit)
 
     def built(self, name: str) -> str | None:
         """The id of this Docker's image of the sources as they stand."""

@@ -13,7 +13,7 @@ from slipway.config.models import Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
 from slipway.steps import Cancel, Probe, Say
-from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, manifest, ready, spec
+from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, ready, spec
 from slipway.targets.records import SecretStore, keep, recorded, releases
 from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
 
@@ -38,17 +38,6 @@ class DockerTarget:
         if reason is None and recorded(facts, container) is None:
             reason = "what serves was never verified"
         return reason
-
-    def released(self, facts: State, service: str, source: str) -> str | None:
-        """See `Target.released`: here the image itself is what can be built on, and it is seen in the same facts."""
-        kept = (release.image for release in releases(facts, service) if release.source == source)
-        return next((image for image in kept if any(i.id == image for i in facts.images)), None)
-
-    def verified(self, facts: State, wanted: Wanted) -> bool:
-        """See `Target.verified`."""
-        digest = manifest(wanted.service, wanted.secrets)
-        known = releases(facts, wanted.service.name)
-        return any(r.source == wanted.source and r.manifest == digest for r in known)
 
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. A kill at any moment leaves the earlier container, stopped or running, by its name."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from pathlib import Path
 
 from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
@@ -66,5 +67,9 @@ def resolve(
 
 def fingerprint(values: Mapping[str, str]) -> str:
     """A digest that changes when a value does and tells nothing of it: scrypt, so that guessing a weak one is slow."""
-    text = "\n".join(f"{name}={value}" for name, value in sorted(values.items()))
-    return hashlib.scrypt(text.encode(), salt=b"slipway", n=2**12, r=8, p=1, dklen=16).hex() if values else ""
+    return _scrypt("\n".join(f"{name}={value}" for name, value in sorted(values.items()))) if values else ""
+
+
+@lru_cache(maxsize=256)  # many checks of one run ask for the same
+def _scrypt(text: str) -> str:
+    return hashlib.scrypt(text.encode(), salt=b"slipway", n=2**12, r=8, p=1, dklen=16).hex()

@@ -105,12 +105,6 @@ class Target(Protocol):
     def differs(self, facts: Any, wanted: Wanted) -> str | None:
         """Why what serves is not what is wanted; None when it is, verified and recorded."""
 
-    def released(self, facts: Any, service: str, source: str) -> str | None:
-        """The image of a kept release that was made from these sources, so that nothing needs to be built."""
-
-    def verified(self, facts: Any, wanted: Wanted) -> bool:
-        """Whether these sources passed these checks with these settings here."""
-
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """Make it serve and verify it; put the earlier release back and raise Problem if that fails."""
 

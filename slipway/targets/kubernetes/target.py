@@ -69,16 +69,11 @@ class KubernetesTarget:
         found = differences(scaled(list(kept.objects), deployment, wanted.service), facts.objects)
         return f"changed by hand: {'; '.join(found)}" if found else None
 
-    def released(self, facts: State, service: str, source: str) -> str | None:
-        """The image of a kept release that was made from these sources."""
-        kept = (k.release for k in facts.releases(service))
-        return next((release.image for release in kept if release.source == source), None)
-
-    def verified(self, facts: State, wanted: Wanted) -> bool:
-        """Whether a release with these sources, settings and checks was verified here."""
+    def released(self, facts: State, wanted: Wanted) -> str | None:
+        """The image of a kept release with the sources, settings and checks that are wanted: it was verified here."""
         digested = self._digest(wanted)
         kept = (k.release for k in facts.releases(wanted.service.name))
-        return any(r.source == wanted.source and r.manifest == digested for r in kept)
+        return next((r.image for r in kept if (r.source, r.manifest) == (wanted.source, digested)), None)
 
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. Old pods serve until new ones do; a release that fails its checks gives way again."""
