@@ -178,6 +178,17 @@ def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> 
     assert toy.object("deployment")["spec"]["replicas"] == 1
 
 
+def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_tried_and_released(toy: Toys) -> None:
+    listed = ["docker", "images", f"{toy.name}/toy", "--format", "{{.Repository}}:{{.Tag}}"]
+    tags = subprocess.check_output(listed, text=True).split()
+    subprocess.run(["docker", "rmi", "-f", *tags], check=True, capture_output=True)
+    toy.write(env={"VERSION": "settings"})
+    done = toy.deploy()
+    assert done.exit == 0, done.out
+    assert done.steps["toy/smoke"] == "changed"
+    assert "version settings" in requests_from(toy)
+
+
 def test_a_killed_pod_comes_back_within_30_seconds_and_the_service_answers_all_along(toys: Toys) -> None:
     pod = toys.status()["containers"][0]["name"]
     with Load(toys, rate=50) as load:
