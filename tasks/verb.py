@@ -16,7 +16,7 @@ COMMON = {
 }
 CHANGES = {
     "plan": (False, "say what would change and change nothing; exit 3 if anything would"),
-    "yes": ("", "ask nothing: `--yes ENVIRONMENT`, which a protected environment wants, or `--yes all`"),
+    "yes": ("", "ask nothing; a protected environment wants its name: --yes staging"),
 }
 BUNDLE = {"bundle": ("", "a folder made by bundle.create: nothing that it has is asked of the network")}
 
@@ -49,7 +49,10 @@ def verb(
         run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *own, *added])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = body.__doc__, body.__name__
         texts = {**flags, **{name: text for name, (_, text) in common.items()}}
-        made: Task[Any] = task(run, name=body.__name__.rstrip("_"), positional=[], auto_shortflags=False, help=texts)  # type: ignore[assignment]
+        name, optional = body.__name__.rstrip("_"), ["yes"] if changes else []
+        made: Task[Any] = task(  # type: ignore[assignment]
+            run, name=name, positional=[], optional=optional, auto_shortflags=False, help=texts
+        )
         return made
 
     return wrap
