@@ -1,0 +1,130 @@
+"""What every Docker daemon must do, asked of the real one and of the one in memory alike."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import Problem
+from slipway.hosts.docker import LABEL, Daemon, Spec
+from slipway.hosts.engine import Engine
+from slipway.hosts.facts import libraries
+from slipway.hosts.fake_docker import FakeDaemon
+from slipway.hosts.host import Command
+from slipway.hosts.local import Local
+from slipway.steps import silent
+from tests.integration.project import Project
+
+SLEEP = "/bin/sleep"
+
+
+@pytest.fixture(params=["real", "fake"])
+def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    with ExitStack() as closing:
+        yield Engine(Local(), closing) if request.param == "real" else FakeDaemon()
+
+
+@pytest.fixture
+def project(daemon: Daemon) -> Iterator[str]:
+    name = f"t{secrets.token_hex(4)}"
+    yield name
+    if isinstance(daemon, Engine):
+        leftover = Project.__new__(Project)
+        leftover.name = name
+        leftover.purge()
+
+
+def sleeper(daemon: Daemon, project: str) -> str:
+    """An image of a program that goes on."""
+    linked = Local().run(Command(("ldd", SLEEP)), silent()).text
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in (SLEEP, *libraries(linked)):
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            content = Path(path).read_bytes()
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return daemon.load_root(buffer.getvalue(), f"{project}/sleeper:1", [f'CMD ["{SLEEP}", "60"]'])
+
+
+def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -> None:
+    image = sleeper(daemon, project)
+    labels = {LABEL: project}
+    spec = Spec(f"{project}_a", image, labels, env={"A": "b"}, publish={8080: 0}, memory=64 * 2**20)
+    made = daemon.create(spec)
+    with pytest.raises(Problem):
+        daemon.create(spec)
+    daemon.start(made)
+    found = daemon.inspect(spec.name)
+    assert (found.id, found.image, found.running, found.memory) == (made, image, True, 64 * 2**20)
+    assert "A=b" in found.env
+    assert found.ports[8080][0] == "127.0.0.1"
+    assert found.ports[8080][1] > 0
+    assert [c.name for c in daemon.state(project).containers] == [spec.name]
+    daemon.rename(made, f"{project}_b")
+    daemon.stop(made, 1)
+    stopped = daemon.find(f"{project}_b")
+    assert stopped is not None
+    assert not stopped.running
+    daemon.remove(made)
+    daemon.remove(made)  # once more: it is gone already
+    assert daemon.find(made) is None
+    with pytest.raises(Problem):
+        daemon.inspect(made)
+
+
+def test_a_tag_moves_to_the_image_that_has_it_last(daemon: Daemon, project: str) -> None:
+    image = sleeper(daemon, project)
+    tag = f"{project}/other:1"
+    daemon.tag(image, tag)
+    found = daemon.state(project).tagged(tag)
+    assert found is not None
+    assert found.id == image
+    daemon.untag(tag)
+    daemon.untag(tag)  # once more: it is gone already
+    assert daemon.state(project).tagged(tag) is None
+    with pytest.raises(Problem):
+        daemon.tag("sha256:" + "0" * 64, tag)
+
+
+def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Daemon, project: str) -> None:
+    image, labels = sleeper(daemon, project), {LABEL: project, "number": "1"}
+    daemon.volume(f"{project}_v", labels)
+    daemon.volume(f"{project}_v", labels)
+    with pytest.raises(Problem):
+        daemon.volume(f"{project}_v", {**labels, "number": "2"})
+    assert [dict(v.labels) for v in daemon.state(project).volumes] == [labels]
+    spec = Spec(f"{project}_h", image, {LABEL: project}, volumes={f"{project}_v": "/kept"})
+    first = daemon.create(spec)
+    assert daemon.read(first, "/kept/file") is None
+    daemon.write(first, "/kept/file", b"content", 0o600)
+    daemon.remove(first)
+    second = daemon.create(spec)
+    assert daemon.read(second, "/kept/file") == b"content"
+    daemon.remove(second)
+    daemon.remove_volume(f"{project}_v")
+    assert daemon.state(project).volumes == ()
+
+
+def test_networks_are_made_once_and_named(daemon: Daemon, project: str) -> None:
+    daemon.network(project, {LABEL: project})
+    daemon.network(project, {LABEL: project})
+    assert daemon.state(project).networks == (project,)
+    image = sleeper(daemon, project)
+    made = daemon.create(Spec(f"{project}_n", image, {LABEL: project}, network=project, aliases=("name",)))
+    daemon.start(made)
+    assert "name" in daemon.inspect(made).aliases[project]
+    daemon.remove(made)
+    daemon.remove_network(project)
+    assert daemon.state(project).networks == ()
+
+
+def test_what_can_not_be_pulled_is_a_problem(daemon: Daemon) -> None:
+    with pytest.raises(Problem, match="could not be pulled"):
+        daemon.pull("nowhere.invalid/none@sha256:" + "0" * 64, silent())

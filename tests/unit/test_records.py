@@ -1,0 +1,64 @@
+"""What a Docker daemon keeps for Slipway, on one in memory: releases in the labels of volumes, secrets in a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.config.models import Service
+from slipway.errors import Problem
+from slipway.hosts.fake_docker import FakeDaemon
+from slipway.targets.container import Names, spec
+from slipway.targets.records import SecretStore, keep, recorded, releases
+from slipway.targets.target import Wanted, pick
+
+NAMES = Names("hh", "hh")
+SERVICE = Service.model_validate({"name": "auth", "env": {"A": "b"}})
+
+
+def daemon(count: int = 0) -> FakeDaemon:
+    made = FakeDaemon()
+    image = made.load_root(b"root", "hh/auth:1", [])
+    wanted = Wanted(SERVICE, image, "src", {"KEY": "geheim"}, "ann", "abc")
+    for number in range(1, count + 1):
+        keep(made, NAMES, wanted, spec(NAMES, wanted, number), {"it answers": True})
+    return made
+
+
+def test_generated_secrets_are_read_back_and_others_are_not_made_by_reading() -> None:
+    made = daemon()
+    store = SecretStore(made, NAMES)
+    assert store.read(made.state("hh")) == {}
+    assert made.volumes == {}
+    store.write(made.state("hh"), {"auth.KEY": "geheim"})
+    assert SecretStore(made, NAMES).read(made.state("hh")) == {"auth.KEY": "geheim"}
+    assert made.state("hh").containers == ()
+
+
+def test_releases_come_newest_first_and_hold_no_secret() -> None:
+    made = daemon(3)
+    found = releases(made.state("hh"), "auth")
+    assert [release.number for release in found] == [3, 2, 1]
+    assert found[0].settings == SERVICE
+    assert "geheim" not in repr(made.volumes)
+
+
+def test_a_container_is_the_release_whose_number_and_manifest_it_carries() -> None:
+    made = daemon(2)
+    image = next(iter(made.images))
+    want = spec(NAMES, Wanted(SERVICE, image, "src", {"KEY": "geheim"}, "", ""), 2)
+    made.create(want)
+    state = made.state("hh")
+    release = recorded(state, state.container("hh_auth_01"))
+    assert release is not None
+    assert release.number == 2
+    assert recorded(state, None) is None
+
+
+def test_a_release_is_picked_by_number_or_as_the_one_before() -> None:
+    found = releases(daemon(3).state("hh"), "auth")
+    assert pick("auth", found, found[0], None).number == 2
+    assert pick("auth", found, found[0], 1).number == 1
+    with pytest.raises(Problem, match="no release 9"):
+        pick("auth", found, found[0], 9)
+    with pytest.raises(Problem, match="no earlier release"):
+        pick("auth", found, found[-1], None)
