@@ -22,6 +22,9 @@ def ended(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> C
     if oom:
         what = f"OOMKilled: it wanted more than its memory limit of {limit}"
         return Cause(what, "raise resources.memory, or lower the JVM's heap (MaxRAMPercentage) so that both fit")
+    if "exec format error" in log:
+        what = "its program is for another platform (exec format error)"
+        return Cause(what, "build the image for the platform of what runs it", final=True)
     if found := re.search(r"class file version (\d+)\.\d+\).*?up to (\d+)\.", log, re.DOTALL):
         want, have = (JAVA.get(int(found[i]), int(found[i]) - 44) for i in (1, 2))
         what = f"its classes are compiled for Java {want}, and the image has Java {have}"

@@ -61,7 +61,7 @@ def _pod(pod: Object, scene: Scene) -> Iterator[Cause]:
         end = state.get("terminated") or container.get("lastState", {}).get("terminated")
         if end and (end.get("exitCode") or end.get("reason") == "OOMKilled"):
             limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
-            log = scene.logs.get(name, "") if scene.logs else ""
+            log = "\n".join((scene.logs.get(name, "") if scene.logs else "", end.get("message", "")))
             killed, times = end.get("reason") == "OOMKilled", container.get("restartCount", 0)
             yield ended(end.get("exitCode", 0), limit, log, oom=killed, restarts=times)
         if "running" in state and not container.get("ready"):
@@ -101,10 +101,10 @@ def _waiting(waiting: Mapping[str, str], spec: Object) -> Iterator[Cause]:
             fix = "give the image a numeric USER that is not 0"
         final = "failed to sync" not in text  # a kubelet that has not heard from the API server for a moment
         yield Cause(f"the container can't be configured: {text}", fix, final=final)
+    elif reason in {"RunContainerError", "CreateContainerError"} and "exec format error" in text:
+        yield ended(1, "", text, oom=False)
     elif reason in {"RunContainerError", "CreateContainerError"}:
-        yield Cause(
-            f"the container can't be started: {text}", "look at the image's ENTRYPOINT", final="exec format" in text
-        )
+        yield Cause(f"the container can't be started: {text}", "look at the image's ENTRYPOINT")
 
 
 def _unready(pod: Object, spec: Object, scene: Scene) -> Iterator[Cause]:
