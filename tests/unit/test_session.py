@@ -1,0 +1,57 @@
+"""What leaves a session: every view and the log, with no secret in any spelling."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from slipway.errors import Problem
+from slipway.events import Output, Plan, PlanStep, Status, StepChanged
+from slipway.ui.session import Session
+
+SECRET = "pä$s'w\"ö rd-${HOME}"
+SPELLINGS = [
+    SECRET,
+    json.dumps(SECRET),
+    quote(SECRET, safe=""),
+    base64.b64encode(SECRET.encode()).decode(),
+]
+
+
+@pytest.mark.parametrize("view", ["plain", "json"])
+def test_a_masked_value_is_in_no_spelling_in_what_is_shown_or_kept(
+    view: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = Session(view, run="r", log=tmp_path)
+    session.mask([SECRET])
+    session.emit(Plan((PlanStep("a", "a", SECRET),)))
+    for text in SPELLINGS:
+        session.emit(Output("a", "stdout", f"before {text} after"))
+    session.emit(StepChanged("a", "a", Status.FAILED, SECRET, 0.0, f"evidence: {SECRET}"))
+    session.problem(Problem(SECRET, why=SECRET))
+    session.say(f"said {SECRET}")
+    session.close()
+    shown = capsys.readouterr()
+    kept = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    for place in (shown.out, shown.err, kept):
+        assert not [text for text in SPELLINGS if text in place or json.dumps(text)[1:-1] in place]
+    assert "before *** after" in shown.out
+    assert "evidence: ***" in kept
+
+
+def test_a_short_value_is_not_masked_since_it_would_hide_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session("plain", run="r")
+    session.mask(["abc"])
+    session.say("abc")
+    assert capsys.readouterr().out == "abc\n"
+
+
+def test_a_log_is_this_users_alone(tmp_path: Path) -> None:
+    session = Session("json", run="r", log=tmp_path / "run")
+    session.emit(Output("a", "note", "x"))
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "run" / "events.jsonl").stat().st_mode & 0o777 == 0o600
