@@ -57,6 +57,7 @@ class Project:
     name: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
     port: int = field(default_factory=free_port)
     env: dict[str, str] = field(default_factory=dict)
+    where: str = "local"
 
     def __post_init__(self) -> None:
         (self.folder / "settings" / "environments").mkdir(parents=True)
@@ -85,7 +86,8 @@ class Project:
     def command(self, *words: str) -> list[str]:
         """The command line of a task on this project."""
         settings, services = self.folder / "settings", self.service.parent
-        return [str(ROOT / "invoke"), *words, "--settings", str(settings), "--services", str(services)]
+        env = () if "--env" in words else ("--env", self.where)  # whatever this checkout's own default is
+        return [str(ROOT / "invoke"), *words, *env, "--settings", str(settings), "--services", str(services)]
 
     def invoke(self, *words: str, timeout: float = 240, **env: str) -> Done:
         """Run a task to its end."""

@@ -56,7 +56,7 @@ def team(tmp_path: Path) -> Iterator[tuple[list[str], Path, int]]:
         path = services / "shop" / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.replace("PORT", str(port)))
-    yield ["--settings", str(settings), "--services", str(services)], services / "shop", port
+    yield ["--env", "local", "--settings", str(settings), "--services", str(services)], services / "shop", port
     leftover = Project.__new__(Project)
     leftover.name = name
     leftover.purge()

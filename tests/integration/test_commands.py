@@ -32,7 +32,7 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["deploy", "--output", "loud"], "--output loud is no view"),
         (["logs", "--tail", "many"], "--tail takes a whole number"),
         (["rollback", "--service", "auth", "--to", "x"], "--to takes a whole number"),
-        (["scale", "--service", "auth", "--replicas", "2"], "scaling needs a cluster"),
+        (["scale", "--service", "auth", "--replicas", "2", "--env", "local"], "scaling needs a cluster"),
         (["scale", "--service", "auth"], "how many copies?"),
         (["env.use", "--name", "staging"], "only local and minikube can be"),
         (["cluster.start", "--env", "local"], "there is no Minikube behind environment local"),
@@ -51,7 +51,7 @@ def test_wrong_usage_exits_2_in_words_and_without_a_traceback(words: list[str], 
 
 
 def test_a_docker_elsewhere_is_refused_for_local() -> None:
-    done = invoke("setup", "--plan", DOCKER_HOST="tcp://192.0.2.1:2375")
+    done = invoke("setup", "--plan", "--env", "local", DOCKER_HOST="tcp://192.0.2.1:2375")
     assert done.returncode == 2
     assert "DOCKER_HOST is tcp://192.0.2.1:2375" in done.stdout + done.stderr
 

@@ -154,24 +154,26 @@ def test_touching_a_file_rebuilds_nothing(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "step", "words"),
+    ("old", "new", "step", "headline", "words"),
     [
         (
             "(ns helping-hands.auth.routes",
             "(nope!)\n(ns helping-hands.auth.routes",
             "auth/jar",
+            "auth: helping_hands/auth/routes.clj:1: Unable to resolve symbol: nope!",
             "helping_hands/auth/routes.clj:1",
         ),
         (
             "(ns helping-hands.auth.routes",
             '(when-not *compile-files* (throw (Exception. "dies at start")))\n(ns helping-hands.auth.routes',
             "auth/smoke",
+            "auth: it ended with exit code 1",
             "dies at start",
         ),
     ],
 )
 def test_a_broken_handler_is_explained_and_the_old_release_serves(
-    project: Project, old: str, new: str, step: str, words: str
+    project: Project, old: str, new: str, step: str, headline: str, words: str
 ) -> None:
     before = digest(project)
     project.edit(ROUTES, old, new)
@@ -179,6 +181,7 @@ def test_a_broken_handler_is_explained_and_the_old_release_serves(
     assert done.exit == 1
     assert done.steps[step] == "failed"
     assert done.steps["auth/release"] == "skipped"
+    assert done.failure(step).startswith(headline)
     assert words in done.failure(step)
     assert digest(project) == before
     assert token(project)

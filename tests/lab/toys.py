@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.integration.project import ROOT, Done, Project
+from tests.integration.project import Done, Project
 from tests.lab.sources import program
 
 DOCKERFILE = 'FROM scratch\nCOPY toy /toy\nCOPY note /note\nUSER 10001:10001\nENTRYPOINT ["/toy"]\n'
@@ -31,7 +31,7 @@ class Toys(Project):
     """A project like the others, whose environment is the Minikube here."""
 
     def __init__(self, folder: Path, service: dict[str, Any] | None = None) -> None:
-        self.folder, self.name, self.env = folder, f"t{secrets.token_hex(4)}", {}
+        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "minikube"
         (folder / "settings" / "environments").mkdir(parents=True)
         (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
         self.toy = folder / "services of a team" / "toy"
@@ -53,12 +53,6 @@ class Toys(Project):
     def fault(self, name: str) -> None:
         """Make the next release faulty on a cluster, and nowhere else."""
         self.write(env={**SERVICE["env"], "FAULT": name})
-
-    def command(self, *words: str) -> list[str]:
-        """The command line of a task on this project."""
-        env = () if "--env" in words else ("--env", "minikube")
-        settings, services = self.folder / "settings", self.toy.parent
-        return [str(ROOT / "invoke"), *words, *env, "--settings", str(settings), "--services", str(services)]
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl says; its exit code is not checked."""

@@ -73,7 +73,10 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
     ("output", "what"),
     [
         (
-            "Compiling a\nSyntax error compiling at (hh/auth/main.clj:12:3).\nUnable to resolve symbol: foo\n",
+            (
+                "Compiling a\nSyntax error compiling at (hh/auth/main.clj:12:3).\n"
+                "Syntax error compiling at (hh/auth/main.clj:12:3).\nUnable to resolve symbol: foo\n"
+            ),
             "auth: hh/auth/main.clj:12: Unable to resolve symbol: foo",
         ),
         (
