@@ -85,8 +85,8 @@ def failed(folder: Path, output: str) -> Problem:
     if error:
         rest = output[error.end() :].strip().splitlines()
         said_twice = ("Syntax error", "Unexpected error", "Execution error")  # by the compiler, then by its caller
-        lines = (line.strip() for line in rest)
-        message = next((line for line in lines if line and not line.startswith(said_twice)), "")
+        new = (line.strip() for line in rest if line.strip() and not line.strip().startswith(said_twice))
+        message = next(new, "")
         what = f"{name}: {error[1]}:{error[2]}: {message or error[0].strip()}"
         return Problem(what, why=tail(output, 12), fix=f"mend {error[1]} and run the same command again")
     if "Could not transfer" in output or "Could not find artifact" in output:

@@ -14,7 +14,7 @@ from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
 from slipway.steps import Cancel, Probe, Say
 from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, ready, spec
-from slipway.targets.records import SecretStore, keep, recorded, releases
+from slipway.targets.records import SecretStore, keep, last, recorded, releases
 from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service, and their images
@@ -42,7 +42,7 @@ class DockerTarget:
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. A kill at any moment leaves the earlier container, stopped or running, by its name."""
         state = self.daemon.state(self.names.project)
-        number = max((r.number for r in releases(state, wanted.service.name)), default=0) + 1
+        number = last(state, wanted.service.name) + 1
         want = spec(self.names, wanted, number)
         checks = self._swap(state, wanted.service, want, verify, say)
         keep(self.daemon, self.names, wanted, want, checks)

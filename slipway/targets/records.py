@@ -18,12 +18,26 @@ SETTINGS = "slipway.settings"
 
 def releases(state: State, service: str | None = None) -> list[Release]:
     """The records of a daemon, newest first."""
-    found = [_record(v.labels) for v in state.volumes if v.labels.get(ROLE) == "release"]
-    found = [release for release in found if service in {None, release.service}]
+    read = (_record(v.labels) for v in state.volumes if v.labels.get(ROLE) == "release")
+    found = [release for release in read if release and service in {None, release.service}]
     return sorted(found, key=lambda release: (release.service, -release.number))
 
 
-def _record(labels: Mapping[str, str]) -> Release:
+def last(state: State, service: str) -> int:
+    """The highest number that a release of a service ever got here, readable or not; 0 before the first."""
+    mine = (v.labels for v in state.volumes if v.labels.get(ROLE) == "release" and v.labels.get(SERVICE) == service)
+    return max((int(labels[RELEASE]) for labels in mine if labels.get(RELEASE, "").isdigit()), default=0)
+
+
+def _record(labels: Mapping[str, str]) -> Release | None:
+    """The release in a volume's labels; None for one that another version of Slipway wrote."""
+    try:
+        return _release(labels)
+    except (KeyError, ValueError):
+        return None
+
+
+def _release(labels: Mapping[str, str]) -> Release:
     return Release(
         service=labels[SERVICE],
         number=int(labels[RELEASE]),

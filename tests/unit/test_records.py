@@ -8,7 +8,7 @@ from slipway.config.models import Service
 from slipway.errors import Problem
 from slipway.hosts.fake_docker import FakeDaemon
 from slipway.targets.container import Names, spec
-from slipway.targets.records import SecretStore, keep, recorded, releases
+from slipway.targets.records import SecretStore, keep, last, recorded, releases
 from slipway.targets.target import Wanted, pick
 
 NAMES = Names("hh", "hh")
@@ -62,3 +62,11 @@ def test_a_release_is_picked_by_number_or_as_the_one_before() -> None:
         pick("auth", found, found[0], 9)
     with pytest.raises(Problem, match="no earlier release"):
         pick("auth", found, found[-1], None)
+
+
+def test_a_record_of_another_version_is_no_release() -> None:
+    made = daemon(1)
+    other = {"slipway.project": "hh", "slipway.role": "release", "slipway.service": "auth", "slipway.release": "2"}
+    made.volume("hh_auth_release_0002", other)
+    assert [release.number for release in releases(made.state("hh"))] == [1]
+    assert last(made.state("hh"), "auth") == 2  # its number is taken all the same
