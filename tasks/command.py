@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from invoke import Exit
 
 from slipway.errors import Cancelled, ExitCode, Problem
-from slipway.events import Plan, PlanStep
 from slipway.steps import Cancel, Say, Step
 from slipway.ui.session import Session
 
@@ -258,8 +257,3 @@ def _forget_old() -> None:
         folders = sorted((ROOT / ".slipway" / "runs").iterdir())
         for folder in folders[:-RUNS]:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def planned(lines: Sequence[tuple[str, str]]) -> Plan:
-    """A plan of deeds that are no steps: (what, why)."""
-    return Plan(tuple(PlanStep(what, what, why) for what, why in lines))

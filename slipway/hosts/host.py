@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,8 +91,3 @@ class Host(Protocol):
 def script(text: str, *, privilege: Privilege = Privilege.USER, timeout: float = 600.0) -> Command:
     """A POSIX sh script, given on standard input, so that its length and quotes do not matter."""
     return Command(("sh", "-s"), stdin=text.encode(), privilege=privilege, timeout=timeout)
-
-
-def words(values: Sequence[str]) -> str:
-    """Values as quoted words of a shell line."""
-    return " ".join(shlex.quote(value) for value in values)

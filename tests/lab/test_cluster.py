@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.project import ROOT
 from tests.lab.load import Load
-from tests.lab.toys import SERVICE, Toys
+from tests.lab.toys import Toys
 
 pytestmark = pytest.mark.lab
 
@@ -275,7 +275,6 @@ def test_down_keeps_secrets_and_history_and_purge_takes_them(toy: Toys) -> None:
     assert toy.object("secret", "slipway.generated") == {}
     assert "slipway" not in toy.kubectl("get", "secrets", "-o", "name")
     assert toy.object("configmap", "not-ours")
-    assert SERVICE["replicas"] == 2
 
 
 def test_the_api_server_restarted_in_the_middle_of_a_rollout_is_waited_for(toy: Toys) -> None:

@@ -129,8 +129,4 @@ def test_minikubes_cache_lacks_what_the_bundle_has(tmp_path: Path) -> None:
     found = files_differ(facts(), bundle(tmp_path), CLUSTER)
     assert found is not None
     assert "kubelet" in found.reason
-    assert files_differ(facts(kubernetes={"v1.34.4": ("kubelet",)}), bundle_again(tmp_path), CLUSTER) is None
-
-
-def bundle_again(folder: Path) -> Bundle:
-    return Bundle(folder)
+    assert files_differ(facts(kubernetes={"v1.34.4": ("kubelet",)}), Bundle(tmp_path), CLUSTER) is None
