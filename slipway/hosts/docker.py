@@ -36,6 +36,7 @@ class Container:
     env: tuple[str, ...] = ()
     ports: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by network
+    fixed: Mapping[str, str] = field(default_factory=dict)  # the address that it was made with, by network
     mounts: Mapping[str, str] = field(default_factory=dict)  # volume by path
     memory: int = 0
     read_only: bool = False
@@ -90,6 +91,7 @@ class Spec:
     publish: Mapping[int, int] = field(default_factory=dict)
     network: str | None = None
     aliases: tuple[str, ...] = ()
+    aside: bool = False  # its address is its network's last, which no container is given in turn
     volumes: Mapping[str, str] = field(default_factory=dict)  # path by volume
     scratch: tuple[str, ...] = ()  # paths that are writable and go with the container
     memory: int = 0  # bytes; 0: no limit

@@ -212,7 +212,11 @@ class Engine:
                 network_mode=spec.network or "bridge",
             )
             network = spec.network and api.create_networking_config(
-                {spec.network: api.create_endpoint_config(aliases=list(spec.aliases))}
+                {
+                    spec.network: api.create_endpoint_config(
+                        aliases=list(spec.aliases), ipv4_address=self._last(spec.network) if spec.aside else None
+                    )
+                }
             )
             made = api.create_container(
                 spec.image,
@@ -224,6 +228,13 @@ class Engine:
                 networking_config=network or None,
             )
             return str(made["Id"])
+
+    def _last(self, network: str) -> str | None:
+        import ipaddress
+
+        ranges = [part["Subnet"] for part in self._api.inspect_network(network)["IPAM"]["Config"] or ()]
+        found = next((r for r in map(ipaddress.ip_network, ranges) if r.version == 4), None)
+        return str(found[-2]) if found else None
 
     def start(self, container: str) -> None:
         with _told(f"container {container[:12]} could not be started"):
@@ -340,6 +351,11 @@ def _container(raw: Mapping[str, Any]) -> Container:
         env=tuple(config.get("Env") or ()),
         ports=ports,
         aliases={name: tuple(there.get("Aliases") or ()) for name, there in networks.items()},
+        fixed={
+            name: there["IPAMConfig"]["IPv4Address"]
+            for name, there in networks.items()
+            if (there.get("IPAMConfig") or {}).get("IPv4Address")
+        },
         mounts={m["Destination"]: m["Name"] for m in raw.get("Mounts", []) if m.get("Type") == "volume"},
         memory=host.get("Memory") or 0,
         read_only=bool(host.get("ReadonlyRootfs")),

@@ -112,6 +112,7 @@ class FakeDaemon:
             env=tuple(f"{key}={value}" for key, value in spec.env.items()),
             ports=ports,
             aliases={spec.network: spec.aliases} if spec.network else {},
+            fixed={spec.network: "192.0.2.254"} if spec.network and spec.aside else {},
             mounts={path: volume for volume, path in spec.volumes.items()},
             memory=spec.memory,
             read_only=True,

@@ -231,14 +231,16 @@ def test_two_deploys_at_once_come_one_after_the_other(toy: Toys, tmp_path: Path)
     assert toy.deploy("--plan").exit == 0
 
 
-def test_a_stopped_cluster_is_named_by_a_plan_and_started_by_a_deploy(toys: Toys) -> None:
+def test_a_stopped_cluster_is_named_by_a_plan_and_started_by_a_deploy_its_data_kept(toys: Toys) -> None:
     assert toys.invoke("cluster.stop").exit == 0
     plan = toys.deploy("--plan")
     assert plan.exit == 3
     assert "the cluster is stopped" in plan.out
+    subprocess.run(["docker", "restart", "slipway-registry"], check=True)  # a reboot may start it before the node
     done = toys.invoke("deploy", "--output", "json", timeout=400)
     assert done.exit == 0, done.out
     assert done.steps["cluster"] == "changed"
+    assert "half-made" not in done.out
     assert toys.status()["ready"] == 2
 
 

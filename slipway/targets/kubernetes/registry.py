@@ -51,7 +51,7 @@ class Nearby:
     def ready(self, say: Say) -> int:
         """The registry running and known to the node; its port on loopback."""
         found = self.daemon.find(NAME)
-        if found is None or self.node not in found.aliases:
+        if found is None or self.node not in found.fixed:
             if found:
                 self.daemon.remove(found.id)
             self.daemon.volume(NAME, {LABEL: NAME})
@@ -74,6 +74,7 @@ class Nearby:
             publish={PORT: 0},
             network=self.node,
             aliases=(NAME,),
+            aside=True,  # after a reboot it may start before the node, whose address it must not take
             volumes={NAME: "/var/lib/registry"},
             restart="unless-stopped",
         )
