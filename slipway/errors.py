@@ -39,5 +39,12 @@ class Problem(Exception):
         return "\n".join(parts)
 
 
+class Lost(Problem):
+    """The link to a machine or its daemon broke: whether what was asked for was done must be asked anew."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what, why=why, fix=fix, code=ExitCode.UNREACHABLE)
+
+
 class Cancelled(Exception):
     """The run was interrupted (Ctrl-C, SIGTERM); what was under way has ended."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.build import base as bases
 from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
-from slipway.config.models import Config, Service
+from slipway.config.models import Cluster, Config, Service
 from slipway.errors import ExitCode, Problem
 from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
-from slipway.hosts.docker import State
+from slipway.hosts.docker import Daemon, State
+from slipway.hosts.facts import Facts
+from slipway.hosts.fit import fit
+from slipway.hosts.host import Host, prefix, titled
 from slipway.smoke.step import ask
 from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
@@ -49,20 +52,52 @@ def chosen(config: Config, names: str) -> list[str]:
 
 
 def setup(here: Here) -> Iterator[Step[Any]]:
-    """What this machine needs: Docker, a JDK, Leiningen; for a Minikube that too, and the cluster itself."""
-    machine = list(docker_tool.steps(here.host, here.config.tools.docker, here.daemon))
-    if any(service.leiningen for service in here.config.services.values()):
-        machine += java_tool.steps(here.host, here.config.tools, here.clojars)
-    yield from machine
-    if here.environment.local or not here.environment.minikube:
-        return
-    wanted, running = here.environment.machine, (machine[2].id,)
-    tools: list[Step[Any]] = list(minikube_tool.steps(here.host, here.config.tools, wanted, here.bundle, running))
-    if here.bundle:
-        prefix = here.host.name.replace(" ", "-")
-        tools += bundles.steps(here.bundle, prefix, here.daemon, here.state, running)
-    yield from tools
-    yield cluster(here, after=tuple(step.id for step in tools))
+    """What an environment's machine needs: Docker, a JDK and Leiningen to build; for a Minikube that too, running."""
+    if here.place is here.host:
+        yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon)
+        if any(service.leiningen for service in here.config.services.values()):
+            yield from java_tool.steps(here.host, here.config.tools, here.clojars)
+    if here.environment.minikube:
+        far = here.place is not here.host
+        site = Site(here.place, here.beside, here.state_there, here.environment.machine, here.bundle)
+        tools = [*(host(here.config, site) if far else minikube(here.config, site))]
+        yield from tools
+        yield cluster(here, after=tuple(step.id for step in tools))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A machine that is made ready for a Minikube: its Docker, what that has, the cluster wanted, and a bundle."""
+
+    host: Host
+    daemon: Daemon
+    state: Probe[State]
+    cluster: Cluster
+    bundle: bundles.Bundle | None
+
+
+def host(config: Config, site: Site) -> Iterator[Step[Any]]:
+    """What an SSH host needs: to be fit at all, Docker, kubectl, minikube."""
+    check: Callable[[Facts], None] = lambda facts: fit(site.host.name, facts)  # noqa: E731
+    first = Step(f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None)
+    yield first
+    proxy = config.hosts.hosts[site.host.name].proxy if site.host.name in config.hosts.hosts else None
+    yield from docker_tool.steps(site.host, config.tools.docker, site.daemon, after=(first.id,), proxy=proxy)
+    yield from minikube(config, site)
+
+
+def hosts(config: Config, sites: Sequence[Site]) -> Iterator[Step[Any]]:
+    """The same for several, none of which waits for another."""
+    for site in sites:
+        yield from host(config, site)
+
+
+def minikube(config: Config, site: Site) -> Iterator[Step[Any]]:
+    """Kubectl and minikube on a machine whose Docker runs, and what a bundle has for them."""
+    running = (f"{prefix(site.host)}/docker/running",)
+    yield from minikube_tool.steps(site.host, config.tools, site.cluster, site.bundle, running)
+    if site.bundle:
+        yield from bundles.steps(site.bundle, site.host, site.daemon, site.state, running)
 
 
 def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
@@ -70,15 +105,17 @@ def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
 
     def differs(facts: Any) -> Change | None:
         if facts.down and here.environment.minikube:
-            minikube_tool.room(here.host.probe.facts(), here.environment.machine)
+            minikube_tool.room(here.place.probe.facts(), here.environment.machine)
         return Change(facts.down) if facts.down else None
 
     def start(say: Say) -> None:
-        tags = {tag for image in here.state.facts().images for tag in image.tags}
-        made = minikube_tool.context(here.host, say)
-        minikube_tool.launch(here.host, here.environment.machine, tags, say, made=made)
+        tags = {tag for image in here.state_there.facts().images for tag in image.tags}
+        made = minikube_tool.context(here.place, say)
+        minikube_tool.launch(here.place, here.environment.machine, tags, say, made=made)
+        here.cluster_target.cluster.forget()
 
-    return Step("cluster", f"cluster {minikube_tool.PROFILE}", here.live, differs, start, after, stales=(here.state,))
+    title, stales = titled(here.place, f"cluster {minikube_tool.PROFILE}"), (here.state, here.state_there)
+    return Step("cluster", title, here.live, differs, start, after, stales=stales)
 
 
 def build(here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), asked: bool = True) -> Iterator[Step[Any]]:
@@ -308,8 +345,13 @@ def platform(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
             what = f"images built here are for {mine}, the cluster's nodes for {', '.join(sorted(found))}"
             raise Problem(what, fix="deploy from a machine like the nodes", code=ExitCode.USAGE)
 
-    # a Minikube of this machine has its platform: only other clusters are asked
-    probe = Probe(lambda: None if here.environment.minikube else target.platforms())
+    def there() -> set[str] | None:
+        """The platforms that the nodes have; a Minikube has its machine's, so that only other clusters are asked."""
+        if not here.environment.minikube:
+            return target.platforms()
+        return None if here.place is here.host else {here.place.probe.facts().platform}
+
+    probe = Probe(there)
     return Step("platform", "the nodes' platform", probe, fits, lambda _: None, after)
 
 

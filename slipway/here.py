@@ -1,8 +1,9 @@
-"""One machine, its Docker and the services of an environment, as every flow sees them: facts read once, when asked."""
+"""An environment, its services and the machines behind it, as every flow sees them: facts read once, when asked."""
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -10,7 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from slipway.build import base as bases
 from slipway.build import image as images
@@ -19,8 +22,9 @@ from slipway.build import source
 from slipway.config.models import Config, Environment, Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
-from slipway.hosts.host import Host
-from slipway.steps import Probe, Say
+from slipway.hosts.host import Command, Host
+from slipway.hosts.loopback import tunnel
+from slipway.steps import Probe, Say, silent
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import Names
 from slipway.targets.docker import DockerTarget
@@ -44,12 +48,17 @@ class Sources:
 
 @dataclass
 class Here:
-    """One machine and its Docker, as the flows of environment `local` see them. `mask` hears every secret first."""
+    """An environment as flows see it: built on `host` with `daemon`, running on `place` with `beside`.
+
+    The two are one machine unless the environment is behind an SSH host. `mask` hears every secret first.
+    """
 
     config: Config
     environment: Environment
     host: Host
     daemon: Daemon
+    place: Host
+    beside: Daemon
     mask: Callable[[Sequence[str]], None]
     closing: ExitStack = field(default_factory=ExitStack)
     bundle: bundles.Bundle | None = None
@@ -63,6 +72,13 @@ class Here:
     def state(self) -> Probe[State]:
         """What the daemon has."""
         return Probe(lambda: self.daemon.state(self.config.project.name))
+
+    @cached_property
+    def state_there(self) -> Probe[State]:
+        """What the daemon has where the services run."""
+        if self.beside is self.daemon:
+            return self.state
+        return Probe(lambda: self.beside.state(self.config.project.name))
 
     @cached_property
     def clojars(self) -> Probe[bool]:
@@ -101,10 +117,11 @@ class Here:
         from slipway.targets.kubernetes.target import KubernetesTarget
 
         environment, project = self.environment, self.config.project
-        cluster = Cluster(Access(environment.context or minikube_tool.PROFILE))
+        far = None if self.place is self.host else self._kubeconfig
+        cluster = Cluster(Access(environment.context or minikube_tool.PROFILE, far))
         namespace = environment.namespace or project.name
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
-        where = Where(cluster, project.name, namespace, self.host.run, lambda say: self.brought("probe", say), who)
+        where = Where(cluster, project.name, namespace, self.place, lambda say: self.brought("probe", say), who)
         return KubernetesTarget(where, Probe(self._cluster_state))
 
     def _cluster_state(self) -> Any:
@@ -115,42 +132,66 @@ class Here:
         except Problem as problem:
             if problem.code is not ExitCode.UNREACHABLE or not self.environment.minikube:
                 raise
-            node = self.daemon.find(minikube_tool.PROFILE)
+            node = self.beside.find(minikube_tool.PROFILE)
             if node is None:
                 return ClusterState(down="there is no cluster")
             why = "the cluster's API does not answer" if node.running else "the cluster is stopped"
             return ClusterState(down=why)
 
-    def delivery(self, say: Say) -> Delivery:
-        """How an image gets to where the services run. Raises Problem where the environment names no registry."""
+    def _kubeconfig(self) -> str:
+        """A kubeconfig by which this process reaches the cluster behind the place, through a tunnel of its own."""
+        shape = ("--minify", "--flatten", "--output=json")
+        words = ("kubectl", "config", "view", *shape, f"--context={minikube_tool.PROFILE}")
+        done = self.place.run(Command(words, timeout=60), silent())
+        if done.exit:
+            why = done.stderr.decode(errors="replace").strip()
+            raise Problem(f"there is no cluster on {self.place.name} yet", why=why, code=ExitCode.UNREACHABLE)
+        document = json.loads(done.text)
+        for entry in document["clusters"]:
+            server = urlsplit(entry["cluster"]["server"])
+            dial = lambda server=server: self.place.dial(server.hostname, server.port or 443)  # noqa: E731
+            port = self.closing.enter_context(tunnel(0, dial))
+            entry["cluster"]["server"] = f"https://127.0.0.1:{port}"
+        file = Path(self.closing.enter_context(TemporaryDirectory(prefix="slipway-"))) / "kubeconfig"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(document))
+        return str(file)
+
+    def delivery(self, say: Say, source: Daemon | None = None) -> Delivery:
+        """How an image of `source` (default: this machine's Docker) gets to where the services run.
+
+        Raises Problem where the environment names no registry.
+        """
+        source = source or self.daemon
         from slipway.targets.kubernetes.registry import Elsewhere, Nearby
 
         if self.environment.registry:
-            return Elsewhere(self.daemon, self.environment.registry)
+            return Elsewhere(source, self.environment.registry)
         if not self.environment.minikube:
             fix = f"registry: HOST/NAME in environments/{self.environment.name}.yaml"
             what = f"environment {self.environment.name} names no registry"
             raise Problem(what, fix=fix, code=ExitCode.USAGE)
-        return Nearby(self.daemon, minikube_tool.PROFILE, self.provided("registry", say))
+        return Nearby(source, self.place, self.beside, minikube_tool.PROFILE, self.provided("registry", say))
 
     def brought(self, name: str, say: Say) -> str:
         """An image that Slipway runs itself, brought to the cluster: the reference by which a pod takes it."""
         image = self.provided(name, say)
-        return self.delivery(say).deliver(image, f"{self.config.project.name}/slipway-{name}", "1", say)
+        repository = f"{self.config.project.name}/slipway-{name}"
+        return self.delivery(say, self.beside).deliver(image, repository, "1", say)
 
     def part(self, name: str) -> str:
         """The tag of an image that Slipway runs itself: a bundle's, else its pinned reference's."""
-        if self.state.facts().tagged(bundles.local(name)):
+        if self.state_there.facts().tagged(bundles.local(name)):
             return bundles.local(name)
         return bases.tag(name, self.config.images.parts[name])
 
     def provided(self, name: str, say: Say) -> str:
-        """The tag of an image that Slipway runs itself, which Docker has then. Raises Problem if it can't be had."""
+        """The tag of an image that Slipway runs itself, had by the place's Docker. Raises Problem if it can't be."""
         tag = self.part(name)
-        if self.state.facts().tagged(tag) is None:
+        if self.state_there.facts().tagged(tag) is None:
             reference = self.config.images.parts[name].upstream or ""
-            self.daemon.tag(self.daemon.pull(reference, say), tag)
-            self.state.forget()
+            self.beside.tag(self.beside.pull(reference, say), tag)
+            self.state_there.forget()
         return tag
 
     @cached_property

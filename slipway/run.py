@@ -10,11 +10,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, ExitCode, Lost, Problem
 from slipway.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
 from slipway.steps import Cancel, Change, Lane, Say, Step, ordered
 
 WORKERS = 16
+ATTEMPTS = 4  # times that a step begins again when the link to its machine breaks
 POLL = 0.1  # seconds between two looks at cancellation while nothing ends
 
 
@@ -53,7 +54,7 @@ class Result:
         return Finished(self.outcome, self.changed, unchanged, failed, seconds, closing)
 
 
-def foresee(steps: Iterable[Step[Any]]) -> Result:
+def foresee(steps: Iterable[Step[Any]], *, at_once: int = WORKERS) -> Result:
     """What `run` would change, by asking only: `reasons` of what would change, `failures` of what cannot be told.
 
     A step behind one that would change is not checked, since its facts are about to change: it `follows from` that one.
@@ -62,7 +63,7 @@ def foresee(steps: Iterable[Step[Any]]) -> Result:
     titles = {step.id: step.title for step in graph}
     result = Result()
     failed_probes: dict[int, Problem] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:  # every probe is read at once
+    with ThreadPoolExecutor(at_once) as pool:  # every probe is read at once
         probes = {id(step.probe): step.probe for step in graph}
         readings = {key: pool.submit(probe.facts) for key, probe in probes.items()}
         for step in graph:
@@ -91,11 +92,11 @@ def foresee(steps: Iterable[Step[Any]]) -> Result:
     return result
 
 
-def plan(steps: Iterable[Step[Any]], emit: Emit) -> Result:
+def plan(steps: Iterable[Step[Any]], emit: Emit, *, at_once: int = WORKERS) -> Result:
     """Say what `run` would change, changing nothing: one `plan`, the failures, and a `finished`."""
     began = time.monotonic()
     graph = ordered(steps)
-    result = foresee(graph)
+    result = foresee(graph, at_once=at_once)
     untold = {name: f"cannot be told: {problem.what}" for name, problem in result.failures.items()}
     reasons = {**result.reasons, **untold}
     emit(Plan(tuple(PlanStep(step.id, step.title, reasons.get(step.id, "")) for step in graph)))
@@ -107,10 +108,14 @@ def plan(steps: Iterable[Step[Any]], emit: Emit) -> Result:
 
 
 class Run:
-    """One run of a graph. `cancel` ends it: steps under way are stopped, nothing new begins."""
+    """One run of a graph. `cancel` ends it: steps under way are stopped, nothing new begins.
 
-    def __init__(self, steps: Iterable[Step[Any]], emit: Emit, cancel: Cancel) -> None:
+    Steps of at most `at_once` machines are under way together (a machine is the first part of a step's id).
+    """
+
+    def __init__(self, steps: Iterable[Step[Any]], emit: Emit, cancel: Cancel, *, at_once: int = WORKERS) -> None:
         self._graph = ordered(steps)
+        self._at_once = at_once
         self._emit = emit
         self._cancel = cancel
         self._state = threading.Lock()
@@ -145,13 +150,15 @@ class Run:
         if self._cancel.requested:
             return []
         ready: list[Step[Any]] = []
+        open_ones = (step for step in self._graph if not self.result.statuses[step.id].ended)
+        turn = list(dict.fromkeys(step.id.partition("/")[0] for step in open_ones))[: self._at_once]
         for step in list(waiting):
             statuses = [self.result.statuses[dep] for dep in step.after]
             broken = next((d for d in step.after if self._broken(d)), None)
             if broken:
                 waiting.remove(step)
                 self._set(step, Status.SKIPPED, f"{self._title(broken)} {self.result.statuses[broken].value}")
-            elif all(status.ended for status in statuses):
+            elif step.id.partition("/")[0] in turn and all(status.ended for status in statuses):
                 ready.append(step)
         return ready
 
@@ -184,16 +191,17 @@ class Run:
     def _apply(self, step: Step[Any], change: Change) -> None:
         self._cancel.check()
         self._set(step, Status.APPLYING, change.reason)
-        try:
-            step.apply(Say(step.id, self._emit, self._cancel))
-        except Exception:
-            if self._cancel.requested:
-                raise Cancelled from None
-            raise
-        finally:
-            for probe in (step.probe, *step.stales):
-                probe.forget()
-        left = step.check(step.probe.facts())
+        say = Say(step.id, self._emit, self._cancel)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                left = self._deed(step, say)
+            except Lost as lost:
+                if attempt == ATTEMPTS:
+                    raise
+                say.note(f"{lost.what}; asks what is true, and goes on")
+                self._cancel.wait(attempt)
+                continue
+            break
         if left is not None:
             raise Problem(
                 f"{step.title}: it ran, but {left.reason}",
@@ -201,6 +209,21 @@ class Run:
                 fix="the lines above say what it did; run the same command again to go on",
             )
         self._set(step, Status.CHANGED, change.reason)
+
+    def _deed(self, step: Step[Any], say: Say) -> Change | None:
+        """Act if there is still something to do, and what is left then."""
+        if step.check(step.probe.facts()) is None:
+            return None
+        try:
+            step.apply(say)
+        except Exception:
+            if self._cancel.requested:
+                raise Cancelled from None
+            raise
+        finally:
+            for probe in (step.probe, *step.stales):
+                probe.forget()
+        return step.check(step.probe.facts())
 
     def _fail(self, step: Step[Any], problem: Problem) -> None:
         with self._state:

@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from tasks import day, lab, place, project, ship
+from tasks import day, host, lab, place, project, ship
 
 ns = Collection()
 for _module in (ship, day, project):
@@ -12,7 +12,8 @@ ns.add_task(place.render)
 for _family, _tasks in {
     "cluster": {"start": place.start, "stop": place.stop, "delete": place.delete, "status": place.status},
     "env": {"list": place.environments, "use": place.use},
-    "lab": {"bundle": lab.bundle, "down": lab.down},
+    "host": {"check": host.check, "facts": host.facts, "trust": host.trust},
+    "lab": {"bundle": lab.bundle, "hosts": lab.hosts, "down": lab.down},
     "bundle": {"create": place.create, "verify": place.verify},
 }.items():
     _collection = Collection(_family)

@@ -8,10 +8,11 @@ import secrets
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,25 @@ from typing import TYPE_CHECKING, Any
 from invoke import Exit
 
 from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.hosts.host import prefix
 from slipway.steps import Cancel, Say, Step
 from slipway.ui.session import Session
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment
+    from slipway.flows import Site
     from slipway.here import Here
+    from slipway.hosts.host import Host
+    from slipway.hosts.ssh import Ssh
+    from slipway.run import Result
     from slipway.tools.bundle import Bundle
 
 ROOT = Path(__file__).resolve().parent.parent
+SECRETS = {  # of a host: the variable that may say it (with _HOSTNAME behind, for one host), and the question
+    "sudo": ("SLIPWAY_SUDO_PASSWORD", "the sudo password"),
+    "password": ("SLIPWAY_SSH_PASSWORD", "the SSH password"),
+    "passphrase": ("SLIPWAY_SSH_PASSPHRASE", "the passphrase of the key"),
+}
 RUNS = 50  # logs and evidence of the newest runs that are kept
 
 
@@ -40,6 +51,10 @@ class Command:
     flags: dict[str, Any]
     closing: ExitStack
     cancel: Cancel
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    result: Result | None = None  # of the last run or plan
+    _hosts: dict[str, Ssh] = field(default_factory=dict)
+    _answers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def plan(self) -> bool:
@@ -70,10 +85,6 @@ class Command:
         if found is None:
             fix = f"there are: {', '.join(sorted(self.config.environments))}"
             raise Problem(f"no environment is called {name}", fix=fix, code=ExitCode.USAGE)
-        if found.host:
-            fix = "--env local, --env minikube, or an environment with a context"
-            what = f"environment {name} is behind SSH host {found.host}, which this version can't reach"
-            raise Problem(what, fix=fix, code=ExitCode.USAGE)
         if found.protected and self.flags.get("confirm") and not self.plan and self.flags.get("yes") != name:
             fix = f"--yes {name}"
             raise Problem(f"environment {name} is protected", fix=fix, code=ExitCode.USAGE)
@@ -86,10 +97,35 @@ class Command:
         from slipway.hosts.engine import Engine
         from slipway.hosts.local import Local
 
-        host = Local(self._password)
+        host: Host = Local(self._password)
         daemon = Engine(host, self.closing)
+        place, beside = host, daemon
+        if self.environment.host:
+            place = self.ssh(self.environment.host)
+            beside = Engine(place, self.closing)
         mask = self.session.mask
-        return Here(self.config, self.environment, host, daemon, mask, self.closing, self.bundle)
+        return Here(self.config, self.environment, host, daemon, place, beside, mask, self.closing, self.bundle)
+
+    def ssh(self, name: str) -> Ssh:
+        """An SSH host, not connected yet; its connection ends with the command."""
+        from slipway.hosts.ssh import Ssh
+
+        if name not in self._hosts:
+            self._hosts[name] = Ssh(name, self.config.hosts, self.secret)
+            self.closing.callback(self._hosts[name].close)
+        return self._hosts[name]
+
+    def named(self, text: str) -> list[str]:
+        """The hosts behind `--host a,b`, else the environment's, else all. Raises Problem for an unknown one."""
+        known = self.config.hosts.hosts
+        behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
+        names = [name.strip() for name in text.split(",") if name.strip()] or behind
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            what = f"no host is called {', '.join(unknown)}" if unknown else "hosts.yaml names no host"
+            fix = f"there are: {', '.join(sorted(known))}" if known else "write it to config/hosts.yaml"
+            raise Problem(what, fix=fix, code=ExitCode.USAGE)
+        return list(dict.fromkeys(names))
 
     @cached_property
     def bundle(self) -> Bundle | None:
@@ -115,35 +151,47 @@ class Command:
         file.parent.mkdir(mode=0o700, exist_ok=True)
         file.write_text(f"{name}\n")
 
-    @cached_property
-    def _asked(self) -> str:
-        given = os.environ.get("SLIPWAY_SUDO_PASSWORD")
-        if given is None:
-            if not self.interactive:
-                fix = "set SLIPWAY_SUDO_PASSWORD, or run it on a terminal"
-                raise Problem("sudo wants a password, and there is nobody to ask", fix=fix, code=ExitCode.USAGE)
-            import getpass
-
-            given = getpass.getpass("sudo password: ")
-        self.session.mask([given])
-        return given
-
     def _password(self) -> str:
-        return self._asked
+        return self.secret("sudo", "")
+
+    def secret(self, kind: str, host: str) -> str:
+        """A password of a host (this machine: no name), from the environment, else asked once per group of hosts."""
+        from slipway.config.load import given
+
+        variable, question = SECRETS[kind]
+        with self._asking:
+            found = given(variable, host)
+            if found is None:
+                groups = self.config.hosts.hosts[host].groups if host in self.config.hosts.hosts else ()
+                key = (kind, groups[0] if groups else host)
+                found = self._answers.get(key)
+                if found is None:
+                    found = self._answers[key] = self._asked(question, variable, key[1])
+            self.session.mask([found])
+        return found
+
+    def _asked(self, question: str, variable: str, whose: str) -> str:
+        of = f" of {whose}" if whose else ""
+        if not self.interactive:
+            fix = f"set {variable}, or run it on a terminal"
+            raise Problem(f"{question}{of} is wanted, and there is nobody to ask", fix=fix, code=ExitCode.USAGE)
+        import getpass
+
+        return getpass.getpass(f"{question}{of}: ")
 
     def run(self, steps: Sequence[Step[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
         """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
-        from slipway.run import Run, plan
+        from slipway.run import WORKERS, Run, plan
 
-        began = time.monotonic()
+        began, at_once = time.monotonic(), self.config.hosts.at_once if len(self._hosts) > 1 else WORKERS
         if self.plan:
-            result = plan(steps, self.session.emit)
+            result = self.result = plan(steps, self.session.emit, at_once=at_once)
             if not result.failures and result.reasons:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
             self._permitted(steps)
             with self._alone():
-                result = Run(steps, self.session.emit, self.cancel).go()
+                result = self.result = Run(steps, self.session.emit, self.cancel, at_once=at_once).go()
                 lines = tuple(closing()) if result.exit_code is ExitCode.DONE else ()
                 self.session.emit(result.finished(time.monotonic() - began, lines))
         if result.exit_code is not ExitCode.DONE:
@@ -153,26 +201,33 @@ class Command:
         """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
         from slipway.run import foresee
 
-        host = self.here.host
-        machine = [step for step in steps if step.id.startswith(host.name.replace(" ", "-"))]
-        if not machine or host.probe.facts().root:
+        machines: list[Host] = [self.here.host, *self._hosts.values()]
+        names = {prefix(host): host for host in machines}
+        mine = [step for step in steps if step.id.partition("/")[0] in names]
+        if not mine or (not self._hosts and self.here.host.probe.facts().root):
             return
-        due = foresee(machine).reasons
-        if not due:
-            return
-        for name, reason in due.items():
-            self.session.say(f"  will change  {name}: {reason}")
-        if host.probe.facts().sudo == "password":
-            self.session.say("These need root.")
-            self._try_password()
+        due = foresee(mine, at_once=self.config.hosts.at_once).reasons
+        for name in {step.partition("/")[0]: None for step in due}:
+            facts = names[name].probe.facts()
+            if facts.root:
+                continue
+            for step, reason in due.items():
+                if step.startswith(f"{name}/"):
+                    self.session.say(f"  will change  {step}: {reason}")
+            if facts.sudo == "password":
+                self.session.say("These need root.")
+                self._try_password(names[name])
 
-    def _try_password(self) -> None:
+    def _try_password(self, host: Host) -> None:
+        if host is not self.here.host:
+            self.secret("sudo", host.name)  # each host tries it by itself, so that one refusal stops no other
+            return
         from slipway.hosts.host import Command as HostCommand
         from slipway.hosts.host import Privilege
         from slipway.steps import silent
 
         probe = HostCommand(("true",), privilege=Privilege.ROOT, timeout=30)
-        if self.here.host.run(probe, silent(self.cancel)).exit != 0:
+        if host.run(probe, silent(self.cancel)).exit != 0:
             fix = "is it this user's, and may this user use sudo? sudo -v tells"
             raise Problem("sudo did not accept the password", fix=fix, code=ExitCode.USAGE)
 
@@ -185,6 +240,37 @@ class Command:
         who = f"`{self.name}` (pid {os.getpid()})"
         with locks.held(f"{self.config.project.name}-local", who, told, self.cancel):
             yield
+
+    def site(self, name: str) -> Site:
+        """An SSH host that is to be made ready for a Minikube."""
+        from slipway.flows import Site
+        from slipway.hosts.engine import Engine
+        from slipway.steps import Probe
+
+        host = self.ssh(name)
+        daemon = Engine(host, self.closing)
+        state = Probe(lambda: daemon.state(self.config.project.name))
+        return Site(host, daemon, state, self.environment.machine, self.bundle)
+
+    def run_on_hosts(self, steps: Sequence[Step[Any]]) -> None:
+        """`run`, with a table of hosts and their steps behind it."""
+        try:
+            self.run(steps)
+        finally:
+            statuses = self.result.statuses if self.result else {}
+            columns = list(dict.fromkeys(step.id.partition("/")[2] for step in steps))
+            rows = [
+                (host, *(str(statuses.get(f"{host}/{column}", "-")) for column in columns))
+                for host in dict.fromkeys(step.id.partition("/")[0] for step in steps)
+            ]
+            if statuses and len(rows) > 1:
+                self.table(("host", *columns), rows)
+
+    def table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+        """Columns that a person reads and `awk` does too."""
+        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        for row in (head, *rows):
+            self.session.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def say(self) -> Say:
         """What a single deed speaks through."""
@@ -240,8 +326,6 @@ def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: di
 @contextmanager
 def _interruptible(cancel: Cancel) -> Iterator[None]:
     def ask(*_: object) -> None:
-        import threading
-
         threading.Thread(target=cancel.request, daemon=True).start()  # never in a signal handler: it takes locks
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

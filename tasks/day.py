@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.verb import verb
@@ -47,7 +46,7 @@ def status(command: Command) -> None:
         )
         for one in live
     ]
-    table(command, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
+    command.table(("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
     for node in nodes:
         cpu, memory = node["cpu"], node["memory"]
         command.session.say(
@@ -64,13 +63,6 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def table(command: Command, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns that a person reads and `awk` does too."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        command.session.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @verb(service="a service; default: all")
@@ -94,8 +86,7 @@ def history(command: Command, service: str = "") -> None:
     if not releases:
         command.session.say("nothing was released here yet; ./invoke deploy")
         return
-    table(
-        command,
+    command.table(
         ("service", "release", "time", "who", "commit", "image", "checks", "serving"),
         [
             (

@@ -37,6 +37,35 @@ def bundle(command: Command, dir: str = "") -> None:  # noqa: A002  the flag's n
     command.alone("bundle", f"bundle in {folder}", act, done)
 
 
+@verb(count="how many", dir="the folder for their settings, key and password", suite="bookworm or trixie")
+def hosts(command: Command, count: str = "1", dir: str = "", suite: str = "bookworm") -> None:  # noqa: A002
+    """Start bare SSH hosts (systemd, sshd, sudo with a password) that --settings then names.
+
+    Examples:
+      ./invoke lab.hosts --count 2 --dir ~/lab-hosts
+      SLIPWAY_SUDO_PASSWORD=$(cat ~/lab-hosts/sudo-password) ./invoke setup --env lab --settings ~/lab-hosts
+
+    """
+    from slipway.errors import ExitCode, Problem
+    from tasks.day import whole
+
+    folder, number = command.folder(dir), whole(count, "--count")
+    if folder is None:
+        raise Problem("which folder?", fix="--dir D", code=ExitCode.USAGE)
+    if suite not in {"bookworm", "trixie"}:
+        raise Problem(f"no lab host runs {suite}", fix="--suite bookworm or --suite trixie", code=ExitCode.USAGE)
+    done: list[bool] = []
+
+    def act(say: Say) -> None:
+        from tests.lab import machines
+
+        for host in machines.start_hosts(number, folder, suite):
+            say.note(f"{host.name} at {host.address}")
+        done.append(True)
+
+    command.alone("hosts", f"{number} hosts, described in {folder}", act, done)
+
+
 @verb()
 def down(command: Command) -> None:
     """Take every machine of the lab away.

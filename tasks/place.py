@@ -39,7 +39,7 @@ def stop(command: Command) -> None:
     from slipway.tools import minikube
 
     _minikube(command)
-    command.deed("stop the cluster", lambda say: minikube.stop(command.here.host, say))
+    command.deed("stop the cluster", lambda say: minikube.stop(command.here.place, say))
 
 
 @verb(changes=True, confirm=True)
@@ -53,7 +53,7 @@ def delete(command: Command) -> None:
     from slipway.tools import minikube
 
     _minikube(command)
-    command.deed("remove the cluster", lambda say: minikube.delete(command.here.host, say))
+    command.deed("remove the cluster", lambda say: minikube.delete(command.here.place, say))
 
 
 @verb()
@@ -114,12 +114,11 @@ def environments(command: Command) -> None:
         listed = [{"name": s.name, "version": s.version, "port": s.port, "needs": list(s.needs)} for s in services]
         command.session.document({"environments": shown, "services": listed})
         return
-    from tasks.day import table
 
-    table(command, ("environment", "", "place"), rows)
+    command.table(("environment", "", "place"), rows)
     command.session.say()
     listing = [(s.name, s.version, str(s.port), ", ".join(s.needs) or "-") for s in services]
-    table(command, ("service", "version", "port", "needs"), listing)
+    command.table(("service", "version", "port", "needs"), listing)
 
 
 def place(environment: Any) -> str:

@@ -39,18 +39,23 @@ def chosen(command: Command) -> None:
         command.use(command.flags["env"])
 
 
-@verb(changes=True, bundle=True)
-def setup(command: Command) -> None:
-    """Prepare this machine: Docker, a JDK with jlink, Leiningen; for a Minikube that too, and the cluster.
+@verb(changes=True, bundle=True, host="SSH hosts, separated by commas: prepare these, without a cluster")
+def setup(command: Command, host: str = "") -> None:
+    """Prepare this machine, or an environment's SSH host: Docker, what builds need; for a Minikube that too, running.
 
     Examples:
       ./invoke setup --plan             what is missing here, and why; exit 3 if anything is
       ./invoke setup                    install it
       ./invoke setup --env minikube     also kubectl, Minikube and a running cluster
+      ./invoke setup --env staging      the same on that environment's SSH host
+      ./invoke setup --host box1,box2   Docker, kubectl and Minikube on these hosts, at once
 
     """
     from slipway import flows
 
+    if host:
+        command.run_on_hosts(list(flows.hosts(command.config, [command.site(name) for name in command.named(host)])))
+        return
     chosen(command)
     command.run(list(flows.setup(command.here)))
 

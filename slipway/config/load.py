@@ -111,6 +111,12 @@ def default_environment(root: Path) -> str:
         return "local"
 
 
+def given(variable: str, host: str) -> str | None:
+    """A host's secret from the environment: its own variable (with _HOSTNAME behind), else the one for all."""
+    own = f"{variable}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"
+    return os.environ.get(own, os.environ.get(variable))
+
+
 def folder_option(value: str | None, variable: str, cwd: Path) -> Path | None:
     """A folder from a flag, or else from the environment variable; relative to where the user stands."""
     text = value or os.environ.get(variable)

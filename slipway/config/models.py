@@ -31,6 +31,13 @@ def _regex(value: str) -> str:
     return value
 
 
+def _place(value: str) -> str:
+    if not value.startswith(("/", "~")):
+        raise ValueError(f"'{value}' is not an absolute path, nor one that begins with ~")
+    return value
+
+
+Place = Annotated[str, AfterValidator(_place)]
 Label = Annotated[str, AfterValidator(_named)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 Regex = Annotated[str, AfterValidator(_regex)]
@@ -250,11 +257,11 @@ class Environment(Model):
 class HostEntry(Model):
     """One SSH host."""
 
-    address: str
+    address: str  # a name, an IP address, or a Host of ~/.ssh/config
     user: str | None = None
-    port: Port = 22
-    jump: str | None = None
-    key: str | None = None
+    port: Port | None = None
+    jump: str | None = None  # another host of the file, or of ~/.ssh/config
+    key: Place | None = None
     groups: tuple[str, ...] = ()
     proxy: str | None = None
 
@@ -262,7 +269,8 @@ class HostEntry(Model):
 class Hosts(Model):
     """hosts.yaml."""
 
-    known_hosts: str | None = None
+    known_hosts: Place | None = None  # default: the user's own
+    at_once: Annotated[int, Field(ge=1, le=100)] = 10  # hosts that are worked on together
     hosts: dict[str, HostEntry] = {}
 
 

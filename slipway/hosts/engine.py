@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import ExitCode, Lost, Problem
 from slipway.hosts.docker import LABEL, Container, Image, Spec, State, Volume
+from slipway.hosts.host import Command
 from slipway.steps import Say
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from slipway.hosts.host import Host
 
 SOCKET = "/var/run/docker.sock"
+POOL = 4  # connections that are kept open
 TIMEOUT = 60  # seconds for one answer of the daemon
 
 
@@ -34,12 +36,11 @@ class Engine:
     @property
     def _api(self) -> APIClient:
         if self._connected is None:
-            from docker import APIClient
             from docker.errors import DockerException
 
             path = self._closing.enter_context(self._host.forward(SOCKET))
             try:
-                self._connected = APIClient(base_url=f"unix://{path}", version="auto", timeout=TIMEOUT, num_pools=16)
+                self._connected = _client(path)
             except DockerException as error:
                 raise unreachable(error) from error
         return self._connected
@@ -170,14 +171,25 @@ class Engine:
             return digest
 
     def load(self, archive: str, say: Say) -> str:
-        """Load a `docker save` archive of one image; the image's id."""
-        with _told(f"{archive} could not be loaded"), Path(archive).open("rb") as file:
-            for part in self._api.load_image(file):
-                say.cancel.check()
-                text = str(part.get("stream", "")) if isinstance(part, dict) else ""
-                if found := re.search(r"Loaded image(?: ID)?: (\S+)", text):
-                    return str(self._api.inspect_image(found[1])["Id"])
+        """Load a `docker save` archive of one image, which is on this machine; the image's id."""
+        what = f"{archive} could not be loaded"
+        with _told(what), self._host.lend(Path(archive), say) as there:
+            if there == archive:
+                with Path(archive).open("rb") as file:
+                    said = "".join(str(part.get("stream", "")) for part in self._parts(self._api.load_image(file), say))
+            else:
+                command = Command(("docker", "load", "--input", there), timeout=1800)
+                said = self._host.run(command, say).checked(what).text
+            if found := re.search(r"Loaded image(?: ID)?: (\S+)", said):
+                return str(self._api.inspect_image(found[1])["Id"])
         raise Problem(f"{archive} holds no image", fix="./invoke bundle.verify")
+
+    @staticmethod
+    def _parts(stream: Iterator[Any], say: Say) -> Iterator[dict[str, Any]]:
+        for part in stream:
+            say.cancel.check()
+            if isinstance(part, dict):
+                yield part
 
     def save(self, image: str, archive: str, say: Say) -> None:
         """Write an image as a `docker save` archive, whole or not at all."""
@@ -365,6 +377,21 @@ def _container(raw: Mapping[str, Any]) -> Container:
     )
 
 
+def _client(path: str) -> APIClient:
+    """docker-py's client with one pool of connections; its own has one for every path that is asked."""
+    from docker import APIClient
+    from docker.transport import UnixHTTPAdapter
+
+    class OnePool(UnixHTTPAdapter):  # type: ignore[misc]
+        def get_connection(self, url: str, proxies: Any = None) -> Any:  # noqa: ARG002  whatever it is
+            return super().get_connection("docker", proxies)
+
+    api = APIClient(base_url=f"unix://{path}", version="auto", timeout=TIMEOUT)
+    api.get_adapter(api.base_url).close()
+    api.mount("http+docker://", OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL))
+    return api
+
+
 @contextmanager
 def _told(what: str) -> Iterator[None]:
     """Turn docker-py's and the transport's errors into one Problem that begins with `what`."""
@@ -385,4 +412,4 @@ def unreachable(error: Exception) -> Problem:
     if "Permission denied" in text:
         fix = "./invoke setup (adds you to group docker), or run as root"
         return Problem("Docker's socket is not open to this user", why=text, fix=fix, code=ExitCode.UNREACHABLE)
-    return Problem("Docker does not answer", why=text, fix="./invoke setup", code=ExitCode.UNREACHABLE)
+    return Lost("Docker does not answer", why=text, fix="./invoke setup")

@@ -13,6 +13,7 @@ SCRIPT = r"""
 LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 say() { printf 'slipway:%s=%s\n' "$1" "$2"; }
 found() { command -v "$1" 2>/dev/null; }
+say clock "$(date +%s)"; say home "$HOME"
 say kernel "$(uname -s)"; say arch "$(uname -m)"; say release "$(uname -r)"
 if [ -r /etc/os-release ]; then
   . /etc/os-release
@@ -51,9 +52,15 @@ found kubectl >/dev/null &&
 found minikube >/dev/null && say tool "minikube $(minikube version --short 2>/dev/null)"
 for file in "${MINIKUBE_HOME:-$HOME}"/.minikube/cache/linux/*/v*/*; do [ -x "$file" ] && say kubernetes "$file"; done
 
+awk '$2 == "/tmp" && $4 ~ /(^|,)noexec(,|$)/ {print "slipway:noexec=/tmp"}' /proc/mounts 2>/dev/null
+for file in /etc/systemd/system/docker.service.d/slipway-proxy-*.conf; do
+  [ -e "$file" ] && say docker_proxy "$file"
+done
+say proxy "${https_proxy:-${HTTPS_PROXY:-${http_proxy:-}}}"
+say ports "$(ss -Hltn 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -un | tr '\n' ' ')"
 say memory "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
 say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
-say disk "$(df -Pk / 2>/dev/null | awk 'NR==2 {print $4}')"
+say disk "$(df -Pk / /var/lib 2>/dev/null | awk 'NR>1 && (!m || $4<m) {m=$4} END {print m}')"
 say end end
 """
 
@@ -106,6 +113,12 @@ class Facts:
     memory: int = 0
     cpus: int = 0
     disk: int = 0
+    home: str = ""
+    skew: float = 0.0  # seconds that its clock is before ours
+    noexec: bool = False  # nothing in /tmp can be run
+    proxy: str = ""
+    docker_proxy: tuple[str, ...] = ()  # what tells dockerd of a proxy
+    ports: tuple[int, ...] = ()  # TCP ports that something listens on
     wsl: bool = False
 
     @property
@@ -142,8 +155,8 @@ class Facts:
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def parse(text: str) -> Facts:
-    """The facts in the script's answer; banners and messages around it do not matter.
+def parse(text: str, now: float | None = None) -> Facts:
+    """The facts in the script's answer, which came at `now`; banners and messages around it do not matter.
 
     Raises Problem if the answer has no end, which means that the shell on that machine did not run the script whole.
     """
@@ -201,6 +214,12 @@ def parse(text: str) -> Facts:
         memory=number("memory", 1024),
         cpus=number("cpus"),
         disk=number("disk", 1024),
+        home=one("home"),
+        skew=number("clock") - now if now and one("clock").isdigit() else 0.0,
+        noexec=bool(one("noexec")),
+        proxy=one("proxy"),
+        docker_proxy=tuple(found.get("docker_proxy", [])),
+        ports=tuple(int(port) for port in one("ports").split() if port.isdigit()),
         wsl="microsoft" in one("release").lower(),
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Command, Done, Privilege
+from slipway.hosts.host import Command, Done, Privilege, Stream
 from slipway.steps import Lane, Probe, Say
 
 Answer = Callable[[Command], tuple[int, bytes, bytes]]  # exit code, standard output, standard error
@@ -42,6 +43,17 @@ class FakeHost:
         say.cancel.check()
         self.files[path] = (content, mode)
 
+    def send(self, source: Path, path: str, mode: int, privilege: Privilege, say: Say) -> None:
+        """See `Host.send`."""
+        self.put(source.read_bytes(), path, mode, privilege, say)
+
+    @contextmanager
+    def lend(self, source: Path, say: Say) -> Iterator[str]:
+        """See `Host.lend`."""
+        self.send(source, source.name, 0o600, Privilege.USER, say)
+        yield source.name
+        self.files.pop(source.name)
+
     def get(self, path: str, say: Say) -> bytes:
         """See `Host.get`."""
         say.cancel.check()
@@ -50,6 +62,10 @@ class FakeHost:
         return self.files[path][0]
 
     @contextmanager
-    def forward(self, socket: str) -> Iterator[str]:
+    def forward(self, target: str) -> Iterator[str]:
         """See `Host.forward`."""
-        yield socket
+        yield target
+
+    def dial(self, address: str, port: int) -> Stream:
+        """See `Host.dial`: nothing listens in memory."""
+        raise Problem(f"{address}:{port} does not answer", code=ExitCode.UNREACHABLE)

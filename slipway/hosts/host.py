@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from slipway.errors import Problem
@@ -14,6 +15,10 @@ from slipway.steps import Lane, Probe, Say
 
 if TYPE_CHECKING:
     from slipway.hosts.facts import Facts
+
+
+HERE = "this machine"
+DIRECT = "localhost,127.0.0.1,192.168.49.0/24,10.96.0.0/12,10.244.0.0/16,.svc,.cluster.local"  # never by a proxy
 
 
 class Privilege(StrEnum):
@@ -35,6 +40,7 @@ class Command:
     timeout: float = 600.0  # seconds until the command is ended
     idle: float | None = None  # seconds without output until the command is ended
     inherits: tuple[int, ...] = ()  # descriptors of this process (a lock's), on this machine only
+    lasting: bool = False  # elsewhere it goes on when the connection ends; who asks for it again follows it
 
     @property
     def line(self) -> str:
@@ -65,6 +71,15 @@ class Done:
         raise Problem(what, why=evidence, fix=fix)
 
 
+class Stream(Protocol):
+    """An open conversation: a socket, or a channel that is used like one."""
+
+    def recv(self, size: int, /) -> bytes: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
+
+
 class Host(Protocol):
     """One machine. `packages` is its package manager's lane; `probe` reads its facts, once until something changes."""
 
@@ -81,11 +96,30 @@ class Host(Protocol):
     def put(self, content: bytes, path: str, mode: int, privilege: Privilege, say: Say) -> None:
         """Write a file whole or not at all (a temporary beside it, then a rename)."""
 
+    def send(self, source: Path, path: str, mode: int, privilege: Privilege, say: Say) -> None:
+        """The same with a file of this machine, unless that is there already; goes on where it broke, with progress."""
+
+    def lend(self, source: Path, say: Say) -> AbstractContextManager[str]:
+        """The path on that machine of a file of this one, for as long as the context lasts."""
+
     def get(self, path: str, say: Say) -> bytes:
         """Read a file. Raises Problem if it is not there or not readable."""
 
-    def forward(self, socket: str) -> AbstractContextManager[str]:
+    def forward(self, target: str) -> AbstractContextManager[str]:
         """A local path to a Unix socket of that machine, for as long as the context lasts."""
+
+    def dial(self, address: str, port: int) -> Stream:
+        """A conversation with a TCP address as that machine reaches it. Raises Problem when nobody answers."""
+
+
+def prefix(host: Host) -> str:
+    """What the ids of a host's steps begin with."""
+    return host.name.replace(" ", "-")
+
+
+def titled(host: Host, text: str) -> str:
+    """A step's title, with the host's name where it is not this machine."""
+    return text if host.name == HERE else f"{host.name}: {text}"
 
 
 def script(text: str, *, privilege: Privilege = Privilege.USER, timeout: float = 600.0) -> Command:

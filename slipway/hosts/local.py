@@ -6,6 +6,7 @@ import contextlib
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from slipway.errors import Cancelled, ExitCode, Problem
 from slipway.hosts import facts
-from slipway.hosts.host import Command, Done, Privilege, script
+from slipway.hosts.host import HERE, Command, Done, Privilege, script
 from slipway.steps import Lane, Probe, Say, silent
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
@@ -25,7 +26,7 @@ CHUNK = 65536
 class Local:
     """The machine that Slipway runs on. `password` is asked only when a command needs root and sudo wants one."""
 
-    name = "this machine"
+    name = HERE
 
     def __init__(self, password: Callable[[], str] | None = None) -> None:
         self.packages = Lane("the package manager")
@@ -111,6 +112,15 @@ class Local:
         move = Command(("mv", "-f", temporary, path), privilege=Privilege.ROOT)
         self.run(move, say).checked(f"{path} could not be written")
 
+    def send(self, source: Path, path: str, mode: int, privilege: Privilege, say: Say) -> None:
+        """See `Host.send`: there is nothing to go on with on one machine."""
+        self.put(source.read_bytes(), path, mode, privilege, say)
+
+    @contextmanager
+    def lend(self, source: Path, say: Say) -> Iterator[str]:  # noqa: ARG002  it is there already
+        """See `Host.lend`."""
+        yield str(source)
+
     def get(self, path: str, say: Say) -> bytes:
         """See `Host.get`."""
         say.cancel.check()
@@ -120,15 +130,24 @@ class Local:
             raise Problem(f"{path} could not be read", why=str(error)) from error
 
     @contextmanager
-    def forward(self, socket: str) -> Iterator[str]:
+    def forward(self, target: str) -> Iterator[str]:
         """See `Host.forward`: the socket itself, or a relay under a group that this process does not have yet."""
-        if os.access(socket, os.W_OK) or not Path(socket).exists():
-            yield socket
+        if os.access(target, os.W_OK) or not Path(target).exists():
+            yield target
             return
         from slipway.hosts.relay import relay
 
-        with relay(socket) as path:
+        with relay(target) as path:
             yield path
+
+    def dial(self, address: str, port: int) -> socket.socket:
+        """See `Host.dial`."""
+        try:
+            made = socket.create_connection((address, port), timeout=10)
+        except OSError as error:
+            raise Problem(f"{address}:{port} does not answer", why=str(error), code=ExitCode.UNREACHABLE) from error
+        made.settimeout(None)
+        return made
 
 
 class _Talk:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 START = 10.0  # seconds for the relay to listen
 
@@ -63,13 +64,13 @@ class _Relay(socketserver.BaseRequestHandler):
             back.join()
 
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
+def pump(source: Any, sink: Any) -> None:
     """Pass bytes on until the source ends, then say so to the sink."""
     try:
         while data := source.recv(65536):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
-    except OSError:
+    except (OSError, EOFError):
         pass  # either side is gone: so is this conversation
 
 

@@ -229,9 +229,11 @@ class DockerTarget:
         if port is None or port == here[1]:
             yield f"http://127.0.0.1:{here[1]}"
             return
-        from slipway.targets.loopback import tunnel
+        import socket
 
-        with tunnel(port, here):
+        from slipway.hosts.loopback import tunnel
+
+        with tunnel(port, lambda: socket.create_connection(here)):
             yield f"http://127.0.0.1:{port}"
 
     def down(self, services: Sequence[str], say: Say) -> None:

@@ -13,7 +13,8 @@ from slipway.config.document import read as read_document
 from slipway.config.models import Config, Model
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
-from slipway.steps import Change, Probe, Say, Step
+from slipway.hosts.host import HERE, Host, prefix, titled
+from slipway.steps import Change, Lane, Probe, Say, Step
 from slipway.tools.download import digest, fetch
 
 MANIFEST = "bundle.yaml"
@@ -99,9 +100,10 @@ def local(name: str) -> str:
 
 
 def steps(
-    bundle: Bundle, prefix: str, daemon: Daemon, state: Probe[State], after: tuple[str, ...]
+    bundle: Bundle, host: Host, daemon: Daemon, state: Probe[State], after: tuple[str, ...]
 ) -> Iterator[Step[State]]:
     """The images of a bundle put into a host's Docker, where every later command finds them."""
+    lane = None if host.name == HERE else Lane("the connection")  # one archive after the other: each goes on if cut
     for file in bundle.of("image"):
 
         def differs(found: State, file: File = file) -> Change | None:
@@ -114,7 +116,8 @@ def steps(
             for tag in (file.version, local(file.name), _mark(file)):
                 daemon.tag(image, tag)
 
-        yield Step(f"{prefix}/bundle/{file.name}", f"image {file.name} from the bundle", state, differs, load, after)
+        title = titled(host, f"image {file.name} from the bundle")
+        yield Step(f"{prefix(host)}/bundle/{file.name}", title, state, differs, load, after, lane)
 
 
 def _mark(file: File) -> str:

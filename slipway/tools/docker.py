@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,44 +10,59 @@ from slipway.config.models import DockerTool, Script
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
 from slipway.hosts.facts import Facts, libraries
-from slipway.hosts.host import Command, Host, Privilege, script
-from slipway.steps import Change, Say, Step
+from slipway.hosts.host import DIRECT, Command, Host, Privilege, prefix, script, titled
+from slipway.steps import Change, Say, Step, silent
 from slipway.tools import packages
 from slipway.tools.download import fetch
 
 START = 60  # seconds for dockerd to answer
+TRUE = "/bin/true"
+DROP_INS = "/etc/systemd/system/docker.service.d"
 LOG, PID = "/var/log/docker.log", "/var/run/docker.pid"
 PROOF = "hello-world@sha256:5e23090353324d887c48ad5e5c56d294eab81588df9605b07d1afe895f9cc8f8"
 
 
-def steps(host: Host, want: DockerTool, daemon: Daemon) -> Iterator[Step[Facts]]:
+def steps(
+    host: Host, want: DockerTool, daemon: Daemon, *, after: tuple[str, ...] = (), proxy: str | None = None
+) -> Iterator[Step[Facts]]:
     """The steps that bring a host to a usable Docker. Each is always there; what differs decides which act."""
-    prefix = f"{host.name.replace(' ', '-')}/docker"
+    docker = f"{prefix(host)}/docker"
     yield Step(
-        id=f"{prefix}/engine",
-        title="Docker engine",
+        id=f"{docker}/engine",
+        title=titled(host, "Docker engine"),
         probe=host.probe,
         check=lambda facts: engine_differs(facts, want),
         apply=lambda say: _install(host, want, say),
+        after=after,
         lane=host.packages,
     )
     yield Step(
-        id=f"{prefix}/group",
-        title="Docker for this user",
+        id=f"{docker}/group",
+        title=titled(host, "Docker for this user"),
         probe=host.probe,
         check=group_differs,
         apply=lambda say: _join(host, say),
-        after=(f"{prefix}/engine",),
+        after=(f"{docker}/engine",),
     )
     yield Step(
-        id=f"{prefix}/running",
-        title="Docker running",
+        id=f"{docker}/running",
+        title=titled(host, "Docker running"),
         probe=host.probe,
         check=running_differs,
         apply=lambda say: _start(host, daemon, say),
-        after=(f"{prefix}/group",),
+        after=(f"{docker}/group",),
         lane=host.packages,
     )
+    if proxy:
+        yield Step(
+            id=f"{docker}/proxy",
+            title=titled(host, "Docker's proxy"),
+            probe=host.probe,
+            check=lambda facts: proxy_differs(facts, proxy),
+            apply=lambda say: _proxy(host, proxy, say),
+            after=(f"{docker}/running",),
+            lane=host.packages,
+        )
 
 
 def engine_differs(facts: Facts, want: DockerTool) -> Change | None:
@@ -101,18 +117,41 @@ def group_differs(facts: Facts) -> Change | None:
     return Change(f"{facts.user} is not in group docker (membership equals root)")
 
 
+def proxy_file(proxy: str) -> tuple[str, str]:
+    """The path and text of what tells dockerd of a proxy; the path says which, the text is root's alone."""
+    text = "".join(f'Environment="{key}={value}"\n' for key, value in (
+        ("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", DIRECT)))  # fmt: skip
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{DROP_INS}/slipway-proxy-{name}.conf", f"[Service]\n{text}"
+
+
+def proxy_differs(facts: Facts, proxy: str) -> Change | None:
+    """Why dockerd must be told of a proxy, or None."""
+    if not facts.systemd:
+        return None  # a detached dockerd has the environment of who starts it
+    return None if facts.docker_proxy == (proxy_file(proxy)[0],) else Change("dockerd does not know the proxy")
+
+
+def _proxy(host: Host, proxy: str, say: Say) -> None:
+    path, text = proxy_file(proxy)
+    host.put(text.encode(), path, 0o600, Privilege.ROOT, say)
+    others = " ".join(other for other in host.probe.facts().docker_proxy if other != path)
+    again = f"{f'rm -f {others}; ' if others else ''}systemctl daemon-reload && systemctl restart docker"
+    host.run(script(again, privilege=Privilege.ROOT, timeout=120), say).checked("dockerd could not be restarted")
+
+
 def from_script(saved: str, want: Script) -> Command:
     """The upstream script, run from its checked file with a pinned version."""
-    return Command(("sh", saved, "--version", want.version), privilege=Privilege.ROOT, timeout=1800)
+    return Command(("sh", saved, "--version", want.version), privilege=Privilege.ROOT, timeout=1800, lasting=True)
 
 
 def _install(host: Host, want: DockerTool, say: Say) -> None:
     facts = host.probe.facts()
     if want.script and facts.family in {"debian", "ubuntu", "fedora", "rhel"}:
         try:
-            saved = fetch(want.script.url, want.script.sha256, say)
+            saved = Path(fetch(want.script.url, want.script.sha256, say))
             copy = f"/var/cache/slipway/docker-install-{want.script.sha256[:12]}.sh"
-            host.put(Path(saved).read_bytes(), copy, 0o600, Privilege.ROOT, say)
+            host.send(saved, copy, 0o600, Privilege.ROOT, say)
             done = host.run(from_script(copy, want.script), say)
             if done.exit == 0:
                 return
@@ -146,13 +185,12 @@ def _start(host: Host, daemon: Daemon, say: Say) -> None:
     host.run(script(test, privilege=Privilege.ROOT, timeout=START + 30), say).checked(
         f"dockerd did not answer within {START} s", f"its log: {LOG}, or journalctl -u docker"
     )
-    prove(daemon, say)
+    prove(host, daemon, say)
 
 
-def prove(daemon: Daemon, say: Say) -> None:
+def prove(host: Host, daemon: Daemon, say: Say) -> None:
     """Run a container, as the proof that Docker works: hello-world, or where it can't be had an image made here."""
     import io
-    import shutil
     import tarfile
 
     labels = {LABEL: "slipway-proof"}
@@ -160,15 +198,15 @@ def prove(daemon: Daemon, say: Say) -> None:
         image = daemon.pull(PROOF, say)
         what = "hello-world"
     except Problem:
-        busy = Path(shutil.which("busybox") or "/nonexistent")
-        static = next((p for p in (busy, Path("/bin/true")) if p.exists()), Path("/bin/true"))
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for path in _closure(static):
-                info = archive.gettarinfo(str(path.resolve()), arcname=str(path).lstrip("/"))
-                archive.addfile(info, io.BytesIO(path.read_bytes()))
-        image = daemon.load_root(buffer.getvalue(), "slipway/proof:1", [f'CMD ["{static}"]'])
-        what = f"an image of this machine's {static}, since Docker Hub does not answer"
+            for path in (TRUE, *libraries(host.run(Command(("ldd", TRUE)), silent(say.cancel)).text)):
+                content = host.get(path, say)
+                info = tarfile.TarInfo(path.lstrip("/"))
+                info.size, info.mode = len(content), 0o755
+                archive.addfile(info, io.BytesIO(content))
+        image = daemon.load_root(buffer.getvalue(), "slipway/proof:1", [f'CMD ["{TRUE}"]'])
+        what = f"an image of the machine's own {TRUE}, since Docker Hub does not answer"
     made = daemon.create(Spec(f"slipway_proof_{image[7:15]}", image, labels))
     try:
         daemon.start(made)
@@ -185,17 +223,10 @@ def prove(daemon: Daemon, say: Say) -> None:
     say.note(f"a container ran: {what}")
 
 
-def _closure(program: Path) -> list[Path]:
-    """A program and the shared libraries that it is linked to."""
-    import subprocess
-
-    linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
-    return [program, *(Path(name) for name in libraries(linked))]
-
-
 def _join(host: Host, say: Say) -> None:
     user = host.probe.facts().user
-    text = f"getent group docker >/dev/null || groupadd --system docker; usermod -aG docker {user}"
+    make = "getent group docker >/dev/null || groupadd --system docker"
+    text = f"export PATH=$PATH:/usr/sbin:/sbin; {make}; usermod -aG docker {user}"
     done = host.run(script(text, privilege=Privilege.ROOT, timeout=30), say)
     done.checked(f"{user} could not join group docker")
     say.note(f"{user} is in group docker now, which equals root on this machine; this run goes on under it")

@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.config.models import Tools
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Host, Privilege
+from slipway.hosts.host import Host, Privilege, prefix
 from slipway.steps import Change, Probe, Say, Step
 from slipway.tools import packages
 from slipway.tools.download import fetch
@@ -20,9 +20,9 @@ ANSWER = 4  # seconds that Clojars gets to answer
 
 def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]]:
     """The steps that make a machine able to build Clojure services."""
-    prefix = host.name.replace(" ", "-")
+    mine = prefix(host)
     yield Step(
-        id=f"{prefix}/jdk",
+        id=f"{mine}/jdk",
         title=f"JDK {want.java.minimum} or newer, with jlink",
         probe=host.probe,
         check=lambda facts: jdk_differs(facts, want.java.minimum),
@@ -30,22 +30,22 @@ def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]
         lane=host.packages,
     )
     yield Step(
-        id=f"{prefix}/leiningen",
+        id=f"{mine}/leiningen",
         title="Leiningen",
         probe=host.probe,
         check=lambda facts: None if facts.lein else Change("lein is not installed"),
         apply=lambda say: _leiningen(host, want, say),
-        after=(f"{prefix}/jdk",),
+        after=(f"{mine}/jdk",),
         lane=host.packages,
         stales=(clojars,),  # where Leiningen looks is read off Leiningen
     )
     yield Step(
-        id=f"{prefix}/repository",
+        id=f"{mine}/repository",
         title="Clojure libraries",
         probe=host.probe,
         check=lambda facts: repository_differs(facts, clojars),
         apply=lambda say: _add(host, want.clojure.packages, "Clojure's libraries", say),
-        after=(f"{prefix}/leiningen",),
+        after=(f"{mine}/leiningen",),
         lane=host.packages,
     )
 

@@ -16,7 +16,7 @@ from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output
 from slipway.hosts import locks
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Command, Host, Privilege, script
+from slipway.hosts.host import Command, Host, Privilege, prefix, script, titled
 from slipway.steps import Change, Say, Step
 from slipway.tools.bundle import Bundle, local
 from slipway.tools.download import fetch
@@ -31,12 +31,11 @@ def steps(
     host: Host, want: Tools, cluster: Cluster, bundle: Bundle | None, after: tuple[str, ...]
 ) -> Iterator[Step[Facts]]:
     """The programs on a host, kubectl and minikube, and with a bundle what minikube puts into its node."""
-    prefix = host.name.replace(" ", "-")
     for name, tool in (("kubectl", want.kubectl), ("minikube", want.minikube)):
         if tool:
             yield Step(
-                id=f"{prefix}/{name}",
-                title=f"{name} {tool.minimum} or newer",
+                id=f"{prefix(host)}/{name}",
+                title=titled(host, f"{name} {tool.minimum} or newer"),
                 probe=host.probe,
                 check=lambda facts, name=name, tool=tool: tool_differs(facts, name, tool, cluster),  # type: ignore[misc]
                 apply=lambda say, name=name, tool=tool: _install(host, name, tool, bundle, say),  # type: ignore[misc]
@@ -45,8 +44,8 @@ def steps(
             )
     if bundle:
         yield Step(
-            id=f"{prefix}/kubernetes",
-            title=f"Kubernetes {cluster.kubernetes} from the bundle",
+            id=f"{prefix(host)}/kubernetes",
+            title=titled(host, f"Kubernetes {cluster.kubernetes} from the bundle"),
             probe=host.probe,
             check=lambda facts: files_differ(facts, bundle, cluster),
             apply=lambda say: _copy(host, bundle, cluster, say),
@@ -88,7 +87,7 @@ def _install(host: Host, name: str, tool: Binary, bundle: Bundle | None, say: Sa
             what = f"no {name} is pinned for {platform}"
             raise Problem(what, fix=f"add it to config/tools.yaml, or install {name} by hand", code=ExitCode.USAGE)
         path = Path(fetch(wanted.url, wanted.sha256, say))
-    host.put(path.read_bytes(), f"{BIN}/{name}", 0o755, Privilege.ROOT, say)
+    host.send(path, f"{BIN}/{name}", 0o755, Privilege.ROOT, say)
 
 
 def _copy(host: Host, bundle: Bundle, cluster: Cluster, say: Say) -> None:
@@ -96,7 +95,7 @@ def _copy(host: Host, bundle: Bundle, cluster: Cluster, say: Say) -> None:
     folder = f"{facts.minikube_home}/cache/linux/{facts.platform.rpartition('/')[2]}/v{cluster.kubernetes}"
     for index, file in enumerate(bundle.of("cluster")):
         say.progress(index, len(bundle.of("cluster")), "files")
-        host.put(bundle.checked(file).read_bytes(), f"{folder}/{file.name}", 0o755, Privilege.USER, say)
+        host.send(bundle.checked(file), f"{folder}/{file.name}", 0o755, Privilege.USER, say)
 
 
 def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
@@ -119,7 +118,7 @@ def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
         "--interactive=false",
         "--output=json",
     )
-    return Command((*words, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600)
+    return Command((*words, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600, lasting=True)
 
 
 def enrolled(command: Command, facts: Facts) -> Command:

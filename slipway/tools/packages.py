@@ -32,13 +32,11 @@ def install(names: Sequence[str], facts: Facts) -> list[Command]:
         env = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
         wait = ("-o", f"DPkg::Lock::Timeout={LOCK_WAIT}")
         flags = (*wait, "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
-        return [
-            Command(("apt-get", *wait, "-q", "update"), env=env, privilege=Privilege.ROOT, timeout=900),
-            Command(("apt-get", *flags, "install", *names), env=env, privilege=Privilege.ROOT, timeout=1800),
-        ]
+        words = (("apt-get", *wait, "-q", "update"), ("apt-get", *flags, "install", *names))
+        return [Command(one, env=env, privilege=Privilege.ROOT, timeout=1800, lasting=True) for one in words]
     manager = next((name for name in ("dnf", "yum") if name in facts.has), None)
     if manager:
-        return [Command((manager, "install", "-y", *names), privilege=Privilege.ROOT, timeout=1800)]
+        return [Command((manager, "install", "-y", *names), privilege=Privilege.ROOT, timeout=1800, lasting=True)]
     raise Problem(
         f"{facts.system or facts.kernel} has no package manager that Slipway knows",
         fix=f"install {' '.join(names)} by hand, then run the same command again",

@@ -45,6 +45,9 @@ class Session:
     """Give `emit` to the engine. Every event is masked, logged to `log/events.jsonl` when `log` is a folder, drawn."""
 
     def __init__(self, output: str, *, run: str, log: Path | None = None) -> None:
+        import logging
+
+        logging.getLogger().addHandler(logging.NullHandler())  # libraries say what they have to as exceptions
         self.kind = choose(output)
         self._run = run
         self._log = log

@@ -21,8 +21,10 @@ from tests.lab.sources import program
 
 HERE = Path(__file__).resolve().parent
 LABEL = "slipway.lab=1"
+MOUNTS = ("--tmpfs", "/run", "--tmpfs", "/tmp:exec")
 RUNTIME = "slipway-lab"
 FRESH = "ca-certificates,git,python3,python3-venv,sudo,curl,procps,iproute2"
+HOST = "systemd,systemd-sysv,dbus,openssh-server,sudo,ca-certificates,iproute2,procps"
 SYSTEMD = f"systemd,systemd-sysv,dbus,openssh-server,iptables,kmod,{FRESH}"
 NODE = (
     "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,ca-certificates,curl,procps,kmod,conntrack,socat,"
@@ -134,24 +136,108 @@ def fresh(suite: str = "bookworm") -> Iterator[Machine]:
 @contextmanager
 def systemd(password: str, suite: str = "bookworm") -> Iterator[Machine]:
     """A machine under systemd with sshd, whose user `deploy` may use sudo with that password."""
+    with _container(_systemd(suite, SYSTEMD), [], MOUNTS) as machine:
+        _settle(machine, password)
+        yield machine
+
+
+def _systemd(suite: str, packages: str) -> str:
+    """The image of a machine under systemd; cached by Docker's own layers."""
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         for source in (HERE / "systemd").iterdir():
             shutil.copy(source, context)
         shutil.copy(program("runtime"), context / "runtime")
-        tag = f"slipway-lab/systemd-{suite}:{secrets.token_hex(4)}"
-        arguments = ["--build-arg", f"ROOT={root(suite, SYSTEMD)}", "--build-arg", f"PASSWORD={password}"]
-        sh("docker", "build", "-q", "-t", tag, "--label", LABEL, *arguments, str(context))
+        base = root(suite, packages)
+        tag = f"slipway-lab/systemd-{suite}:{base.rpartition(':')[2]}"
+        sh("docker", "build", "-q", "-t", tag, "--label", LABEL, "--build-arg", f"ROOT={base}", str(context))
+    return tag
+
+
+def _settle(machine: Machine, password: str) -> None:
+    """Wait for systemd; the user's password set, and host keys that no other machine has."""
+    deadline = time.monotonic() + 90
+    while machine.run("systemctl is-system-running || true").stdout.strip() not in {"running", "degraded"}:
+        if time.monotonic() > deadline:
+            raise RuntimeError("systemd did not come up: " + machine.run("systemctl --failed || true").stdout)
+        time.sleep(0.2)
+    keys = "rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh"
+    done = machine.run(f'printf "deploy:%s\\n" "$PASSWORD" | chpasswd; {keys}', PASSWORD=password)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+@dataclass(frozen=True)
+class Host:
+    """An SSH host of the lab and how it is reached: `folder` has its key, known_hosts and sudo password."""
+
+    machine: Machine
+    name: str
+    address: str
+    folder: Path
+
+    def ssh(self, script: str, *, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """A shell script there by plain ssh, as the user `deploy`."""
+        options = ["-i", str(self.folder / "key"), "-o", f"UserKnownHostsFile={self.folder / 'known_hosts'}"]
+        words = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *options]
+        return subprocess.run([*words, f"deploy@{self.address}", "sh -eu"], input=script, capture_output=True,
+                              text=True, timeout=timeout, check=False)  # fmt: skip
+
+
+def start_hosts(count: int, folder: Path, suite: str = "bookworm", password: str | None = None) -> list[Host]:
+    """Bare SSH hosts h1, h2, …, whose settings, key, known hosts and sudo password land in `folder`."""
+    register()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "environments").mkdir(exist_ok=True)
+    key, secret = folder / "key", folder / "sudo-password"
+    if not key.exists():
+        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slipway-lab", "-f", str(key))
+    secret.touch(mode=0o600)
+    secret.write_text((password or secrets.token_urlsafe(12)) + "\n")
+    (folder / "known_hosts").write_text("")
+    image = _systemd(suite, HOST)
+    base = ["docker", "run", "-d", "--privileged", "--label", LABEL, "-v", "/var/lib/docker", *MOUNTS]
+    made = []
+    for number in range(1, count + 1):
+        machine = Machine(f"slipway-lab-{secrets.token_hex(4)}")
+        sh(*base, "--name", machine.name, "--hostname", f"h{number}", image)
+        made.append(machine)
+    found = [_reachable(machine, f"h{number}", folder) for number, machine in enumerate(made, 1)]
+    entries = {
+        host.name: {"address": host.address, "user": "deploy", "key": str(key), "groups": ["lab"]} for host in found
+    }
+    text = json.dumps({"known_hosts": str(folder / "known_hosts"), "hosts": entries}, indent=2)  # JSON is YAML
+    (folder / "hosts.yaml").write_text(text + "\n")
+    cluster = "{kind: minikube, driver: docker, runtime: containerd, cpus: 2, memory: 3g, kubernetes: 1.34.4}"
+    (folder / "environments" / "lab.yaml").write_text(f"host: h1\ncluster: {cluster}\n")
+    return found
+
+
+def _reachable(machine: Machine, name: str, folder: Path) -> Host:
+    _settle(machine, (folder / "sudo-password").read_text().strip("\n"))
+    public = (folder / "key.pub").read_text()
+    script = (
+        "install -d -m 700 -o deploy -g deploy ~deploy/.ssh; "
+        f"echo '{public.strip()}' >~deploy/.ssh/authorized_keys; chown deploy: ~deploy/.ssh/authorized_keys"
+    )
+    done = machine.run(script + "; cat /etc/ssh/ssh_host_*_key.pub; hostname -I")
+    *keys, addresses = done.stdout.strip().splitlines()
+    address = addresses.split()[0]
+    with (folder / "known_hosts").open("a") as known:
+        known.writelines(f"{address} {' '.join(key.split()[:2])}\n" for key in keys)
+    return Host(machine, name, address, folder)
+
+
+@contextmanager
+def hosts(count: int, folder: Path, suite: str = "bookworm", password: str | None = None) -> Iterator[list[Host]]:
+    """The same for the length of a test."""
+    found: list[Host] = []
     try:
-        with _container(tag, [], ["--tmpfs", "/run", "--tmpfs", "/tmp:exec"]) as machine:
-            deadline = time.monotonic() + 60
-            while machine.run("systemctl is-system-running || true").stdout.strip() not in {"running", "degraded"}:
-                if time.monotonic() > deadline:
-                    raise RuntimeError("systemd did not come up: " + machine.run("systemctl --failed || true").stdout)
-                time.sleep(0.2)
-            yield machine
+        found = start_hosts(count, folder, suite, password)
+        yield found
     finally:
-        subprocess.run(["docker", "rmi", "-f", tag], capture_output=True, check=False)
+        for host in found:
+            subprocess.run(["docker", "rm", "-fv", host.machine.name], capture_output=True, check=False)
 
 
 def clone(machine: Machine, place: str, owner: str = "root") -> None:

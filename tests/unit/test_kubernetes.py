@@ -221,7 +221,7 @@ def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
     assert found[0].what == "its classes are compiled for Java 21, and the image has Java 17"
 
 
-def test_kubectl_names_context_and_kubeconfig() -> None:
-    words = Access("minikube", "/k").kubectl("get", "pods")
-    assert words == ("kubectl", "--kubeconfig", "/k", "--context", "minikube", "get", "pods")
+def test_kubectl_names_the_context() -> None:
+    words = Access("minikube").kubectl("get", "pods")
+    assert words == ("kubectl", "--context", "minikube", "get", "pods")
     assert selector("hh", "auth").count("=") == 3

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from slipway.config.models import Service
 from slipway.errors import Cancelled, Problem
+from slipway.hosts.host import Host
 from slipway.steps import Say
 from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.asker import asker, calm, resolved
@@ -14,7 +15,7 @@ from slipway.targets.kubernetes.client import Cluster, Conflicts
 from slipway.targets.kubernetes.drift import HANDS, differences
 from slipway.targets.kubernetes.manifests import Object
 from slipway.targets.kubernetes.release import Kept
-from slipway.targets.target import Ask, Verify
+from slipway.targets.target import Verify
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Where:
     cluster: Cluster
     project: str
     namespace: str
-    run: Ask  # runs kubectl here
+    host: Host  # runs kubectl
     probe_image: Callable[[Say], str]  # the reference of the image that asks
     who: str
 
@@ -82,7 +83,7 @@ def verdict(where: Where, service: Service, verify: Verify, say: Say) -> Mapping
     if not service.checks:
         return {}
     image = where.probe_image(say)
-    with asker(where.cluster, where.project, where.namespace, image, where.run, say) as ask:
+    with asker(where.cluster, where.project, where.namespace, image, where.host.run, say) as ask:
         base = f"http://{service.name}.{where.namespace}.svc:{service.port}"
         resolved(ask, base, say)
         found = verify(service, base, ask, say)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,15 +29,17 @@ FIX = "./invoke cluster.status tells how the cluster is; ./invoke cluster.start 
 
 @dataclass(frozen=True)
 class Access:
-    """How a cluster is reached: a context of a kubeconfig (the user's own where `kubeconfig` is None)."""
+    """How a cluster is reached: a context of the user's kubeconfig on the machine where kubectl runs.
+
+    `kubeconfig` makes a file by which this process reaches it, where that machine is another one.
+    """
 
     context: str
-    kubeconfig: str | None = None
+    kubeconfig: Callable[[], str] | None = None
 
     def kubectl(self, *words: str) -> tuple[str, ...]:
         """A kubectl command line for this cluster."""
-        config = ("--kubeconfig", self.kubeconfig) if self.kubeconfig else ()
-        return ("kubectl", *config, "--context", self.context, *words)
+        return ("kubectl", "--context", self.context, *words)
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,17 @@ class Cluster:
         from kubernetes.config import ConfigException
 
         settings = Configuration()
+        file = self.access.kubeconfig() if self.access.kubeconfig else None
         try:
-            config.load_kube_config(self.access.kubeconfig, self.access.context, settings)  # type: ignore[no-untyped-call]
+            config.load_kube_config(file, self.access.context, settings)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
             what = f"there is no kubeconfig context {self.access.context}"
             raise Problem(what, why=str(error), fix="kubectl config get-contexts", code=ExitCode.UNREACHABLE) from error
         return ApiClient(settings)
+
+    def forget(self) -> None:
+        """Read the way in anew at the next call: the cluster was started or made again."""
+        self.__dict__.pop("_client", None)
 
     @cached_property
     def _discovered(self) -> DynamicClient:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec
+from slipway.hosts.host import Host
+from slipway.hosts.loopback import tunnel
 from slipway.steps import Say
 
 NAME, PORT = "slipway-registry", 5000
@@ -23,45 +26,52 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True)
 class Nearby:
-    """A registry beside a Minikube on the same Docker. `node` is the node's container, and its network's name."""
+    """A registry beside a Minikube. `node` is the node's container, and its network's name.
+
+    Images come from `daemon`, this machine's or the node's own; `place` is the machine of node and registry.
+    """
 
     daemon: Daemon
+    place: Host
+    beside: Daemon  # the node's
     node: str
     image: str  # the registry's own image
 
     def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:
         """See `Delivery.deliver`: pushed on loopback, then pulled by the node, so that it is there before a rollout."""
         port = self.ready(say)
-        pushed = f"127.0.0.1:{port}/{repository}:{tag}"
-        self.daemon.tag(image, pushed)
-        try:
-            digest = self.daemon.push(pushed, say)
-        finally:
-            self.daemon.untag(pushed)
+        near = self.daemon is self.beside
+        with nullcontext(port) if near else tunnel(0, lambda: self.place.dial("127.0.0.1", port)) as reached:
+            pushed = f"127.0.0.1:{reached}/{repository}:{tag}"
+            self.daemon.tag(image, pushed)
+            try:
+                digest = self.daemon.push(pushed, say)
+            finally:
+                self.daemon.untag(pushed)
         reference = f"{NAME}:{PORT}/{repository}@{digest}"
-        code, said = self.daemon.execute(self.node, ["crictl", "pull", reference])
+        code, said = self.beside.execute(self.node, ["crictl", "pull", reference])
         if code:
             raise Problem(f"the node could not pull {reference}", why=said, fix="docker logs " + NAME)
-        code, there = self.daemon.execute(self.node, ["crictl", "images", "-o", "json"])
+        code, there = self.beside.execute(self.node, ["crictl", "images", "-o", "json"])
         if code or digest not in there:
             raise Problem(f"the node pulled {reference} and does not have it", why=there[-500:])
         say.note(f"the node has {reference}")
         return reference
 
     def ready(self, say: Say) -> int:
-        """The registry running and known to the node; its port on loopback."""
-        found = self.daemon.find(NAME)
+        """The registry running and known to the node; its port on the loopback of their machine."""
+        found = self.beside.find(NAME)
         if found is None or self.node not in found.fixed:
             if found:
-                self.daemon.remove(found.id)
-            self.daemon.volume(NAME, {LABEL: NAME})
-            self.daemon.create(self.spec)
+                self.beside.remove(found.id)
+            self.beside.volume(NAME, {LABEL: NAME})
+            self.beside.create(self.spec)
             say.note(f"a registry for the cluster: container {NAME}, on network {self.node}")
         if found is None or not found.running:
-            self.daemon.start(NAME)
-        if self.daemon.read(self.node, PLACE) != SETTING.encode():
-            self.daemon.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]])
-            self.daemon.write(self.node, PLACE, SETTING.encode(), 0o644)
+            self.beside.start(NAME)
+        if self.beside.read(self.node, PLACE) != SETTING.encode():
+            self.beside.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]])
+            self.beside.write(self.node, PLACE, SETTING.encode(), 0o644)
         return self._answers(say)
 
     @property
@@ -80,19 +90,22 @@ class Nearby:
         )
 
     def _answers(self, say: Say) -> int:
-        import requests
-
         answer = "nothing"
         for _ in range(100):
-            here: Container | None = self.daemon.find(NAME)
+            here: Container | None = self.beside.find(NAME)
             port = here.ports.get(PORT, ("", 0))[1] if here else 0
             try:
-                if port and requests.get(f"http://127.0.0.1:{port}/v2/", timeout=2).ok:
+                if port and (answer := self._asked(port)).startswith("HTTP/1.1 200"):
                     return port
-            except requests.RequestException as error:
-                answer = type(error).__name__
+            except (Problem, OSError, EOFError) as error:
+                answer = str(error)
             say.cancel.wait(0.1)
         raise Problem(f"the registry does not answer ({answer})", fix=f"docker logs {NAME}")
+
+    def _asked(self, port: int) -> str:
+        with closing(self.place.dial("127.0.0.1", port)) as stream:
+            stream.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return stream.recv(100).decode(errors="replace").partition("\r\n")[0]
 
 
 @dataclass(frozen=True)

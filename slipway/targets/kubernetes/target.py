@@ -255,7 +255,7 @@ class KubernetesTarget:
         there = self._there(service)
         inner = there["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
         words = ("--namespace", self.where.namespace, "port-forward", "--address", "127.0.0.1", f"service/{service}")
-        with tunnel(lambda here: self.cluster.access.kubectl(*words, f"{here}:{inner}"), port) as here:
+        with tunnel(self.where.host, self.cluster.access.kubectl(*words, f":{inner}"), port) as here:
             yield f"http://127.0.0.1:{here}"
 
     def down(self, services: Sequence[str], say: Say) -> None:

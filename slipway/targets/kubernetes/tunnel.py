@@ -2,58 +2,64 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Cancelled, Problem
+from slipway.events import Event, Output
+from slipway.hosts import loopback
+from slipway.hosts.host import Command, Host, Stream
+from slipway.steps import Cancel, Say
 
 START = 15.0  # seconds for the tunnel to answer
+DAY = 86400.0
+# Ends with whoever started it, however that went: a killed process, or a connection that broke.
+WATCHED = """"$@" & k=$!; trap 'kill $k 2>/dev/null' EXIT; trap 'exit 143' TERM INT
+while kill -0 $PPID 2>/dev/null && kill -0 $k 2>/dev/null; do sleep 0.3; done"""
 
 
 @contextmanager
-def tunnel(words: Callable[[int], Sequence[str]], port: int | None) -> Iterator[int]:
-    """Keep `words(port)` running. Yields the loopback port. Raises Problem when it is taken or nothing answers."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port or 0))
-        except OSError as error:
-            fix = "name another with --port"
-            raise Problem(f"port {port} is taken", why=str(error), fix=fix, code=ExitCode.USAGE) from error
-        here = int(probe.getsockname()[1])
-    ended = threading.Event()
-    running: list[subprocess.Popen[str]] = []
-    said: list[str] = []
+def tunnel(host: Host, words: Sequence[str], port: int | None) -> Iterator[int]:
+    """Keep kubectl's port-forward running on `host`. Yields the loopback port here.
+
+    Raises Problem when the port is taken or nothing answers.
+    """
+    cancel, said, there = Cancel(), [""], [0]
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output):
+            said[:] = [*said[-20:], event.text]
+            if found := re.match(r"Forwarding from 127\.0\.0\.1:(\d+)", event.text):
+                there[0] = int(found[1])
 
     def run() -> None:
-        while not ended.is_set():
-            process = subprocess.Popen(
-                words(here), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-            )
-            running[:] = [process]
-            said[:] = [process.communicate()[1]]
-            ended.wait(0.5)
+        while not cancel.requested:
+            try:
+                host.run(Command(("sh", "-c", WATCHED, "sh", *words), timeout=DAY), Say("", hear, cancel))
+            except Cancelled:
+                return
+            except Problem as problem:
+                said.append(str(problem))
+            there[0] = 0
+            time.sleep(0.5)
+
+    def dial() -> Stream:
+        deadline = time.monotonic() + START
+        while not there[0]:
+            if time.monotonic() > deadline or cancel.requested:
+                raise Problem("the tunnel did not open", why="\n".join(said), fix="./invoke status")
+            time.sleep(0.05)
+        return host.dial("127.0.0.1", there[0])
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + START
-        while not _answers(here):
-            if time.monotonic() > deadline:
-                raise Problem("the tunnel did not open", why="\n".join(said), fix="./invoke status")
-            time.sleep(0.1)
-        yield here
-    finally:
-        ended.set()
-        for process in running:
-            process.terminate()
-        thread.join(3)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with loopback.tunnel(port or 0, dial) as here:
+        thread.start()
+        try:
+            dial().close()
+            yield here
+        finally:
+            cancel.request()
+            thread.join(5)

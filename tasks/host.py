@@ -1,0 +1,157 @@
+"""SSH hosts by themselves: check them, show what they are, record their keys."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tasks.verb import verb
+
+if TYPE_CHECKING:
+    from slipway.errors import Problem
+    from slipway.hosts.facts import Facts
+    from tasks.command import Command
+
+WHICH = "hosts of hosts.yaml, separated by commas; default: the environment's, or all"
+
+
+def read(command: Command, text: str) -> dict[str, Facts | Problem]:
+    """What each host is, or why it can't be told; all asked at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from slipway.errors import Problem
+
+    def one(name: str) -> Facts | Problem:
+        try:
+            return command.ssh(name).probe.facts()
+        except Problem as problem:
+            return problem
+
+    names = command.named(text)
+    for name in names:
+        command.ssh(name)
+    with ThreadPoolExecutor(command.config.hosts.at_once) as pool:
+        return dict(zip(names, pool.map(one, names), strict=True))
+
+
+def told(command: Command, name: str, problems: list[Problem]) -> None:
+    """What is wrong with a host, each with its fix."""
+    for problem in problems:
+        first, *rest = str(problem).splitlines()
+        command.session.say(f"{name}  BAD  {first}")
+        for line in rest:
+            command.session.say(f"    {line}")
+
+
+@verb(host=WHICH)
+def check(command: Command, host: str = "") -> None:
+    """Reach hosts and say what keeps them from being prepared, changing nothing.
+
+    Examples:
+      ./invoke host.check
+      ./invoke host.check --host box1,box2
+
+    """
+    from invoke import Exit
+
+    from slipway.errors import ExitCode, Problem
+    from slipway.hosts.fit import faults
+    from slipway.hosts.host import Command as HostCommand
+    from slipway.hosts.host import Privilege
+    from slipway.steps import silent
+
+    bad: list[Problem] = []
+    rows = []
+    for name, found in read(command, host).items():
+        if isinstance(found, Problem):
+            problems = [found]
+        else:
+            problems = list(faults(name, found))
+            if found.sudo == "password" and not problems:
+                try:
+                    root = HostCommand(("true",), privilege=Privilege.ROOT, timeout=30)
+                    command.ssh(name).run(root, silent(command.cancel))
+                except Problem as problem:
+                    problems.append(problem)
+            if not problems:
+                command.session.say(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
+        told(command, name, problems)
+        bad += problems
+        rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})
+    if command.session.json:
+        command.session.document({"hosts": rows})
+    if bad:
+        codes = {problem.code for problem in bad}
+        raise Exit(code=int(codes.pop() if len(codes) == 1 else ExitCode.FAILED))
+
+
+@verb(host=WHICH)
+def facts(command: Command, host: str = "") -> None:
+    """What one probe reads off each host.
+
+    Examples:
+      ./invoke host.facts --host box1
+      ./invoke host.facts --output json
+
+    """
+    from dataclasses import asdict
+
+    from invoke import Exit
+
+    from slipway.errors import Problem
+
+    found = read(command, host)
+    if command.session.json:
+        rows = [
+            {"name": name, "error": str(one)} if isinstance(one, Problem) else {"name": name, **asdict(one)}
+            for name, one in found.items()
+        ]
+        command.session.document({"hosts": rows})
+    for name, one in found.items():
+        if isinstance(one, Problem):
+            told(command, name, [one])
+            continue
+        for key, value in asdict(one).items():
+            if value not in ("", (), {}, None):
+                command.session.say(f"{name}  {key:16} {value if isinstance(value, str) else json.dumps(value)}")
+    codes = {one.code for one in found.values() if isinstance(one, Problem)}
+    if codes:
+        raise Exit(code=int(max(codes)))
+
+
+@verb(changes=True, host=WHICH)
+def trust(command: Command, host: str = "") -> None:
+    """Show a host's key and record it among the known ones, so that its connections can be verified.
+
+    Compare the fingerprint with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+
+    Examples:
+      ./invoke host.trust --host box1
+      ./invoke host.trust --host box1 --yes      without a question, where the fingerprint was compared before
+
+    """
+    from slipway.errors import ExitCode, Problem
+    from slipway.hosts import link
+
+    hosts = command.config.hosts
+    for name in command.named(host):
+        place, key, known = link.offered(name, hosts)
+        command.session.say(f"{name}  {place}  {key.get_name()}  {key.fingerprint}")
+        if known is not None and known == key:
+            command.session.say(f"{name}  is known already")
+            continue
+        if known is not None:
+            fix = f"if the host was made anew: ssh-keygen -f '{link.known_hosts(hosts)}' -R '{place}', then this again"
+            why = f"on record {known.fingerprint}"
+            raise Problem(f"{name}: its host key HAS CHANGED", why=why, fix=fix, code=ExitCode.UNREACHABLE)
+        if command.plan:
+            command.session.say(f"{name}  would be recorded in {link.known_hosts(hosts)}")
+            continue
+        if not command.flags["yes"] and not (command.interactive and _agreed(name)):
+            fix = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
+            raise Problem(f"{name}: its key was not recorded", fix=fix, code=ExitCode.USAGE)
+        command.session.say(f"{name}  recorded in {link.record(place, key, hosts)}")
+
+
+def _agreed(name: str) -> bool:
+    return input(f"is this {name}'s fingerprint? [yes/no] ").strip().lower() == "yes"
