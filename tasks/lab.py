@@ -59,7 +59,7 @@ def hosts(command: Command, count: str = "1", dir: str = "", suite: str = "bookw
     def act(say: Say) -> None:
         from tests.lab import machines
 
-        for host in machines.start_hosts(number, folder, suite):
+        for host in machines.start_hosts([suite] * number, folder):
             say.note(f"{host.name} at {host.address}")
         done.append(True)
 

@@ -47,9 +47,14 @@ done
 [ -d /usr/share/maven-repo/ring/ring-jetty-adapter ] && say maven_repo ring
 
 say minikube_home "${MINIKUBE_HOME:-$HOME}/.minikube"
-found kubectl >/dev/null &&
-  say tool "kubectl $(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: *//p')"
-found minikube >/dev/null && say tool "minikube $(minikube version --short 2>/dev/null)"
+for tool in kubectl minikube; do # one that Slipway put there has its version in its name, which spares running it
+  p=$(found $tool) && p=$(readlink -f "$p") || continue
+  case $p in
+    */slipway/$tool-*) say tool "$tool ${p##*/$tool-}" ;;
+    */kubectl) say tool "kubectl $(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: *//p')" ;;
+    *) say tool "$tool $($tool version --short 2>/dev/null)" ;;
+  esac
+done
 for file in "${MINIKUBE_HOME:-$HOME}"/.minikube/cache/linux/*/v*/*; do [ -x "$file" ] && say kubernetes "$file"; done
 
 awk '$2 == "/tmp" && $4 ~ /(^|,)noexec(,|$)/ {print "slipway:noexec=/tmp"}' /proc/mounts 2>/dev/null

@@ -23,6 +23,7 @@ from slipway.tools.download import fetch
 
 PROFILE = "minikube"
 BIN = "/usr/local/bin"
+LIB = "/usr/local/lib/slipway"  # NAME-VERSION, so that a probe reads the version off the name
 PROVISIONER = "gcr.io/k8s-minikube/storage-provisioner:v5"
 SPARE = {"memory": 512 * 2**20, "disk": 10 * 2**30}  # bytes that must be left, and that a cluster's images take
 
@@ -79,15 +80,20 @@ def files_differ(facts: Facts, bundle: Bundle, cluster: Cluster) -> Change | Non
 
 
 def _install(host: Host, name: str, tool: Binary, bundle: Bundle | None, say: Say) -> None:
-    platform = host.probe.facts().platform
+    platform, version = host.probe.facts().platform, tool.version
     path = bundle.find("tool", name, platform) if bundle else None
-    if path is None:
+    if bundle and path:
+        version = next(file.version for file in bundle.of("tool") if (file.name, file.platform) == (name, platform))
+    else:
         wanted = tool.platforms.get(platform)
         if wanted is None:
             what = f"no {name} is pinned for {platform}"
             raise Problem(what, fix=f"add it to config/tools.yaml, or install {name} by hand", code=ExitCode.USAGE)
         path = Path(fetch(wanted.url, wanted.sha256, say))
-    host.send(path, f"{BIN}/{name}", 0o755, Privilege.ROOT, say)
+    place = f"{LIB}/{name}-{version}"
+    host.send(path, place, 0o755, Privilege.ROOT, say)
+    link = Command(("ln", "-sfn", place, f"{BIN}/{name}"), privilege=Privilege.ROOT, timeout=30)
+    host.run(link, say).checked(f"{BIN}/{name} could not be made")
 
 
 def _copy(host: Host, bundle: Bundle, cluster: Cluster, say: Say) -> None:

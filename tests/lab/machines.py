@@ -24,7 +24,7 @@ LABEL = "slipway.lab=1"
 MOUNTS = ("--tmpfs", "/run", "--tmpfs", "/tmp:exec")
 RUNTIME = "slipway-lab"
 FRESH = "ca-certificates,git,python3,python3-venv,sudo,curl,procps,iproute2"
-HOST = "systemd,systemd-sysv,dbus,openssh-server,sudo,ca-certificates,iproute2,procps"
+HOST = "systemd,systemd-sysv,dbus,openssh-server,sudo,ca-certificates,curl,iproute2,procps"
 SYSTEMD = f"systemd,systemd-sysv,dbus,openssh-server,iptables,kmod,{FRESH}"
 NODE = (
     "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,ca-certificates,curl,procps,kmod,conntrack,socat,"
@@ -184,8 +184,8 @@ class Host:
                               text=True, timeout=timeout, check=False)  # fmt: skip
 
 
-def start_hosts(count: int, folder: Path, suite: str = "bookworm", password: str | None = None) -> list[Host]:
-    """Bare SSH hosts h1, h2, …, whose settings, key, known hosts and sudo password land in `folder`."""
+def start_hosts(suites: Sequence[str], folder: Path, password: str | None = None) -> list[Host]:
+    """Bare SSH hosts h1, h2, … of these Debian suites; settings, key, known hosts, sudo password land in `folder`."""
     register()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "environments").mkdir(exist_ok=True)
@@ -195,12 +195,11 @@ def start_hosts(count: int, folder: Path, suite: str = "bookworm", password: str
     secret.touch(mode=0o600)
     secret.write_text((password or secrets.token_urlsafe(12)) + "\n")
     (folder / "known_hosts").write_text("")
-    image = _systemd(suite, HOST)
     base = ["docker", "run", "-d", "--privileged", "--label", LABEL, "-v", "/var/lib/docker", *MOUNTS]
     made = []
-    for number in range(1, count + 1):
+    for number, suite in enumerate(suites, 1):
         machine = Machine(f"slipway-lab-{secrets.token_hex(4)}")
-        sh(*base, "--name", machine.name, "--hostname", f"h{number}", image)
+        sh(*base, "--name", machine.name, "--hostname", f"h{number}", _systemd(suite, HOST))
         made.append(machine)
     found = [_reachable(machine, f"h{number}", folder) for number, machine in enumerate(made, 1)]
     entries = {
@@ -229,11 +228,11 @@ def _reachable(machine: Machine, name: str, folder: Path) -> Host:
 
 
 @contextmanager
-def hosts(count: int, folder: Path, suite: str = "bookworm", password: str | None = None) -> Iterator[list[Host]]:
+def hosts(suites: Sequence[str], folder: Path, password: str | None = None) -> Iterator[list[Host]]:
     """The same for the length of a test."""
     found: list[Host] = []
     try:
-        found = start_hosts(count, folder, suite, password)
+        found = start_hosts(suites, folder, password)
         yield found
     finally:
         for host in found:

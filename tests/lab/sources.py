@@ -100,6 +100,7 @@ MODULES = {
     "pause": Module((), {}, own="pause"),
     "runtime": Module((), {}, own="runtime"),
     "toy": Module((), {}, own="toy"),
+    "delay": Module((), {}, own="delay"),
 }
 VERSIONS = {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": "34", "gitTreeState": "clean"}
 PROGRAMS = {
@@ -128,6 +129,7 @@ PROGRAMS = {
     "pause": Program("./pause", "pause"),
     "runtime": Program("./runtime", "runtime"),
     "toy": Program("./toy", "toy"),
+    "delay": Program("./delay", "delay"),
 }  # fmt: skip
 
 

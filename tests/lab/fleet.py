@@ -1,0 +1,129 @@
+"""A toy project whose environment `lab` is the Minikube on an SSH host of the lab."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.integration.project import ROOT, Done
+from tests.lab.machines import Host
+from tests.lab.sources import program
+from tests.lab.toys import Toys
+
+
+class Fleet(Toys):
+    """Toys whose settings name the lab's hosts."""
+
+    def __init__(self, folder: Path, hosts: list[Host], password: str) -> None:
+        super().__init__(folder)
+        self.hosts, self.where, self.password = hosts, "lab", password
+        self.env = {"SLIPWAY_SUDO_PASSWORD": password}
+        settings = folder / "settings"
+        lab = hosts[0].folder
+        (settings / "environments" / "lab.yaml").write_text((lab / "environments" / "lab.yaml").read_text())
+        self.known = json.loads((lab / "hosts.yaml").read_text())
+        self.describe()
+
+    def describe(self, **changes: dict[str, Any]) -> None:
+        """Write hosts.yaml, with changes to single hosts' entries."""
+        hosts = {name: {**entry, **changes.get(name, {})} for name, entry in self.known["hosts"].items()}
+        more = {name: entry for name, entry in changes.items() if name not in hosts and name not in self.known}
+        top = {key: value for key, value in changes.items() if key in {"known_hosts", "at_once"}}
+        text = json.dumps({**self.known, **top, "hosts": {**hosts, **more}})
+        (self.folder / "settings" / "hosts.yaml").write_text(text)
+
+    def kubectl(self, *words: str, text: str | None = None) -> str:
+        """What kubectl says on the host."""
+        line = " ".join(f"'{word}'" for word in ("kubectl", "--context", "minikube", "-n", self.name, *words))
+        done = self.hosts[0].ssh(f"{line} <<'END'\n{text or ''}\nEND\n")
+        return done.stdout + done.stderr
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on, in a group of its own."""
+        import os
+
+        env = {**os.environ, **self.env}
+        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                env=env, start_new_session=True)  # fmt: skip
+
+
+def awaited(process: subprocess.Popen[str], text: str, seconds: float = 120) -> str:
+    """Read a command's lines until one has that text; what was read."""
+    assert process.stdout
+    deadline, lines = time.monotonic() + seconds, []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+        assert time.monotonic() < deadline, "".join(lines)
+    raise AssertionError(f"{text!r} never came:\n{''.join(lines)}")
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Ctrl-C; the exit code and the rest of what it said."""
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    return process.returncode, said
+
+
+@contextmanager
+def away(host: Host) -> Iterator[None]:
+    """The host's network removed, and restored with the same address."""
+    subprocess.run(["docker", "network", "disconnect", "bridge", host.machine.name], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "network", "connect", "bridge", host.machine.name], check=True)
+
+
+@contextmanager
+def far(hosts: list[Host], delay: str, first_port: int) -> Iterator[dict[str, dict[str, Any]]]:
+    """Hosts behind a relay that holds every byte back; the entries by which they are reached."""
+    ports = {host.name: first_port + index for index, host in enumerate(hosts)}
+    pairs = [f"127.0.0.1:{ports[host.name]}={host.address}:22" for host in hosts]
+    relay = subprocess.Popen([str(program("delay")), delay, *pairs])
+    known = hosts[0].folder / "known_hosts"
+    text = known.read_text()
+    lines = [line.split(" ", 1) for line in text.splitlines()]
+    by_address = {host.address: ports[host.name] for host in hosts}
+    with known.open("a") as file:
+        file.writelines(f"[127.0.0.1]:{by_address[a]} {key}\n" for a, key in lines if a in by_address)
+    time.sleep(0.2)
+    try:
+        yield {name: {"address": "127.0.0.1", "port": port} for name, port in ports.items()}
+    finally:
+        relay.terminate()
+        relay.wait()
+        known.write_text(text)
+
+
+@contextmanager
+def lossy(host: Host, percent: int) -> Iterator[None]:
+    """Some of the packets to a host are lost."""
+    rule = ["OUTPUT", "-d", host.address, "-m", "statistic", "--mode", "random", "--probability", str(percent / 100)]
+    subprocess.run(["iptables", "-A", *rule, "-j", "DROP"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables", "-D", *rule, "-j", "DROP"], check=True)
+
+
+def changed(done: Done) -> set[str]:
+    """The steps that changed something."""
+    return {name for name, status in done.steps.items() if status == "changed"}
+
+
+def planned(done: Done) -> set[str]:
+    """The steps that a plan lists as changes."""
+    return {
+        step["id"] for event in done.events if event["event"] == "plan" for step in event["steps"] if step["reason"]
+    }
+
+
+__all__ = ["ROOT", "Fleet", "awaited", "away", "changed", "far", "interrupted", "lossy", "planned"]

@@ -1,0 +1,499 @@
+"""Hosts with nothing but systemd, sshd and sudo, Debian 12 and 13: prepared, deployed to, broken in every way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.integration.project import ROOT, Done
+from tests.lab import machines
+from tests.lab.fleet import Fleet, awaited, away, changed, far, interrupted, lossy, planned
+from tests.lab.machines import Host
+
+pytestmark = pytest.mark.lab
+PASSWORD = "slip'way$1 \"x\\"
+SEED = int(os.environ.get("SLIPWAY_SEED", "5"))
+LISTING = """
+find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/log -o -path /var/lib/sudo \\) -prune \
+  -o -type f -printf '%p %m %U ' -exec sha256sum {} + -o -printf '%p %y %m %l\\n' 2>/dev/null | sort
+"""
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Host]]:
+    """h1 and h3 are Debian 12, h2 is Debian 13."""
+    with machines.hosts(["bookworm", "trixie", "bookworm"], tmp_path_factory.mktemp("hosts"), PASSWORD) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def fleet(hosts: list[Host], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The project; its hosts are bare before the first test."""
+    project = Fleet(tmp_path_factory.mktemp("fleet"), hosts, PASSWORD)
+    yield project
+    project.purge()
+
+
+def root(host: Host, script: str) -> str:
+    """What a script says as root, not over SSH."""
+    done = host.machine.run(script)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def setup(fleet: Fleet, *words: str, **env: str) -> Done:
+    """`setup`, as events."""
+    return fleet.invoke("setup", *words, "--output", "json", timeout=600, **env)
+
+
+# What reaching a host can meet: nothing of it changes the host.
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "words"),
+    [
+        ({"address": "no-such-host.invalid"}, 4, "the name has no address"),
+        ({"port": 9}, 4, "refuses connections"),
+        ({"address": "203.0.113.1"}, 4, "can't be reached|does not answer"),
+        ({"user": "nobody-known"}, 4, "lets nobody in"),
+        ({"key": "~/.ssh/no-such-key"}, 4, "lets nobody in|can't be reached"),
+    ],
+)
+def test_a_host_that_can_not_be_reached_says_why(fleet: Fleet, entry: dict[str, object], code: int, words: str) -> None:
+    fleet.describe(h1=entry)
+    try:
+        done = fleet.invoke("host.check", "--host", "h1", timeout=60)
+        assert (done.exit, bool(re.search(words, done.out))) == (code, True), done.out + done.err
+        assert "hint:" in done.out
+        assert "Traceback" not in done.out + done.err
+    finally:
+        fleet.describe()
+
+
+def test_an_unknown_key_stops_and_host_trust_records_it(fleet: Fleet, tmp_path: Path) -> None:
+    known = tmp_path / "known hosts"
+    shown = root(fleet.hosts[0], "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    fleet.describe(known_hosts=str(known))  # type: ignore[arg-type]
+    try:
+        done = fleet.invoke("host.check", "--host", "h1")
+        assert (done.exit, "not known here" in done.out, "host.trust --host h1" in done.out) == (4, True, True)
+        asked = fleet.invoke("host.trust", "--host", "h1")
+        assert (asked.exit, known.exists()) == (2, False), asked.err
+        assert re.search(r"SHA256:\S+", asked.out)
+        assert fleet.invoke("host.trust", "--host", "h1", "--yes").exit == 0
+        again = fleet.invoke("host.trust", "--host", "h1", "--yes")
+        assert "known already" in again.out
+        assert fleet.invoke("host.check", "--host", "h1").exit == 0
+        fingerprints = subprocess.check_output(["ssh-keygen", "-lf", str(known)], text=True)
+        assert shown in root(fleet.hosts[0], "for f in /etc/ssh/*.pub; do ssh-keygen -lf $f; done")
+        assert fingerprints.split()[1] in root(fleet.hosts[0], "for f in /etc/ssh/*.pub; do ssh-keygen -lf $f; done")
+    finally:
+        fleet.describe()
+
+
+def test_a_changed_key_stops_hard_and_both_fingerprints_are_said(fleet: Fleet, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    one, other = (fleet.hosts[index].address for index in (0, 1))
+    text = (fleet.hosts[0].folder / "known_hosts").read_text()
+    known.write_text("".join(line.replace(other, one) + "\n" for line in text.splitlines() if line.startswith(other)))
+    fleet.describe(known_hosts=str(known))  # type: ignore[arg-type]
+    try:
+        for words in (
+            ("host.check", "--host", "h1"),
+            ("setup", "--host", "h1"),
+            ("host.trust", "--host", "h1", "--yes"),
+        ):
+            done = fleet.invoke(*words)
+            said = done.out + done.err
+            assert done.exit == 4, said
+            assert "HAS CHANGED" in said
+            assert "ssh-keygen" in said
+        assert known.read_text().count("\n") == len(known.read_text().splitlines())
+    finally:
+        fleet.describe()
+
+
+def test_a_wrong_sudo_password_and_none_at_all(fleet: Fleet) -> None:
+    wrong = fleet.invoke("host.check", "--host", "h1", SLIPWAY_SUDO_PASSWORD="wrong")
+    assert (wrong.exit, "sudo did not accept the password" in wrong.out) == (2, True), wrong.out
+    fleet.env.pop("SLIPWAY_SUDO_PASSWORD")
+    try:
+        none = setup(fleet, "--host", "h1")
+        assert (none.exit, "SLIPWAY_SUDO_PASSWORD" in none.out) == (2, True), none.out
+        own = fleet.invoke("host.check", "--host", "h1", SLIPWAY_SUDO_PASSWORD_H1=PASSWORD)
+        assert own.exit == 0, own.out
+    finally:
+        fleet.env["SLIPWAY_SUDO_PASSWORD"] = PASSWORD
+    applied = setup(fleet, "--host", "h1", SLIPWAY_SUDO_PASSWORD="wrong")
+    assert applied.exit == 2, applied.out
+    assert "sudo did not accept" in applied.failure("h1/docker/engine")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "words"),
+    [
+        ("mount -o remount,noexec /tmp", "mount -o remount,exec /tmp", "/tmp is mounted noexec"),
+        (
+            "mkdir -p /full && mount -t tmpfs -o size=4m none /full && mount --bind /full /var/lib",
+            "umount /var/lib /full",
+            "no space left",
+        ),
+        ("mv /usr/bin/sudo /usr/bin/hidden", "mv /usr/bin/hidden /usr/bin/sudo", "has no sudo"),
+        (
+            "mv /usr/bin/date /usr/bin/real; printf '#!/bin/sh\\necho 1000000000\\n' >/usr/bin/date; chmod +x /usr/bin/date",
+            "mv -f /usr/bin/real /usr/bin/date",
+            "the clock is wrong",
+        ),
+    ],
+)
+def test_a_host_that_is_not_fit_says_why_and_nothing_is_changed(
+    fleet: Fleet, break_it: str, mend_it: str, words: str
+) -> None:
+    root(fleet.hosts[2], break_it)
+    try:
+        done = fleet.invoke("host.check", "--host", "h3")
+        assert (done.exit, words in done.out, "hint:" in done.out) == (2, True, True), done.out
+        ran = setup(fleet, "--host", "h3")
+        assert (ran.exit, words in ran.failure("h3/host"), changed(ran)) == (2, True, set()), ran.out
+    finally:
+        root(fleet.hosts[2], mend_it)
+    assert fleet.invoke("host.check", "--host", "h3").exit == 0
+
+
+def test_a_password_a_passphrase_and_a_jump_reach_it_too(fleet: Fleet, tmp_path: Path) -> None:
+    sealed = tmp_path / "sealed"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "open sesame", "-f", str(sealed)], check=True)
+    public = sealed.with_suffix(".pub").read_text().strip()
+    root(fleet.hosts[0], f"echo '{public}' >>~deploy/.ssh/authorized_keys")
+    fleet.describe(h1={"key": str(sealed)})
+    try:
+        closed = fleet.invoke("host.check", "--host", "h1")
+        assert (closed.exit, "SLIPWAY_SSH_PASSPHRASE" in closed.out) == (2, True), closed.out
+        opened = fleet.invoke("host.check", "--host", "h1", SLIPWAY_SSH_PASSPHRASE="open sesame")
+        assert opened.exit == 0, opened.out
+        fleet.describe(h1={"key": None})
+        by_password = fleet.invoke("host.check", "--host", "h1", HOME=str(tmp_path), SLIPWAY_SSH_PASSWORD=PASSWORD)
+        assert by_password.exit == 0, by_password.out
+        fleet.describe(h2={"jump": "h1"})
+        behind = fleet.invoke("host.check", "--host", "h2")
+        assert behind.exit == 0, behind.out
+        (tmp_path / ".ssh").mkdir()
+        alias = f"Host box\n  HostName {fleet.hosts[1].address}\n  ProxyJump deploy@{fleet.hosts[0].address}\n"
+        (tmp_path / ".ssh" / "config").write_text(alias)
+        fleet.describe(h2={"address": "box"})
+        aliased = fleet.invoke("host.check", "--host", "h2", HOME=str(tmp_path), SLIPWAY_SSH_PASSWORD=PASSWORD)
+        assert aliased.exit == 0, aliased.out
+    finally:
+        fleet.describe()
+
+
+def test_facts_are_one_document_whatever_the_login_shell_says(fleet: Fleet) -> None:
+    noisy = "echo 'echo WELCOME; echo slipway:kernel=Plan9 >&2' >>~deploy/.bashrc; echo 'a banner' >/etc/motd"
+    root(fleet.hosts[0], noisy)
+    try:
+        done = fleet.invoke("host.facts", "--host", "h1,h2", "--output", "json")
+        found = {one["name"]: one for one in json.loads(done.out)["hosts"]}
+        assert {one["kernel"] for one in found.values()} == {"Linux"}
+        assert (found["h1"]["version"], found["h2"]["version"]) == ("12", "13")
+        assert found["h1"]["ports"] == [22]
+        assert found["h1"]["systemd"] is True
+    finally:
+        root(fleet.hosts[0], "sed -i '/WELCOME/d' ~deploy/.bashrc; : >/etc/motd")
+
+
+# A bare host becomes an environment.
+
+
+def test_a_plan_lists_what_the_run_then_changes_and_leaves_no_trace(fleet: Fleet, bundled: Path) -> None:
+    before = root(fleet.hosts[0], LISTING)
+    plan = setup(fleet, "--bundle", str(bundled), "--plan")
+    assert plan.exit == 3, plan.out + plan.err
+    after = root(fleet.hosts[0], LISTING)
+    assert before == after
+    reasons = {s["id"]: s["reason"] for e in plan.events if e["event"] == "plan" for s in e["steps"]}
+    assert reasons["h1/docker/running"].startswith("follows from")
+    ran = setup(fleet, "--bundle", str(bundled))
+    assert ran.exit == 0, ran.out[-3000:] + ran.err
+    assert planned(plan) - changed(ran) <= {"h1/docker/running"}  # Debian's package starts the daemon by itself
+    assert changed(ran) <= planned(plan)
+    again = setup(fleet)
+    assert (again.exit, changed(again)) == (0, set()), again.out
+
+
+def test_the_services_run_there_and_plain_ssh_agrees(fleet: Fleet) -> None:
+    done = fleet.deploy()
+    assert done.exit == 0, done.out[-3000:] + done.err
+    again = fleet.deploy()
+    assert (again.exit, changed(again)) == (0, set())
+    host = fleet.hosts[0]
+    ran = host.ssh("docker run --rm slipway/bundle-probe:1 curl --version; minikube status; id -nG")
+    assert ran.stdout.startswith("curl "), ran.stdout + ran.stderr
+    assert "host: Running" in ran.stdout
+    assert "docker" in ran.stdout.splitlines()[-1].split()
+    deployments = json.loads(host.ssh(f"kubectl get deploy -n {fleet.name} -o json").stdout)["items"]
+    assert [(d["metadata"]["name"], d["status"]["readyReplicas"]) for d in deployments] == [("toy", 2)]
+    curl = f"""
+        kubectl port-forward -n {fleet.name} service/toy 18080:8080 >/dev/null & forward=$!
+        for i in $(seq 50); do curl -sf http://127.0.0.1:18080/ && break; sleep 0.1; done; kill $forward
+    """
+    assert "hello from" in host.ssh(curl).stdout
+    checks = root(host, """
+        systemctl is-enabled docker; systemctl is-active docker; stat -c %a ~deploy/.kube/config
+        readlink -f /usr/local/bin/minikube /usr/local/bin/kubectl
+        find ~deploy/.kube ~deploy/.minikube -name '*.key' -perm /077; find ~deploy/.kube -type f -perm /077
+        ss -Hltn | awk '{print $4}' | grep -v '^127\\.' | grep -v '\\[::1\\]'
+    """).split()  # fmt: skip
+    assert checks[:3] == ["enabled", "active", "600"]
+    assert checks[3] == "/usr/local/lib/slipway/minikube-1.38.1"
+    public = [line for line in checks[5:] if not line.endswith(":22") and "/" not in line]
+    assert public == [], checks
+    assert not [line for line in checks[5:] if line.startswith("/")], checks
+
+
+def test_no_password_is_on_the_host_or_in_what_was_kept(fleet: Fleet) -> None:
+    found = root(
+        fleet.hosts[0], 'grep -rlF "slip\'way\\$1" /etc /home /root /run /tmp /usr/local /var 2>/dev/null || true'
+    )
+    assert found == ""
+    kept = [
+        path for path in (ROOT / ".slipway" / "runs").rglob("*") if path.is_file() and "slip'way" in path.read_text()
+    ]
+    assert kept == []
+
+
+def test_day_two_works_as_on_this_machine(fleet: Fleet) -> None:
+    status = json.loads(fleet.invoke("status", "--output", "json").out)
+    assert (status["environment"], status["services"][0]["ready"]) == ("lab", 2)
+    assert fleet.invoke("scale", "--service", "toy", "--replicas", "3").exit == 0
+    assert fleet.deploy("--plan").exit == 0
+    assert fleet.invoke("scale", "--service", "toy", "--replicas", "file").exit == 0
+    fleet.write(note="another release")
+    assert fleet.deploy().exit == 0
+    back = fleet.invoke("rollback", "--service", "toy", "--to", "1")
+    assert back.exit == 0, back.out + back.err
+    history = json.loads(fleet.invoke("history", "--output", "json").out)["releases"]
+    assert [r["number"] for r in history if r["serving"]] == [1]
+    logs = fleet.start("logs", "--service", "toy", "--follow")
+    awaited(logs, "toy-")
+    forward = fleet.start("forward", "--service", "toy")
+    url = awaited(forward, "http://").split()[1]
+    assert requests.get(url, timeout=10).text.startswith("hello from")
+    with away(fleet.hosts[0]):
+        time.sleep(1)
+    deadline = time.monotonic() + 90
+    while True:  # the tunnel opens again when the link is back
+        try:
+            if requests.get(url, timeout=10).ok:
+                break
+        except requests.RequestException:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    assert interrupted(forward)[0] == 130
+    assert interrupted(logs)[0] in {0, 130}
+    with pytest.raises(requests.RequestException):
+        requests.get(url, timeout=2)
+    for _ in range(50):
+        left = root(fleet.hosts[0], "pgrep -fc port-forward || true").strip()
+        if left == "0":
+            break
+        time.sleep(0.2)
+    assert left == "0"
+
+
+def test_two_people_who_deploy_to_one_host_are_serialised(fleet: Fleet) -> None:
+    fleet.write(note="two at once")
+    one, two = fleet.start("deploy", "--output", "json"), fleet.start("deploy", "--output", "json")
+    said = [process.communicate(timeout=300)[0] for process in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], said
+    assert fleet.deploy("--plan").exit == 0
+
+
+def test_docker_restarted_during_a_delivery_is_said_and_the_next_deploy_goes_on(fleet: Fleet) -> None:
+    (fleet.toy / "weight").write_bytes(random.Random(SEED).randbytes(60_000_000))  # noqa: S311  it must repeat
+    (fleet.toy / "Dockerfile").write_text((fleet.toy / "Dockerfile").read_text() + "COPY weight /weight\n")
+    deploy = fleet.start("deploy", "--output", "json")
+    awaited(deploy, '"id": "toy/delivery", "title": "toy: delivery", "status": "applying"')
+    root(fleet.hosts[0], "systemctl restart docker")
+    said = deploy.communicate(timeout=300)[0]
+    assert "Traceback" not in said
+    assert deploy.returncode in {0, 1}, said[-3000:]
+    done = fleet.deploy()
+    assert done.exit == 0, done.out[-3000:]
+    assert fleet.status()["ready"] == 2
+
+
+def test_after_a_reboot_the_next_deploy_starts_what_it_needs(fleet: Fleet) -> None:
+    root(fleet.hosts[0], "docker stop -t 5 $(docker ps -q) >/dev/null; systemctl stop docker docker.socket")
+    subprocess.run(["docker", "restart", fleet.hosts[0].machine.name], check=True, capture_output=True)
+    for _ in range(300):
+        if fleet.hosts[0].ssh("true").returncode == 0:
+            break
+        time.sleep(0.2)
+    done = fleet.invoke("deploy", "--output", "json", timeout=400)
+    assert done.exit == 0, done.out[-3000:]
+    assert done.steps["cluster"] == "changed"
+    assert fleet.status()["ready"] == 2
+    assert fleet.invoke("cluster.stop").exit == 0
+    assert fleet.invoke("cluster.status").exit == 4
+
+
+# Hosts in a group, and links that break. No cluster: Docker, kubectl and Minikube.
+
+
+def test_one_broken_host_of_three_stops_no_other(fleet: Fleet, bundled: Path) -> None:
+    fleet.describe(h3={"port": 9})
+    try:
+        done = fleet.invoke("setup", "--host", "h1,h2,h3", "--bundle", str(small(bundled)), timeout=600)
+        assert done.exit == 1, done.out + done.err
+        table = [line.split() for line in done.out.splitlines() if re.match(r"h[123] +\w+ ", line)]
+        rows = {row[0]: set(row[1:]) for row in table if len(row) > 4}
+        assert rows["h1"] == {"unchanged"}, done.out[-2000:]
+        assert rows["h2"] <= {"changed", "unchanged"}
+        assert "changed" in rows["h2"]
+        assert rows["h3"] == {"failed", "skipped"}
+    finally:
+        fleet.describe()
+    again = setup(fleet, "--host", "h1,h2", "--bundle", str(small(bundled)))
+    assert (again.exit, changed(again)) == (0, set()), again.out
+
+
+def small(bundle: Path) -> Path:
+    """The bundle's programs without its images: seconds per host instead of a minute."""
+    target = bundle.parent / "small bundle"
+    if not target.exists():
+        shutil.copytree(bundle / "tools", target / "tools")
+        listed = json.loads((bundle / "bundle.yaml").read_text())["files"]
+        (target / "bundle.yaml").write_text(json.dumps({"files": [f for f in listed if f["purpose"] == "tool"]}))
+    return target
+
+
+def test_setup_goes_on_over_cut_connections_and_nothing_is_lost(fleet: Fleet, bundled: Path) -> None:
+    """Seeded moments: the network removed for a while, sshd's sessions killed, and the network once more."""
+    moments = random.Random(SEED)  # noqa: S311  it must repeat
+    host = fleet.hosts[2]
+    ran = fleet.start("setup", "--host", "h3", "--bundle", str(small(bundled)), "--output", "json")
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.append(ran.communicate()[0]))
+    reader.start()
+    for cut in ("network", "sessions", "network"):
+        time.sleep(moments.uniform(0.5, 5))
+        if cut == "network":
+            with away(host):
+                time.sleep(moments.uniform(1, 3))
+        else:
+            root(host, "pkill -KILL -u deploy sshd || true")
+    reader.join(400)
+    assert ran.returncode == 0, said[0][-3000:]
+    again = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    assert (again.exit, changed(again)) == (0, set()), again.out
+    sound = root(host, "dpkg --audit; sha256sum /usr/local/lib/slipway/*; ls -A /usr/local/lib/slipway")
+    for file in json.loads((small(bundled) / "bundle.yaml").read_text())["files"]:
+        assert file["sha256"] in sound
+    assert ".part" not in sound
+
+
+def test_a_long_and_lossy_way_only_takes_longer(fleet: Fleet, bundled: Path) -> None:
+    host = fleet.hosts[2]
+    root(host, "rm -f /usr/local/bin/kubectl /usr/local/lib/slipway/kubectl-*")
+    with far([host], "100ms", 20200) as entries, lossy(host, 5):
+        fleet.describe(h3=entries["h3"])
+        try:
+            done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+        finally:
+            fleet.describe()
+    assert (done.exit, changed(done)) == (0, {"h3/kubectl"}), done.out[-2000:]
+
+
+def test_another_package_manager_is_waited_for_visibly(fleet: Fleet) -> None:
+    host = fleet.hosts[2]
+    root(host, "apt-get -q -y remove docker.io >/dev/null 2>&1")
+    holder = "apt-get -q -y -o DPkg::Pre-Invoke::='sleep 8' install --reinstall netbase || true"
+    subprocess.Popen(["docker", "exec", "-d", host.machine.name, "sh", "-c", holder]).wait()
+    for _ in range(100):
+        if root(host, "pgrep -fc 'sleep 8' || true").strip() != "0":
+            break
+        time.sleep(0.1)
+    done = setup(fleet, "--host", "h3")
+    assert done.exit == 0, done.out[-2000:]
+    assert "Waiting for cache lock" in done.out
+    assert "h3/docker/engine" in changed(done)
+
+
+def test_a_full_disk_in_the_middle_is_said_and_room_lets_it_go_on(fleet: Fleet, bundled: Path) -> None:
+    host = fleet.hosts[2]
+    folder = "/usr/local/lib/slipway"
+    root(host, f"rm -rf {folder}/* /usr/local/bin/minikube; mount -t tmpfs -o size=20m none {folder}")
+    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    assert done.exit == 1, done.out
+    assert "No space left on device" in done.failure("h3/minikube")
+    root(host, f"umount {folder}")
+    again = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    assert again.exit == 0, again.out
+    assert ".part" not in root(host, f"ls -A {folder}")
+
+
+@pytest.mark.parametrize("moment", ["h3/host", '"id": "h3/docker/engine"', '"id": "h3/minikube"'])
+def test_ctrl_c_in_every_phase_ends_it_and_the_next_run_goes_on(fleet: Fleet, bundled: Path, moment: str) -> None:
+    host = fleet.hosts[2]
+    root(host, "apt-get -q -y remove docker.io >/dev/null 2>&1; rm -rf /usr/local/lib/slipway /usr/local/bin/minikube")
+    ran = fleet.start("setup", "--host", "h3", "--bundle", str(small(bundled)), "--output", "json")
+    awaited(ran, moment)
+    time.sleep(0.4)
+    code, said = interrupted(ran)
+    assert code == 130, said
+    assert "Traceback" not in said
+    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    assert done.exit == 0, done.out[-2000:]
+    assert root(host, "dpkg --audit").strip() == ""
+
+
+def test_a_killed_slipway_leaves_a_host_that_the_next_one_finishes(fleet: Fleet, bundled: Path) -> None:
+    host = fleet.hosts[2]
+    root(host, "apt-get -q -y remove docker.io >/dev/null 2>&1; rm -rf /usr/local/lib/slipway /usr/local/bin/kubectl")
+    ran = fleet.start("setup", "--host", "h3", "--bundle", str(small(bundled)), "--output", "json")
+    awaited(ran, "apt-get")
+    os.killpg(ran.pid, signal.SIGKILL)
+    ran.wait()
+    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    assert done.exit == 0, done.out[-2000:]
+    assert root(host, "dpkg --audit").strip() == ""
+
+
+def test_a_download_that_is_not_what_was_pinned_reaches_no_host(fleet: Fleet, tmp_path: Path) -> None:
+    import functools
+    import http.server
+
+    (tmp_path / "minikube").write_bytes(b"not what was pinned")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/minikube"
+    platforms = {"linux/amd64": {"url": url, "sha256": "0" * 64}}
+    text = (ROOT / "config" / "tools.yaml").read_text()
+    head, _, tail = text.partition("minikube:\n")
+    rest = tail[tail.index("kubectl:") :]
+    pinned = json.dumps({"version": "1.38.1", "minimum": "1.34.0", "platforms": platforms})
+    file = fleet.folder / "settings" / "tools.yaml"
+    file.write_text(f"{head}minikube: {pinned}\n{rest}")
+    host = fleet.hosts[2]
+    root(host, "rm -f /usr/local/bin/minikube")
+    try:
+        done = setup(fleet, "--host", "h3")
+        assert done.exit == 1, done.out
+        assert "is not the file that was pinned" in done.failure("h3/minikube")
+        assert root(host, "ls /usr/local/bin").find("minikube") == -1
+    finally:
+        file.unlink()
+        server.shutdown()
