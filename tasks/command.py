@@ -208,7 +208,10 @@ class Command:
             return
         due = foresee(mine, at_once=self.config.hosts.at_once).reasons
         for name in {step.partition("/")[0]: None for step in due}:
-            facts = names[name].probe.facts()
+            try:
+                facts = names[name].probe.facts()
+            except Problem:
+                continue  # its first step will say so, and the other hosts go on
             if facts.root:
                 continue
             for step, reason in due.items():

@@ -31,6 +31,9 @@ p=$(found docker) && say docker "$p"
 config=${DOCKER_CONFIG:-$HOME/.docker}/config.json
 current=$(sed -n 's/.*"currentContext": *"\([^"]*\)".*/\1/p' "$config" 2>/dev/null)
 say docker_host "${DOCKER_HOST:-}"; say docker_context "${DOCKER_CONTEXT:-$current}"
+for file in /etc/systemd/system/*.wants/docker.service /etc/systemd/system/*.wants/docker.socket; do
+  [ -e "$file" ] && say docker_enabled yes
+done
 [ -S /var/run/docker.sock ] && say socket yes
 [ -w /var/run/docker.sock ] && say writable yes
 pid=$(cat /var/run/docker.pid 2>/dev/null) && [ -d "/proc/$pid" ] && say daemon "$pid"
@@ -118,6 +121,7 @@ class Facts:
     memory: int = 0
     cpus: int = 0
     disk: int = 0
+    docker_enabled: bool = False  # systemd starts it with the machine
     home: str = ""
     skew: float = 0.0  # seconds that its clock is before ours
     noexec: bool = False  # nothing in /tmp can be run
@@ -219,6 +223,7 @@ def parse(text: str, now: float | None = None) -> Facts:
         memory=number("memory", 1024),
         cpus=number("cpus"),
         disk=number("disk", 1024),
+        docker_enabled=bool(one("docker_enabled")),
         home=one("home"),
         skew=number("clock") - now if now and one("clock").isdigit() else 0.0,
         noexec=bool(one("noexec")),

@@ -69,19 +69,16 @@ def _made(name: str, hosts: Hosts, secrets: dict[str, str]) -> Connection:
     """A connection that is not open yet, each of its jumps guarded like itself."""
     mine = entry(name, hosts)
     gateway = _made(mine.jump, hosts, secrets) if mine.jump else None
-    options: dict[str, Any] = {
-        "banner_timeout": CONNECT,
-        "auth_timeout": CONNECT,
-        "channel_timeout": CONNECT,
-        **secrets,
-    }
+    shared: dict[str, Any] = {f"{what}_timeout": CONNECT for what in ("banner", "auth", "channel")} | secrets
+    options = dict(shared)
     if mine.key:
         options |= {"key_filename": str(Path(mine.key).expanduser()), "look_for_keys": False, "allow_agent": False}
     made = Connection(
         mine.address, user=mine.user, port=mine.port, gateway=gateway, config=_config(), connect_kwargs=options
     )
     link: Any = made
-    while isinstance(link, Connection):
+    while isinstance(link, Connection):  # itself, and every jump before it, those of ~/.ssh/config too
+        link.connect_kwargs = {**shared, **link.connect_kwargs}
         link.client.set_missing_host_key_policy(_Refuse())
         if known_hosts(hosts).is_file():
             link.client.load_host_keys(str(known_hosts(hosts)))
@@ -218,6 +215,10 @@ def _told(name: str, hosts: Hosts, *, trusting: bool = False) -> Iterator[None]:
         fix = f"is it running, and does a firewall let port {mine.port or 22} through? {check}"
         raise Away(f"{where} does not answer within {CONNECT} s", why=str(error), fix=fix) from error
     except (OSError, EOFError, SSHException) as error:
+        if "No authentication methods" in str(error):
+            fix = f"start an agent with a key, name one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {check}"
+            what = f"{where} lets nobody in, and there is nothing to try"
+            raise Problem(what, why=str(error), fix=fix, code=ExitCode.UNREACHABLE) from error
         if isinstance(error, SSHException) and "passphrase" in str(error):
             fix = "SLIPWAY_SSH_PASSPHRASE is not this key's"
             raise Problem(f"{where}: its key can't be read", why=str(error), fix=fix, code=ExitCode.USAGE) from error

@@ -38,12 +38,14 @@ SESSIONS = 5  # commands, and as many streams to Docker, at once on one connecti
 OPEN = 20  # seconds for the far side to open a channel
 RETURN = 120  # seconds that a host which was reached before gets to come back
 ASKED = 4  # times that facts are asked for when the link breaks meanwhile
-GROUP = b"slipway:group="
+GROUP, ABSENT = b"slipway:group=", b"slipway:absent"
 
 # Says its process group, takes its environment from standard input, goes to a folder, and becomes the command.
 WRAPPER = f"""read -r _ _ _ _ g _ </proc/$$/stat; echo {GROUP.decode()}$g >&2
 n=$1; shift; while [ "$n" -gt 0 ]; do IFS= read -r v; export "$v"; n=$((n-1)); done
-[ -z "$1" ] || cd "$1" || exit 111; shift; exec "$@" """
+[ -z "$1" ] || cd "$1" || exit 111; shift
+command -v "$1" >/dev/null 2>&1 || {{ echo {ABSENT.decode()} >&2; exit 127; }}
+exec "$@" """
 
 # $1 names a job; the rest is its command. It goes on when the connection ends; whoever comes meanwhile follows it.
 JOB = r"""umask 077; if [ "$(id -u)" = 0 ]; then d=/run/slipway/$1; else d=$HOME/.cache/slipway/jobs/$1; fi
@@ -66,7 +68,7 @@ exit "$code"
 """
 
 # Puts what comes behind $1's part file ($3: its sha256), and when that is whole in the place of $1 with mode $2.
-RECEIVE = """umask 077; t=$1.$3.part; mkdir -p "$(dirname "$1")" && cat >>"$t" || exit 111
+RECEIVE = """umask 022; t=$1.$3.part; mkdir -p "$(dirname "$1")" && umask 077 && cat >>"$t" || exit 111
 [ "$(sha256sum <"$t" | cut -c1-64)" = "$3" ] || { echo "it came through damaged" >&2; rm -f "$t"; exit 113; }
 chmod "$2" "$t" && sync "$t" && mv -f "$t" "$1" """
 # How much of that is there: `whole` if it is the file already (mode $2 is set then), else the part's size.
@@ -369,8 +371,11 @@ class _Talk:
         code = channel.recv_exit_status() if channel.exit_status_ready() else NONE
         if code == NONE and not channel.get_transport().is_active():
             raise self._host._lost("before the command's end was known")  # noqa: SLF001  its own conversation
-        code = SIGNALLED if code == NONE else code
-        return Done(command, code, *(b"".join(self._taken[stream]) for stream in ("stdout", "stderr")))
+        out, err = (b"".join(self._taken[stream]) for stream in ("stdout", "stderr"))
+        if code == 127 and ABSENT in err:
+            name, host = command.argv[0], self._host.name
+            raise Problem(f"{name} is not on {host}", fix=f"./invoke setup --host {host}, or --env E")
+        return Done(command, SIGNALLED if code == NONE else code, out, err)
 
     def _read(self) -> bool:
         channel, moved = self._channel, False

@@ -105,9 +105,11 @@ def elsewhere(facts: Facts) -> None:
 
 def running_differs(facts: Facts) -> Change | None:
     """Why dockerd must be started, or None."""
-    if facts.socket and (facts.daemon or facts.kernel == "Darwin" or facts.wsl):
-        return None
-    return Change("dockerd does not run")
+    if not facts.socket or not (facts.daemon or facts.kernel == "Darwin" or facts.wsl):
+        return Change("dockerd does not run")
+    if facts.systemd and facts.dockerd and not facts.docker_enabled:
+        return Change("dockerd does not start with the machine")
+    return None
 
 
 def group_differs(facts: Facts) -> Change | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -43,10 +43,18 @@ def seconds(deed: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def command(words: Sequence[str], cwd: Path | None = None) -> Callable[[], object]:
+def command(
+    words: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Callable[[], object]:
     """A command as a deed that must succeed."""
-    quiet = subprocess.DEVNULL
-    return lambda: subprocess.run(words, cwd=cwd, stdout=quiet, stderr=quiet, check=True, env=dict(os.environ))
+
+    def deed() -> None:
+        given = {**os.environ, **(env or {})}
+        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, env=given)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+    return deed
 
 
 def in_turn(ours: Callable[[], object], theirs: Callable[[], object], times: int) -> tuple[float, float]:

@@ -114,6 +114,12 @@ def lossy(host: Host, percent: int) -> Iterator[None]:
         subprocess.run(["iptables", "-D", *rule, "-j", "DROP"], check=True)
 
 
+def told(done: Done) -> str:
+    """What failed steps said, for a test's own failure."""
+    failed = [e for e in done.events if e["event"] == "step" and e["status"] == "failed"]
+    return "\n".join(f"{e['id']}: {e['detail']}" for e in failed) + done.err
+
+
 def changed(done: Done) -> set[str]:
     """The steps that changed something."""
     return {name for name, status in done.steps.items() if status == "changed"}
@@ -126,4 +132,4 @@ def planned(done: Done) -> set[str]:
     }
 
 
-__all__ = ["ROOT", "Fleet", "awaited", "away", "changed", "far", "interrupted", "lossy", "planned"]
+__all__ = ["ROOT", "Fleet", "awaited", "away", "changed", "far", "interrupted", "lossy", "planned", "told"]

@@ -1,0 +1,103 @@
+"""What goes to a host over SSH: no secret in a line, jobs named by what they do, faults of hosts in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from slipway.config.load import given
+from slipway.config.models import HostEntry, Hosts
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.facts import Facts
+from slipway.hosts.fit import ROOM, SKEW, faults
+from slipway.hosts.host import Command, Privilege
+from slipway.hosts.ssh import Ssh, _job
+from slipway.steps import Probe
+from slipway.tools.docker import proxy_differs, proxy_file
+
+PASSWORD = "a'b\"$c \\"
+FIT = Facts(kernel="Linux", arch="x86_64", uid=1000, user="deploy", sudo="password", disk=10 * ROOM, systemd=True)
+
+
+def ssh(facts: Facts = FIT, proxy: str | None = None) -> Ssh:
+    host = Ssh("box", Hosts(hosts={"box": HostEntry(address="192.0.2.1", proxy=proxy)}), lambda *_: PASSWORD)
+    host.probe = Probe(lambda: facts)
+    host.__dict__["_password"] = PASSWORD  # as if it had been tried
+    return host
+
+
+def test_the_sudo_password_and_the_environment_are_on_standard_input_and_never_in_the_line() -> None:
+    command = Command(("apt-get", "install", "x y"), env={"TOKEN": "s3cr3t"}, privilege=Privilege.ROOT)
+    head, line = ssh()._line(command)
+    assert head == f"{PASSWORD}\nTOKEN=s3cr3t\n".encode()
+    assert "s3cr3t" not in line
+    assert PASSWORD not in line
+    assert "a'b" not in line
+    assert "sudo -k -S" in line
+    assert "'x y'" in line
+
+
+@pytest.mark.parametrize(("changes", "words"), [({"uid": 0}, False), ({"sudo": "nopasswd"}, True)])
+def test_root_needs_no_sudo_and_sudo_without_a_password_is_given_none(changes: dict[str, object], words: bool) -> None:
+    head, line = ssh(replace(FIT, **changes))._line(Command(("true",), privilege=Privilege.ROOT))  # type: ignore[arg-type]
+    assert (head, "sudo -n" in line) == (b"", words)
+
+
+def test_a_proxy_is_in_every_commands_environment() -> None:
+    head, line = ssh(proxy="http://user:pass@proxy:3128")._line(Command(("true",)))
+    assert b"https_proxy=http://user:pass@proxy:3128\n" in head
+    assert b"NO_PROXY=localhost,127.0.0.1," in head
+    assert "pass@" not in line
+
+
+def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
+    path, text = proxy_file("http://proxy:3128")
+    assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text
+    assert proxy_differs(replace(FIT, docker_proxy=(path,)), "http://proxy:3128") is None
+    assert proxy_differs(replace(FIT, docker_proxy=(path,)), "http://other:3128") is not None
+    assert proxy_differs(FIT, "http://proxy:3128") is not None
+
+
+def test_a_job_is_named_by_what_it_does() -> None:
+    one = Command(("apt-get", "install", "x"), lasting=True)
+    assert _job(one).argv[4] == _job(replace(one, timeout=5)).argv[4]
+    assert _job(one).argv[4] != _job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
+    assert _job(one).argv[5:] == one.argv
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"kernel": "Darwin"}, "runs Darwin, not Linux"),
+        ({"sudo": ""}, "has no sudo"),
+        ({"sudo": "", "uid": 0}, ""),
+        ({"noexec": True}, "noexec"),
+        ({"disk": ROOM - 1}, "no space left"),
+        ({"skew": SKEW + 1.0}, "ahead"),
+        ({"skew": -SKEW - 1.0}, "behind"),
+        ({"skew": SKEW - 1.0}, ""),
+    ],
+)
+def test_what_keeps_a_host_from_being_prepared(changes: dict[str, object], words: str) -> None:
+    found = [str(problem) for problem in faults("box", replace(FIT, **changes))]  # type: ignore[arg-type]
+    assert bool(found) == bool(words), found
+    assert all(words in text and "hint:" in text for text in found)
+
+
+def test_a_hosts_own_variable_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD", "all")
+    monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD_BOX_1", "one")
+    assert given("SLIPWAY_SUDO_PASSWORD", "box-1") == "one"
+    assert given("SLIPWAY_SUDO_PASSWORD", "box-2") == "all"
+    monkeypatch.delenv("SLIPWAY_SUDO_PASSWORD")
+    assert given("SLIPWAY_SUDO_PASSWORD", "box-2") is None
+
+
+def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:
+    host = ssh(replace(FIT, sudo=""))
+    del host.__dict__["_password"]
+    with pytest.raises(Problem, match="no sudo") as raised:
+        host._line(Command(("true",), privilege=Privilege.ROOT))
+    assert raised.value.code is ExitCode.USAGE
