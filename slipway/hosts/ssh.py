@@ -152,7 +152,10 @@ class Ssh:
         import stamina
         from paramiko import ChannelException, SSHException
 
-        for attempt in stamina.retry_context(on=Lost, attempts=5, wait_initial=0.2, wait_max=2.0):
+        from slipway.hosts import link
+
+        broken = lambda error: isinstance(error, Lost) and not isinstance(error, link.Away)  # noqa: E731
+        for attempt in stamina.retry_context(on=broken, attempts=5, wait_initial=0.2, wait_max=2.0):
             with attempt:
                 transport = self._transport()
                 try:

@@ -375,7 +375,7 @@ def test_one_broken_host_of_three_stops_no_other(fleet: Fleet, bundled: Path) ->
         assert done.exit == 1, done.out + done.err
         table = [line.split() for line in done.out.splitlines() if re.match(r"h[123] +\w+ ", line)]
         rows = {row[0]: set(row[1:]) for row in table if len(row) > 4}
-        assert rows["h1"] == {"unchanged"}, done.out
+        assert rows["h1"] <= {"changed", "unchanged"}, done.out
         assert rows["h2"] <= {"changed", "unchanged"}
         assert "changed" in rows["h2"]
         assert rows["h3"] == {"failed", "skipped"}
