@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, ExitCode, Lost, Problem
 from slipway.events import Event, Finished, Outcome, Plan, Status, StepChanged
-from slipway.run import Run, plan
+from slipway.run import ATTEMPTS, Run, plan
 from slipway.steps import Cancel, Change, Lane, Probe, Say, Step, ordered
 
 
@@ -214,3 +214,56 @@ def test_events_have_the_documented_fields() -> None:
     assert fields(finished) == {
         "event": "finished", "status": "done", "changed": 1, "unchanged": 2, "failed": 0, "seconds": 0.5,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("done_before_it_broke", [True, False])
+def test_a_step_whose_link_broke_asks_what_is_true_and_acts_only_if_it_must(
+    done_before_it_broke: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cancel, "wait", lambda *_: None)
+    world, acts = World(), []
+
+    def act(_: Say) -> None:
+        acts.append(1)
+        if len(acts) == 1:
+            if done_before_it_broke:
+                world.there.add("a")
+            raise Lost("the connection broke")
+
+    world.run(world.step("a", act=act))
+    assert world.ends() == {"a": "changed"}
+    assert len(acts) == (1 if done_before_it_broke else 2)
+
+
+def test_a_link_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cancel, "wait", lambda *_: None)
+    world, acts = World(), []
+
+    def act(_: Say) -> None:
+        acts.append(1)
+        raise Lost("the connection broke")
+
+    result = world.run(world.step("a", act=act), world.step("b")).result
+    assert world.ends() == {"a": "failed", "b": "changed"}
+    assert (len(acts), result.exit_code) == (ATTEMPTS, ExitCode.FAILED)
+
+
+def test_no_more_machines_than_asked_are_worked_on_together() -> None:
+    world, working, most = World(), set(), []
+    lock = threading.Lock()
+
+    def on(host: str) -> Callable[[Say], None]:
+        def act(_: Say) -> None:
+            with lock:
+                working.add(host)
+                most.append(len(working))
+            time.sleep(0.05)
+            with lock:
+                working.discard(host)
+
+        return act
+
+    steps = [world.step(f"h{n}/a", act=on(f"h{n}")) for n in range(5)]
+    Run(steps, world.events.append, Cancel(), at_once=2).go()
+    assert set(world.ends().values()) == {"changed"}
+    assert max(most) == 2
