@@ -10,7 +10,11 @@ from pathlib import Path
 from invoke import Context, Exit, task
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = {"unit": (), "integration": ("-n", "4", "--dist", "worksteal"), "lab": ("--timeout", "1800")}
+SUITES = {
+    "unit": (),
+    "integration": ("-n", "4", "--dist", "worksteal"),
+    "lab": ("--timeout", "1800", "-n", "2", "--dist", "loadgroup"),
+}
 
 
 @task(positional=[], auto_shortflags=False, help={"lab": "also the suite that needs the test lab"})

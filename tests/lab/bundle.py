@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from filelock import FileLock
+
 from tests.lab import machines
 from tests.lab.machines import sh
 from tests.lab.sources import CACHE, KUBERNETES, MINIKUBE, program
@@ -136,13 +138,14 @@ def _archive(store: Path, name: str, reference: str, build: Callable[[], None]) 
     root = machines.root("bookworm", machines.NODE)
     key = hashlib.sha256(repr((reference, parts, folders, root)).encode()).hexdigest()[:12]
     archive = store / f"{name}-{key}.tar"
-    if not archive.is_file():
-        build()
-        temporary = archive.with_suffix(".part")
-        sh("docker", "save", "-o", str(temporary), reference)
-        for old in store.glob(f"{name}-????????????.tar"):
-            old.unlink()
-        temporary.replace(archive)
+    with FileLock(store / f"{name}.lock"):  # several suites may want it at once
+        if not archive.is_file():
+            build()
+            temporary = archive.with_suffix(".part")
+            sh("docker", "save", "-o", str(temporary), reference)
+            for old in store.glob(f"{name}-????????????.tar"):
+                old.unlink()
+            temporary.replace(archive)
     return archive
 
 

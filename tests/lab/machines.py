@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.sources import program
+from filelock import FileLock
+
+from tests.lab.sources import CACHE, program
 
 HERE = Path(__file__).resolve().parent
 LABEL = "slipway.lab=1"
@@ -64,7 +66,11 @@ class Machine:
 def register() -> None:
     """Make the runtime this machine's dockerd's default, which it reads on SIGHUP: minikube asks for no other."""
     runtime = str(program("runtime"))
-    file = Path("/etc/docker/daemon.json")
+    with FileLock(CACHE / "register.lock"):
+        _register(runtime, Path("/etc/docker/daemon.json"))
+
+
+def _register(runtime: str, file: Path) -> None:
     settings = json.loads(file.read_text()) if file.is_file() else {}
     wanted = {**settings, "runtimes": {RUNTIME: {"path": runtime}}, "default-runtime": RUNTIME}
     if settings != wanted:
@@ -96,9 +102,9 @@ def root(suite: str, packages: str) -> str:
     """An image of a minimal Debian with those packages, and with this machine's certificate authorities; made once."""
     key = hashlib.sha256(f"{suite} {packages} {[a.read_bytes() for a in authorities()]}".encode()).hexdigest()[:12]
     tag = f"slipway-lab/root-{suite}:{key}"
-    if sh("docker", "images", "-q", tag):
-        return tag
-    with tempfile.TemporaryDirectory(prefix="slipway-lab-") as folder:
+    with FileLock(CACHE / f"root-{key}.lock"), tempfile.TemporaryDirectory(prefix="slipway-lab-") as folder:
+        if sh("docker", "images", "-q", tag):
+            return tag
         sh("debootstrap", "--variant=minbase", f"--include={packages}", suite, folder, mirror())
         for authority in authorities():
             shutil.copy(authority, Path(folder) / "usr/local/share/ca-certificates")
