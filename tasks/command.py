@@ -25,7 +25,7 @@ from slipway.steps import Cancel, Say, Step
 from slipway.ui.session import Session
 
 if TYPE_CHECKING:
-    from slipway.config.models import Config, Environment
+    from slipway.config.models import Config, Environment, Hosts
     from slipway.flows import Site
     from slipway.here import Here
     from slipway.hosts.host import Host
@@ -72,8 +72,35 @@ class Command:
         from slipway.config.load import folder_option, load
 
         here = Path(os.environ.get("SLIPWAY_CWD") or Path.cwd())
-        settings = folder_option(self.flags["settings"], "SLIPWAY_SETTINGS", here)
-        return load(ROOT, settings=settings, services=folder_option(self.flags["services"], "SLIPWAY_SERVICES", here))
+        services = folder_option(self.flags["services"], "SLIPWAY_SERVICES", here)
+        return load(ROOT, settings=self._settings, services=services)
+
+    @cached_property
+    def _settings(self) -> Path | None:
+        from slipway.config.load import folder_option
+
+        here = Path(os.environ.get("SLIPWAY_CWD") or Path.cwd())
+        return folder_option(self.flags["settings"], "SLIPWAY_SETTINGS", here)
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        """What hosts.yaml says."""
+        from slipway.config.load import load_hosts
+
+        return load_hosts(ROOT, self._settings)
+
+    def reach(self, text: str) -> None:
+        """Begin to read the facts of the hosts in `--host a,b`, while the rest of the configuration is read."""
+        import slipway.hosts.link  # noqa: F401  before the threads, so that they connect while this one goes on
+
+        for name in (name.strip() for name in text.split(",")):
+            if name in self.hosts.hosts:
+                threading.Thread(target=self._reach, args=(self.ssh(name),), daemon=True).start()
+
+    @staticmethod
+    def _reach(host: Ssh) -> None:
+        with contextlib.suppress(Problem):  # the host's first step says it
+            host.probe.facts()
 
     @cached_property
     def environment(self) -> Environment:
@@ -111,13 +138,13 @@ class Command:
         from slipway.hosts.ssh import Ssh
 
         if name not in self._hosts:
-            self._hosts[name] = Ssh(name, self.config.hosts, self.secret)
+            self._hosts[name] = Ssh(name, self.hosts, self.secret)
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 
     def named(self, text: str) -> list[str]:
         """The hosts behind `--host a,b`, else the environment's, else all. Raises Problem for an unknown one."""
-        known = self.config.hosts.hosts
+        known = self.hosts.hosts
         behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
         names = [name.strip() for name in text.split(",") if name.strip()] or behind
         unknown = [name for name in names if name not in known]
@@ -162,7 +189,7 @@ class Command:
         with self._asking:
             found = given(variable, host)
             if found is None:
-                groups = self.config.hosts.hosts[host].groups if host in self.config.hosts.hosts else ()
+                groups = self.hosts.hosts[host].groups if host in self.hosts.hosts else ()
                 key = (kind, groups[0] if groups else host)
                 found = self._answers.get(key)
                 if found is None:
@@ -183,7 +210,7 @@ class Command:
         """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
         from slipway.run import WORKERS, Run, plan
 
-        began, at_once = time.monotonic(), self.config.hosts.at_once if len(self._hosts) > 1 else WORKERS
+        began, at_once = time.monotonic(), self.hosts.at_once if len(self._hosts) > 1 else WORKERS
         if self.plan:
             result = self.result = plan(steps, self.session.emit, at_once=at_once)
             if not result.failures and result.reasons:
@@ -206,7 +233,7 @@ class Command:
         mine = [step for step in steps if step.id.partition("/")[0] in names]
         if not mine or (not self._hosts and self.here.host.probe.facts().root):
             return
-        due = foresee(mine, at_once=self.config.hosts.at_once).reasons
+        due = foresee(mine, at_once=self.hosts.at_once).reasons
         for name in {step.partition("/")[0]: None for step in due}:
             try:
                 facts = names[name].probe.facts()

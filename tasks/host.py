@@ -30,7 +30,7 @@ def read(command: Command, text: str) -> dict[str, Facts | Problem]:
     names = command.named(text)
     for name in names:
         command.ssh(name)
-    with ThreadPoolExecutor(command.config.hosts.at_once) as pool:
+    with ThreadPoolExecutor(command.hosts.at_once) as pool:
         return dict(zip(names, pool.map(one, names), strict=True))
 
 
@@ -133,7 +133,7 @@ def trust(command: Command, host: str = "") -> None:
     from slipway.errors import ExitCode, Problem
     from slipway.hosts import link
 
-    hosts = command.config.hosts
+    hosts = command.hosts
     for name in command.named(host):
         place, key, known = link.offered(name, hosts)
         command.session.say(f"{name}  {place}  {key.get_name()}  {key.fingerprint}")

@@ -51,6 +51,8 @@ def setup(command: Command, host: str = "") -> None:
       ./invoke setup --host box1,box2   Docker, kubectl and Minikube on these hosts, at once
 
     """
+    if host:
+        command.reach(host)
     from slipway import flows
 
     if host:

@@ -82,9 +82,6 @@ def cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
 
 def checks(service: Service, document: Document, faults: Faults) -> None:
     """Note the faults of a service's curl lines, the values that they need, and their JSONPaths."""
-    from jsonpath import JSONPathError
-    from jsonpath import compile as jsonpath
-
     from slipway.smoke.line import parse as curl
 
     known = {"BASE"}
@@ -98,6 +95,9 @@ def checks(service: Service, document: Document, faults: Faults) -> None:
         for name in sorted(line.variables - known):
             faults.add(document.path, document.line(place), f"{check.name}: ${name} is saved by no check before it")
         for path in [*check.expect.at, *(save.at for save in check.save.values() if save.at)]:
+            from jsonpath import JSONPathError  # only where there is one: it takes a while to import
+            from jsonpath import compile as jsonpath
+
             try:
                 jsonpath(path)
             except JSONPathError as error:

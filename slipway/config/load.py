@@ -66,6 +66,15 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     )
 
 
+def load_hosts(root: Path, settings: Path | None) -> Hosts:
+    """hosts.yaml alone, so that hosts are reached while the rest is read; `load` tells its faults with the others."""
+    places = [place / "hosts.yaml" for place in (settings, root / "config") if place]
+    path = next((place for place in places if place.is_file()), None)
+    faults = Faults()
+    document = read(path, faults) if path else None
+    return (parse(document, Hosts, faults) if document else None) or Hosts()
+
+
 def _services(folder: Path, faults: Faults) -> tuple[dict[str, Service], dict[str, Document]]:
     found: dict[str, Service] = {}
     documents: dict[str, Document] = {}

@@ -48,7 +48,7 @@ Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 class Model(BaseModel):
     """Frozen; an unknown key is a fault."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Generate(Model):

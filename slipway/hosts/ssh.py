@@ -7,6 +7,7 @@ import hashlib
 import io
 import select
 import shlex
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,8 +37,9 @@ SIGNALLED = 128
 STRIDE = 1 << 20  # bytes between two words about progress
 SESSIONS = 5  # commands, and as many streams to Docker, at once on one connection: OpenSSH's MaxSessions is 10
 OPEN = 20  # seconds for the far side to open a channel
+REFUSED = 5  # seconds for which a refusal is the answer
 RETURN = 120  # seconds that a host which was reached before gets to come back
-ASKED = 4  # times that facts are asked for when the link breaks meanwhile
+ASKED = 4  # times that a question is asked when the link breaks meanwhile
 GROUP, ABSENT = b"slipway:group=", b"slipway:absent"
 
 # Says its process group, takes its environment from standard input, goes to a folder, and becomes the command.
@@ -86,6 +88,7 @@ class Ssh:
     packages: Lane = field(default_factory=lambda: Lane("the package manager"))
     probe: Probe[facts.Facts] = field(init=False)
     _connection: Connection | None = None
+    _refused: tuple[float, Problem | None] = (0.0, None)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _sessions: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SESSIONS))
     _streams: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SESSIONS))
@@ -123,24 +126,39 @@ class Ssh:
     def close(self) -> None:
         """End the connection; the next question makes a new one."""
         with self._lock:
-            if self._connection:
+            if self._connection and self._connection.is_connected:
+                sock = self._open(self._connection).sock
+                if isinstance(sock, socket.socket):
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)  # its reader ends at once, not when it looks next
                 self._connection.client.close()
 
     def _transport(self) -> Transport:
-        import stamina
-
         from slipway.hosts import link
 
         with self._lock:
-            known = self._connection
-            if known and known.is_connected:
-                return self._open(known)
-            limits = {"attempts": 100, "timeout": RETURN, "wait_max": 3.0} if known else {"attempts": 1}
-            for attempt in stamina.retry_context(on=link.Away, **limits):
-                with attempt:
-                    self._connection = link.connect(self.name, self.hosts, self.ask)
-            assert self._connection  # noqa: S101  connect returned
+            if self._connection is None:
+                self._connection = self._first()
+            elif not self._connection.is_connected:
+                import stamina
+
+                for attempt in stamina.retry_context(on=link.Away, attempts=100, timeout=RETURN, wait_max=3.0):
+                    with attempt:
+                        self._connection = link.connect(self.name, self.hosts, self.ask)
             return self._open(self._connection)
+
+    def _first(self) -> Connection:
+        """The first connection. Who asks again a moment after it was refused gets the same answer."""
+        from slipway.hosts import link
+
+        when, refused = self._refused
+        if refused and time.monotonic() - when < REFUSED:
+            raise refused
+        try:
+            return link.connect(self.name, self.hosts, self.ask)
+        except Problem as problem:
+            self._refused = (time.monotonic(), problem)
+            raise
 
     @staticmethod
     def _open(connection: Connection) -> Transport:
@@ -149,22 +167,19 @@ class Ssh:
 
     def _session(self) -> Channel:
         """A new channel; nothing was asked on it yet, so that a broken link is simply made anew."""
-        import stamina
         from paramiko import ChannelException, SSHException
 
-        from slipway.hosts import link
-
-        broken = lambda error: isinstance(error, Lost) and not isinstance(error, link.Away)  # noqa: E731
-        for attempt in stamina.retry_context(on=broken, attempts=5, wait_initial=0.2, wait_max=2.0):
-            with attempt:
-                transport = self._transport()
-                try:
-                    return transport.open_session(timeout=OPEN)
-                except ChannelException as error:  # the link is well, and has as many sessions as sshd allows
+        for attempt in range(1, ASKED + 1):
+            transport = self._transport()
+            try:
+                return transport.open_session(timeout=OPEN)
+            except (SSHException, OSError, EOFError) as error:
+                if attempt == ASKED:
                     raise self._lost(error) from error
-                except (SSHException, OSError, EOFError) as error:
+                if isinstance(error, ChannelException):
+                    time.sleep(0.3 * attempt)  # the link is well, and has as many sessions as sshd allows
+                else:
                     transport.close()
-                    raise self._lost(error) from error
         raise AssertionError  # pragma: no cover  the loop returns or raises
 
     def _lost(self, error: object = "") -> Lost:

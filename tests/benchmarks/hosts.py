@@ -22,15 +22,14 @@ COUNT = 10
 PASSWORD = "bench"
 LIB, BIN = "/usr/local/lib/slipway", "/usr/local/bin"
 FLOOR = """
-import json, sys
+import json, shlex, sys
 from concurrent.futures import ThreadPoolExecutor
 from fabric import Connection
-import io
 hosts, key, script = json.load(open(sys.argv[1])), sys.argv[2], open(sys.argv[3]).read()
 def one(entry):
     link = Connection(entry["address"], user="deploy", port=entry.get("port", 22), connect_kwargs={
         "key_filename": key, "look_for_keys": False, "allow_agent": False})
-    done = link.run("sh -s", in_stream=io.StringIO(script), hide=True)
+    done = link.run("sh -c " + shlex.quote(script), in_stream=False, hide=True)
     assert "slipway:end" in done.stdout
 with ThreadPoolExecutor(10) as pool:
     list(pool.map(one, hosts.values()))
@@ -126,7 +125,7 @@ def measured(fleet: Fleet, folder: Path, names: str, trip: str, entries: dict[st
     (folder / "playbook.yaml").write_text(json.dumps(PLAYBOOK))
     login = {name: {"ssh_user": "deploy", "ssh_port": entry.get("port", 22), "ssh_hostname": entry["address"]}
              for name, entry in hosts.items()}  # fmt: skip
-    shared = {"ssh_key": str(key), "ssh_strict_host_key_checking": "off", "_use_sudo_password": PASSWORD}
+    shared = {"ssh_key": str(key), "ssh_strict_host_key_checking": "off", "_sudo_password": PASSWORD}
     listing = list(login.items())
     (folder / "inventory.py").write_text(f"hosts = ({listing!r}, {shared!r})\n")
     lines = [
