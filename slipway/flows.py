@@ -54,7 +54,7 @@ def chosen(config: Config, names: str) -> list[str]:
 def setup(here: Here) -> Iterator[Step[Any]]:
     """What an environment's machine needs: Docker, a JDK and Leiningen to build; for a Minikube that too, running."""
     if here.place is here.host:
-        yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon)
+        yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon, bundle=here.bundle)
         if any(service.leiningen for service in here.config.services.values()):
             yield from java_tool.steps(here.host, here.config.tools, here.clojars)
     if here.environment.minikube:
@@ -82,7 +82,9 @@ def host(config: Config, site: Site) -> Iterator[Step[Any]]:
     first = Step(f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None)
     yield first
     proxy = config.hosts.hosts[site.host.name].proxy if site.host.name in config.hosts.hosts else None
-    yield from docker_tool.steps(site.host, config.tools.docker, site.daemon, after=(first.id,), proxy=proxy)
+    yield from docker_tool.steps(
+        site.host, config.tools.docker, site.daemon, bundle=site.bundle, after=(first.id,), proxy=proxy
+    )
     yield from minikube(config, site)
 
 

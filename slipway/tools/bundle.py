@@ -13,6 +13,7 @@ from slipway.config.document import read as read_document
 from slipway.config.models import Config, Model
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
+from slipway.hosts.facts import Facts
 from slipway.hosts.host import HERE, Host, prefix, titled
 from slipway.steps import Change, Lane, Probe, Say, Step
 from slipway.tools.download import digest, fetch
@@ -21,14 +22,18 @@ MANIFEST = "bundle.yaml"
 
 
 class File(Model):
-    """One file of a bundle. `name` is a tool, a component of Kubernetes or an image's role; `path` is in the folder."""
+    """One file of a bundle; `path` is in the folder.
+
+    `name` is a tool, a component of Kubernetes, an image's role, or a package of the Docker engine or its needs.
+    """
 
     name: str
     version: str  # of an image: the reference that it has in the archive
     platform: str
     path: str
     sha256: str
-    purpose: Literal["tool", "cluster", "image"]
+    purpose: Literal["tool", "cluster", "image", "package"]
+    system: str = ""  # of a package: the release of a distribution, such as debian-12
 
 
 class Manifest(Model):
@@ -60,6 +65,11 @@ class Bundle:
     def of(self, purpose: str) -> list[File]:
         """The files that are for one purpose."""
         return [file for file in self.files if file.purpose == purpose]
+
+    def packages(self, facts: Facts) -> list[File]:
+        """Docker's packages for a machine."""
+        system = f"{facts.family}-{facts.version}"
+        return [file for file in self.of("package") if (file.system, file.platform) == (system, facts.platform)]
 
     def find(self, purpose: str, name: str, platform: str) -> Path | None:
         """A file's path, its sha256 checked. Raises Problem if it is not what the manifest says."""

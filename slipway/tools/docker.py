@@ -13,6 +13,7 @@ from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.host import DIRECT, Command, Host, Privilege, prefix, script, titled
 from slipway.steps import Change, Say, Step, silent
 from slipway.tools import packages
+from slipway.tools.bundle import Bundle
 from slipway.tools.download import fetch
 
 START = 60  # seconds for dockerd to answer
@@ -23,7 +24,13 @@ PROOF = "hello-world@sha256:5e23090353324d887c48ad5e5c56d294eab81588df9605b07d1a
 
 
 def steps(
-    host: Host, want: DockerTool, daemon: Daemon, *, after: tuple[str, ...] = (), proxy: str | None = None
+    host: Host,
+    want: DockerTool,
+    daemon: Daemon,
+    *,
+    bundle: Bundle | None = None,
+    after: tuple[str, ...] = (),
+    proxy: str | None = None,
 ) -> Iterator[Step[Facts]]:
     """The steps that bring a host to a usable Docker. Each is always there; what differs decides which act."""
     docker = f"{prefix(host)}/docker"
@@ -32,7 +39,7 @@ def steps(
         title=titled(host, "Docker engine"),
         probe=host.probe,
         check=lambda facts: engine_differs(facts, want),
-        apply=lambda say: _install(host, want, say),
+        apply=lambda say: _install(host, want, bundle, say),
         after=after,
         lane=host.packages,
     )
@@ -147,8 +154,12 @@ def from_script(saved: str, want: Script) -> Command:
     return Command(("sh", saved, "--version", want.version), privilege=Privilege.ROOT, timeout=1800, lasting=True)
 
 
-def _install(host: Host, want: DockerTool, say: Say) -> None:
+def _install(host: Host, want: DockerTool, bundle: Bundle | None, say: Say) -> None:
     facts = host.probe.facts()
+    if bundle and (files := bundle.packages(facts)):
+        say.note(f"{len(files)} packages from the bundle")
+        packages.brought(host, [bundle.checked(file) for file in files], say)
+        return
     if want.script and facts.family in {"debian", "ubuntu", "fedora", "rhel"}:
         try:
             saved = Path(fetch(want.script.url, want.script.sha256, say))

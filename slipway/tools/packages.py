@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege
 from slipway.steps import Say
 
+BROUGHT = "/var/cache/slipway/packages"
 LOCK_WAIT = 300  # seconds that apt waits for another package manager, saying so
 TESTED = frozenset({("debian", "12"), ("debian", "13")})
 
@@ -44,12 +46,25 @@ def install(names: Sequence[str], facts: Facts) -> list[Command]:
     )
 
 
+def brought(host: Host, files: Sequence[Path], say: Say) -> None:
+    """Install packages that are files here, with no list updated; raises Problem as `add` does."""
+    places = [f"{BROUGHT}/{file.name}" for file in files]
+    for file, place in zip(files, places, strict=True):
+        host.send(file, place, 0o644, Privilege.ROOT, say)
+    _run(host, install(places, host.probe.facts())[-1:], "the bundle's packages", say)
+    host.run(Command(("rm", "-rf", BROUGHT), privilege=Privilege.ROOT, timeout=30), say)
+
+
 def add(host: Host, names: Sequence[str], say: Say) -> None:
     """Install packages; raises Problem with the package manager's words."""
     facts = host.probe.facts()
     if not supported(facts):
         say.note(f"{facts.system} {facts.version}: expected to work, not tested here")
-    for command in install(names, facts):
+    _run(host, install(names, facts), " ".join(names), say)
+
+
+def _run(host: Host, commands: Sequence[Command], what: str, say: Say) -> None:
+    for command in commands:
         done = host.run(command, say)
         text = done.stderr.decode(errors="replace")
         if "Could not get lock" in text and done.exit:
@@ -57,4 +72,4 @@ def add(host: Host, names: Sequence[str], say: Say) -> None:
             raise Problem("another program holds the package manager's lock", why=text, fix=fix)
         updating = command.argv[-1] == "update"
         if not updating:  # a broken third-party source must not stop what the others have
-            done.checked(f"{' '.join(names)} could not be installed", "check the machine's package sources")
+            done.checked(f"{what} could not be installed", "check the machine's package sources")

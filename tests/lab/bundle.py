@@ -126,6 +126,11 @@ def make(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path:
         add(name, KUBERNETES, "cluster", program(name), f"cluster/{name}")
     for name, (reference, build) in IMAGES.items():
         add(name, reference, "image", _archive(store, name, reference, build), f"images/{name}.tar")
+    for suite, system in (("bookworm", "debian-12"), ("trixie", "debian-13")):
+        for source in _packages(store, suite):
+            name, version = source.name.split("_")[:2]
+            add(name, version, "package", source, f"packages/{system}/{source.name}")
+            files[-1]["system"] = system
     (folder / "bundle.yaml").write_text(json.dumps({"files": files}, indent=2) + "\n")  # JSON is YAML
     return folder
 
@@ -147,6 +152,27 @@ def _archive(store: Path, name: str, reference: str, build: Callable[[], None]) 
                 old.unlink()
             temporary.replace(archive)
     return archive
+
+
+def _packages(store: Path, suite: str) -> list[Path]:
+    """Docker's packages of a Debian release, and those that they need beyond a bare host's, as apt downloads them."""
+    names = ("docker.io", "iptables", *(() if suite == "bookworm" else ("docker-cli",)))
+    root = machines.root(suite, machines.HOST)
+    place = store / f"packages-{suite}-{hashlib.sha256(repr((names, root)).encode()).hexdigest()[:12]}"
+    with FileLock(store / f"packages-{suite}.lock"):
+        if not place.is_dir():
+            part = store / f"packages-{suite}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            (part / "partial").mkdir(parents=True)
+            flags = (
+                "-q -y --no-install-recommends --download-only -o Dir::Cache::archives=/out -o APT::Sandbox::User=root"
+            )
+            script = f"apt-get -q update && apt-get {flags} install {' '.join(names)}"
+            sh("docker", "run", "--rm", "--network", "host", "-v", f"{part}:/out", root, "sh", "-c", script)
+            for other in ("partial", "lock"):
+                shutil.rmtree(part / other) if (part / other).is_dir() else (part / other).unlink(missing_ok=True)
+            part.replace(place)
+    return sorted(place.glob("*.deb"))
 
 
 def _known() -> set[str]:

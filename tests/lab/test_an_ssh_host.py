@@ -233,6 +233,8 @@ def test_the_contract_of_every_host(fleet: Fleet, name: str, tmp_path: Path) -> 
 
 
 def test_a_plan_lists_what_the_run_then_changes_and_leaves_no_trace(fleet: Fleet, bundled: Path) -> None:
+    dead = "/etc/apt/apt.conf.d/99dead"
+    root(fleet.hosts[0], f"echo 'Acquire::http::Proxy \"http://127.0.0.1:9\";' >{dead}")  # no network for packages
     before = root(fleet.hosts[0], LISTING)
     plan = setup(fleet, "--bundle", str(bundled), "--plan")
     assert plan.exit == 3, plan.out + plan.err
@@ -244,6 +246,7 @@ def test_a_plan_lists_what_the_run_then_changes_and_leaves_no_trace(fleet: Fleet
     assert ran.exit == 0, told(ran)
     assert planned(plan) - changed(ran) <= {"h1/docker/running"}  # Debian's package starts the daemon by itself
     assert changed(ran) <= planned(plan)
+    root(fleet.hosts[0], f"rm {dead}")
     again = setup(fleet)
     assert (again.exit, changed(again)) == (0, set()), again.out
 
