@@ -70,17 +70,15 @@ def _suite(name: str) -> dict[str, int]:
 @task(
     positional=[],
     auto_shortflags=False,
-    help={
-        "lab": "also what needs the test lab: ten SSH hosts beside pyinfra and Ansible, deploys to its Minikube",
-        "defects": "instead: plant each defect of tests/defects and see that the tests notice",
-    },
+    help={"defects": "instead: plant each defect of tests/defects and see that the tests notice"},
 )
-def bench(_: Context, *, lab: bool = False, defects: bool = False) -> None:
+def bench(_: Context, *, defects: bool = False) -> None:
     """Measure what must be fast, beside a peer in the same run; exit 1 when a bar is missed.
+
+    It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, and deploys to the lab's Minikube.
 
     Examples:
       ./invoke bench
-      ./invoke bench --lab
       ./invoke bench --defects
 
     """
@@ -88,7 +86,7 @@ def bench(_: Context, *, lab: bool = False, defects: bool = False) -> None:
     from tests.benchmarks import cluster, hosts, local, planted
 
     missed = 0
-    sources = (planted.rows,) if defects else (local.rows, *((hosts.rows, cluster.rows) if lab else ()))
+    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows)
     for row in (row for rows in sources for row in rows()):
         print(row.text, flush=True)  # noqa: T201  the task's answer
         missed += not row.ok
