@@ -11,7 +11,7 @@ import pytest
 from tests.lab import machines
 from tests.lab.machines import Machine
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("machines")]
+pytestmark = pytest.mark.lab
 PLACE = "/root/a clone"
 PYTHON = """
     .venv/bin/python -m pip install -q --root-user-action=ignore --target /tmp/jwcrypto jwcrypto==1.6.1

@@ -26,7 +26,7 @@ from tests.lab.fleet import Fleet, awaited, away, changed, far, interrupted, los
 from tests.lab.machines import Host
 from tests.unit import test_host_contract as contract
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("machines")]
+pytestmark = pytest.mark.lab
 PASSWORD = "slip'way$1 \"x\\"
 SEED = int(os.environ.get("SLIPWAY_SEED", "5"))
 LISTING = """

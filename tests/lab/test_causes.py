@@ -22,7 +22,7 @@ from tests.integration.project import ROOT
 from tests.lab.sources import program
 from tests.lab.toys import SERVICE, Toys
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.lab
 NAME = "causes"
 Object = dict[str, Any]
 

@@ -17,7 +17,7 @@ from tests.integration.project import ROOT
 from tests.lab.load import Load
 from tests.lab.toys import Toys
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.lab
 
 
 def image(toys: Toys) -> str:

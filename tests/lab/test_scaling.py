@@ -12,7 +12,7 @@ import requests
 from tests.lab.load import SERVICES
 from tests.lab.toys import Toys
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.lab
 
 
 def replicas(toy: Toys) -> int:

@@ -15,7 +15,7 @@ import requests
 from tests.integration.project import ROOT
 from tests.lab.toys import Toys
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.lab
 
 
 def invoke(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
