@@ -198,7 +198,7 @@ def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, mad
     """
     facts = host.probe.facts()
     told = lambda who: say.note(f"waits for {who}")  # noqa: E731
-    with locks.held(f"minikube-{PROFILE}", "a minikube that was started before", told, say.cancel) as lock:
+    with locks.held(f"minikube-{prefix(host)}", "a minikube that was started before", told, say.cancel) as lock:
         command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
         _launch(host, command, say, made=made)
 
