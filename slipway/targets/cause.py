@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+TOLD = 143  # 128 + SIGTERM
 JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
 
 
@@ -37,6 +38,11 @@ def ended(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> C
     last = " | ".join(line.strip() for line in log.strip().splitlines()[-3:])
     times = f" ({restarts} restarts)" if restarts else ""
     what = f"it ended with exit code {code}{times}" + (f"; its last lines: {last}" if last else "")
+    if code == TOLD:
+        what = what.replace(
+            f"code {code}", f"code {code}: told to, by its liveness probe, by hand or as Docker stopped", 1
+        )
+        return Cause(what, "is Docker running? ./invoke setup starts it; otherwise look at `health` and its last lines")
     return Cause(what, "its last lines say why; ./invoke smoke runs the same image here")
 
 

@@ -26,5 +26,12 @@ def test_a_cause_is_named(log: str, oom: bool, what: str) -> None:
     assert cause.fix
 
 
+def test_what_was_told_to_end_says_by_whom_that_may_be() -> None:
+    cause = ended(143, "64Mi", "bye", oom=False)
+    assert cause.what.startswith("it ended with exit code 143: told to, ")
+    assert cause.what.endswith("its last lines: bye")
+    assert "./invoke setup" in cause.fix
+
+
 def test_restarts_are_counted() -> None:
     assert "(2 restarts)" in ended(1, "64Mi", "x", oom=False, restarts=2).what
