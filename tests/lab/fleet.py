@@ -74,12 +74,15 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @contextmanager
 def away(host: Host) -> Iterator[None]:
-    """The host's network removed, and restored with the same address."""
-    subprocess.run(["docker", "network", "disconnect", "bridge", host.machine.name], check=True)
+    """The host's link taken down for a while; its address stays its own, whoever else comes meanwhile."""
+    index = host.machine.run("cat /sys/class/net/eth0/iflink").stdout.strip()
+    links = subprocess.check_output(["ip", "-o", "link"], text=True).splitlines()
+    name = next(line.split(": ")[1].partition("@")[0] for line in links if line.startswith(f"{index}: "))
+    subprocess.run(["ip", "link", "set", name, "down"], check=True)
     try:
         yield
     finally:
-        subprocess.run(["docker", "network", "connect", "bridge", host.machine.name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
 
 
 @contextmanager
