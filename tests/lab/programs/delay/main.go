@@ -56,6 +56,10 @@ func serve(listen, target string, delay time.Duration) {
 		go func() {
 			time.Sleep(2 * delay) // the handshake's round trip
 			far, err := net.Dial("tcp", target)
+			for try := 0; err != nil && try < 5; try++ { // a first packet that a firewall rule drops is an error here
+				time.Sleep(200 * time.Millisecond)
+				far, err = net.Dial("tcp", target)
+			}
 			if err != nil {
 				near.Close()
 				return
