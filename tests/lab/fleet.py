@@ -108,8 +108,8 @@ def far(hosts: list[Host], delay: str, first_port: int) -> Iterator[dict[str, di
 
 @contextmanager
 def lossy(host: Host, percent: int) -> Iterator[None]:
-    """Some of the packets to a host are lost."""
-    rule = ["OUTPUT", "-d", host.address, "-m", "statistic", "--mode", "random", "--probability", str(percent / 100)]
+    """Some of the packets from a host are lost (a rule on those to it would be an error of the sender's own calls)."""
+    rule = ["INPUT", "-s", host.address, "-m", "statistic", "--mode", "random", "--probability", str(percent / 100)]
     subprocess.run(["iptables", "-A", *rule, "-j", "DROP"], check=True)
     try:
         yield

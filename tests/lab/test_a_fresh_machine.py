@@ -87,7 +87,7 @@ def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -
     stop = """
         sed -i '1i ;; once more' services/auth/src/helping_hands/auth/main.clj
         ( until docker ps --format '{{.Names}}' | grep -q smoke; do sleep 0.05; done
-          kill $(cat /var/run/docker.pid) ) &
+          kill -KILL $(cat /var/run/docker.pid) ) &  # a daemon that is asked to end still answers for a while
         ./invoke deploy
     """
     code, said = on(machine, stop)
