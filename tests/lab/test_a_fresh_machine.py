@@ -87,16 +87,17 @@ def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -
     stop = """
         sed -i '1i ;; once more' services/auth/src/helping_hands/auth/main.clj
         ( until docker ps --format '{{.Names}}' | grep -q smoke; do sleep 0.05; done
-          kill -KILL $(cat /var/run/docker.pid) ) &  # a daemon that is asked to end still answers for a while
+          kill $(cat /var/run/docker.pid) ) &
         ./invoke deploy
     """
     code, said = on(machine, stop)
-    assert code in {1, 4}, said
-    assert "Docker" in said
-    assert "./invoke setup" in said
+    assert code in {1, 4}, said  # a daemon that is about to end still answers for a while: what failed depends on when
     assert "Traceback" not in said
     wait = "while [ -d /proc/$(cat /var/run/docker.pid 2>/dev/null || echo none) ]; do sleep 0.1; done"
-    code, said = on(machine, f"{wait}; ./invoke up")
+    code, said = on(machine, f"{wait}; ./invoke deploy")
+    assert (code, "Docker does not answer" in said, "./invoke setup" in said) == (4, True, True), said
+    assert "Traceback" not in said
+    code, said = on(machine, "./invoke up")
     assert code == 0, said
     assert "dockerd does not run" in said
     assert on(machine, "curl -sf 'http://127.0.0.1:8080/tokens?uid=hhuser&pwd=hhuser'")[0] == 0
