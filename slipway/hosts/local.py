@@ -16,7 +16,7 @@ from pathlib import Path
 
 from slipway.errors import Cancelled, ExitCode, Problem
 from slipway.hosts import facts
-from slipway.hosts.host import HERE, Command, Done, Privilege, script
+from slipway.hosts.host import HERE, Command, Done, Privilege, script, shown
 from slipway.steps import Lane, Probe, Say, silent
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
@@ -216,8 +216,7 @@ class _Talk:
             self._line(stream, line)
 
     def _line(self, stream: str, line: bytes) -> None:
-        text = line.decode(errors="replace").rstrip("\r").rsplit("\r", 1)[-1]
-        if text:
+        if text := shown(line):
             self._say.output(stream, text)
 
     def _too_long(self, total: bool) -> None:  # noqa: FBT001  which of the two clocks ran out

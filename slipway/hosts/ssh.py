@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from slipway.config.models import Hosts
 from slipway.errors import Cancelled, ExitCode, Lost, Problem
 from slipway.hosts import facts
-from slipway.hosts.host import DIRECT, Command, Done, Privilege, Stream, script
+from slipway.hosts.host import DIRECT, Command, Done, Privilege, Stream, script, shown
 from slipway.hosts.loopback import unix
 from slipway.steps import Lane, Probe, Say, silent
 
@@ -441,8 +441,7 @@ class _Talk:
             self._line(stream, line)
 
     def _line(self, stream: str, line: bytes) -> None:
-        text = line.decode(errors="replace").rstrip("\r").rsplit("\r", 1)[-1]
-        if text:
+        if text := shown(line):
             self._say.output(stream, text)
 
     def _stop(self) -> None:

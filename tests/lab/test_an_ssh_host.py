@@ -88,7 +88,6 @@ def test_a_host_that_can_not_be_reached_says_why(fleet: Fleet, entry: dict[str, 
 
 def test_an_unknown_key_stops_and_host_trust_records_it(fleet: Fleet, tmp_path: Path) -> None:
     known = tmp_path / "known hosts"
-    shown = root(fleet.hosts[0], "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     fleet.describe(known_hosts=str(known))  # type: ignore[arg-type]
     try:
         done = fleet.invoke("host.check", "--host", "h1")
@@ -101,7 +100,6 @@ def test_an_unknown_key_stops_and_host_trust_records_it(fleet: Fleet, tmp_path: 
         assert "known already" in again.out
         assert fleet.invoke("host.check", "--host", "h1").exit == 0
         fingerprints = subprocess.check_output(["ssh-keygen", "-lf", str(known)], text=True)
-        assert shown in root(fleet.hosts[0], "for f in /etc/ssh/*.pub; do ssh-keygen -lf $f; done")
         assert fingerprints.split()[1] in root(fleet.hosts[0], "for f in /etc/ssh/*.pub; do ssh-keygen -lf $f; done")
     finally:
         fleet.describe()
@@ -112,6 +110,7 @@ def test_a_changed_key_stops_hard_and_both_fingerprints_are_said(fleet: Fleet, t
     one, other = (fleet.hosts[index].address for index in (0, 1))
     text = (fleet.hosts[0].folder / "known_hosts").read_text()
     known.write_text("".join(line.replace(other, one) + "\n" for line in text.splitlines() if line.startswith(other)))
+    before = known.read_text()
     fleet.describe(known_hosts=str(known))  # type: ignore[arg-type]
     try:
         for words in (
@@ -124,7 +123,7 @@ def test_a_changed_key_stops_hard_and_both_fingerprints_are_said(fleet: Fleet, t
             assert done.exit == 4, said
             assert "HAS CHANGED" in said
             assert "ssh-keygen" in said
-        assert known.read_text().count("\n") == len(known.read_text().splitlines())
+        assert known.read_text() == before
     finally:
         fleet.describe()
 
