@@ -90,7 +90,7 @@ def far(hosts: list[Host], delay: str, first_port: int) -> Iterator[dict[str, di
     """Hosts behind a relay that holds every byte back; the entries by which they are reached."""
     ports = {host.name: first_port + index for index, host in enumerate(hosts)}
     pairs = [f"127.0.0.1:{ports[host.name]}={host.address}:22" for host in hosts]
-    relay = subprocess.Popen([str(program("delay")), delay, *pairs])
+    relay = subprocess.Popen([str(program("delay")), delay, *pairs], stdin=subprocess.PIPE)
     known = hosts[0].folder / "known_hosts"
     text = known.read_text()
     lines = [line.split(" ", 1) for line in text.splitlines()]
@@ -102,7 +102,7 @@ def far(hosts: list[Host], delay: str, first_port: int) -> Iterator[dict[str, di
         yield {name: {"address": "127.0.0.1", "port": port} for name, port in ports.items()}
     finally:
         relay.terminate()
-        relay.wait()
+        relay.communicate()
         known.write_text(text)
 
 

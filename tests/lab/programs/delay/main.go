@@ -81,5 +81,5 @@ func main() {
 		listen, target, _ := strings.Cut(pair, "=")
 		go serve(listen, target, delay)
 	}
-	select {}
+	io.Copy(io.Discard, os.Stdin) // until whoever started it is gone, however it went
 }
