@@ -283,8 +283,10 @@ class Engine:
     def volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a volume if it is absent. Raises Problem if one of that name has other labels."""
         with _told(f"volume {name} could not be made"):
-            made = self._api.create_volume(name, labels=dict(labels))
-            if (made.get("Labels") or {}) != dict(labels):
+            self._api.create_volume(name, labels=dict(labels))
+            # Docker's answer to `create` leaves out the labels of a volume from before its last restart.
+            there = self._api.inspect_volume(name).get("Labels") or {}
+            if there != dict(labels):
                 raise Problem(f"volume {name} is there already, with other labels", fix=f"docker volume inspect {name}")
 
     def remove_volume(self, name: str) -> None:

@@ -179,25 +179,39 @@ def _install(host: Host, want: DockerTool, bundle: Bundle | None, say: Say) -> N
 
 
 def starting(facts: Facts) -> Command:
-    """How dockerd is started: by systemd, or detached where PID 1 is no init, its log and pid in their usual places."""
+    """How dockerd is started: by systemd, or detached where PID 1 is no init, its log and pid in their usual places.
+
+    It ends when dockerd listens, or has ended itself. One that is there already is awaited: it comes up, or goes
+    down and holds the pid file until then.
+    """
     if facts.systemd:
         return Command(("systemctl", "enable", "--now", "docker"), privilege=Privilege.ROOT, timeout=120)
     text = f"""
-        pid=$(cat {PID} 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != dockerd ] && rm -f {PID}
+        listens() {{ [ -S /var/run/docker.sock ]; }}
+        pid=$(cat {PID} 2>/dev/null)
+        for i in $(seq {START * 5}); do
+            [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || {{ pid=; break; }}
+            ! listens || exit 0
+            sleep 0.2
+        done
+        [ -z "$pid" ] || {{ echo "a dockerd is there, process $pid, that does not listen"; exit 1; }}
+        rm -f {PID} /var/run/docker.sock
         PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
         setsid dockerd >>{LOG} 2>&1 </dev/null &
+        for i in $(seq {START * 5}); do
+            sleep 0.2
+            ! listens || exit 0
+            kill -0 $! 2>/dev/null || break
+        done
+        tail -n 20 {LOG}
+        exit 1
     """
-    return script(text, privilege=Privilege.ROOT, timeout=30)
+    return script(text, privilege=Privilege.ROOT, timeout=2 * START + 30)
 
 
 def _start(host: Host, daemon: Daemon, say: Say) -> None:
     facts = host.probe.facts()
-    host.run(starting(facts), say).checked("dockerd could not be started", "journalctl -u docker -n 50")
-    wait = f"for i in $(seq {START * 5}); do [ -S /var/run/docker.sock ] && exit 0; sleep 0.2; done"
-    test = f"{wait}; tail -n 20 {LOG}; exit 1"
-    host.run(script(test, privilege=Privilege.ROOT, timeout=START + 30), say).checked(
-        f"dockerd did not answer within {START} s", f"its log: {LOG}, or journalctl -u docker"
-    )
+    host.run(starting(facts), say).checked("dockerd could not be started", f"its log: {LOG}, or journalctl -u docker")
     prove(host, daemon, say)
 
 
