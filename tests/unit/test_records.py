@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from slipway.config.models import Service
 from slipway.errors import Problem
+from slipway.hosts.docker import LABEL, Spec
 from slipway.hosts.fake_docker import FakeDaemon
-from slipway.targets.container import Names, spec
-from slipway.targets.records import SecretStore, keep, last, recorded, releases
+from slipway.targets.container import ROLE, Names, spec
+from slipway.targets.records import PID, SecretStore, keep, last, recorded, releases
 from slipway.targets.target import Wanted, pick
 
 NAMES = Names("hh", "hh")
@@ -70,3 +74,15 @@ def test_a_record_of_another_version_is_no_release() -> None:
     made.volume("hh_auth_release_0002", other)
     assert [release.number for release in releases(made.state("hh"))] == [1]
     assert last(made.state("hh"), "auth") == 2  # its number is taken all the same
+
+
+def test_what_a_killed_run_left_is_taken_away_by_the_next_reader() -> None:
+    made = FakeDaemon()
+    store = SecretStore(made, NAMES)
+    store.write(made.state("hh"), {"auth.KEY": "geheim"})
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name, pid in (("left", ended.pid), ("another", os.getpid())):
+        made.create(Spec(name, "slipway/nothing:1", {LABEL: "hh", ROLE: "holder", PID: str(pid)}))
+    assert store.read(made.state("hh")) == {"auth.KEY": "geheim"}
+    assert [container.name for container in made.state("hh").containers] == ["another"]
