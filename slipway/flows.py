@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import holds, manifest
 from slipway.targets.target import Ask, Verdict
-from slipway.targets.trial import trial
+from slipway.targets.trial import Trials
 from slipway.tools import bundle as bundles
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
@@ -37,18 +37,13 @@ def chosen(config: Config, names: str) -> list[str]:
     if unknown:
         fix = f"there are: {', '.join(sorted(config.services))}"
         raise Problem(f"no service is called {', '.join(unknown)}", fix=fix, code=ExitCode.USAGE)
-    order: list[str] = []
+    ordered = (need for name in asked for need in (*config.needs(name), name))
+    return [name for name in dict.fromkeys(ordered) if name in asked]
 
-    def add(name: str) -> None:
-        if name not in order:
-            for need in config.services[name].needs:
-                if need in asked:
-                    add(need)
-            order.append(name)
 
-    for name in asked:
-        add(name)
-    return order
+def with_needs(config: Config, names: Sequence[str]) -> list[str]:
+    """The services and all that they need, whose images a smoke test starts; what is needed comes first."""
+    return chosen(config, ",".join((*names, *config.needs(*names))))
 
 
 def setup(here: Here) -> Iterator[Step[Any]]:
@@ -120,8 +115,23 @@ def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
     return Step("cluster", title, here.live, differs, start, after, stales=stales)
 
 
-def build(here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), asked: bool = True) -> Iterator[Step[Any]]:
-    """A jar per service. `asked` for by name it must be there; for a deploy an image of the same sources will do."""
+Unless = Callable[[str], object]  # whether what a step makes of a service is not wanted after all
+
+
+def never(_: str) -> bool:
+    """See `Unless`."""
+    return False
+
+
+def spared(here: Here, names: Sequence[str]) -> Unless:
+    """Whether a deploy of `names` makes nothing of a service: it and all that need it are released as they stand."""
+    return lambda name: all(here.released(one) for one in names if one == name or name in here.config.needs(one))
+
+
+def build(
+    here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), unless: Unless = never
+) -> Iterator[Step[Any]]:
+    """A jar per service."""
     for name in names:
         service = here.service(name)
         if service.leiningen:
@@ -129,19 +139,15 @@ def build(here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), aske
                 id=f"{name}/jar",
                 title=f"{name}: jar",
                 probe=here.sources(name),
-                check=lambda sources, name=name: jar_differs(here, name, sources, asked=asked),  # type: ignore[misc]
+                check=lambda sources, name=name: jar_differs(sources, lambda: unless(name)),  # type: ignore[misc]
                 apply=lambda say, name=name: _build(here, name, say),  # type: ignore[misc]
                 after=after,
             )
 
 
-def jar_differs(here: Here, name: str, sources: Sources, *, asked: bool) -> Change | None:
+def jar_differs(sources: Sources, unwanted: Callable[[], object]) -> Change | None:
     """Why a jar must be built, or None."""
-    if sources.jar:
-        return None
-    if not asked and (here.released(name) or here.built(name)):
-        return None
-    return Change(f"no jar of these sources ({sources.digest[:8]})")
+    return None if sources.jar or unwanted() else Change(f"no jar of these sources ({sources.digest[:8]})")
 
 
 def _build(here: Here, name: str, say: Say) -> None:
@@ -158,7 +164,9 @@ def _build(here: Here, name: str, say: Say) -> None:
     jars.build(here.host, folder, digest, jars.Leiningen(kit.home, profile), say)
 
 
-def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
+def image(
+    here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), unless: Unless = never
+) -> Iterator[Step[Any]]:
     """An image per service, and the bases that they stand on."""
     built = (here.service(name) for name in names if not here.service(name).image)
     wanted = {s.base for s in built if images.stands_on_base(s.folder, s.dockerfile)}
@@ -167,7 +175,7 @@ def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> I
         yield Step(
             id=f"base/{base}",
             title=f"base image {base}",
-            probe=here.building(*(name for name in names if here.service(name).base == base)),
+            probe=_docker(here, [name for name in names if here.service(name).base == base], unless),
             check=lambda state, base=base: base_differs(here, state, base, names),  # type: ignore[misc]
             apply=lambda say, base=base: _base(here, base, say),  # type: ignore[misc]
             after=after,
@@ -179,12 +187,17 @@ def image(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> I
         yield Step(
             id=f"{name}/image",
             title=f"{name}: image",
-            probe=here.building(name),
+            probe=_docker(here, [name], unless),
             check=lambda state, name=name: image_differs(here, state, name),  # type: ignore[misc]
             apply=lambda say, name=name: _image(here, name, say),  # type: ignore[misc]
             stales=(here.state,),
             after=(*needed, *((f"base/{service.base}",) if service.base in used else ())),
         )
+
+
+def _docker(here: Here, names: Sequence[str], unless: Unless) -> Probe[State | None]:
+    """What Docker here has; None, and not asked, where nothing is to be made of these services."""
+    return Probe(lambda: None if all(unless(name) for name in names) else here.state.facts())
 
 
 def base_differs(here: Here, state: State | None, base: str, names: Sequence[str]) -> Change | None:
@@ -197,7 +210,7 @@ def base_differs(here: Here, state: State | None, base: str, names: Sequence[str
 
 
 def image_differs(here: Here, state: State | None, name: str) -> Change | None:
-    """Why an image must be built, or None: it is there, or a release of the same sources is."""
+    """Why an image must be built, or None."""
     digest = here.sources(name).facts().digest
     if state is None or images.present(state, here.config.project.name, name, digest):
         return None
@@ -260,8 +273,18 @@ def secrets(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) ->
 
 
 def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool = False) -> Iterator[Step[Any]]:
-    """Each image run and checked in a container of its own. `always`: even when it passed before."""
+    """Each image run in a container, beside those that it needs, and checked. `always`: even when it passed before."""
     passed: set[str] = set()
+    trials = Trials(
+        here.daemon,
+        here.names,
+        lambda name: replace(here.wanted(name), image=here.built(name) or ""),
+        here.config.needs,
+        lambda: {name for name in names if always or not _smoked(here, name)},
+        verify,
+        here.host.run,
+    )
+    here.closing.callback(trials.close)
     for name in names:
 
         def differs(_: object, name: str = name) -> Change | None:
@@ -270,12 +293,19 @@ def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool 
             return Change("asked for" if always else "this image and its settings were never checked")
 
         def run(say: Say, name: str = name) -> None:
-            _smoke(here, name, say, keep=keep)
+            trials.run(name, say, keep=keep)
+            here.daemon.tag(here.built(name) or "", _mark(here, name))
             passed.add(name)
 
-        after = (f"{name}/image", "secrets")
-        probe = here.state if always else here.building(name)
+        needs = here.config.needs(name)
+        after = ("secrets", *(f"{one}/image" for one in (name, *needs)), *_each(needs, names, "smoke"))
+        probe = here.state if always else _docker(here, [name], here.released)
         yield Step(f"{name}/smoke", f"{name}: smoke test", probe, differs, run, after, stales=(here.state,))
+
+
+def _each(needs: Sequence[str], names: Sequence[str], step: str) -> tuple[str, ...]:
+    """The ids of that step of those needs that are among `names`."""
+    return tuple(f"{need}/{step}" for need in needs if need in names)
 
 
 def _mark(here: Here, name: str) -> str:
@@ -288,16 +318,9 @@ def _smoked(here: Here, name: str) -> bool:
     return bool(here.released(name)) or here.state.facts().tagged(_mark(here, name)) is not None
 
 
-def _smoke(here: Here, name: str, say: Say, *, keep: bool) -> None:
-    image = here.built(name) or ""
-    wanted = replace(here.wanted(name), image=image)
-    trial(here.daemon, here.names, wanted, verify, here.host.run, say, keep=keep)
-    here.daemon.tag(image, _mark(here, name))
-
-
 def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
     """Build, image, smoke, bring there, roll out, check live; each service behind those that it needs."""
-    local = here.environment.local
+    local, tried, unless = here.environment.local, with_needs(here.config, names), spared(here, names)
     if not local:
         yield cluster(here, after=after)
         yield namespace(here, after=("cluster",))
@@ -305,18 +328,22 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
         after = (*after, "namespace", "platform")
         if here.environment.minikube and any(here.service(name).autoscale for name in names):
             yield metrics(here)
+    if others := [need for need in here.config.needs(*names) if need not in names]:
+        yield needed(here, others, after=after)
+        after = (*after, "needs")
     yield secrets(here, names, after=after)
     if local:
         yield from ports(here, names, after=after)
-    for name in names:
-        yield from build(here, [name], after=(*after, *((f"{name}/port",) if local else ())), asked=False)
-    yield from image(here, names, after=after)
+    for name in tried:
+        port = _each([name], names, "port") if local else ()
+        yield from build(here, [name], after=(*after, *port), unless=lambda one: here.built(one) or unless(one))
+    yield from image(here, tried, after=after, unless=unless)
     yield from smoke(here, names)
     if not local:
         yield from delivery(here, names)
     for name in names:
         scaling = ("metrics",) if not local and here.environment.minikube and here.service(name).autoscale else ()
-        needs = tuple(f"{need}/release" for need in here.service(name).needs if need in names)
+        needs = _each(here.service(name).needs, names, "release")
         yield Step(
             id=f"{name}/release",
             title=f"{name}: release",
@@ -325,6 +352,19 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
             apply=lambda say, name=name: _release(here, name, say),  # type: ignore[misc]
             after=(f"{name}/smoke", f"{name}/port" if local else f"{name}/delivery", *needs, *scaling),
         )
+
+
+def needed(here: Here, names: Sequence[str], *, after: tuple[str, ...]) -> Step[Any]:
+    """Services that others need and that are not deployed now: they serve. There is nothing to mend, only to say."""
+
+    def missing(_: object) -> None:
+        absent = [name for name in names if here.target.serving(name) is None]
+        if absent:
+            what = f"{', '.join(absent)} must be up first, and environment {here.environment.name} does not have it"
+            fix = f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}"
+            raise Problem(what, fix=fix, code=ExitCode.UNREACHABLE)
+
+    return Step("needs", f"what is needed: {', '.join(names)}", here.live, missing, lambda _: None, after)
 
 
 def namespace(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
@@ -382,7 +422,8 @@ def delivery(here: Here, names: Sequence[str]) -> Iterator[Step[Any]]:
             here.delivered[name] = here.delivery(say).deliver(here.built(name) or "", place, digest, say)
 
         after = (f"{name}/smoke",)
-        yield Step(f"{name}/delivery", f"{name}: delivery", here.building(name), differs, bring, after)
+        probe = _docker(here, [name], here.released)
+        yield Step(f"{name}/delivery", f"{name}: delivery", probe, differs, bring, after)
 
 
 def release_differs(here: Here, facts: Any, name: str) -> Change | None:
@@ -395,9 +436,9 @@ def _release(here: Here, name: str, say: Say) -> None:
     here.target.apply(here.wanted(name, commit=source.commit(here.config.root)), verify, say)
 
 
-def verify(service: Service, base: str, ask_there: Ask, say: Say) -> Verdict:
-    """A service's checks, asked at `base` with the curl that `ask_there` reaches."""
-    report = ask(ask_there, service.checks, base, say)
+def verify(service: Service, urls: Mapping[str, str], ask_there: Ask, say: Say) -> Verdict:
+    """A service's checks, asked at `targets.target.addresses` with the curl that `ask_there` reaches."""
+    report = ask(ask_there, service.checks, urls, say)
     return Verdict(report.record, report.text)
 
 

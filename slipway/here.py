@@ -205,10 +205,6 @@ class Here:
             return None
         return self.cluster_target.released(self.live.facts(), self._wanted(name, ""))
 
-    def building(self, *names: str) -> Probe[State | None]:
-        """What Docker here has, for steps that build; None while every one of these services is released already."""
-        return Probe(lambda: None if all(self.released(name) for name in names) else self.state.facts())
-
     def service(self, name: str) -> Service:
         """A service as this environment wants it."""
         return self.config.service_for(self.environment, name)

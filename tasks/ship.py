@@ -85,13 +85,13 @@ def image(command: Command, service: str = "") -> None:
     """
     from slipway import flows
 
-    names = flows.chosen(command.config, service)
-    command.run([*flows.build(command.here, names, asked=False), *flows.image(command.here, names)])
+    here, names = command.here, flows.chosen(command.config, service)
+    command.run([*flows.build(here, names, unless=here.built), *flows.image(here, names)])
 
 
 @verb(changes=True, service=SERVICE, keep="leave the container running, and say how to reach and remove it")
 def smoke(command: Command, service: str = "", *, keep: bool = False) -> None:
-    """Run each image in a container of its own and check it; what serves is not touched.
+    """Run each image in a container, beside those it needs, and check it; what serves is not touched.
 
     Examples:
       ./invoke smoke --service auth
@@ -101,7 +101,8 @@ def smoke(command: Command, service: str = "", *, keep: bool = False) -> None:
     from slipway import flows
 
     here, names = command.here, flows.chosen(command.config, service)
-    steps = [flows.secrets(here, names), *flows.build(here, names, asked=False), *flows.image(here, names)]
+    tried = flows.with_needs(command.config, names)
+    steps = [flows.secrets(here, tried), *flows.build(here, tried, unless=here.built), *flows.image(here, tried)]
     command.run([*steps, *flows.smoke(here, names, always=True, keep=keep)])
 
 

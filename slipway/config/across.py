@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.config.document import Document, Faults
-from slipway.config.models import Environment, Hosts, Service
+from slipway.config.models import Environment, Hosts, Service, url_variable
 
 
 def across(
@@ -84,7 +84,11 @@ def checks(service: Service, document: Document, faults: Faults) -> None:
     """Note the faults of a service's curl lines, the values that they need, and their JSONPaths."""
     from slipway.smoke.line import parse as curl
 
-    known = {"BASE"}
+    def hint(name: str) -> str:
+        need = name.removesuffix("_URL").lower().replace("_", "-")
+        return f"needs: [{need}] gives it" if name.endswith("_URL") else ""
+
+    known = {"BASE", *(url_variable(need) for need in service.needs)}
     for index, check in enumerate(service.checks):
         place = ("checks", index, "curl")
         try:
@@ -93,7 +97,8 @@ def checks(service: Service, document: Document, faults: Faults) -> None:
             faults.add(document.path, document.line(place), f"{check.name}: {error}")
             continue
         for name in sorted(line.variables - known):
-            faults.add(document.path, document.line(place), f"{check.name}: ${name} is saved by no check before it")
+            what = f"{check.name}: ${name} is saved by no check before it"
+            faults.add(document.path, document.line(place), what, hint(name))
         for path in [*check.expect.at, *(save.at for save in check.save.values() if save.at)]:
             from jsonpath import JSONPathError  # only where there is one: it takes a while to import
             from jsonpath import compile as jsonpath

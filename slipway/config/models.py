@@ -151,6 +151,11 @@ class Check(Model):
     save: dict[Variable, Save] = {}
 
 
+def url_variable(need: str) -> str:
+    """The variable under which checks know the URL of a service that is needed: `AUTH_URL`."""
+    return f"{need.upper().replace('-', '_')}_URL"
+
+
 class Service(Model):
     """One service, as its service.yaml says. `folder` is where it was found."""
 
@@ -387,6 +392,19 @@ class Config(Model):
     tools: Tools
     images: Images
     services: dict[str, Service]
+
+    def needs(self, *names: str) -> tuple[str, ...]:
+        """All that services need, directly or not, what they need first; without the services themselves."""
+        found: dict[str, None] = {}
+
+        def walk(name: str) -> None:
+            for need in self.services[name].needs:
+                walk(need)
+                found[need] = None
+
+        for name in names:
+            walk(name)
+        return tuple(need for need in found if need not in names)
 
     def service_for(self, environment: Environment, name: str) -> Service:
         """A service as one environment wants it."""

@@ -158,13 +158,13 @@ def saved(save: Mapping[str, Save], got: Answer) -> dict[str, str]:
     return values
 
 
-def run_checks(checks: Sequence[Check], base: str, curl: Curl, *, seconds: float = 10.0) -> Report:
-    """Ask every check at `base`, in order; one whose value is missing fails as not asked."""
-    values = {"BASE": base}
+def run_checks(checks: Sequence[Check], addresses: Mapping[str, str], curl: Curl, *, seconds: float = 10.0) -> Report:
+    """Ask every check at these addresses, in order; one whose value is missing fails as not asked."""
+    values = dict(addresses)
     results = []
     for check in checks:
         line = parse(check.curl)
-        shown = pasteable(line, base)
+        shown = pasteable(line, addresses)
         absent = sorted(line.variables - set(values))
         if absent:
             results.append(Result(check.name, shown, (f"not asked: ${absent[0]} did not come from an earlier check",)))
@@ -175,7 +175,7 @@ def run_checks(checks: Sequence[Check], base: str, curl: Curl, *, seconds: float
             values |= saved(check.save, got)
         except ValueError as error:
             faults.append(str(error))
-        hidden = [value for name, value in values.items() if name != "BASE"]
+        hidden = [value for name, value in values.items() if name not in addresses]
         excerpt = masked(_excerpt(got), hidden) if faults else ""
         texts = tuple(masked(fault, hidden) for fault in faults)
         results.append(Result(check.name, shown, texts, excerpt, got.seconds))

@@ -19,6 +19,7 @@ FLAGS = {
     "-A": "user-agent", "--user-agent": "user-agent", "-e": "referer", "--referer": "referer", "-b": "cookie",
     "--cookie": "cookie", "--max-redirs": "max-redirs", "--url": "url",
 }  # fmt: skip
+ADDRESS = re.compile(r"\$([A-Z0-9_]+_URL|BASE)")
 TAKES = frozenset(
     [
         "request",
@@ -99,8 +100,8 @@ def parse(text: str) -> Line:
     urls = [value for key, value in options if key == "url"]
     if len(urls) != 1 or urls[0] is None:
         raise ValueError(f"the line must ask one URL, not {len(urls)}")
-    if urls[0][:1] != ((True, "BASE"),):
-        raise ValueError('the URL must begin with $BASE, as in "$BASE/health"')
+    if not ADDRESS.fullmatch(_text(urls[0][:1])):
+        raise ValueError('the URL must begin with $BASE, as in "$BASE/health", or a need\'s, as in "$AUTH_URL/tokens"')
     return Line(text, tuple(options))
 
 
@@ -214,9 +215,9 @@ def quoted(value: str) -> str:
     return '"' + "".join(table.get(char, char) for char in value) + '"'
 
 
-def pasteable(line: Line, base: str) -> str:
-    """The line for a person's shell: the address put in, saved values left as variables."""
-    return re.sub(r"\$\{BASE\}|\$BASE\b", lambda _: base, line.text)
+def pasteable(line: Line, addresses: Mapping[str, str]) -> str:
+    """The line for a person's shell: addresses put in, saved values left as variables."""
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda found: addresses.get(found[1] or found[2], found[0]), line.text)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

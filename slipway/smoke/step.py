@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from slipway.config.models import Check
 from slipway.hosts.host import Command, Done
@@ -11,8 +11,8 @@ from slipway.smoke.check import Report, run_checks
 from slipway.steps import Say, silent
 
 
-def ask(run: Callable[[Command, Say], Done], checks: Sequence[Check], base: str, say: Say) -> Report:
-    """Ask every check at `base` with the curl that `run` reaches; how many passed is said."""
+def ask(run: Callable[[Command, Say], Done], checks: Sequence[Check], addresses: Mapping[str, str], say: Say) -> Report:
+    """Ask every check at these addresses with the curl that `run` reaches; how many passed is said."""
 
     def curl(argv: Sequence[str], stdin: bytes, seconds: float) -> tuple[int, bytes, bytes]:
         # answers may hold tokens: nothing of them is shown but as masked evidence
@@ -20,7 +20,7 @@ def ask(run: Callable[[Command, Say], Done], checks: Sequence[Check], base: str,
         return done.exit, done.stdout, done.stderr
 
     began = time.monotonic()
-    report = run_checks(checks, base, curl)
+    report = run_checks(checks, addresses, curl)
     passed = sum(result.ok for result in report.results)
     say.note(f"{passed} of {len(report.results)} checks passed in {time.monotonic() - began:.1f} s")
     return report

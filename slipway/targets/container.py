@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.config.models import Service
+from slipway.config.models import Health, Service
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec
 from slipway.steps import Say
@@ -19,6 +21,7 @@ from slipway.targets.target import Wanted
 
 READY = 60.0  # seconds that a container gets to answer
 SERVICE, ROLE = "slipway.service", "slipway.role"
+OWNER = "slipway.owner"  # on what goes with the run that made it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9, "": 1}
 
@@ -54,6 +57,25 @@ class Names:
     def secrets(self) -> str:
         """The volume of generated secrets."""
         return f"{self.short}_secrets"
+
+
+def owner(pid: str | None = None) -> str:
+    """The value of `OWNER` for a process of this machine, by default this one."""
+    return f"{pid or os.getpid()}@{socket.gethostname()}"
+
+
+def left_behind(labels: Mapping[str, str]) -> bool:
+    """Whether a process of this machine made what has these labels, and has ended."""
+    pid, _, machine = labels.get(OWNER, "").partition("@")
+    if machine != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # another user's, and it lives
+    return False
 
 
 def bytes_of(quantity: str) -> int:
@@ -137,7 +159,8 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
     import requests
 
     began = time.monotonic()
-    path = service.health.ready if service.health and service.health.ready else None
+    health = service.health or Health()
+    path = health.ready
     answer = "nothing"
     while (waited := time.monotonic() - began) < READY:
         say.cancel.wait(0.03 if waited < 5 else 0.25)
@@ -149,6 +172,12 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
                 log = "\n".join(daemon.logs(container, 60, follow=False))
                 cause = ended(found.exit, service.resources.memory, log, oom=found.oom)
                 raise Problem(f"{service.name}: {cause.what}", fix=cause.fix)
+        if health.exec:
+            code, said = daemon.execute(container, health.exec)
+            if code == 0:
+                return
+            answer = said.strip() or f"exit code {code}"
+            continue
         try:
             response = requests.get(base + (path or "/"), timeout=2, proxies={"http": "", "https": ""})
         except requests.RequestException as error:
@@ -157,5 +186,8 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
         if path is None or response.ok:
             return
         answer = f"{response.status_code}"
+    if health.exec:
+        what = f"{service.name}: not ready within {READY:.0f} s: {' '.join(health.exec)}: {answer}"
+        raise Problem(what, fix=f"docker logs {container[:12]}")
     cause = wrong_path(path or "/", answer) if answer.isdigit() else silent_port(service.port)
     raise Problem(f"{service.name}: not ready within {READY:.0f} s: {cause.what}", fix=cause.fix)

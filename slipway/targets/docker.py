@@ -15,7 +15,7 @@ from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
 from slipway.steps import Cancel, Probe, Say
 from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, ready, spec
 from slipway.targets.records import SecretStore, keep, last, recorded, releases
-from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
+from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, addresses, pick
 
 KEPT = 10  # releases of a service, and their images
 GRACE = 10  # seconds that a container gets to stop
@@ -80,7 +80,7 @@ class DockerTarget:
             self.daemon.start(made)
             ready(self.daemon, made, service, url, say)
             say.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
-            verdict = verify(service, url, self._ask, say)
+            verdict = verify(service, addresses(service, self._address), self._ask, say)
             if not verdict.ok:
                 failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
                 raise Problem(f"{service.name}: live checks failed: {failed}", why=verdict.evidence)
@@ -92,6 +92,14 @@ class DockerTarget:
                 raise Problem(error.what, why=why, fix=serving, code=error.code) from error
             raise
         return verdict.checks
+
+    def _address(self, service: str) -> str:
+        """Where this machine reaches a service that serves."""
+        container = self.daemon.find(self.names.container(service))
+        ports = container.ports.values() if container and container.running else ()
+        for address, port in ports:
+            return f"http://{address}:{port}"
+        raise Problem(f"{service} does not run here", fix=f"./invoke deploy --service {service}")
 
     def _clear(self, service: str, say: Say) -> None:
         """Remove the container that was replaced, and what is older than the kept releases."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ from datetime import UTC, datetime
 
 from slipway.config.models import Service
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
-from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, SOURCE, Names
+from slipway.targets.container import MANIFEST, OWNER, RELEASE, ROLE, SERVICE, SOURCE, Names, left_behind, owner
 from slipway.targets.target import Release, Wanted
 
-SETTINGS, PID = "slipway.settings", "slipway.pid"
+SETTINGS = "slipway.settings"
 
 
 def releases(state: State, service: str | None = None) -> list[Release]:
@@ -111,26 +110,15 @@ class SecretStore:
         image = "slipway/nothing:1"
         if state.tagged(image) is None:
             self._daemon.load_root(_EMPTY, image, ['CMD ["/nothing"]'])
-        for left in (c for c in state.containers if c.labels.get(ROLE) == "holder" and not lives(c.labels.get(PID))):
+        for left in (c for c in state.containers if c.labels.get(ROLE) == "holder" and left_behind(c.labels)):
             self._daemon.remove(left.id)  # of a run that was killed
         name = f"{self._names.short}_secrets_{time.time_ns():x}"
-        labels = {LABEL: self._names.project, ROLE: "holder", PID: str(os.getpid())}
+        labels = {LABEL: self._names.project, ROLE: "holder", OWNER: owner()}
         made = self._daemon.create(Spec(name, image, labels, volumes={self._names.secrets: "/secrets"}))
         try:
             yield made
         finally:
             self._daemon.remove(made)
-
-
-def lives(pid: str | None) -> bool:
-    """Whether a process of this machine lives."""
-    try:
-        os.kill(int(pid or 0), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True
 
 
 _EMPTY = b"\0" * 10240  # a tar with nothing in it

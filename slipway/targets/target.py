@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from slipway.config.models import Service
+from slipway.config.models import Service, url_variable
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.host import Command, Done
 from slipway.steps import Probe, Say
@@ -94,7 +94,15 @@ class Verdict:
 
 
 Ask = Callable[[Command, Say], Done]  # runs a command where the live service can be reached
-Verify = Callable[[Service, str, Ask, Say], Verdict]  # a service's checks, asked at a base URL
+Verify = Callable[[Service, Mapping[str, str], Ask, Say], Verdict]  # a service's checks, asked at these `addresses`
+
+
+def addresses(service: Service, of: Callable[[str], str]) -> dict[str, str]:
+    """The URLs that a service's checks may ask, by variable: `BASE`, and `AUTH_URL` for each need.
+
+    `of` tells a service's URL as the checks reach it.
+    """
+    return {"BASE": of(service.name), **{url_variable(need): of(need) for need in service.needs}}
 
 
 class Target(Protocol):

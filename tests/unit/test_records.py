@@ -11,8 +11,8 @@ from slipway.config.models import Service
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Spec
 from slipway.hosts.fake_docker import FakeDaemon
-from slipway.targets.container import ROLE, Names, spec
-from slipway.targets.records import PID, SecretStore, keep, last, recorded, releases
+from slipway.targets.container import OWNER, ROLE, Names, owner, spec
+from slipway.targets.records import SecretStore, keep, last, recorded, releases
 from slipway.targets.target import Wanted, pick
 
 NAMES = Names("hh", "hh")
@@ -83,6 +83,6 @@ def test_what_a_killed_run_left_is_taken_away_by_the_next_reader() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     for name, pid in (("left", ended.pid), ("another", os.getpid())):
-        made.create(Spec(name, "slipway/nothing:1", {LABEL: "hh", ROLE: "holder", PID: str(pid)}))
+        made.create(Spec(name, "slipway/nothing:1", {LABEL: "hh", ROLE: "holder", OWNER: owner(str(pid))}))
     assert store.read(made.state("hh")) == {"auth.KEY": "geheim"}
     assert [container.name for container in made.state("hh").containers] == ["another"]

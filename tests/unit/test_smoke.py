@@ -67,7 +67,7 @@ def check(line: str, expect: dict[str, Any], save: dict[str, Any] | None = None,
 
 
 def ask(base: str, *checks: Check) -> Report:
-    return run_checks(checks, base, curl, seconds=2)
+    return run_checks(checks, {"BASE": base}, curl, seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,9 @@ def test_nobody_there_is_said_in_plain_words() -> None:
 
 
 def test_a_pasteable_line_names_the_address_and_keeps_variables() -> None:
-    assert pasteable(parse('curl "${BASE}/$TOKEN"'), "http://h:1") == 'curl "http://h:1/$TOKEN"'
+    line = parse('curl -d "$AUTH_URL" "${BASE}/$TOKEN"')
+    urls = {"BASE": "http://h:1", "AUTH_URL": "http://h:2"}
+    assert pasteable(line, urls) == 'curl -d "http://h:2" "http://h:1/$TOKEN"'
 
 
 @settings(max_examples=60, deadline=None)

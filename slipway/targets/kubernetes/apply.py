@@ -15,7 +15,7 @@ from slipway.targets.kubernetes.client import Cluster, Conflicts
 from slipway.targets.kubernetes.drift import HANDS, differences
 from slipway.targets.kubernetes.manifests import Object
 from slipway.targets.kubernetes.release import Kept
-from slipway.targets.target import Verify
+from slipway.targets.target import Verify, addresses
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,23 @@ def verdict(where: Where, service: Service, verify: Verify, say: Say) -> Mapping
         return {}
     image = where.probe_image(say)
     with asker(where.cluster, where.project, where.namespace, image, where.host.run, say) as ask:
-        base = f"http://{service.name}.{where.namespace}.svc:{service.port}"
-        resolved(ask, base, say)
-        found = verify(service, base, ask, say)
+        urls = addresses(service, lambda name: _address(where, name))
+        resolved(ask, urls["BASE"], say)
+        found = verify(service, urls, ask, say)
     if not found.ok:
         failed = ", ".join(check for check, ok in found.checks.items() if not ok)
         seen = rollout.evidence(rollout.look(place(where, service.name), whole=True))
         raise Problem(f"{service.name}: live checks failed: {failed}", why=f"{found.evidence}\n{seen}")
     return found.checks
+
+
+def _address(where: Where, service: str) -> str:
+    """Where pods of the namespace reach a service."""
+    found = where.cluster.get("v1", "Service", service, where.namespace)
+    if found is None:
+        fix = f"./invoke deploy --service {service}"
+        raise Problem(f"namespace {where.namespace} has no Service {service}", fix=fix)
+    return f"http://{service}.{where.namespace}.svc:{found['spec']['ports'][0]['port']}"
 
 
 def restore(
