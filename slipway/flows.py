@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.build import base as bases
 from slipway.build import image as images
@@ -28,6 +28,9 @@ from slipway.tools import bundle as bundles
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
 from slipway.tools import minikube as minikube_tool
+
+if TYPE_CHECKING:
+    from slipway.targets.kubernetes.storage import Storage
 
 
 def chosen(config: Config, names: str) -> list[str]:
@@ -328,6 +331,8 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
         after = (*after, "namespace", "platform")
         if here.environment.minikube and any(here.service(name).autoscale for name in names):
             yield metrics(here)
+        if here.cluster_target.storage and any(here.service(name).storage for name in names):
+            yield storage(here, here.cluster_target.storage, names)
     if others := [need for need in here.config.needs(*names) if need not in names]:
         yield needed(here, others, after=after)
         after = (*after, "needs")
@@ -342,7 +347,9 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     if not local:
         yield from delivery(here, names)
     for name in names:
-        scaling = ("metrics",) if not local and here.environment.minikube and here.service(name).autoscale else ()
+        minikube = not local and here.environment.minikube
+        scaling = ("metrics",) if minikube and here.service(name).autoscale else ()
+        volumes = ("storage",) if minikube and here.service(name).storage else ()
         needs = _each(here.service(name).needs, names, "release")
         yield Step(
             id=f"{name}/release",
@@ -350,7 +357,7 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
             probe=here.live,
             check=lambda facts, name=name: release_differs(here, facts, name),  # type: ignore[misc]
             apply=lambda say, name=name: _release(here, name, say),  # type: ignore[misc]
-            after=(f"{name}/smoke", f"{name}/port" if local else f"{name}/delivery", *needs, *scaling),
+            after=(f"{name}/smoke", f"{name}/port" if local else f"{name}/delivery", *needs, *scaling, *volumes),
         )
 
 
@@ -406,6 +413,17 @@ def metrics(here: Here) -> Step[Any]:
 
     probe = Probe(lambda: server.read(here.cluster_target.cluster))
     return Step("metrics", "metrics for autoscaling", probe, server.differs, install, ("cluster",))
+
+
+def storage(here: Here, volumes: Storage, names: Sequence[str]) -> Step[Any]:
+    """The volumes that claims bind to, where a Minikube makes none by itself."""
+    services = [here.service(name) for name in names if here.service(name).storage]
+
+    def differs(facts: Any) -> Change | None:
+        return volumes.differs(facts, services)
+
+    probe = Probe(volumes.read)
+    return Step("storage", "volumes", probe, differs, lambda say: volumes.provide(services, say), ("namespace",))
 
 
 def delivery(here: Here, names: Sequence[str]) -> Iterator[Step[Any]]:

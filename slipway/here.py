@@ -114,6 +114,7 @@ class Here:
         """The target, where it is a cluster."""
         from slipway.targets.kubernetes.apply import Where
         from slipway.targets.kubernetes.client import Access, Cluster
+        from slipway.targets.kubernetes.storage import Storage
         from slipway.targets.kubernetes.target import KubernetesTarget
 
         environment, project = self.environment, self.config.project
@@ -122,7 +123,8 @@ class Here:
         namespace = environment.namespace or project.name
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
         where = Where(cluster, project.name, namespace, self.place, lambda say: self.brought("probe", say), who)
-        return KubernetesTarget(where, Probe(self._cluster_state))
+        storage = Storage(cluster, self.beside, minikube_tool.PROFILE, project.name, namespace)
+        return KubernetesTarget(where, Probe(self._cluster_state), storage if environment.minikube else None)
 
     def _cluster_state(self) -> Any:
         from slipway.targets.kubernetes.release import State as ClusterState

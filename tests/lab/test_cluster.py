@@ -353,6 +353,25 @@ def test_a_manifest_of_the_services_own_comes_and_goes_with_its_release(toy: Toy
     assert toy.object("configmap", "foreign")
 
 
+def test_storage_outlives_pods_and_down_and_ends_with_purge(toy: Toys) -> None:
+    toy.write(storage={"data": {"path": "/data", "size": "10Mi"}})
+    done = toy.deploy()
+    assert (done.exit, done.steps["storage"]) == (0, "changed"), done.out
+    assert toy.object("pvc", "toy-data")["status"]["phase"] == "Bound"
+    folder = f"/var/lib/slipway/volumes/{toy.name}/toy-data"
+    node = ("docker", "exec", "minikube")
+    subprocess.run((*node, "touch", f"{folder}/kept"), check=True)
+    pods = json.loads(toy.kubectl("get", "pods", "--output=json"))["items"]
+    assert {"name": "data", "mountPath": "/data"} in pods[0]["spec"]["containers"][0]["volumeMounts"]
+    assert toy.invoke("deploy", "--plan").exit == 0
+    assert toy.invoke("down").exit == 0
+    assert toy.deploy().exit == 0
+    assert subprocess.run((*node, "test", "-f", f"{folder}/kept"), check=False).returncode == 0
+    assert toy.invoke("down", "--purge").exit == 0
+    assert subprocess.run((*node, "test", "-e", folder), check=False).returncode == 1
+    assert toy.kubectl("get", "pv", "--output=name", f"--selector=app.kubernetes.io/part-of={toy.name}") == ""
+
+
 def test_a_half_made_cluster_is_mended_by_a_deploy(toys: Toys) -> None:
     assert toys.invoke("cluster.delete").exit == 0
     words = toys.command("cluster.start")

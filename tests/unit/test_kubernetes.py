@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Service
+from slipway.hosts.fake_docker import FakeDaemon
 from slipway.targets.kubernetes import rollout
-from slipway.targets.kubernetes.client import Access, conflicts
+from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.diagnose import Scene, causes
 from slipway.targets.kubernetes.drift import added, differences, quantity
 from slipway.targets.kubernetes.lock import expired
@@ -26,6 +27,7 @@ from slipway.targets.kubernetes.manifests import (
     selector,
 )
 from slipway.targets.kubernetes.release import State, pack, pruned, unpack
+from slipway.targets.kubernetes.storage import Storage, Volumes
 from slipway.targets.kubernetes.target import scaled
 from slipway.targets.target import Release
 
@@ -225,3 +227,25 @@ def test_kubectl_names_the_context() -> None:
     words = Access("minikube").kubectl("get", "pods")
     assert words == ("kubectl", "--context", "minikube", "get", "pods")
     assert selector("hh", "auth").count("=") == 3
+
+
+def test_storage_is_claimed_writable_and_never_shared_by_two_copies_of_a_release() -> None:
+    found = rendered(storage={"data": {"path": "/data", "size": "1Gi"}})
+    spec = deployment(found)["spec"]
+    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["template"]["spec"]["securityContext"]["fsGroup"] == 10001
+    assert "fsGroup" not in deployment(rendered())["spec"]["template"]["spec"]["securityContext"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (Volumes(provisioned=True, there=frozenset()), None),
+        (Volumes(provisioned=False, there=frozenset({"hh-auth-data"})), None),
+        (Volumes(provisioned=False, there=frozenset()), "the cluster makes no volumes, and has none for hh-auth-data"),
+    ],
+)
+def test_volumes_are_made_only_where_the_cluster_makes_none(facts: Volumes, reason: str | None) -> None:
+    storage = Storage(Cluster(Access("minikube")), FakeDaemon(), "minikube", "hh", "hh")
+    change = storage.differs(facts, [service(storage={"data": {"path": "/data"}})])
+    assert (change.reason if change else None) == reason

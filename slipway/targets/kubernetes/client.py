@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 MANAGER = "slipway"  # server-side apply's field manager
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
-PLURALS = {  # the kinds that Slipway itself uses, so that a run with nothing to do needs no discovery
-    kind: kind.lower() + "s"
-    for kind in ("ConfigMap", "Secret", "Service", "PersistentVolumeClaim", "Pod", "Deployment", "ReplicaSet", "Event",
-                 "Node", "Namespace", "Lease", "PodDisruptionBudget", "HorizontalPodAutoscaler", "APIService")
-}  # fmt: skip
+KINDS = """
+    ConfigMap Secret Service PersistentVolumeClaim PersistentVolume Pod Deployment ReplicaSet Event Node Namespace Lease
+    PodDisruptionBudget HorizontalPodAutoscaler APIService
+"""  # those that Slipway itself uses, so that a run with nothing to do needs no discovery
+PLURALS = {**{kind: kind.lower() + "s" for kind in KINDS.split()}, "StorageClass": "storageclasses"}
 FIX = "./invoke cluster.status tells how the cluster is; ./invoke cluster.start starts a Minikube"
 
 

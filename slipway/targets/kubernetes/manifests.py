@@ -16,6 +16,7 @@ SOURCE, MANIFEST, RELEASE, ROLE = "slipway/source", "slipway/manifest", "slipway
 SCALED = "slipway/scaled"  # "3 of 2": scaled by hand to 3 when the file said 2
 IMAGE = "IMAGE"  # stands for the image in what is digested: its identity is the source digest
 DRAIN = 5  # seconds that a pod goes on answering while others learn that it ends
+GROUP = 10001  # may write to a service's volumes, whatever user its image has
 Object = dict[str, Any]
 
 
@@ -179,7 +180,11 @@ def _deployment(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **({"fsGroup": GROUP, "fsGroupChangePolicy": "OnRootMismatch"} if service.storage else {}),
+        },
         "containers": [container],
         "volumes": volumes,
     }
@@ -206,7 +211,7 @@ def _probes(service: Service) -> Object:
         ready = {"httpGet": {"path": health.ready or health.live or "/", "port": "main"}}
         live = {"httpGet": {"path": health.live or health.ready or "/", "port": "main"}}
     return {
-        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 60, "timeoutSeconds": 2},
+        "startupProbe": {**live, "periodSeconds": 1, "failureThreshold": 60, "timeoutSeconds": 2},
         "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 3, "timeoutSeconds": 2},
         "livenessProbe": {**live, "periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 3},
     }

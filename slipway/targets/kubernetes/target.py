@@ -30,6 +30,7 @@ from slipway.targets.kubernetes.manifests import (
     render,
 )
 from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read
+from slipway.targets.kubernetes.storage import Storage
 from slipway.targets.target import Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
@@ -38,8 +39,9 @@ KEPT = 10  # releases of a service
 class KubernetesTarget:
     """See `Target`. `probe` reads one list per kind; every deed ends with the cluster as the truth."""
 
-    def __init__(self, where: Where, probe: Probe[State]) -> None:
+    def __init__(self, where: Where, probe: Probe[State], storage: Storage | None = None) -> None:
         self.where = where
+        self.storage = storage  # where Slipway may have made the volumes
         self.cluster = where.cluster
         self.probe = probe
 
@@ -277,6 +279,7 @@ class KubernetesTarget:
 
     def purge(self, services: Sequence[str], *, everything: bool, say: Say) -> None:
         """See `Target.purge`."""
+        claims = []
         for one in self.read().objects:
             marks = one["metadata"]["labels"]
             mine = marks.get("app.kubernetes.io/name") in services
@@ -284,6 +287,9 @@ class KubernetesTarget:
             if (mine and kept) or (everything and marks.get(ROLE) == "generated" and marks.get(BY) == "slipway"):
                 self.cluster.delete(one)
                 say.note(f"{one['kind']} {one['metadata']['name']} removed")
+                claims += [one] if one["kind"] == "PersistentVolumeClaim" else []
+        if self.storage:
+            self.storage.remove(claims, say)
 
     def _there(self, service: str) -> Object:
         found = self.probe.facts().find("Deployment", service)
