@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.verb import verb
 
 if TYPE_CHECKING:
+    from slipway.steps import Say
     from tasks.command import Command
 
 ONE = "the service"
@@ -165,7 +166,7 @@ def restart(command: Command, service: str = "") -> None:
 
 @verb(changes=True, confirm=True, service=ONE, to="the release's number; default: the one before what serves")
 def rollback(command: Command, service: str = "", to: str = "") -> None:
-    """Serve an earlier release again, checked live like any other.
+    """Serve an earlier release again, checked live like any other; data stays as it is.
 
     Examples:
       ./invoke rollback --service auth
@@ -178,8 +179,14 @@ def rollback(command: Command, service: str = "", to: str = "") -> None:
     number = whole(to, "--to") if to else None
     release = command.here.target.earlier(name, number)
     secrets = command.here.secrets(release.settings)
-    act = command.here.target.rollback
-    command.deed(f"{name}: back to release {release.number}", lambda say: act(release, secrets, flows.verify, say))
+
+    def back(say: Say) -> None:
+        command.here.target.rollback(release, secrets, flows.verify, say)
+        stores = [one for one in (name, *command.config.needs(name)) if command.config.services[one].storage]
+        if stores:
+            say.note(f"code and settings went back; the data of {', '.join(stores)} stays as it is")
+
+    command.deed(f"{name}: back to release {release.number}", back)
 
 
 @verb(changes=True, service=ONE, replicas="how many copies, or `file` for what the service file says")
@@ -232,7 +239,6 @@ def down(command: Command, service: str = "", *, purge: bool = False) -> None:
 
     """
     from slipway import flows
-    from slipway.steps import Say
 
     here, names = command.here, flows.chosen(command.config, service)
 
