@@ -109,6 +109,11 @@ class Health(Model):
             raise ValueError("health is either paths or exec, not both")
         return self
 
+    @property
+    def question(self) -> str | tuple[str, ...] | None:
+        """How readiness is asked: a path, a command in the container, or None: whether the port is listened on."""
+        return self.exec or self.ready or self.live
+
 
 class Storage(Model):
     """A volume that outlives containers and `down`."""

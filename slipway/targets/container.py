@@ -10,12 +10,13 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from slipway.config.models import Health, Service
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec
 from slipway.steps import Say
-from slipway.targets.cause import ended, silent_port, wrong_path
+from slipway.targets.cause import Cause, ended, silent_port, wrong_path
 from slipway.targets.secrets import fingerprint
 from slipway.targets.target import Wanted
 
@@ -156,38 +157,58 @@ def holds(container: Container, service: str, port: int) -> bool:
 
 def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say) -> None:
     """Wait until the container answers its readiness question. Raises Problem when it ends, or at the deadline."""
-    import requests
-
     began = time.monotonic()
-    health = service.health or Health()
-    path = health.ready
-    answer = "nothing"
+    question = (service.health or Health()).question
+    answer = NOTHING
     while (waited := time.monotonic() - began) < READY:
         say.cancel.wait(0.03 if waited < 5 else 0.25)
         if waited > 1:
             say.progress(waited, READY, "seconds")
-        if answer == "nothing" or int(waited * 10) % 5 == 0:
+        if answer == NOTHING or int(waited * 10) % 5 == 0:
             found = daemon.inspect(container)
             if not found.running or found.restarts:
                 log = "\n".join(daemon.logs(container, 60, follow=False))
                 cause = ended(found.exit, service.resources.memory, log, oom=found.oom)
                 raise Problem(f"{service.name}: {cause.what}", fix=cause.fix)
-        if health.exec:
-            code, said = daemon.execute(container, health.exec)
-            if code == 0:
-                return
-            answer = said.strip() or f"exit code {code}"
-            continue
-        try:
-            response = requests.get(base + (path or "/"), timeout=2, proxies={"http": "", "https": ""})
-        except requests.RequestException as error:
-            answer = type(error).__name__
-            continue
-        if path is None or response.ok:
+        answer = _answer(daemon, container, question, base)
+        if answer == OPEN:
             return
-        answer = f"{response.status_code}"
-    if health.exec:
-        what = f"{service.name}: not ready within {READY:.0f} s: {' '.join(health.exec)}: {answer}"
-        raise Problem(what, fix=f"docker logs {container[:12]}")
-    cause = wrong_path(path or "/", answer) if answer.isdigit() else silent_port(service.port)
+    if isinstance(question, str) and answer.isdigit():
+        cause = wrong_path(question, answer)
+    elif isinstance(question, tuple):
+        cause = Cause(f"`{' '.join(question)}` says: {answer}", f"docker logs {container[:12]}")
+    else:
+        cause = silent_port(service.port)
     raise Problem(f"{service.name}: not ready within {READY:.0f} s: {cause.what}", fix=cause.fix)
+
+
+NOTHING, OPEN = "nothing", "open"
+
+
+def _answer(daemon: Daemon, container: str, question: str | tuple[str, ...] | None, base: str) -> str:
+    """The answer to a readiness question (see `Health.question`): `OPEN`, or what is wrong."""
+    if isinstance(question, tuple):
+        code, said = daemon.execute(container, question)
+        return (said.strip() or f"exit code {code}") if code else OPEN
+    if question is None:
+        return OPEN if _listens(base) else NOTHING
+    import requests
+
+    try:
+        response = requests.get(base + question, timeout=2, proxies={"http": "", "https": ""})
+    except requests.RequestException as error:
+        return type(error).__name__
+    return OPEN if response.ok else str(response.status_code)
+
+
+def _listens(base: str) -> bool:
+    """Whether something listens behind a published port: Docker's own proxy takes a call for nobody, and hangs up."""
+    url = urlsplit(base)
+    try:
+        with socket.create_connection((url.hostname, url.port or 80), timeout=2) as stream:
+            stream.settimeout(0.2)
+            return stream.recv(1) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
