@@ -145,6 +145,7 @@ def build(
                 check=lambda sources, name=name: jar_differs(sources, lambda: unless(name)),  # type: ignore[misc]
                 apply=lambda say, name=name: _build(here, name, say),  # type: ignore[misc]
                 after=after,
+                lane=here.compilers,
             )
 
 

@@ -24,7 +24,7 @@ from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.host import Command, Host
 from slipway.hosts.loopback import tunnel
-from slipway.steps import Probe, Say, silent
+from slipway.steps import Lane, Probe, Say, silent
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import Names
 from slipway.targets.docker import DockerTarget
@@ -99,6 +99,11 @@ class Here:
     def target(self) -> Target:
         """Where the services run."""
         return self._docker if self.environment.local else self.cluster_target
+
+    @cached_property
+    def compilers(self) -> Lane:
+        """A Leiningen for each CPU: more would only take memory from each other."""
+        return Lane("another Leiningen", os.cpu_count() or 1)
 
     @property
     def live(self) -> Probe[Any]:

@@ -45,11 +45,11 @@ class Probe(Generic[F]):
 
 
 class Lane:
-    """What only one step at a time may use: a host's package manager, one project's Leiningen."""
+    """What only `width` steps at a time may use: a host's package manager (1), this machine's CPUs for Leiningen."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, width: int = 1) -> None:
         self.name = name
-        self.lock = threading.Lock()
+        self.lock = threading.BoundedSemaphore(width)
 
 
 class Cancel:

@@ -106,8 +106,9 @@ def test_a_failures_own_exit_code_counts_only_when_nothing_was_changed(
     assert result.exit_code == expected
 
 
-def test_two_steps_of_one_lane_never_overlap_and_the_second_says_what_it_waits_for() -> None:
-    lane, inside, most = Lane("the package manager"), [], []
+@pytest.mark.parametrize("width", [1, 2])
+def test_no_more_steps_of_one_lane_overlap_than_it_is_wide_and_the_next_says_what_it_waits_for(width: int) -> None:
+    lane, inside, most = Lane("the package manager", width), [], []
 
     def work(_: Say) -> None:
         inside.append(1)
@@ -117,9 +118,9 @@ def test_two_steps_of_one_lane_never_overlap_and_the_second_says_what_it_waits_f
 
     world = World()
     world.run(*(world.step(name, lane=lane, act=work) for name in "abc"))
-    assert max(most) == 1
+    assert max(most) == width
     waits = [e for e in world.events if isinstance(e, StepChanged) and e.reason == "waits for the package manager"]
-    assert len(waits) == 2
+    assert len(waits) == 3 - width
 
 
 def test_steps_without_a_lane_run_together() -> None:
