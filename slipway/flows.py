@@ -246,6 +246,7 @@ def _image(here: Here, name: str, say: Say) -> None:
         service=name,
         version=service.version,
         folder=service.folder,
+        shared=service.shared,
         dockerfile=service.dockerfile,
         digest=sources.digest,
         jar=sources.jar,

@@ -229,7 +229,7 @@ class Here:
         base = self.config.images.bases.get(service.base)
         made = service.image or str(service.leiningen)
         settings = (made, service.dockerfile, bases.identity(base) if base else service.base)
-        digest = source.digest(service.folder, settings)
+        digest = source.digest(service.folder, settings, service.shared)
         return Sources(digest, jars.found(service.folder, digest))
 
     def secrets(self, service: Service) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.build import jar as jars
@@ -38,6 +39,7 @@ def build(
     service: str,
     version: str,
     folder: Path,
+    shared: Sequence[Path],
     dockerfile: str,
     digest: str,
     jar: Path | None,
@@ -46,7 +48,7 @@ def build(
     say: Say,
 ) -> str:
     """Build and tag the image; its id."""
-    content = context(folder, dockerfile, digest, jar)
+    content = context(folder, dockerfile, digest, jar, shared)
     labels = {LABEL: project, "slipway.service": service, SOURCE: digest}
     tags = (digest_tag(project, service, digest), version_tag(project, service, version))
     image = daemon.build(content, dockerfile, tags, {"BASE": base}, labels, platform, say)
@@ -69,17 +71,19 @@ def stands_on_base(folder: Path, dockerfile: str) -> bool:
     return re.search(r"^ARG +BASE\b", (folder / dockerfile).read_text(), re.MULTILINE) is not None
 
 
-def context(folder: Path, dockerfile: str, digest: str, jar: Path | None) -> bytes:
+def context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared: Sequence[Path] = ()) -> bytes:
     """The build context as a tar: the service's files and its jar, as the Dockerfile names it.
 
     A Dockerfile that copies `target/slipway/deps.jar` and `app.jar` gets the jar in two, so that a change of code
-    moves one small layer; any other finds the jar where Leiningen put it, by Leiningen's name.
+    moves one small layer; any other finds the jar where Leiningen put it, by Leiningen's name. What the jar has from
+    `shared` folders counts as the service's own code.
     """
     sources = list(source.files(folder))
     added: dict[str, bytes] = {}
     if jar is not None:
         if SPLIT in (folder / dockerfile).read_text():
-            added[SPLIT + "deps.jar"], added[SPLIT + "app.jar"] = jars.split(jar, sources)
+            own = [*sources, *(path for part in shared for path in source.files(part))]
+            added[SPLIT + "deps.jar"], added[SPLIT + "app.jar"] = jars.split(jar, own)
         else:
             place = jar.with_name(jars.original(jar, digest)).relative_to(folder)
             added[place.as_posix()] = jar.read_bytes()

@@ -27,18 +27,19 @@ def files(folder: Path) -> Iterator[Path]:
                 yield here / name
 
 
-def digest(folder: Path, settings: Iterable[str]) -> str:
+def digest(folder: Path, settings: Iterable[str], shared: Iterable[Path] = ()) -> str:
     """The digest of what a build is made from: file names, contents and whether they are executable, and `settings`.
 
-    Times, owners and the folder's own place do not count. The result is `LENGTH` hex digits of a sha256.
+    `shared` are folders beside the service that its build reads too. Times, owners and the folder's own place do not
+    count. The result is `LENGTH` hex digits of a sha256.
     """
     whole = hashlib.sha256()
     for setting in settings:
         whole.update(f"setting {len(setting)} {setting}\n".encode())
-    for path in files(folder):
+    for path in (path for part in (folder, *shared) for path in files(part)):
         content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
         executable = os.access(path, os.X_OK)
-        name = path.relative_to(folder).as_posix()
+        name = Path(os.path.relpath(path, folder)).as_posix()
         whole.update(f"file {len(name)} {name} {executable} {len(content)}\n".encode())
         whole.update(content)
     return whole.hexdigest()[:LENGTH]

@@ -108,6 +108,10 @@ def _services(folder: Path, faults: Faults) -> tuple[dict[str, Service], dict[st
                 "build: lein wants a project.clj",
                 "build: none uses the Dockerfile alone",
             )
+        for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
+            if not shared.is_dir() or shared.is_relative_to(path.parent):
+                what = f"{relative} is no folder" if not shared.is_dir() else f"{relative} is the service's own"
+                faults.add(path, document.line(("sources", index)), what, "sources are folders beside the service's")
         checks(service, document, faults)
     return found, documents
 

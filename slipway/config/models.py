@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -170,6 +171,7 @@ class Service(Model):
     image: str | None = None
     base: str = "clojure"
     dockerfile: str = "Dockerfile"
+    sources: tuple[str, ...] = ()
     port: Port = 8080
     publish: Port | None = None
     replicas: Annotated[int, Field(ge=1)] = 1
@@ -191,6 +193,11 @@ class Service(Model):
             plain = (int, float)
             return {k: str(v) if isinstance(v, plain) and not isinstance(v, bool) else v for k, v in value.items()}
         return value
+
+    @property
+    def shared(self) -> tuple[Path, ...]:
+        """The folders beside the service that its build reads too."""
+        return tuple(Path(os.path.normpath(self.folder / relative)) for relative in self.sources)
 
     @property
     def published(self) -> int:

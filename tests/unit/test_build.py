@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -53,6 +54,38 @@ def test_what_a_build_sees_changes_the_digest(folder: Path, name: str) -> None:
     before = source.digest(folder, [])
     (folder / name).write_text("changed")
     assert source.digest(folder, []) != before
+
+
+@pytest.fixture
+def shared(folder: Path) -> Path:
+    """A folder beside the service, with code that is compiled into it."""
+    code = folder.parent / "lib" / "src" / "hh" / "lib.clj"
+    code.parent.mkdir(parents=True)
+    code.write_text("(ns hh.lib)")
+    return folder.parent / "lib"
+
+
+def test_a_shared_source_counts_and_its_place_beside_the_service_does(folder: Path, shared: Path) -> None:
+    alone, before = source.digest(folder, []), source.digest(folder, [], [shared])
+    assert alone != before
+    elsewhere = shared.rename(shared.with_name("library"))
+    assert source.digest(folder, [], [elsewhere]) != before
+    (elsewhere / "src/hh/lib.clj").write_text("(ns hh.lib )")
+    assert source.digest(folder, [], [elsewhere.rename(shared)]) != before
+
+
+def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: Path, shared: Path) -> None:
+    jar_of_both = archive(folder / "target" / "a.jar", ENTRIES | {"hh/lib__init.class": "4", "hh/lib$f.class": "5"})
+    parts = {}
+    context = image.context(folder, "Dockerfile", "0" * 16, jar_of_both, [shared])
+    with tarfile.open(fileobj=io.BytesIO(context)) as content:
+        assert not [name for name in content.getnames() if "lib" in name]
+        for name in ("deps", "app"):
+            member = content.extractfile(f"{image.SPLIT}{name}.jar")
+            assert member
+            parts[name] = set(zipfile.ZipFile(io.BytesIO(member.read())).namelist())
+    assert {"hh/lib__init.class", "hh/lib$f.class"} <= parts["app"]
+    assert not parts["deps"] & parts["app"]
 
 
 def test_the_command_names_the_kit_and_the_profile() -> None:

@@ -71,6 +71,8 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
         (PLAIN + "needs: [web]\n", "apps/web/service.yaml:4: needs go in a circle: web → web"),
         (PLAIN + "dockerfile: Nope\n", "apps/web/service.yaml:4: Nope is not there"),
         (PLAIN + "config: conf.edn\n", "apps/web/service.yaml:4: conf.edn is not there"),
+        (PLAIN + "sources: [../lib]\n", "apps/web/service.yaml:4: ../lib is no folder"),
+        (PLAIN + "sources: [.]\n", "apps/web/service.yaml:4: . is the service's own"),
         (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a quantity"),
         (PLAIN + "secrets: {KEY: {of: nobody}}\n", "apps/web/service.yaml:4: service nobody has no secret KEY"),
         (PLAIN + CHECK.format(curl="curl -o f $BASE"), "apps/web/service.yaml:6: x: curl's -o is refused: it writes a file"),
