@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.targets.kubernetes.manifests import DRAIN
 from tests.integration.project import ROOT
 from tests.lab.load import Load
 from tests.lab.toys import Toys
@@ -72,7 +73,7 @@ def test_a_change_rolls_out_under_load_without_a_failed_request(toy: Toys) -> No
     toy.write(note="changed", env={"VERSION": "2"})
     with Load(toy, rate=60) as load:
         done = toy.deploy()
-        load.more(1)
+        load.more(DRAIN + 3)  # a kept connection ends with its pod, which drains
     assert done.exit == 0, done.out
     assert done.steps["toy/delivery"] == "changed"
     assert load.failures == []
