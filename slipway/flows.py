@@ -109,10 +109,13 @@ def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
         return Change(facts.down) if facts.down else None
 
     def start(say: Say) -> None:
+        node = here.beside.find(minikube_tool.PROFILE)
         tags = {tag for image in here.state_there.facts().images for tag in image.tags}
         made = minikube_tool.context(here.place, say)
         minikube_tool.launch(here.place, here.environment.machine, tags, say, made=made)
         here.cluster_target.cluster.forget()
+        if node and (started := here.beside.find(minikube_tool.PROFILE)):
+            here.cluster_target.resumed(started.started, say)
 
     title, stales = titled(here.place, f"cluster {minikube_tool.PROFILE}"), (here.state, here.state_there)
     return Step("cluster", title, here.live, differs, start, after, stales=stales)

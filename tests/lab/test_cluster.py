@@ -243,7 +243,7 @@ def test_a_stopped_cluster_is_named_by_a_plan_and_started_by_a_deploy_its_data_k
     assert done.exit == 0, done.out
     assert done.steps["cluster"] == "changed"
     assert "half-made" not in done.out
-    assert toys.status()["ready"] == 2
+    assert (done.steps["toy/release"], toys.status()["ready"]) == ("unchanged", 2)
 
 
 def test_a_secrets_value_is_in_no_output_record_or_manifest(toy: Toys) -> None:

@@ -229,6 +229,22 @@ def test_kubectl_names_the_context() -> None:
     assert selector("hh", "auth").count("=") == 3
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, True),
+        ({"ready": False}, False),
+        ({"state": {"running": {"startedAt": "2026-11-23T11:59:59Z"}}}, False),  # told before its node was stopped
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, False),
+    ],
+)
+def test_a_pod_runs_again_when_a_container_started_since_is_ready(change: Object, expected: bool) -> None:
+    container = {"ready": True, "state": {"running": {"startedAt": "2026-11-23T12:00:01Z"}}, **change}
+    pod = {"metadata": {}, "status": {"phase": "Running", "containerStatuses": [container]}}
+    assert rollout.runs(pod, datetime(2026, 11, 23, 12, tzinfo=UTC)) is expected
+    assert rollout.runs({**pod, "metadata": {"deletionTimestamp": "2026-11-23T12:00:02Z"}}, datetime.now(UTC))
+
+
 def test_storage_is_claimed_writable_and_never_shared_by_two_copies_of_a_release() -> None:
     found = rendered(storage={"data": {"path": "/data", "size": "1Gi"}})
     spec = deployment(found)["spec"]

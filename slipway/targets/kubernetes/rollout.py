@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from slipway.errors import ExitCode, Problem
@@ -216,6 +217,16 @@ def _show(scene: Scene, seen: dict[str, str], say: Say) -> None:
         if seen.get(name) != state:
             seen[name] = state
             say.note(f"{name} {state}")
+
+
+def runs(pod: Object, since: datetime) -> bool:
+    """Whether a pod is ready, by a container that was started since then; one that ends or has ended is none."""
+    if pod["metadata"].get("deletionTimestamp") or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+        return True
+    found = pod.get("status", {}).get("containerStatuses", [])
+    times = [one.get("state", {}).get("running", {}).get("startedAt") for one in found]
+    fresh = all(time and datetime.fromisoformat(time) >= since for time in times)
+    return bool(found) and fresh and all(one.get("ready") for one in found)
 
 
 def pod_state(pod: Object) -> str:

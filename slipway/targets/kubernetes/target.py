@@ -34,6 +34,7 @@ from slipway.targets.kubernetes.storage import Storage
 from slipway.targets.target import Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
+RESUMED = 120  # seconds that pods get to run again after their cluster was started
 
 
 class KubernetesTarget:
@@ -53,6 +54,22 @@ class KubernetesTarget:
         """Make the namespace."""
         self.cluster.apply(namespace(self.where.project, self.where.namespace))
         say.note("no pod in it may have privileges: Pod Security `restricted` is enforced")
+
+    def resumed(self, since: str, say: Say) -> None:
+        """Wait until the pods of a cluster that was started at `since` (RFC 3339) run anew, for `RESUMED` seconds.
+
+        Until a node has looked at them again, the API tells of pods as they were before.
+        """
+        started = datetime.fromisoformat(since)
+        for waited in range(RESUMED):
+            pods = (one for one in self.read().objects if one["kind"] == "Pod")
+            left = [pod["metadata"]["name"] for pod in pods if not rollout.runs(pod, started)]
+            if not left:
+                return
+            say.progress(waited, RESUMED, "seconds")
+            say.cancel.wait(1)
+            say.cancel.check()
+        say.note(f"not ready yet: {', '.join(left)}")
 
     def differs(self, facts: State, wanted: Wanted) -> str | None:
         """See `Target.differs`."""
