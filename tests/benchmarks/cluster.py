@@ -11,6 +11,8 @@ from tests.benchmarks.measure import Row, command, in_turn, seconds
 from tests.lab import bundle, machines
 from tests.lab.toys import Toys
 
+KILLS = 20
+
 
 def rows() -> Iterator[Row]:
     """A no-op deploy beside a bare `kubectl get`; a change of sources to a verified rollout; what the registry got."""
@@ -33,6 +35,8 @@ def rows() -> Iterator[Row]:
                 moved.append(received() - before)
             yield Row("a change of sources to a verified rollout", sorted(times)[1], 25.0)
             yield Row("  what the registry received", sorted(moved)[1] / 1e6, 1.0, unit="MB")
+            faults = [fault for attempt in range(KILLS) for fault in toys.killed(attempt, 12)]
+            yield Row(f"kill -9 of a deploy at {KILLS} moments", len(faults), 0, unit="faults")
         finally:
             toys.invoke("down", "--purge")
             toys.kubectl("delete", "namespace", toys.name, "--wait=false")

@@ -9,16 +9,17 @@ import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 from slipway.hosts.facts import SCRIPT
 from tests.benchmarks.measure import Row, command, seconds
 from tests.lab import bundle, machines
-from tests.lab.fleet import Fleet, far
+from tests.lab.fleet import Fleet, cut, far, programs
 from tests.lab.sources import CACHE, KUBERNETES, MINIKUBE
 
 HERE = Path(__file__).resolve().parent
-COUNT = 10
+COUNT, CUTS, SEED = 10, 10, 7
 PASSWORD = "bench"
 LIB, BIN = "/usr/local/lib/slipway", "/usr/local/bin"
 FLOOR = """
@@ -104,13 +105,12 @@ def rows() -> Iterator[Row]:
             yield from measured(fleet, folder, names, "0 ms", {})
             with far(hosts, "20ms", 20300) as entries:
                 yield from measured(fleet, folder, names, "40 ms", entries)
-
-
-def programs(made: Path) -> Path:
-    """The bundle's programs alone."""
-    listed = json.loads((made / "bundle.yaml").read_text())["files"]
-    (made / "bundle.yaml").write_text(json.dumps({"files": [one for one in listed if one["purpose"] == "tool"]}))
-    return made
+            fleet.describe()
+            moments, faults = Random(SEED), list[str]()  # noqa: S311  it must repeat
+            for ways in (("network", "sessions"), ("sessions", "network")) * (CUTS // 4) + (("network", "sessions"),):
+                hosts[0].machine.run(f"rm -rf {LIB} {BIN}/kubectl {BIN}/minikube")
+                faults += cut(fleet, hosts[0], small, moments, ways)
+            yield Row(f"connections cut at {CUTS} moments of a setup", len(faults), 0, unit="faults")
 
 
 def measured(fleet: Fleet, folder: Path, names: str, trip: str, entries: dict[str, dict[str, object]]) -> Iterator[Row]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from tests.integration.project import ROOT, Done
@@ -115,6 +118,46 @@ def lossy(host: Host, percent: int) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["iptables", "-D", *rule, "-j", "DROP"], check=True)
+
+
+def cut(fleet: Fleet, host: Host, bundle: Path, moments: Random, ways: Sequence[str]) -> list[str]:
+    """A `setup` of a host during which the connection is cut in these ways, at these moments, and another; the faults.
+
+    `network`: the host's interface is down for a while. `sessions`: sshd's sessions are killed.
+    """
+    words = ("setup", "--host", host.name, "--bundle", str(bundle), "--output", "json")
+    ran = fleet.start(*words)
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.append(ran.communicate()[0]))
+    reader.start()
+    for way in ways:
+        time.sleep(moments.uniform(0.5, 5))
+        if way == "network":
+            with away(host):
+                time.sleep(moments.uniform(1, 3))
+        else:
+            host.machine.run("pkill -KILL -u deploy sshd || true")
+    reader.join(400)
+    again = fleet.invoke(*words, timeout=600)
+    sound = host.machine.run("dpkg --audit; sha256sum /usr/local/lib/slipway/*; ls -A /usr/local/lib/slipway").stdout
+    files = json.loads((bundle / "bundle.yaml").read_text())["files"]
+    faults = {
+        f"setup failed: {''.join(said)[-3000:]}": ran.returncode != 0,
+        f"another setup found something to do: {again.out[-2000:]}": (again.exit, changed(again)) != (0, set()),
+        "not all files are whole": not all(file["sha256"] in sound for file in files),
+        "a part of a file was left": ".part" in sound,
+    }
+    return [fault for fault, true in faults.items() if true]
+
+
+def programs(bundle: Path) -> Path:
+    """A bundle of a bundle's programs without its images: seconds per host instead of a minute."""
+    target = bundle.parent / "programs of the bundle"
+    if not target.exists():
+        shutil.copytree(bundle / "tools", target / "tools")
+        listed = json.loads((bundle / "bundle.yaml").read_text())["files"]
+        (target / "bundle.yaml").write_text(json.dumps({"files": [f for f in listed if f["purpose"] == "tool"]}))
+    return target
 
 
 def told(done: Done) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -22,7 +21,7 @@ from slipway.config.models import Hosts
 from slipway.hosts.ssh import Ssh
 from tests.integration.project import ROOT, Done
 from tests.lab import machines
-from tests.lab.fleet import Fleet, awaited, away, changed, far, interrupted, lossy, planned, told
+from tests.lab.fleet import Fleet, awaited, away, changed, cut, far, interrupted, lossy, planned, programs, told
 from tests.lab.machines import Host
 from tests.unit import test_host_contract as contract
 
@@ -377,7 +376,7 @@ def test_after_a_reboot_the_next_deploy_starts_what_it_needs(fleet: Fleet) -> No
 def test_one_broken_host_of_three_stops_no_other(fleet: Fleet, bundled: Path) -> None:
     fleet.describe(h3={"port": 9})
     try:
-        done = fleet.invoke("setup", "--host", "h1,h2,h3", "--bundle", str(small(bundled)), timeout=600)
+        done = fleet.invoke("setup", "--host", "h1,h2,h3", "--bundle", str(programs(bundled)), timeout=600)
         assert done.exit == 1, done.out + done.err
         table = [line.split() for line in done.out.splitlines() if re.match(r"h[123] +\w+ ", line)]
         rows = {row[0]: set(row[1:]) for row in table if len(row) > 4}
@@ -387,43 +386,15 @@ def test_one_broken_host_of_three_stops_no_other(fleet: Fleet, bundled: Path) ->
         assert rows["h3"] == {"failed", "skipped"}
     finally:
         fleet.describe()
-    again = setup(fleet, "--host", "h1,h2", "--bundle", str(small(bundled)))
+    again = setup(fleet, "--host", "h1,h2", "--bundle", str(programs(bundled)))
     assert (again.exit, changed(again)) == (0, set()), again.out
-
-
-def small(bundle: Path) -> Path:
-    """The bundle's programs without its images: seconds per host instead of a minute."""
-    target = bundle.parent / "small bundle"
-    if not target.exists():
-        shutil.copytree(bundle / "tools", target / "tools")
-        listed = json.loads((bundle / "bundle.yaml").read_text())["files"]
-        (target / "bundle.yaml").write_text(json.dumps({"files": [f for f in listed if f["purpose"] == "tool"]}))
-    return target
 
 
 def test_setup_goes_on_over_cut_connections_and_nothing_is_lost(fleet: Fleet, bundled: Path) -> None:
     """Seeded moments: the network removed for a while, sshd's sessions killed, and the network once more."""
     moments = random.Random(SEED)  # noqa: S311  it must repeat
-    host = fleet.hosts[2]
-    ran = fleet.start("setup", "--host", "h3", "--bundle", str(small(bundled)), "--output", "json")
-    said: list[str] = []
-    reader = threading.Thread(target=lambda: said.append(ran.communicate()[0]))
-    reader.start()
-    for cut in ("network", "sessions", "network"):
-        time.sleep(moments.uniform(0.5, 5))
-        if cut == "network":
-            with away(host):
-                time.sleep(moments.uniform(1, 3))
-        else:
-            root(host, "pkill -KILL -u deploy sshd || true")
-    reader.join(400)
-    assert ran.returncode == 0, said[0][-3000:]
-    again = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
-    assert (again.exit, changed(again)) == (0, set()), again.out
-    sound = root(host, "dpkg --audit; sha256sum /usr/local/lib/slipway/*; ls -A /usr/local/lib/slipway")
-    for file in json.loads((small(bundled) / "bundle.yaml").read_text())["files"]:
-        assert file["sha256"] in sound
-    assert ".part" not in sound
+    ways = ("network", "sessions", "network")
+    assert cut(fleet, fleet.hosts[2], programs(bundled), moments, ways) == []
 
 
 def test_a_long_and_lossy_way_only_takes_longer(fleet: Fleet, bundled: Path) -> None:
@@ -432,7 +403,7 @@ def test_a_long_and_lossy_way_only_takes_longer(fleet: Fleet, bundled: Path) -> 
     with far([host], "100ms", 20200) as entries, lossy(host, 5):
         fleet.describe(h3=entries["h3"])
         try:
-            done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+            done = setup(fleet, "--host", "h3", "--bundle", str(programs(bundled)))
         finally:
             fleet.describe()
     assert (done.exit, changed(done)) == (0, {"h3/kubectl"}), told(done)
@@ -447,7 +418,7 @@ def test_another_package_manager_is_waited_for_visibly(fleet: Fleet, bundled: Pa
         if root(host, "pgrep -fc 'sleep 8' || true").strip() != "0":
             break
         time.sleep(0.1)
-    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    done = setup(fleet, "--host", "h3", "--bundle", str(programs(bundled)))
     assert done.exit == 0, told(done)
     assert "Waiting for cache lock" in done.out
     assert "h3/docker/engine" in changed(done)
@@ -457,11 +428,11 @@ def test_a_full_disk_in_the_middle_is_said_and_room_lets_it_go_on(fleet: Fleet, 
     host = fleet.hosts[2]
     folder = "/usr/local/lib/slipway"
     root(host, f"rm -rf {folder}/* /usr/local/bin/minikube; mount -t tmpfs -o size=20m none {folder}")
-    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    done = setup(fleet, "--host", "h3", "--bundle", str(programs(bundled)))
     assert done.exit == 1, told(done)
     assert "No space left on device" in done.failure("h3/minikube")
     root(host, f"umount {folder}")
-    again = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    again = setup(fleet, "--host", "h3", "--bundle", str(programs(bundled)))
     assert again.exit == 0, told(again)
     assert ".part" not in root(host, f"ls -A {folder}")
 
@@ -470,13 +441,13 @@ def test_a_full_disk_in_the_middle_is_said_and_room_lets_it_go_on(fleet: Fleet, 
 def test_ctrl_c_in_every_phase_ends_it_and_the_next_run_goes_on(fleet: Fleet, bundled: Path, moment: str) -> None:
     host = fleet.hosts[2]
     root(host, "apt-get -q -y remove docker.io >/dev/null 2>&1; rm -rf /usr/local/lib/slipway /usr/local/bin/minikube")
-    ran = fleet.start("setup", "--host", "h3", "--bundle", str(small(bundled)), "--output", "json")
+    ran = fleet.start("setup", "--host", "h3", "--bundle", str(programs(bundled)), "--output", "json")
     awaited(ran, moment)
     time.sleep(0.4)
     code, said = interrupted(ran)
     assert code == 130, said
     assert "Traceback" not in said
-    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    done = setup(fleet, "--host", "h3", "--bundle", str(programs(bundled)))
     assert done.exit == 0, told(done)
     assert root(host, "dpkg --audit").strip() == ""
 
@@ -484,11 +455,11 @@ def test_ctrl_c_in_every_phase_ends_it_and_the_next_run_goes_on(fleet: Fleet, bu
 def test_a_killed_slipway_leaves_a_host_that_the_next_one_finishes(fleet: Fleet, bundled: Path) -> None:
     host = fleet.hosts[2]
     root(host, "apt-get -q -y remove docker.io >/dev/null 2>&1; rm -rf /usr/local/lib/slipway /usr/local/bin/kubectl")
-    ran = fleet.start("setup", "--host", "h3", "--bundle", str(small(bundled)), "--output", "json")
+    ran = fleet.start("setup", "--host", "h3", "--bundle", str(programs(bundled)), "--output", "json")
     awaited(ran, "Preparing to unpack")
     os.killpg(ran.pid, signal.SIGKILL)
     ran.wait()
-    done = setup(fleet, "--host", "h3", "--bundle", str(small(bundled)))
+    done = setup(fleet, "--host", "h3", "--bundle", str(programs(bundled)))
     assert done.exit == 0, told(done)
     assert root(host, "dpkg --audit").strip() == ""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,28 @@ class Toys(Project):
     def fault(self, name: str) -> None:
         """Make the next release faulty on a cluster, and nowhere else."""
         self.write(env={**SERVICE["env"], "FAULT": name})
+
+    def killed(self, attempt: int, most: float) -> list[str]:
+        """A deploy of a change that is killed at a seeded moment, up to `most` seconds in, and another; its faults."""
+        seed = random.Random(41 + attempt)  # noqa: S311  a fixed sequence is wanted
+        self.write(note=f"attempt {attempt}", env={"VERSION": str(attempt)})
+        quiet = subprocess.DEVNULL
+        running = subprocess.Popen(self.command("deploy"), stdout=quiet, stderr=quiet, start_new_session=True)
+        time.sleep(seed.uniform(0.5, most))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        began = time.monotonic()
+        done = self.deploy()
+        took = time.monotonic() - began
+        probes = self.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name")
+        faults = {
+            f"the next deploy failed: {done.out[-2000:]}": done.exit != 0,
+            f"the next deploy took {took:.0f} s, and a dead holder's lock lasts 30 s at most": took > 60,
+            "not all copies are ready": self.status()["ready"] != 2,
+            "a plan finds something to do": self.deploy("--plan").exit != 0,
+            "a pod that asks was left": "slipway-probe" in probes,
+        }
+        return [fault for fault, true in faults.items() if true]
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl says; its exit code is not checked."""
