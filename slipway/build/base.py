@@ -1,16 +1,16 @@
-"""Base images: a pinned upstream reference where it can be pulled, else one made here by jlink and the C library."""
+"""Base images: a pinned upstream reference where it can be pulled, else one made here by jlink or of packages."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from slipway.config.models import Base, Jlink
+from slipway.build import debian
+from slipway.build.root import USER, Root
+from slipway.config.models import Base, Debian, Jlink
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.facts import Facts, Jdk, libraries
@@ -18,6 +18,7 @@ from slipway.hosts.host import Command, Host
 from slipway.steps import Say, silent
 
 JAVA = "/opt/java"
+COMMON = ("ENV LANG=C.UTF-8", f"USER {USER}:{USER}")
 
 
 def identity(base: Base) -> str:
@@ -49,12 +50,19 @@ def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str
             daemon.tag(image, tag(name, base))
             say.note(f"base {name} is {base.upstream}")
             return image
-    if base.recipe and facts.kernel == "Linux" and kit:
-        image = _jlink(host, daemon, kit, base.recipe, tag(name, base), say)
-        say.note(f"base {name} is made here: jlink of {kit.home} ({kit.version}) and the C library")
-        return image
-    if base.recipe:
-        tried.append("recipe: it needs Linux and a JDK with jlink")
+    match base.recipe:
+        case Jlink() as recipe if facts.kernel == "Linux" and kit:
+            image = _jlink(host, daemon, kit, recipe, tag(name, base), say)
+            say.note(f"base {name} is made here: jlink of {kit.home} ({kit.version}) and the C library")
+            return image
+        case Debian() as recipe if facts.family in {"debian", "ubuntu"}:
+            image, made_of = _packages(host, daemon, recipe, tag(name, base), say)
+            say.note(f"base {name} is made here of this machine's packages: {made_of}")
+            return image
+        case Jlink():
+            tried.append("recipe: it needs Linux and a JDK with jlink")
+        case Debian():
+            tried.append("recipe: it needs Debian's packages")
     fix = "docker login, or a mirror in Docker's settings; or a recipe in config/images.yaml"
     raise Problem(f"base image {name} can't be had", why="\n".join(tried), fix=fix, code=ExitCode.UNREACHABLE)
 
@@ -88,50 +96,15 @@ def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, say: 
         host.run(archive, say).checked("the JDK's class archive could not be made")
         parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
         needed = libraries(host.run(Command(("ldd", *parts)), silent(say.cancel)).text)
-        needed = [path for path in needed if not path.startswith(str(out))]
-        return daemon.load_root(_root(out, needed), name, _config())
+        files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
+        files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
+        config = [f"ENV PATH={JAVA}/bin", f"ENV JAVA_HOME={JAVA}", *COMMON]
+        return daemon.load_root(Root(files).archive(), name, config)
 
 
-def _config() -> list[str]:
-    return [f"ENV PATH={JAVA}/bin", f"ENV JAVA_HOME={JAVA}", "ENV LANG=C.UTF-8", "USER 10001:10001"]
-
-
-def _root(java: Path, libs: Sequence[str]) -> bytes:
-    """A root file system as a tar: the Java runtime, the libraries it is linked to, and one unprivileged user."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in sorted(java.rglob("*")):
-            _add(archive, path, JAVA + "/" + path.relative_to(java).as_posix())
-        for library in libs:
-            _add(archive, Path(library), library)
-        for name, text in {
-            "etc/passwd": "app:x:10001:10001::/tmp:/none\n",
-            "etc/group": "app:x:10001:\n",
-            "etc/nsswitch.conf": "hosts: files dns\n",
-        }.items():
-            entry = _entry(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-        for folder, mode in {"tmp": 0o1777, "app": 0o755}.items():
-            entry = _entry(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, mode
-            archive.addfile(entry)
-    return buffer.getvalue()
-
-
-def _entry(name: str) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name.lstrip("/"))
-    entry.mode = 0o644
-    return entry
-
-
-def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
-    entry = _entry(name)
-    if path.is_dir():
-        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-        archive.addfile(entry)
-        return
-    content = path.read_bytes()  # through links: a Debian JDK's cacerts is one
-    entry.size = len(content)
-    entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-    archive.addfile(entry, io.BytesIO(content))
+def _packages(host: Host, daemon: Daemon, recipe: Debian, name: str, say: Say) -> tuple[str, str]:
+    """The image's id, and what was named in the recipe with its version."""
+    with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
+        root, versions = debian.root(host, recipe, Path(folder), say)
+        image = daemon.load_root(root.archive(), name, [f"ENV PATH={debian.path(root.files)}", *COMMON])
+    return image, ", ".join(f"{package} {versions[package]}" for package in debian.roots(recipe))

@@ -380,11 +380,24 @@ class Jlink(Model):
     modules: tuple[str, ...]
 
 
+class Debian(Model):
+    """A base made of Debian's packages. Patterns are those of a gitignore file, `!` among them.
+
+    `packages` names what is wanted and picks from what that depends on; libraries come by themselves.
+    `files` picks from what is in them, `owned` are folders of the unprivileged user.
+    """
+
+    kind: Literal["packages"] = "packages"
+    packages: Annotated[tuple[str, ...], Field(min_length=1)]
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    owned: tuple[str, ...] = ()
+
+
 class Base(Model):
     """Where a base image comes from, the first that works: a bundle that was loaded, a pinned reference, a recipe."""
 
     upstream: Annotated[str, Field(pattern=r"@sha256:[0-9a-f]{64}$")] | None = None
-    recipe: Jlink | None = None
+    recipe: Annotated[Jlink | Debian, Field(discriminator="kind")] | None = None
 
 
 class Images(Model):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from slipway.build import base, image, jar, source
-from slipway.config.models import Base, Jlink
+from slipway.build import base, debian, image, jar, source
+from slipway.build.root import USER, Root
+from slipway.config.models import Base, Debian, Jlink
 from slipway.errors import Problem
 from slipway.hosts.facts import libraries
 
@@ -195,8 +196,6 @@ def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[s
 
 
 def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: Path, tmp_path: Path) -> None:
-    import tarfile
-
     (folder / "target").mkdir(exist_ok=True)
     whole = archive(folder / "target" / f"a-standalone.{'1' * 16}.jar", ENTRIES)
 
@@ -218,3 +217,50 @@ def test_a_base_is_named_by_its_entry_alone() -> None:
 def test_the_files_that_ldd_names_are_read_off() -> None:
     said = "\tlinux-vdso.so.1 (0x1)\n\tlibz.so.1 => /lib/libz.so.1 (0x2)\n\t/lib64/ld.so.2 (0x3)\n\tx => not found\n"
     assert libraries(said) == ["/lib/libz.so.1", "/lib64/ld.so.2"]
+
+
+RECIPE = Debian(packages=("postgresql", "postgresql-*[0-9]", "!libllvm*"), files=("/usr/bin/psql", "!*.so"))
+
+
+def test_packages_are_those_picked_by_name_and_the_libraries_among_what_they_need() -> None:
+    listing = "postgresql\n  Depends: postgresql-15\npostgresql-15\nlibpq5\nlibc6:i386\n<default-mta>\n  exim4\n"
+    assert debian.named(listing) == ["libpq5", "postgresql", "postgresql-15"]
+    assert debian.roots(RECIPE) == ["postgresql"]
+    records = "\n\n".join(
+        f"Package: {name}\nVersion: {version}\nSection: {section}"
+        for name, version, section in [
+            ("postgresql", "15+248", "database"),
+            ("postgresql-15", "15.20-0", "database"),
+            ("postgresql-common", "248", "database"),
+            ("libpq5", "15.20-0", "libs"),
+            ("libllvm14", "1:14", "libs"),
+            ("perl", "5.36", "perl"),
+        ]
+    )
+    assert debian.chosen(RECIPE, records) == {"postgresql": "15+248", "postgresql-15": "15.20-0", "libpq5": "15.20-0"}
+
+
+def test_files_of_packages_are_picked_where_a_merged_system_has_them(tmp_path: Path) -> None:
+    for name in ("bin/psql", "usr/bin/other"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("x")
+    assert dict(debian.picked(RECIPE, tmp_path)) == {"/usr/bin/psql": tmp_path / "bin/psql"}
+    with pytest.raises(Problem, match="no package has /usr/bin/initdb"):
+        dict(debian.picked(RECIPE.model_copy(update={"files": ("/usr/bin/initdb",)}), tmp_path))
+    assert (
+        debian.path(["/usr/lib/postgresql/15/bin/psql", "/usr/bin/sh", "/etc/x"])
+        == "/usr/bin:/usr/lib/postgresql/15/bin"
+    )
+
+
+def test_a_root_is_the_same_bytes_whatever_the_umask_and_the_clock(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("x")
+    tree = Root({"/usr/bin/program": program}, {"/bin": "usr/bin"}, ("/var/lib/data",))
+    first = tree.archive()
+    program.chmod(0o600)
+    os.utime(program, (1, 1))
+    assert tree.archive() == first
+    with tarfile.open(fileobj=io.BytesIO(first)) as archive:
+        assert archive.getmember("var/lib/data").uid == USER
+        assert archive.getmember("tmp").mode == 0o1777

@@ -1,0 +1,118 @@
+"""A base's root of Debian's packages: fetched with this machine's apt, unpacked, trimmed; nothing is installed.
+
+No root is needed. The libraries that the chosen programs are linked to come from packages too, found by the packages'
+own loader; the distribution of this machine decides the versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from slipway.build.root import Root
+from slipway.config.models import Debian
+from slipway.errors import ExitCode, Problem
+from slipway.hosts.facts import libraries
+from slipway.hosts.host import Command, Host, script
+from slipway.steps import Say, silent
+
+MERGED = ("bin", "lib", "lib64", "sbin")  # links into /usr, as every Debian has them since 12
+BUSYBOX = "/usr/bin/busybox"
+EDGES = ("--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances")
+
+
+def closure(roots: Sequence[str]) -> Command:
+    """The command that lists packages and all that they depend on."""
+    return Command(("apt-cache", "depends", "--recurse", *EDGES, *roots))
+
+
+def named(listing: str) -> list[str]:
+    """The packages of this machine's architecture in the answer of `closure`; virtual ones have no files."""
+    return sorted(set(re.findall(r"^([a-z0-9][a-z0-9+.-]*)$", listing, re.MULTILINE)))
+
+
+def chosen(recipe: Debian, records: str) -> dict[str, str]:
+    """Which packages are fetched, and their versions, from `apt-cache show`: those picked by name, and libraries."""
+    from pathspec import GitIgnoreSpec
+
+    picked = GitIgnoreSpec.from_lines(recipe.packages)
+    excluded = GitIgnoreSpec.from_lines(name.removeprefix("!") for name in recipe.packages if name.startswith("!"))
+    found: dict[str, str] = {}
+    for record in records.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version|Section): (.+)$", record, re.MULTILINE))
+        name = fields.get("Package", "")
+        library = fields.get("Section") == "libs" and not excluded.match_file(name)
+        if name and (library or picked.match_file(name)):
+            found[name] = fields["Version"]
+    return found
+
+
+def roots(recipe: Debian) -> list[str]:
+    """The packages that a recipe names without a pattern."""
+    return [name for name in recipe.packages if not re.search(r"[!*?\[]", name)]
+
+
+def merged(path: str) -> str:
+    """A file's place where /bin, /lib and /sbin are links into /usr."""
+    return f"/usr{path}" if path.split("/")[1] in MERGED else path
+
+
+def root(host: Host, recipe: Debian, folder: Path, say: Say) -> tuple[Root, dict[str, str]]:
+    """The root file system that a recipe describes, its files under `folder`, and the packages' versions.
+
+    Raises Problem if a package cannot be had or a library is in none of them.
+    """
+    quiet = silent(say.cancel)
+    update = "sudo apt-get update; then try again"
+    listing = host.run(closure(roots(recipe)), quiet).checked("the packages are not in apt's lists", update).text
+    records = host.run(Command(("apt-cache", "show", "--no-all-versions", *named(listing))), quiet)
+    versions = chosen(recipe, records.checked("the packages are not in apt's lists", update).text)
+    say.output("stdout", f"{len(versions)} packages: {' '.join(sorted(versions))}")
+    fetch = Command(("apt-get", "download", "-q", *sorted(versions)), cwd=str(folder), timeout=1800, idle=600)
+    host.run(fetch, say).checked("the packages could not be fetched", update)
+    unpack = f'cd "{folder}" && for package in *.deb; do dpkg-deb --extract "$package" . && rm "$package"; done'
+    host.run(script(unpack), quiet).checked("a package could not be unpacked")
+    files = dict(picked(recipe, folder))
+    files.update(linked(host, folder, list(files.values()), quiet))
+    links = {f"/{name}": f"usr/{name}" for name in MERGED}
+    if BUSYBOX in files:
+        applets = host.run(Command((str(files[BUSYBOX]), "--list")), quiet).checked("busybox does not run").text
+        links |= {f"/usr/bin/{name}": "busybox" for name in applets.split() if name != "busybox"}
+    return Root(files, {place: to for place, to in links.items() if place not in files}, recipe.owned), versions
+
+
+def picked(recipe: Debian, folder: Path) -> Iterator[tuple[str, Path]]:
+    """The files that a recipe picks from unpacked packages, by place. Raises Problem for a line that picks none."""
+    from pathspec import GitIgnoreSpec
+
+    places = {merged(f"/{p.relative_to(folder).as_posix()}"): p for p in folder.rglob("*") if p.is_file()}
+    for line in recipe.files:
+        if not line.startswith("!") and not any(GitIgnoreSpec.from_lines([line]).match_files(places)):
+            raise Problem(f"no package has {line}", fix="mend files in config/images.yaml", code=ExitCode.USAGE)
+    for place in GitIgnoreSpec.from_lines(recipe.files).match_files(places):
+        yield place, places[place]
+
+
+def linked(host: Host, folder: Path, files: Iterable[Path], say: Say) -> Mapping[str, Path]:
+    """The libraries that programs among `files` are linked to and their loader, all from the packages, by place."""
+    programs = [str(path) for path in files if path.read_bytes()[:4] == b"\x7fELF"]
+    where = sorted(str(path) for path in folder.glob("**/*-linux-gnu*") if path.parent.name == "lib")
+    interpreter = next(path for path in sorted(folder.glob("**/lib*/ld-linux*")) if path.parent.parent.name != "lib")
+    loader = next(path for path in sorted(folder.rglob(interpreter.name)) if not path.is_symlink())
+    ask = 'path=$1 loader=$2; shift 2; for program; do "$loader" --library-path "$path" --list "$program"; done'
+    said = host.run(Command(("sh", "-c", ask, "sh", ":".join(where), str(loader), *programs)), say).text
+    found = [Path(name) for name in libraries(said) if Path(name) != loader]
+    missing = {*re.findall(r"^\s+(\S+) => not found", said, re.MULTILINE)}
+    missing |= {path.name for path in found if not path.is_relative_to(folder) and path.name != interpreter.name}
+    if missing:
+        what = f"{', '.join(sorted(missing))} is in none of the packages"
+        raise Problem(what, fix="add its package to the recipe in config/images.yaml", code=ExitCode.USAGE)
+    inside = (path for path in found if path.is_relative_to(folder))
+    places = {merged(f"/{path.relative_to(folder).as_posix()}"): path for path in inside}
+    return places | {merged(f"/{interpreter.relative_to(folder).as_posix()}"): loader}
+
+
+def path(files: Iterable[str]) -> str:
+    """PATH: the folders named `bin` that have programs."""
+    return ":".join(sorted({place.rpartition("/")[0] for place in files if "/bin/" in place}))

@@ -1,0 +1,65 @@
+"""The base made of Debian's packages: PostgreSQL runs in it as containers run here."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from slipway.build import base
+from slipway.config.load import load
+from slipway.hosts.docker import Spec
+from slipway.hosts.engine import Engine
+from slipway.hosts.local import Local
+from slipway.steps import silent
+from tests.integration.project import ROOT
+
+DATA = "/var/lib/postgresql"
+START = f"initdb --pgdata={DATA}/data --auth=trust --locale=C.UTF-8 && exec postgres -D {DATA}/data -k /tmp"
+TAG = "slipway-test/base-postgres:1"
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    host = Local()
+    facts = host.probe.facts()
+    if facts.family not in {"debian", "ubuntu"}:
+        pytest.skip("the recipe needs Debian's packages")
+    with ExitStack() as closing:
+        daemon = Engine(host, closing)
+        entry = load(ROOT).images.bases["postgres"]
+        made = base.provide(host, daemon, facts, None, "postgres", entry, silent())
+        daemon.tag(made, TAG)
+        yield TAG
+        daemon.untag(TAG)
+
+
+def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str) -> None:
+    name = f"t{secrets.token_hex(4)}"
+    with ExitStack() as closing:
+        daemon = Engine(Local(), closing)
+        daemon.volume(name, {})
+        closing.callback(daemon.remove_volume, name)
+        derived = subprocess.run(
+            ["docker", "build", "--quiet", "-"],
+            input=f'FROM {image}\nENTRYPOINT ["/bin/sh", "-c", "{START}"]\n',
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        closing.callback(daemon.untag, derived)
+        container = daemon.create(Spec(name, derived, volumes={name: DATA}, memory=256 * 2**20))
+        closing.callback(daemon.remove, container)
+        daemon.start(container)
+        ready = "for i in $(seq 100); do pg_isready -h 127.0.0.1 -q && exit 0; usleep 200000; done; exit 1"
+        exit_code, said = daemon.execute(container, ["/bin/sh", "-c", ready])
+        assert exit_code == 0, "\n".join(daemon.logs(container, 50, follow=False))
+        ask = ["psql", "--host=/tmp", "--tuples-only", "--no-align", "postgres", "--command"]
+        assert daemon.execute(container, [*ask, "show server_encoding"]) == (0, "UTF8\n")
+        assert daemon.execute(container, [*ask, "select now() at time zone 'Europe/Rome' is not null"]) == (0, "t\n")
+        assert daemon.execute(container, ["id", "-u"]) == (0, "10001\n")
+        exit_code, said = daemon.execute(container, ["touch", "/usr/bin/new"])
+        assert exit_code != 0, said
