@@ -93,7 +93,7 @@ class Spec:
     aliases: tuple[str, ...] = ()
     aside: bool = False  # its address is its network's last, which no container is given in turn
     volumes: Mapping[str, str] = field(default_factory=dict)  # path by volume
-    scratch: tuple[str, ...] = ()  # paths that are writable and go with the container
+    scratch: tuple[str, ...] = ()  # paths of unnamed volumes, which go with the container
     memory: int = 0  # bytes; 0: no limit
     restart: str = "no"
 

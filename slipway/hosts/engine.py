@@ -216,7 +216,7 @@ class Engine:
                 binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
                 port_bindings={port: ("127.0.0.1", here or None) for port, here in spec.publish.items()},
                 read_only=True,
-                tmpfs=dict.fromkeys(("/tmp", *spec.scratch), "rw,nosuid,nodev,size=64m,mode=1777"),  # noqa: S108
+                tmpfs={"/tmp": "rw,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108  the container's own
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 mem_limit=spec.memory or None,
@@ -236,6 +236,7 @@ class Engine:
                 labels=dict(spec.labels),
                 environment=dict(spec.env),
                 ports=list(spec.publish),
+                volumes=list(spec.scratch),  # unnamed: made with the container, and removed with it
                 host_config=host,
                 networking_config=network or None,
             )

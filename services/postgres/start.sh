@@ -1,0 +1,25 @@
+#!/bin/sh
+# Makes the cluster of databases on an empty volume, at once or not at all, then is PostgreSQL.
+set -eu
+umask 077
+data=/var/lib/postgresql/data
+if [ ! -f "$data/PG_VERSION" ]; then
+  rm -rf "$data.new" # of a start that was killed
+  printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password
+  initdb --pgdata="$data.new" --username="$POSTGRES_USER" --pwfile=/tmp/password --auth=scram-sha-256 \
+    --encoding=UTF8 --locale=C.UTF-8 --data-checksums
+  rm /tmp/password
+  cat >>"$data.new/postgresql.conf" <<'END'
+listen_addresses = '*'
+unix_socket_directories = '/tmp'
+shared_buffers = 32MB
+max_connections = 100
+password_encryption = 'scram-sha-256'
+logging_collector = off
+END
+  echo 'host all all all scram-sha-256' >>"$data.new/pg_hba.conf"
+  echo "create database \"$POSTGRES_DB\"" | postgres --single -D "$data.new" postgres >/dev/null
+  mv "$data.new" "$data"
+fi
+unset POSTGRES_PASSWORD
+exec postgres -D "$data"
