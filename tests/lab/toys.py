@@ -57,6 +57,11 @@ class Toys(Project):
         """Make the next release faulty on a cluster, and nowhere else."""
         self.write(env={**SERVICE["env"], "FAULT": name})
 
+    @property
+    def running(self) -> str:
+        """The names of the pods that run."""
+        return self.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name")
+
     def killed(self, attempt: int, most: float) -> list[str]:
         """A deploy of a change that is killed at a seeded moment, up to `most` seconds in, and another; its faults."""
         seed = random.Random(41 + attempt)  # noqa: S311  a fixed sequence is wanted
@@ -69,13 +74,12 @@ class Toys(Project):
         began = time.monotonic()
         done = self.deploy()
         took = time.monotonic() - began
-        probes = self.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name")
         faults = {
             f"the next deploy failed: {done.out[-2000:]}": done.exit != 0,
             f"the next deploy took {took:.0f} s, and a dead holder's lock lasts 30 s at most": took > 60,
             "not all copies are ready": self.status()["ready"] != 2,
             "a plan finds something to do": self.deploy("--plan").exit != 0,
-            "a pod that asks was left": "slipway-probe" in probes,
+            "a pod that asks was left": "slipway-probe" in self.running,
         }
         return [fault for fault, true in faults.items() if true]
 
