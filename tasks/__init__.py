@@ -2,10 +2,10 @@
 
 from invoke import Collection
 
-from tasks import day, host, lab, place, project, ship
+from tasks import create, day, host, lab, place, project, ship
 
 ns = Collection()
-for _module in (ship, day, project):
+for _module in (ship, day, create, project):
     for _task in Collection.from_module(_module).tasks.values():
         ns.add_task(_task)
 ns.add_task(place.render)

@@ -92,14 +92,21 @@ def _minikube(command: Command) -> Any:
     return command.here.cluster_target
 
 
-@verb()
-def environments(command: Command) -> None:
+@verb(graph="a picture of the services instead, as SVG on standard output")
+def environments(command: Command, *, graph: bool = False) -> None:
     """The environments, which of them this checkout uses by default, and the services with what they need.
 
-    Example:
+    Examples:
       ./invoke env.list
+      ./invoke env.list --graph > services.svg
 
     """
+    if graph:
+        from slipway.ui.graph import Box, svg
+
+        boxes = (Box(s.name, s.port, s.needs, store=not s.leiningen) for s in command.config.services.values())
+        print(svg(boxes, f"The services of {command.config.project.name}"), end="")  # noqa: T201  the answer itself
+        return
     from slipway.config.load import default_environment
     from tasks.command import ROOT
 

@@ -62,6 +62,7 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
         hosts=hosts,
         tools=tools,
         images=images,
+        folder=folder,
         services=found_services,
     )
 

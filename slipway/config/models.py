@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|K|M|G|Ki|Mi|Gi|g)?")
 
 
-def _named(value: str) -> str:
+def named(value: str) -> str:
+    """The name itself. Raises ValueError for what is no DNS label (RFC 1123, a letter first)."""
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
         raise ValueError(f"'{value}' is not a DNS label: lower-case letters, digits and -, a letter first")
     return value
@@ -39,7 +40,7 @@ def _place(value: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_place)]
-Label = Annotated[str, AfterValidator(_named)]
+Label = Annotated[str, AfterValidator(named)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
@@ -411,6 +412,7 @@ class Config(Model):
     """All of it, checked whole."""
 
     root: Path
+    folder: Path  # of the services
     project: Project
     environments: dict[str, Environment]
     hosts: Hosts

@@ -1,0 +1,103 @@
+"""A new service of the templates beside this file: refused when its name or port won't do, made whole or not at all."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.config.models import Service, named
+from slipway.errors import ExitCode, Problem
+from slipway.hosts import ports
+from slipway.steps import Change, Probe, Say, Step
+
+TEMPLATES = Path(__file__).parent / "service"
+FOLDER = "__folder__"  # in a template's path: the namespace as folders
+FIRST = 8080  # the first port that a service is published on
+
+
+@dataclass(frozen=True)
+class New:
+    """A service that is to be made in `folder`, for a project of that name."""
+
+    name: str
+    port: int
+    project: str
+    folder: Path
+
+    @property
+    def namespace(self) -> str:
+        """The first words of its Clojure namespaces."""
+        return f"{self.project}.{self.name}"
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Its files: paths below its folder, and texts."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        environment = Environment(  # noqa: S701  no HTML
+            loader=FileSystemLoader(TEMPLATES),
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+            variable_start_string="<<",  # Clojure has braces of its own
+            variable_end_string=">>",
+        )
+        words = {"name": self.name, "port": self.port, "project": self.project, "namespace": self.namespace}
+        for template in sorted(environment.list_templates()):
+            folders = self.namespace.replace("-", "_").replace(".", "/")
+            place = template.removesuffix(".j2").replace(FOLDER, folders)
+            yield place, environment.get_template(template).render(words)
+
+
+def planned(name: str, port: int | None, project: str, folder: Path, services: Mapping[str, Service]) -> New:
+    """What `new` makes in the services' folder. Raises Problem with a suggestion for a name or port that won't do."""
+    try:
+        named(name)
+    except ValueError as error:
+        near = nearest(name)
+        fix = f"try --name {free(near, folder, services)}" if near else "try --name invoices"
+        raise Problem(f"a service can't be called so: {error}", fix=fix, code=ExitCode.USAGE) from None
+    if name in services or (folder / name).exists():
+        what = f"there is a service {name} already" if name in services else f"{folder / name} is there already"
+        raise Problem(what, fix=f"try --name {free(name, folder, services)}", code=ExitCode.USAGE)
+    taken = {service.published: service.name for service in services.values()}
+    open_port = next(one for one in range(FIRST, 65536) if one not in taken and ports.free(one))
+    if port is not None and not 1 <= port <= 65535:
+        raise Problem(f"{port} is no port", fix=f"--port {open_port} is free", code=ExitCode.USAGE)
+    if port in taken:
+        raise Problem(f"{taken[port]} publishes {port}", fix=f"--port {open_port} is free", code=ExitCode.USAGE)
+    return New(name, port or open_port, project, folder / name)
+
+
+def nearest(name: str) -> str:
+    """The DNS label that a name comes nearest to: My_Service is my-service. Empty where nothing is left of it."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name.strip())
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).lstrip("0123456789-")[:40].rstrip("-")
+
+
+def free(name: str, folder: Path, services: Collection[str]) -> str:
+    """The name, or the first of name-2, name-3, … that nobody has."""
+    tries = (name if number == 1 else f"{name[:36]}-{number}" for number in range(1, 1000))
+    return next(one for one in tries if one not in services and not (folder / one).exists())
+
+
+def step(new: New) -> Step[bool]:
+    """The step that makes it."""
+    files = dict(new.files())
+
+    def differs(there: bool) -> Change | None:  # noqa: FBT001  the fact itself
+        return None if there else Change(f"{len(files)} files in {new.folder}")
+
+    def make(say: Say) -> None:
+        with tempfile.TemporaryDirectory(dir=new.folder.parent, prefix=".slipway-") as text:
+            whole = Path(text) / new.name
+            for place, content in files.items():
+                path = whole / place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content)
+                say.output("stdout", place)
+            shutil.move(whole, new.folder)
+
+    return Step(f"{new.name}/files", f"new service {new.name}", Probe(new.folder.exists), differs, make)

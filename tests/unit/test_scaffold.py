@@ -1,0 +1,105 @@
+"""New services and the picture of all: names, ports, ranks, what is drawn."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from slipway.config.load import load
+from slipway.config.models import Service
+from slipway.errors import ExitCode, Problem
+from slipway.hosts import ports
+from slipway.run import Run
+from slipway.scaffold.service import nearest, planned, step
+from slipway.steps import Cancel
+from slipway.ui.graph import Box, implied, ranks, rows, svg
+
+AUTH = {"auth": Service.model_validate({"name": "auth", "port": 8080})}
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "auth": (),
+    "store": (),
+    "provider": ("auth", "store"),
+    "service": ("auth", "provider"),
+    "order": ("auth", "service", "store"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "free", lambda port: port != 8081)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("My_Service", "my-service"),
+        ("billing & more", "billing-more"),
+        ("2nd", "nd"),
+        ("orderHTTP", "order-http"),
+        ("…", ""),
+        ("a" * 60, "a" * 40),
+    ],
+)
+def test_a_name_that_will_not_do_has_a_nearest_that_will(name: str, near: str, tmp_path: Path) -> None:
+    assert nearest(name) == near
+    with pytest.raises(Problem) as caught:
+        planned(name, None, "hh", tmp_path, AUTH)
+    assert caught.value.code is ExitCode.USAGE
+    assert caught.value.fix == f"try --name {near or 'invoices'}"
+
+
+def test_a_taken_name_is_refused_with_the_first_that_is_free(tmp_path: Path) -> None:
+    (tmp_path / "auth-2").mkdir()
+    with pytest.raises(Problem) as caught:
+        planned("auth", None, "hh", tmp_path, AUTH)
+    assert (caught.value.what, caught.value.fix) == ("there is a service auth already", "try --name auth-3")
+    with pytest.raises(Problem, match="is there already"):
+        planned("auth-2", None, "hh", tmp_path, AUTH)
+
+
+@pytest.mark.parametrize(("port", "what"), [(8080, "auth publishes 8080"), (0, "0 is no port"), (65536, "is no port")])
+def test_a_port_that_will_not_do_is_refused_with_one_that_is_free(port: int, what: str, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=what) as caught:
+        planned("invoices", port, "hh", tmp_path, AUTH)
+    assert caught.value.fix == "--port 8082 is free"  # another process listens on 8081
+
+
+def test_a_new_service_is_one_that_the_configuration_takes(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "slipway.yaml").write_text("name: the-team\nshort: tt\n")
+    (tmp_path / "services").mkdir()
+    made = planned("my-invoices", None, "the-team", tmp_path / "services", {})
+    assert Run([step(made)], lambda _: None, Cancel()).go().exit_code is ExitCode.DONE
+    read = load(tmp_path).services["my-invoices"]
+    assert (read.published, read.leiningen, len(read.checks)) == (8080, True, 3)
+    main = (read.folder / "src" / "the_team" / "my_invoices" / "main.clj").read_text()
+    assert main.startswith("(ns the-team.my-invoices.main\n")
+    assert ":main the-team.my-invoices.main" in (read.folder / "project.clj").read_text()
+    assert [path.name for path in (tmp_path / "services").iterdir()] == ["my-invoices"]
+
+
+def test_what_is_needed_is_below_and_what_follows_is_told_apart() -> None:
+    assert ranks(NEEDS) == {"auth": 0, "store": 0, "provider": 1, "service": 2, "order": 3}
+    assert [sorted(str(p) for p in row if isinstance(p, str)) for row in rows(NEEDS)] == [
+        ["auth", "store"], ["provider"], ["service"], ["order"],
+    ]  # fmt: skip
+    assert implied(NEEDS) == {("service", "auth"), ("order", "auth"), ("order", "store")}
+
+
+def test_the_picture_is_the_same_text_for_the_same_services_and_valid_xml() -> None:
+    boxes = [Box(name, 8080, needs, store=name == "store") for name, needs in NEEDS.items()]
+    drawn = svg(boxes, "Services of <us> & co")
+    assert svg(reversed(boxes), "Services of <us> & co") == drawn
+    root = ET.fromstring(drawn)  # noqa: S314  our own
+    spaces = {"s": "http://www.w3.org/2000/svg"}
+    assert root.findtext("s:title", "", spaces) == "Services of <us> & co"
+    assert len(root.findall("s:path[@class]", spaces)) == sum(map(len, NEEDS.values()))
+    assert len(root.findall("s:g", spaces)) == len(NEEDS)
+    assert len(root.findall(".//s:path[@class='store']", spaces)) == 1
+
+
+def test_a_project_without_services_has_an_empty_picture() -> None:
+    assert ET.fromstring(svg([], "nothing")).tag.endswith("svg")  # noqa: S314  our own
