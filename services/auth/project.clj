@@ -8,10 +8,13 @@
                  [ring/ring-jetty-adapter "1.8.2"]
                  [org.eclipse.jetty/jetty-server "9.4.58.v20250814"] ; ring 1.8.2 asks for an older 9.4
                  [com.nimbusds/nimbus-jose-jwt "9.40"]]
+  :source-paths ["src" "../shared/src"]
+  :resource-paths ["../shared/resources"]
+  :test-paths ["test" "../shared/test/support"]
   :main helping-hands.auth.main
   :aliases {"hash-password" ["run" "-m" "helping-hands.auth.users/print-hash"]}
   :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
-             :uberjar {:aot          :all
+             :uberjar {:aot          [helping-hands.auth.main]
                        :compile-path "target/uberjar-classes" ; apart: `lein test` would follow their direct links
                        :omit-source  true
                        :global-vars  {*warn-on-reflection* true}

@@ -1,11 +1,9 @@
 (ns helping-hands.auth.routes
   "What the service answers, path by path."
   (:require [clojure.string :as str]
-            [helping-hands.auth.http :as http :refer [answer refuse]]
             [helping-hands.auth.tokens :as tokens]
             [helping-hands.auth.users :as users]
-            [ring.middleware.head :refer [wrap-head]]
-            [ring.middleware.params :refer [wrap-params]])
+            [helping-hands.shared.http :as http :refer [answer refuse]])
   (:import (java.time Instant)))
 
 (def ^:private body-limit "Bytes; a list of permissions is far shorter." 8192)
@@ -40,26 +38,9 @@
       (empty? permissions) (refuse 400 "perms must be given, once, as a form field: perms=a,b")
       :else                (answer 200 (users/holds-all? users user permissions)))))
 
-(defn- close-when-unready
-  "Asks callers that keep their connection to open another, which whoever routes requests sends elsewhere."
-  [handler ready?]
-  (fn [request]
-    (cond-> (handler request)
-      (not (ready?)) (assoc-in [:headers "Connection"] "close"))))
-
 (defn handler
-  "The whole service as a Ring handler. `ready?` says whether it wants requests."
-  [settings ready?]
-  (-> (http/route
-       {"/tokens"          {:get (http/limit-concurrency (partial issue-token settings) logins)}
-        "/tokens/validate" {:post (partial validate-token settings)}
-        "/health/live"     {:get (fn [_] (answer 200 {:status "live"}))}
-        "/health/ready"    {:get (fn [_] (if (ready?)
-                                           (answer 200 {:status "ready"})
-                                           (answer 503 {:status "stopping"})))}})
-      (wrap-params {:encoding "UTF-8"})
-      (http/limit-body body-limit)
-      wrap-head
-      (close-when-unready ready?)
-      http/catch-errors
-      http/log-requests))
+  "The whole service as a Ring handler. `stopping?` says whether it has been told to stop."
+  [settings stopping?]
+  (http/handler {"/tokens"          {:get (http/limit-concurrency (partial issue-token settings) logins)}
+                 "/tokens/validate" {:post (partial validate-token settings)}}
+                {:stopping? stopping?, :ready? (constantly true), :body-limit body-limit}))

@@ -2,9 +2,10 @@
   (:require [clojure.string :as str]
             [clojure.test :refer [are deftest is]]
             [helping-hands.auth.config :as config]
-            [helping-hands.auth.running :refer [new-key]]))
+            [helping-hands.auth.running :refer [new-key]]
+            [helping-hands.shared.config :as shared]))
 
-(def ^:private conf (config/read-file "config/conf.edn"))
+(def ^:private conf (shared/read-file "config/conf.edn"))
 
 (defn- complaint [conf env]
   (try (config/settings conf env) nil
@@ -45,7 +46,7 @@
     (is (not (str/includes? said "tell-nobody")))))
 
 (deftest a-file-that-cannot-be-read-is-named
-  (are [path named] (thrown-with-msg? Exception named (config/read-file path))
+  (are [path named] (thrown-with-msg? Exception named (shared/read-file path))
     nil            #"-Dconf=FILE.*no file was named"
     "no/such/file" #"-Dconf=FILE.*no/such/file"
     "Dockerfile"   #"-Dconf=FILE"))

@@ -3,10 +3,11 @@
   (:require [clojure.data.json :as json]
             [clojure.string :as str]
             [clojure.test :refer [are deftest is testing use-fixtures]]
-            [helping-hands.auth.log :as log]
-            [helping-hands.auth.running :refer [bearer exchange logged login new-key open receive request send!
-                                                settings validate with-service]]
-            [helping-hands.auth.server :as server])
+            [helping-hands.auth.main :as main]
+            [helping-hands.auth.running :refer [login new-key settings validate with-service]]
+            [helping-hands.shared.client :refer [bearer exchange logged open receive request send!]]
+            [helping-hands.shared.log :as log]
+            [helping-hands.shared.server :as server])
   (:import (java.net ConnectException)))
 
 (def ^:private key-in-use (new-key))
@@ -184,7 +185,7 @@
     (condition)))
 
 (deftest a-stop-lets-requests-finish
-  (let [service (server/start (assoc-in (settings key-in-use) [:stop :drain-seconds] 1))
+  (let [service (main/start (assoc-in (settings key-in-use) [:stop :drain-seconds] 1))
         text    (request "POST /tokens/validate" (bearer (login service "hhuser")) "perms=order.read")]
     (with-open [half-sent (open service)]
       (send! half-sent (subs text 0 (- (count text) 4)))

@@ -2,7 +2,8 @@
   (:require [clojure.test :refer [are deftest is]]
             [helping-hands.auth.config :as config]
             [helping-hands.auth.running :refer [new-key settings]]
-            [helping-hands.auth.users :as users]))
+            [helping-hands.auth.users :as users]
+            [helping-hands.shared.config :as shared]))
 
 (def ^:private known (:users (settings (new-key))))
 
@@ -34,7 +35,7 @@
 
 (deftest a-printed-hash-is-one-that-the-configuration-takes
   (let [password (read-string (with-out-str (with-in-str "s3cret é\n" (users/print-hash))))
-        conf     (assoc (config/read-file "config/conf.edn") :users {"eve" {:permissions #{}, :password password}})
+        conf     (assoc (shared/read-file "config/conf.edn") :users {"eve" {:permissions #{}, :password password}})
         known    (:users (config/settings conf {"AUTH_KEY" (new-key)}))]
     (is (= "eve" (users/authenticate known "eve" "s3cret é")))
     (is (nil? (users/authenticate known "eve" "s3cret e")))))

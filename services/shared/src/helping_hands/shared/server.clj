@@ -1,8 +1,7 @@
-(ns helping-hands.auth.server
+(ns helping-hands.shared.server
   "Jetty: started on every interface, stopped without losing a request."
   (:require [clojure.data.json :as json]
-            [helping-hands.auth.log :as log]
-            [helping-hands.auth.routes :as routes]
+            [helping-hands.shared.log :as log]
             [ring.adapter.jetty :refer [run-jetty]])
   (:import (java.nio ByteBuffer)
            (javax.servlet.http HttpServletResponse)
@@ -32,24 +31,24 @@
       (.setStopTimeout (* 1000 finish-seconds)))))
 
 (defn start
-  "Serves until `stop`: {:server, :port, :ready (atom), :settings}. The port is the one in the settings, or, where that
-  is 0, one that was free."
-  [{:keys [port stop] :as settings}]
-  (let [ready  (atom true)
-        server (run-jetty (routes/handler settings #(deref ready))
-                          {:host "0.0.0.0", :port port, :join? false, :max-idle-time 30000
-                           :send-server-version? false
-                           :configurator #(configure % (:finish-seconds stop))})]
+  "Serves what `handler` makes of a function that says whether the server is stopping: {:server, :port, :stopping (atom),
+  :settings}. The port is the one in the settings, or, where that is 0, one that was free."
+  [{:keys [port stop] :as settings} handler]
+  (let [stopping (atom false)
+        server   (run-jetty (handler #(deref stopping))
+                            {:host "0.0.0.0", :port port, :join? false, :max-idle-time 30000
+                             :send-server-version? false
+                             :configurator #(configure % (:finish-seconds stop))})]
     {:server   server
      :port     (.getLocalPort ^ServerConnector (first (.getConnectors server)))
-     :ready    ready
+     :stopping stopping
      :settings settings}))
 
 (defn stop
-  "Stops: unready first, for as long as a load balancer may take to notice; then no new connections; then the end, once
+  "Ends it: unready first, for as long as a load balancer may take to notice; then no new connections; then the end, once
   the requests under way have their answers."
-  [{:keys [^Server server ready settings]}]
-  (reset! ready false)
+  [{:keys [^Server server stopping settings]}]
+  (reset! stopping true)
   (log/info "stopping" {})
   (Thread/sleep (* 1000 (get-in settings [:stop :drain-seconds])))
   (.stop server)

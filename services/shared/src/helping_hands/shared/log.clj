@@ -1,4 +1,4 @@
-(ns helping-hands.auth.log
+(ns helping-hands.shared.log
   "Logs as JSON on standard output, one object a line."
   (:require [clojure.data.json :as json])
   (:import (java.io PrintStream PrintWriter StringWriter)

@@ -1,0 +1,23 @@
+(ns helping-hands.alert.operations
+  "What the service does, by the operationId of openapi.json."
+  (:require [helping-hands.shared.http :refer [answer refuse]]
+            [helping-hands.shared.queue :as queue]
+            [helping-hands.shared.table :as table]))
+
+(defn- search [{:keys [sql]} {{:strs [to]} :params}]
+  (let [found (table/query sql (str "SELECT id::text, recipient AS to, subject, to_char(sent AT TIME ZONE 'UTC', "
+                                    "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS sent FROM alert.sent "
+                                    "WHERE ?::text IS NULL OR recipient = ? ORDER BY alert.sent.sent DESC LIMIT 100")
+                           to to)]
+    (answer 200 {:alerts found})))
+
+(defn- failed [{:keys [sql]} _]
+  (answer 200 {:alerts (for [{:keys [id message attempts why]} (queue/failed sql "alert")]
+                         {:id id, :to (message "to"), :subject (message "subject"), :attempts attempts, :why why})}))
+
+(defn- retry [{:keys [sql]} {{:strs [id]} :params}]
+  (if (queue/retry sql "alert" id)
+    (answer 202 {:id id})
+    (refuse 404 "nothing of this id is kept apart")))
+
+(def all {"search" search, "failed" failed, "retry" retry})

@@ -1,0 +1,26 @@
+(defproject helping-hands/order "0.0.1"
+  :description "Bookings: a consumer books a provider's service"
+  :min-lein-version "2.9.0"
+  :dependencies [[org.clojure/clojure "1.11.4"]
+                 [org.clojure/data.json "2.5.0"]
+                 [org.clojure/java.jdbc "0.7.12"]
+                 [org.postgresql/postgresql "42.7.7" :exclusions [org.checkerframework/checker-qual]]
+                 [com.zaxxer/HikariCP "5.1.0"]
+                 [org.slf4j/slf4j-jdk14 "1.7.36"]
+                 [ring/ring-core "1.8.2" :exclusions [commons-fileupload commons-io crypto-equality crypto-random]]
+                 [ring/ring-codec "1.2.0"]
+                 [ring/ring-jetty-adapter "1.8.2"]
+                 [org.eclipse.jetty/jetty-server "9.4.58.v20250814"]] ; ring 1.8.2 asks for an older 9.4
+  :source-paths ["src" "../shared/src"]
+  :resource-paths ["resources" "../shared/resources"]
+  :test-paths ["test" "../shared/test/support"]
+  :main helping-hands.order.main
+  :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
+             :uberjar {:aot          [helping-hands.order.main]
+                       :compile-path "target/uberjar-classes" ; apart: `lein test` would follow their direct links
+                       :omit-source  true
+                       :global-vars  {*warn-on-reflection* true}
+                       :jvm-opts     ["-Dclojure.compiler.direct-linking=true"]}
+             ;; Without Clojars: Debian's libring-jetty-adapter-clojure has what would come from there.
+             :debian  {:dependencies [[org.clojure/clojure "1.x"]] ; Debian's jars name this one in their Class-Path
+                       :repositories {"clojars" {:url "file:///usr/share/maven-repo" :checksum :ignore}}}})

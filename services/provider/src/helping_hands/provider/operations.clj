@@ -1,0 +1,44 @@
+(ns helping-hands.provider.operations
+  "What the service does, by the operationId of openapi.json."
+  (:require [clojure.java.jdbc :as jdbc]
+            [helping-hands.shared.http :refer [answer refuse]]
+            [helping-hands.shared.table :as table]))
+
+(def ^:private profiles {:name "provider.profiles", :columns {"name" "text", "phone" "text", "since" "date"}})
+
+(def ^:private none (refuse 404 "there is no provider of this id"))
+
+(defn- rated
+  "A profile with the mean of its ratings, one digit behind the point, and their number."
+  [sql {:keys [id] :as profile}]
+  (merge profile (table/one sql (str "SELECT round(avg(rating), 1) AS rating, count(*) AS ratings FROM provider.ratings "
+                                     "WHERE provider = ?::uuid") id)))
+
+(defn- create [{:keys [sql]} {:keys [body]}]
+  (let [made (table/insert sql profiles body)]
+    (answer 201 (rated sql made) {"Location" (str "/providers/" (:id made))})))
+
+(defn- fetch [{:keys [sql]} {{:strs [id]} :params}]
+  (if-let [found (table/fetch sql profiles id)]
+    (answer 200 (rated sql found))
+    none))
+
+(defn- change [{:keys [sql]} {{:strs [id]} :params, :keys [body]}]
+  (if-let [changed (table/change sql profiles id body)]
+    (answer 200 (rated sql changed))
+    none))
+
+(defn- delete [{:keys [sql]} {{:strs [id]} :params}]
+  (if (table/delete sql profiles id)
+    {:status 204}
+    none))
+
+(defn- rate [{:keys [sql]} {{:strs [id]} :params, {:strs [rating comment]} :body}]
+  (jdbc/with-db-transaction [tx sql]
+    (if-let [found (table/fetch tx profiles id)]
+      (do (jdbc/execute! tx ["INSERT INTO provider.ratings (provider, rating, comment) VALUES (?::uuid, ?, ?)"
+                             id rating comment])
+          (answer 201 (rated tx found)))
+      none)))
+
+(def all {"create" create, "read" fetch, "update" change, "delete" delete, "rate" rate})

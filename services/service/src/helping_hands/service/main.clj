@@ -1,0 +1,14 @@
+(ns helping-hands.service.main
+  "Starts the service from conf.edn and the environment, and stops it on SIGTERM."
+  (:require [helping-hands.service.operations :as operations]
+            [helping-hands.shared.process :as process]
+            [helping-hands.shared.system :as system])
+  (:gen-class))
+
+(defn start
+  "The service, which serves until `system/stop`."
+  [settings]
+  (system/start settings [["service" ["001-tables"]]] operations/all))
+
+(defn -main [& _]
+  (process/run (partial system/settings ["auth" "provider"]) start system/stop))

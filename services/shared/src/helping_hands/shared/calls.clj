@@ -1,0 +1,66 @@
+(ns helping-hands.shared.calls
+  "Calls to other services: over connections that are kept, never for long, and once more where that does no harm."
+  (:require [clojure.data.json :as json]
+            [helping-hands.shared.http :as http]
+            [helping-hands.shared.log :as log])
+  (:import (java.io IOException)
+           (java.net URI)
+           (java.net.http HttpClient HttpClient$Version HttpRequest HttpRequest$BodyPublishers HttpResponse
+                          HttpResponse$BodyHandlers)
+           (java.security Security)
+           (java.time Duration)))
+
+(def ^:private client
+  (delay
+    (Security/setProperty "networkaddress.cache.ttl" "1")   ; seconds: a service that is replaced may get a new address
+    (Security/setProperty "networkaddress.cache.negative.ttl" "0")
+    (-> (HttpClient/newBuilder)
+        (.version HttpClient$Version/HTTP_1_1)
+        (.connectTimeout (Duration/ofSeconds 1))
+        (.build))))
+
+(defn warm-up!
+  "Makes the client, which takes a moment, before the first call needs it."
+  []
+  @client)
+
+(defn- request
+  ^HttpRequest [url {:keys [form token request-id]}]
+  (let [builder (-> (HttpRequest/newBuilder (URI. url))
+                    (.timeout (Duration/ofSeconds 3)))]
+    (when token (.header builder "Authorization" (str "Bearer " token)))
+    (when request-id (.header builder "X-Request-Id" request-id))
+    (when form
+      (.header builder "Content-Type" "application/x-www-form-urlencoded")
+      (.POST builder (HttpRequest$BodyPublishers/ofString form)))
+    (.build builder)))
+
+(defn- answered
+  "{:status, :body} with the body read as JSON, or nil when what answers is not able to right now."
+  [^HttpRequest request]
+  (try
+    (let [^HttpResponse response (.send ^HttpClient @client request (HttpResponse$BodyHandlers/ofString))]
+      (when-not (<= 500 (.statusCode response))
+        {:status (.statusCode response), :body (json/read-str (.body response))}))
+    (catch IOException error
+      (log/log "warn" "a call failed" {:url (str (.uri request)), :why (str error)}))))
+
+(defn call
+  "Asks the service called `service` at `url`: {:status, :body}. A GET, or a POST where `options` has a :form, which must
+  be one that may be repeated: a call that fails is tried once more. Gives up with 503 when there is no answer."
+  [service url options]
+  (let [request (request url options)]
+    (or (answered request)
+        (answered request)
+        (http/give-up (http/unavailable service)))))
+
+(defn lookup
+  "What `service` keeps under `id`, a map, or nil where it has none; asked with the caller's own token. Gives up with 503
+  when there is no answer, with 403 when the caller may not know."
+  [{:keys [urls]} caller service id]
+  (let [{:keys [status body]} (call service (str (urls service) "/" service "s/" id) caller)]
+    (case (int status)
+      200       body
+      404       nil
+      (401 403) (http/give-up (http/refuse status (str service ": " (body "error"))))
+      (http/give-up (http/unavailable service)))))

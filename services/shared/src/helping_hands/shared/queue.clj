@@ -1,0 +1,84 @@
+(ns helping-hands.shared.queue
+  "A durable queue in the database: a message is published with the transaction that it belongs to, and is taken at least
+  once, by one worker at a time. What fails is tried again, later each time; what fails for good is kept apart."
+  (:require [clojure.data.json :as json]
+            [clojure.java.jdbc :as jdbc]
+            [helping-hands.shared.db :as db]
+            [helping-hands.shared.table :as table]
+            [helping-hands.shared.log :as log]))
+
+(def migrations ["queue" ["001-messages"]])
+
+(def ^:private lease "Seconds after which a message that was taken by a worker that died is taken again." 30)
+
+(def attempts "How often a message is tried before it is kept apart." 8)
+
+(defn publish
+  "Adds a message, a map, to `topic`, within the transaction `tx`."
+  [tx topic message]
+  (jdbc/execute! tx ["INSERT INTO queue.messages (topic, body) VALUES (?, ?)" topic (json/write-str message)]))
+
+(defn- take-one [sql topic]
+  (table/one sql (str "UPDATE queue.messages SET attempts = attempts + 1, due = now() + make_interval(secs => ?) "
+                      "WHERE id = (SELECT id FROM queue.messages WHERE topic = ? AND failed IS NULL AND due <= now() "
+                      "ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, body, attempts")
+          lease topic))
+
+(defn pause
+  "Seconds before a message is tried again: twice as long each time, at most five minutes, never two at once."
+  [tries]
+  (* (min 300 (bit-shift-left 1 tries)) (+ 0.5 (rand))))
+
+(defn- put-back [sql {:keys [id] tries :attempts} why]
+  (let [final (<= attempts tries)]
+    (log/log "warn" "a message could not be handled" {:id (str id), :attempts tries, :final final, :why why})
+    (jdbc/execute! sql
+                   [(str "UPDATE queue.messages SET why = ?, due = now() + make_interval(secs => ?), "
+                         "failed = CASE WHEN ? THEN now() END WHERE id = ?")
+                    why (pause tries) final id])))
+
+(defn work-one
+  "Takes one message of `topic`, if any is due, and has `handle` do it. It answers what settles it: f of a transaction, in
+  which the message is forgotten, and of the message's id. True if there was one."
+  [sql topic handle]
+  (when-let [{:keys [id body] :as taken} (take-one sql topic)]
+    (try
+      (let [settle (handle (json/read-str body))]
+        (jdbc/with-db-transaction [tx sql]
+          (settle tx id)
+          (jdbc/execute! tx ["DELETE FROM queue.messages WHERE id = ?" id])))
+      (catch Exception error
+        (if (db/away? error)
+          (throw error)                                     ; its lease ends, and another takes it
+          (put-back sql taken (str (ex-message error))))))
+    true))
+
+(defn worker
+  "Works on `topic` in the background until the function that it answers is called, which lets a message under way end."
+  [{:keys [db]} topic handle]
+  (let [running (atom true)
+        thread  (Thread. (fn []
+                           (while @running
+                             (when-not (try
+                                         (and @(:migrated db) (work-one (db/spec db) topic handle))
+                                         (catch Exception error
+                                           (log/log "warn" "the queue waits" {:why (str (ex-message error))})))
+                               (Thread/sleep 300))))
+                         (str topic " worker"))]
+    (.start thread)
+    (fn []
+      (reset! running false)
+      (.join thread 8000))))
+
+(defn failed
+  "Messages of `topic` that are kept apart, newest first: {:id, :message, :attempts, :why}."
+  [sql topic]
+  (for [row (table/query sql (str "SELECT id::text, body, attempts, why FROM queue.messages WHERE topic = ? AND failed "
+                                  "IS NOT NULL ORDER BY failed DESC LIMIT 100") topic)]
+    (-> row (assoc :message (json/read-str (:body row))) (dissoc :body))))
+
+(defn retry
+  "Gives a message that was kept apart all its attempts again. True if there was one."
+  [sql topic id]
+  (some? (table/one sql (str "UPDATE queue.messages SET failed = NULL, attempts = 0, due = now() WHERE id = ?::uuid AND "
+                             "topic = ? AND failed IS NOT NULL RETURNING 1 AS one") id topic)))
