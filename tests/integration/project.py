@@ -63,7 +63,9 @@ class Project:
         (self.folder / "settings" / "environments").mkdir(parents=True)
         (self.folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
         self.environment({})
-        shutil.copytree(ROOT / "services" / "auth", self.service, ignore=shutil.ignore_patterns("target", ".lein*"))
+        for name in ("auth", "shared"):
+            source, ignored = ROOT / "services" / name, shutil.ignore_patterns("target", ".lein*")
+            shutil.copytree(source, self.service.parent / name, ignore=ignored)
 
     @property
     def service(self) -> Path:
