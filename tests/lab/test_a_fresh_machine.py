@@ -121,14 +121,16 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_made(machine: Machine) -> N
     fill = """
         mkdir -p /small && mount -t tmpfs -o size=12m none /small
         git archive HEAD services | tar -x -C /small
-        ./invoke build --services /small/services
+        ./invoke build --service auth --services /small/services
     """
     code, said = on(machine, fill)
     assert code == 1, said
     assert "No space left on device" in said
     assert "Traceback" not in said
     assert on(machine, "find /small -name '*.????????????????.jar' | grep .")[0] == 1
-    code, said = on(machine, "mount -o remount,size=300m /small && ./invoke build --services /small/services")
+    code, said = on(
+        machine, "mount -o remount,size=300m /small && ./invoke build --service auth --services /small/services"
+    )
     assert code == 0, said
 
 

@@ -1,0 +1,184 @@
+"""Helping Hands as its users see it: deployed whole to an environment, with a mail catcher, and a stream of bookings."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from tests.integration.project import ROOT, Done, Project, free_port
+
+SERVICES = ("auth", "consumer", "provider", "service", "order", "alert")
+MAIL = ROOT / "docs" / "walkthrough" / "services"
+
+
+class Hands(Project):
+    """A project of all the services of Helping Hands in one environment, under a name of its own."""
+
+    def __init__(self, folder: Path, where: str, services: Path = ROOT / "services") -> None:
+        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, where
+        self.services, self.catching = services, False
+        self.ports = {name: free_port() for name in (*SERVICES, "postgres", "mail")}
+        for kind, names in (("settings", (*SERVICES, "postgres")), ("mail settings", ("mail",))):
+            (folder / kind / "environments").mkdir(parents=True)
+            (folder / kind / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+            ports = {name: {"publish": self.ports[name]} for name in names}
+            (folder / kind / "environments" / "local.yaml").write_text(json.dumps({"services": ports}))
+
+    def command(self, *words: str) -> list[str]:
+        """See `Project.command`; of the mail catcher's folder while it is meant."""
+        settings = self.folder / ("mail settings" if self.catching else "settings")
+        services = MAIL if self.catching else self.services
+        flags = ("--env", self.where, "--settings", str(settings), "--services", str(services))
+        return [str(ROOT / "invoke"), *words, *flags]
+
+    def mail(self, *words: str) -> Done:
+        """Run a task on the mail catcher."""
+        self.catching = True
+        try:
+            return self.invoke(*words)
+        finally:
+            self.catching = False
+
+    @property
+    def caught(self) -> list[dict[str, str]]:
+        """The e-mails that came so far."""
+        lines = self.mail("logs", "--service", "mail", "--tail", "100000").out.splitlines()
+        return [json.loads(line[line.index("{") :]) for line in lines if '"subject"' in line]
+
+    def url(self, service: str) -> str:
+        """Where this machine reaches a service, whichever of its copies answers."""
+        if self.where == "local":
+            return f"http://127.0.0.1:{self.ports[service]}"
+        found = json.loads(self.kubectl("get", "service", service, "--output=json"))
+        return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
+
+    def kubectl(self, *words: str) -> str:
+        """What kubectl says in the project's namespace."""
+        line = ["kubectl", "--context", "minikube", "--namespace", self.name, *words]
+        return subprocess.run(line, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    def kill(self, service: str) -> None:
+        """Kill one copy of a service, without a word."""
+        if self.where == "local":
+            name = f"{self.name}_{service}_01"
+            pid = subprocess.check_output(["docker", "inspect", "-f", "{{.State.Pid}}", name], text=True)
+            os.kill(int(pid), signal.SIGKILL)
+            return
+        names = self.kubectl("get", "pods", f"--selector=app.kubernetes.io/name={service}", "--output=name").split()
+        self.kubectl("delete", names[0], "--grace-period=0", "--force", "--wait=false")
+
+
+@dataclass
+class Parties:
+    """Who books what of whom, known to the services, and what a client needs to ask them."""
+
+    hands: Hands
+    urls: dict[str, str] = field(default_factory=dict)
+    order: dict[str, str] = field(default_factory=dict)
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self.urls = {name: self.hands.url(name) for name in SERVICES}
+        self.session.trust_env = False
+        self.session.headers["Authorization"] = self.login("hhadmin")
+        consumer = self.ask("POST", "consumer", "/consumers", {"name": "Ann", "email": "ann@example.org"})
+        provider = self.ask("POST", "provider", "/providers", {"name": "Bo"})
+        offer = {"provider": provider["id"], "type": "gardening", "area": "Berlin", "cost": 42.5}
+        service = self.ask("POST", "service", "/services", offer)
+        self.order = {"consumer": consumer["id"], "provider": provider["id"], "service": service["id"],
+                      "day": "2030-05-01"}  # fmt: skip
+
+    def login(self, user: str) -> str:
+        """A user's Authorization."""
+        answer = self.session.get(f"{self.urls['auth']}/tokens", params={"uid": user, "pwd": user}, timeout=10)
+        answer.raise_for_status()
+        return answer.headers["Authorization"]
+
+    def ask(self, method: str, service: str, path: str, body: Any = None) -> Any:
+        """The answer's JSON. Raises for anything but success."""
+        answer = self.session.request(method, self.urls[service] + path, json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    @property
+    def orders(self) -> list[str]:
+        """The ids of the stored orders of the consumer, read from the database, which lists more than the service."""
+        asked = f"SELECT id FROM orders.bookings WHERE consumer = '{self.order['consumer']}'"  # noqa: S608  our own
+        script = f'PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U helping_hands -At -c "{asked}"'
+        if self.hands.where == "local":
+            line = ["docker", "exec", f"{self.hands.name}_postgres_01", "sh", "-c", script]
+        else:
+            line = ["kubectl", "--context", "minikube", "--namespace", self.hands.name, "exec", "deployment/postgres",
+                    "--", "sh", "-c", script]  # fmt: skip
+        return subprocess.check_output(line, text=True).split()
+
+
+class Bookings:
+    """Bookings at a steady rate, each under a key of its own and sent once: what was answered, by status."""
+
+    def __init__(self, parties: Parties, rate: float) -> None:
+        self.parties, self._pause = parties, 2 / rate
+        self.booked: list[str] = []
+        self.refused: list[str] = []
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._book) for _ in range(2)]
+
+    def _book(self) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        session.headers.update(self.parties.session.headers)
+        while not self._ended.wait(self._pause):
+            key = {"Idempotency-Key": secrets.token_hex(8)}
+            try:
+                url = f"{self.parties.urls['order']}/orders"
+                answer = session.post(url, json=self.parties.order, headers=key, timeout=20)
+                if answer.ok:
+                    self.booked.append(answer.json()["id"])
+                else:
+                    self.refused.append(f"{answer.status_code} {answer.text[:120]}")
+            except requests.RequestException as error:
+                self.refused.append(str(error)[:200])
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def resumed(self, seconds: float) -> bool:
+        """Whether a booking is answered again within that time."""
+        before, deadline = len(self.booked), time.monotonic() + seconds
+        while len(self.booked) < before + 3:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def lost(self, seconds: float) -> list[str]:
+        """What is wrong with the bookings that were answered, once every e-mail had that time to come."""
+        stored = self.parties.orders
+        faults = [f"{one} is not stored" for one in self.booked if stored.count(one) != 1]
+        deadline = time.monotonic() + seconds
+        while missing := set(self.booked) - {line for mail in self.parties.hands.caught for line in _numbers(mail)}:
+            if time.monotonic() > deadline:
+                return [*faults, *(f"no e-mail about {one}" for one in missing)]
+            time.sleep(1)
+        return faults
+
+
+def _numbers(mail: dict[str, str]) -> list[str]:
+    return [word.rstrip(".") for word in mail["text"].split() if word.count("-") == 4]

@@ -1,0 +1,114 @@
+"""Helping Hands whole, on this machine and on the Minikube: booked, killed, rolled over and back, and nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.project import ROOT
+from tests.lab.hands import SERVICES, Bookings, Hands, Parties
+from tests.lab.toys import Toys
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module", params=["local", "minikube"])
+def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, toys: Toys) -> Iterator[Hands]:
+    """All services, deployed to one environment after the other, with the mail catcher."""
+    folder = tmp_path_factory.mktemp("hands")
+    services = folder / "services"
+    shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns(".lein*"))
+    made = Hands(folder, request.param, services)
+    caught = made.mail("deploy")
+    assert caught.exit == 0, caught.out + caught.err
+    done = made.invoke("deploy", "--output", "json", timeout=900)
+    assert done.exit == 0, done.out[-6000:]
+    if made.where == "minikube":
+        node = "{{.NetworkSettings.Networks.minikube.IPAddress}}"
+        address = subprocess.check_output(["docker", "inspect", "-f", node, "minikube"], text=True).strip()
+        subprocess.run(["ip", "route", "replace", "10.96.0.0/12", "via", address], check=True)
+    yield made
+    made.invoke("down", "--purge")
+    made.mail("down", "--purge")
+    if made.where == "minikube":
+        subprocess.run(["kubectl", "delete", "namespace", made.name, "--wait=false"], check=False)
+    made.purge()
+
+
+@pytest.fixture(scope="module")
+def parties(hands: Hands) -> Parties:
+    return Parties(hands)
+
+
+def test_a_user_books_a_service_and_gets_an_email(hands: Hands, parties: Parties) -> None:
+    assert hands.invoke("deploy", "--plan").exit == 0
+    order = parties.ask("POST", "order", "/orders", parties.order)
+    assert (order["state"], order["cost"]) == ("created", 42.5)
+    assert parties.ask("PATCH", "order", f"/orders/{order['id']}", {"state": "confirmed"})["state"] == "confirmed"
+    deadline = time.monotonic() + 30
+    while len(mails := [mail for mail in hands.caught if order["id"] in mail["text"]]) < 2:
+        assert time.monotonic() < deadline, mails
+        time.sleep(0.5)
+    assert [mail["subject"] for mail in mails] == ["Your booking is created", "Your booking is confirmed"]
+    assert {mail["to"] for mail in mails} == {"ann@example.org"}
+
+
+def test_a_request_that_is_sent_again_books_once(parties: Parties) -> None:
+    parties.session.headers["Idempotency-Key"] = "once"
+    try:
+        first, second = (parties.ask("POST", "order", "/orders", parties.order) for _ in range(2))
+    finally:
+        del parties.session.headers["Idempotency-Key"]
+    assert first == second
+
+
+def test_every_service_and_the_database_are_killed_while_bookings_go_on_and_none_is_lost(
+    hands: Hands, parties: Parties
+) -> None:
+    with Bookings(parties, 6) as bookings:
+        assert bookings.resumed(20), bookings.refused[-3:]
+        for service in (*SERVICES, "postgres"):
+            hands.kill(service)
+            time.sleep(1)
+            assert bookings.resumed(60), f"after {service} was killed: {bookings.refused[-3:]}"
+    assert len(bookings.booked) > 20
+    assert bookings.lost(90) == []
+    assert hands.invoke("deploy", "--plan").exit == 0
+
+
+def test_a_release_with_a_migration_goes_back_and_the_earlier_one_lives_with_the_data(
+    hands: Hands, parties: Parties
+) -> None:
+    consumer = hands.services / "consumer"
+    tables = consumer / "resources" / "migrations" / "consumer"
+    (tables / "002-language.sql").write_text("ALTER TABLE consumer.profiles ADD COLUMN language text;\n")
+    main = consumer / "src" / "helping_hands" / "consumer" / "main.clj"
+    main.write_text(main.read_text().replace('["001-tables"]', '["001-tables" "002-language"]'))
+    done = hands.invoke("deploy", "--output", "json", timeout=600)
+    assert done.exit == 0, done.out[-4000:]
+    touched = {name for name, status in done.steps.items() if status == "changed"}
+    assert {name.partition("/")[0] for name in touched} == {"consumer"}
+    back = hands.invoke("rollback", "--service", "consumer")
+    assert back.exit == 0, back.out
+    assert "the data of postgres stays as it is" in back.out
+    assert parties.ask("GET", "consumer", f"/consumers/{parties.order['consumer']}")["name"] == "Ann"
+
+
+def test_all_services_roll_over_under_load_and_no_request_fails(hands: Hands, parties: Parties) -> None:
+    if hands.where == "local":
+        return  # one container of each: a swap has a gap, which `deploy` states
+    for name in SERVICES:
+        path = hands.services / name / "service.yaml"
+        path.write_text(path.read_text().replace("LOG_LEVEL: info", "LOG_LEVEL: warn"))
+    with Bookings(parties, 6) as bookings:
+        done = hands.invoke("deploy", "--output", "json", timeout=600)
+        time.sleep(8)  # kept connections end with their pods, which drain
+    assert done.exit == 0, done.out[-4000:]
+    assert {done.steps[f"{name}/release"] for name in SERVICES} == {"changed"}
+    assert bookings.refused == []
+    assert len(bookings.booked) > 50
+    assert bookings.lost(60) == []
