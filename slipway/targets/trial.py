@@ -51,9 +51,8 @@ class Trials:
             self.kept |= {name, *self.needs(name)}
         service = self.wanted(name).service
         try:
-            for one in (*self.needs(name), name):  # all are started before the first is awaited
+            for one in (*self.needs(name), name):  # each when what it needs is up
                 self._start(one)
-            for one in (*self.needs(name), name):
                 ready(self.daemon, self._up[one], self.wanted(one).service, self._address(one), say)
             verdict = self.verify(service, addresses(service, self._address), self.ask, say)
             if not verdict.ok:

@@ -30,7 +30,7 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["deploy", "--env", "nowhere"], "no environment is called nowhere"),
         (["deploy", "--service", "nobody"], "no service is called nobody"),
         (["deploy", "--output", "loud"], "--output loud is no view"),
-        (["logs", "--tail", "many"], "--tail takes a whole number"),
+        (["logs", "--service", "auth", "--tail", "many"], "--tail takes a whole number"),
         (["rollback", "--service", "auth", "--to", "x"], "--to takes a whole number"),
         (["scale", "--service", "auth", "--replicas", "2", "--env", "local"], "scaling needs a cluster"),
         (["scale", "--service", "auth"], "how many copies?"),
