@@ -10,7 +10,7 @@ from slipway.build import base as bases
 from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
-from slipway.config.models import Cluster, Config, Service
+from slipway.config.models import Cluster, Config, Environment, Service
 from slipway.errors import ExitCode, Problem
 from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
@@ -243,8 +243,7 @@ def _image(here: Here, name: str, say: Say) -> None:
         images.take(here.daemon, service.image, project, name, service.version, sources.digest, say)
         return
     base = here.config.images.bases.get(service.base)
-    images.build(
-        here.daemon,
+    recipe = images.Recipe(
         project=project,
         service=name,
         version=service.version,
@@ -255,8 +254,9 @@ def _image(here: Here, name: str, say: Say) -> None:
         jar=sources.jar,
         base=bases.tag(service.base, base) if base else service.base,
         platform=here.host.probe.facts().platform,
-        say=say,
+        env={**service.env, **secret_sources.resolve(service, Environment(name="image"), {}, here.config.services)},
     )
+    images.build(here.daemon, recipe, say)
 
 
 def secrets(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Step[Any]:

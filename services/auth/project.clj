@@ -14,7 +14,9 @@
   :main helping-hands.auth.main
   :aliases {"hash-password" ["run" "-m" "helping-hands.auth.users/print-hash"]}
   :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
-             :uberjar {:aot          [helping-hands.auth.main]
+             ;; Others' namespaces first: numbers in the names of their classes then tell nothing of our code.
+             :uberjar {:aot          [clojure.data.json ring.adapter.jetty ring.middleware.head ring.middleware.params
+                                      helping-hands.auth.main]
                        :compile-path "target/uberjar-classes" ; apart: `lein test` would follow their direct links
                        :omit-source  true
                        :global-vars  {*warn-on-reflection* true}

@@ -18,12 +18,13 @@ from slipway.hosts.host import Command, Host
 from slipway.steps import Say, silent
 
 JAVA = "/opt/java"
+RECIPES = 2  # raised when the same recipe begins to make something else
 COMMON = ("ENV LANG=C.UTF-8", f"USER {USER}:{USER}")
 
 
 def identity(base: Base) -> str:
-    """What a base is made from, as a digest that is the same on every machine: its entry in images.yaml."""
-    canonical = json.dumps(base.model_dump(mode="json"), sort_keys=True)
+    """What a base is made from, as a digest that is the same on every machine: its entry, and how recipes are read."""
+    canonical = json.dumps([RECIPES, base.model_dump(mode="json")], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -92,8 +93,6 @@ def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, say: 
     with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
         out = Path(folder) / "java"
         host.run(link(kit, recipe.modules, str(out)), say).checked("jlink failed", "./invoke setup")
-        archive = Command((str(out / "bin/java"), "-Xshare:dump", "-XX:+UseSerialGC"), timeout=120)
-        host.run(archive, say).checked("the JDK's class archive could not be made")
         parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
         needed = libraries(host.run(Command(("ldd", *parts)), silent(say.cancel)).text)
         files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}

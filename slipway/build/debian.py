@@ -13,7 +13,6 @@ from pathlib import Path
 from slipway.build.root import Root
 from slipway.config.models import Debian
 from slipway.errors import ExitCode, Problem
-from slipway.hosts.facts import libraries
 from slipway.hosts.host import Command, Host, script
 from slipway.steps import Say, silent
 
@@ -96,20 +95,20 @@ def picked(recipe: Debian, folder: Path) -> Iterator[tuple[str, Path]]:
 
 def linked(host: Host, folder: Path, files: Iterable[Path], say: Say) -> Mapping[str, Path]:
     """The libraries that programs among `files` are linked to and their loader, all from the packages, by place."""
-    programs = [str(path) for path in files if path.read_bytes()[:4] == b"\x7fELF"]
-    where = sorted(str(path) for path in folder.glob("**/*-linux-gnu*") if path.parent.name == "lib")
+    programs = [f"./{path.relative_to(folder)}" for path in files if path.read_bytes()[:4] == b"\x7fELF"]
+    where = sorted(f"./{p.relative_to(folder)}" for p in folder.glob("**/*-linux-gnu*") if p.parent.name == "lib")
     interpreter = next(path for path in sorted(folder.glob("**/lib*/ld-linux*")) if path.parent.parent.name != "lib")
     loader = next(path for path in sorted(folder.rglob(interpreter.name)) if not path.is_symlink())
     ask = 'path=$1 loader=$2; shift 2; for program; do "$loader" --library-path "$path" --list "$program"; done'
-    said = host.run(Command(("sh", "-c", ask, "sh", ":".join(where), str(loader), *programs)), say).text
-    found = [Path(name) for name in libraries(said) if Path(name) != loader]
+    argv = ("sh", "-c", ask, "sh", ":".join(where), f"./{loader.relative_to(folder)}", *programs)
+    said = host.run(Command(argv, cwd=str(folder)), say).text
+    found = set(re.findall(r"=> (\S+) \(0x", said))
     missing = {*re.findall(r"^\s+(\S+) => not found", said, re.MULTILINE)}
-    missing |= {path.name for path in found if not path.is_relative_to(folder) and path.name != interpreter.name}
-    if missing:
-        what = f"{', '.join(sorted(missing))} is in none of the packages"
+    missing |= {name for name in found if not name.startswith("./") and not name.endswith(interpreter.name)}
+    if missing or not found:
+        what = f"{', '.join(sorted(missing)) or 'the C library'} is in none of the packages"
         raise Problem(what, fix="add its package to the recipe in config/images.yaml", code=ExitCode.USAGE)
-    inside = (path for path in found if path.is_relative_to(folder))
-    places = {merged(f"/{path.relative_to(folder).as_posix()}"): path for path in inside}
+    places = {merged(name[1:]): folder / name for name in found if name.startswith("./")}
     return places | {merged(f"/{interpreter.relative_to(folder).as_posix()}"): loader}
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.build import classes, layers, source
 from slipway.build import jar as jars
-from slipway.build import source
 from slipway.hosts.docker import LABEL, Daemon, Image, State
 from slipway.steps import Say
 
@@ -32,28 +34,52 @@ def present(state: State, project: str, service: str, digest: str) -> Image | No
     return state.tagged(digest_tag(project, service, digest))
 
 
-def build(
-    daemon: Daemon,
-    *,
-    project: str,
-    service: str,
-    version: str,
-    folder: Path,
-    shared: Sequence[Path],
-    dockerfile: str,
-    digest: str,
-    jar: Path | None,
-    base: str,
-    platform: str,
-    say: Say,
-) -> str:
-    """Build and tag the image; its id."""
-    content = context(folder, dockerfile, digest, jar, shared)
-    labels = {LABEL: project, "slipway.service": service, SOURCE: digest}
-    tags = (digest_tag(project, service, digest), version_tag(project, service, version))
-    image = daemon.build(content, dockerfile, tags, {"BASE": base}, labels, platform, say)
-    size = next((i.size for i in daemon.state(project).images if i.id == image), 0)
-    say.note(f"{tags[1]}, {size / 1e6:.0f} MB")
+@dataclass(frozen=True)
+class Recipe:
+    """What an image is made from. `base` is what `ARG BASE` gets, `env` what a start of the service needs."""
+
+    project: str
+    service: str
+    version: str
+    folder: Path
+    shared: Sequence[Path]
+    dockerfile: str
+    digest: str
+    jar: Path | None
+    base: str
+    platform: str
+    env: Mapping[str, str]
+
+    @property
+    def tags(self) -> tuple[str, str]:
+        """The image's names: by its sources and by its version."""
+        digest = digest_tag(self.project, self.service, self.digest)
+        return digest, version_tag(self.project, self.service, self.version)
+
+
+def build(daemon: Daemon, recipe: Recipe, say: Say) -> str:
+    """Build the image, add its class data, settle its layers, tag it and say what it weighs; its id."""
+    labels = {LABEL: recipe.project, "slipway.service": recipe.service, SOURCE: recipe.digest}
+    content = context(recipe.folder, recipe.dockerfile, recipe.digest, recipe.jar, recipe.shared)
+    made = daemon.build(content, recipe.dockerfile, (), {"BASE": recipe.base}, labels, recipe.platform, say)
+    below = stands_on((recipe.folder / recipe.dockerfile).read_text(), recipe.base)
+    base = daemon.config(below).layers if below else ()
+    before = daemon.state(recipe.project).tagged(recipe.tags[1])
+    whole = classes.add(daemon, made, base, before, recipe.env, labels, say)
+    had = daemon.config(before.id).layers if before else ()
+    with tempfile.TemporaryDirectory(prefix="slipway-image-") as room:
+        saved, settled = Path(room) / "saved.tar", Path(room) / "settled.tar"
+        daemon.save(whole, str(saved), say)
+        found = layers.settle(saved, settled, len(base))
+        image = daemon.load(str(settled), say)
+    for tag in recipe.tags:
+        daemon.tag(image, tag)
+    for step in dict.fromkeys((whole, made)):
+        daemon.untag(step)
+    for line in layers.weights(found, len(base), had):
+        say.output("stdout", line)
+    size, new = sum(layer.size for layer in found), sum(layer.size for layer in found if layer.id not in had)
+    say.note(f"{recipe.tags[1]}, {size / 1e6:.0f} MB, {new / 1e6:.2f} MB of it new")
     return image
 
 
@@ -69,6 +95,17 @@ def take(daemon: Daemon, reference: str, project: str, service: str, version: st
 def stands_on_base(folder: Path, dockerfile: str) -> bool:
     """Whether the Dockerfile takes one of our bases, as `ARG BASE`."""
     return re.search(r"^ARG +BASE\b", (folder / dockerfile).read_text(), re.MULTILINE) is not None
+
+
+def stands_on(dockerfile: str, base: str) -> str:
+    """The image that a Dockerfile's last stage stands on, from outside; empty for none (`FROM scratch`)."""
+    stages: dict[str, str] = {}
+    below = ""
+    for line in re.finditer(r"^FROM +(?:--\S+ +)?(\S+)(?: +AS +(\S+))?", dockerfile, re.MULTILINE | re.IGNORECASE):
+        named = re.sub(r"\$(\{BASE\}|BASE\b)", base, line[1])
+        below = stages.get(named, "" if named == "scratch" else named)
+        stages |= {line[2]: below} if line[2] else {}
+    return below
 
 
 def context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared: Sequence[Path] = ()) -> bytes:

@@ -21,6 +21,7 @@ from slipway.steps import Say
 
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
+SAME = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2"  # Clojure names classes in the order of identity hashes
 LENGTH = 16  # hex digits of a lock's name
 
 
@@ -46,7 +47,14 @@ def uberjar(folder: Path, lein: Leiningen) -> Command:
     """The command that makes the jar."""
     profile = ("with-profile", f"+{lein.profile}") if lein.profile else ()
     java = f"{lein.java_home}/bin/java"
-    env = {"JAVA_HOME": lein.java_home, "JAVA_CMD": java, "LEIN_JAVA_CMD": java, "LEIN_ROOT": "1", "TERM": "dumb"}
+    options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), SAME)))
+    env = {"JDK_JAVA_OPTIONS": options} | {
+        "JAVA_HOME": lein.java_home,
+        "JAVA_CMD": java,
+        "LEIN_JAVA_CMD": java,
+        "LEIN_ROOT": "1",
+        "TERM": "dumb",
+    }
     return Command(("lein", *profile, "uberjar"), env=env, cwd=str(folder), timeout=1800, idle=600)
 
 

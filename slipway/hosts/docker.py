@@ -23,6 +23,14 @@ class Image:
 
 
 @dataclass(frozen=True)
+class ImageConfig:
+    """What an image's configuration says (OCI image specification). `layers` are DiffIDs, the lowest first."""
+
+    layers: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Container:
     """A container as `docker inspect` says. `ports` maps a container's port to this machine's (address, port)."""
 
@@ -112,6 +120,7 @@ class Daemon(Protocol):
         platform: str,
         say: Say,
     ) -> str: ...
+    def config(self, image: str) -> ImageConfig: ...
     def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str: ...
     def tag(self, image: str, tag: str) -> None: ...
     def untag(self, tag: str) -> None: ...

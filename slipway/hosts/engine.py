@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import ExitCode, Lost, Problem
-from slipway.hosts.docker import LABEL, Container, Image, Spec, State, Volume
+from slipway.hosts.docker import LABEL, Container, Image, ImageConfig, Spec, State, Volume
 from slipway.hosts.host import Command
 from slipway.steps import Say
 
@@ -100,7 +100,7 @@ class Engine:
                 dockerfile=dockerfile,
                 buildargs=dict(args),
                 labels=dict(labels),
-                platform=platform,
+                platform=platform or None,
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -129,6 +129,13 @@ class Engine:
             if done.isdigit() and total.isdigit():
                 say.progress(int(done), int(total), "steps")
         return str((part.get("aux") or {}).get("ID", ""))
+
+    def config(self, image: str) -> ImageConfig:
+        """The configuration of an image that is there."""
+        with _told(f"image {image} could not be read"):
+            found = self._api.inspect_image(image)
+        entrypoint = tuple(found["Config"].get("Entrypoint") or ())
+        return ImageConfig(tuple(found["RootFS"].get("Layers") or ()), entrypoint)
 
     def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         """Import a root file system as an image of one layer; `config` are Dockerfile instructions."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from slipway.errors import Problem
-from slipway.hosts.docker import LABEL, Container, Image, Spec, State, Volume
+from slipway.hosts.docker import LABEL, Container, Image, ImageConfig, Spec, State, Volume
 from slipway.steps import Say
 
 FIRST_PORT = 32768
@@ -52,15 +52,18 @@ class FakeDaemon:
         self.images.setdefault(name, Image(name, (), labels, 0, len(content)))
         return name
 
+    def config(self, image: str) -> ImageConfig:
+        return ImageConfig((self._found(image, f"image {image} could not be read").id,))
+
     def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         made = self._image(tar + repr(config).encode(), {})
         self.tag(made, tag)
         return made
 
-    def _found(self, image: str) -> Image:
+    def _found(self, image: str, what: str = "") -> Image:
         found = self.images.get(image) or next((i for i in self.images.values() if image in i.tags), None)
         if found is None:
-            raise Problem(f"image {image} could not be tagged", why=f"No such image: {image}")
+            raise Problem(what or f"image {image} could not be tagged", why=f"No such image: {image}")
         return found
 
     def tag(self, image: str, tag: str) -> None:

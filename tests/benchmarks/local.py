@@ -1,12 +1,21 @@
-"""What a developer waits for every day on this machine: the list of tasks, and a deploy with nothing to do."""
+"""What is waited for every day on this machine: the tasks' list, a deploy with nothing to do, a service's start."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 
+from slipway.build.base import tag
+from slipway.build.image import version_tag
+from slipway.config.load import load
 from tests.benchmarks.measure import Row, command, in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,3 +33,52 @@ def rows() -> Iterator[Row]:
     command([invoke, "up"])()
     ours, _ = in_turn(command([invoke, "up"]), command(["docker", "ps"]), 7)
     yield Row("./invoke up, nothing to do", ours, 1.5)
+    ours, _ = in_turn(command([invoke, "build", "--service", "auth"]), command(["docker", "ps"]), 7)
+    listing, _ = in_turn(command([invoke, "env.list"]), command(["docker", "ps"]), 7)
+    yield Row("./invoke build, nothing to do, a service", max(0.0, ours - listing), 0.1)
+    yield from image_rows()
+
+
+def image_rows() -> Iterator[Row]:
+    """Our image beside a plain one: Leiningen's jar, `java -jar`, the same base, no class data."""
+    config = load(ROOT)
+    service, plain = config.services["auth"], f"{config.project.name}/auth-plain:bench"
+    ours = version_tag(config.project.name, "auth", service.version)
+    (jar,) = (ROOT / "services/auth/target").rglob("auth-*-standalone.*.jar")
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "app.jar").write_bytes(jar.read_bytes())
+        shutil.copytree(ROOT / "services/auth/config", Path(folder) / "config")
+        (Path(folder) / "Dockerfile").write_text(
+            f"FROM {tag(service.base, config.images.bases[service.base])}\nCOPY app.jar /app/app.jar\n"
+            "COPY config/conf.edn /app/config/conf.edn\n"
+            'ENTRYPOINT ["java", "-Dconf=/app/config/conf.edn", "-jar", "/app/app.jar"]\n'
+        )
+        command(["docker", "build", "--quiet", "--tag", plain, folder])()
+    try:
+        pairs = [(first_answer(ours), first_answer(plain)) for _ in range(5)]
+        mine, theirs = (median(column) for column in zip(*pairs, strict=True))
+        yield Row("auth: first 200 of a new container", mine, 1.0)
+        yield Row("auth: the same, beside", mine, 0.8, "lein uberjar, plain Dockerfile", theirs)
+        sizes = [int(subprocess.check_output(["docker", "inspect", "-f", "{{.Size}}", i])) / 1e6 for i in (ours, plain)]
+        yield Row("auth: image, its class data with it", sizes[0], 110, unit="MB")
+        yield Row("lein uberjar, plain Dockerfile: image", sizes[1], 110, unit="MB")
+    finally:
+        command(["docker", "rmi", plain])()
+
+
+def first_answer(image: str) -> float:
+    """Seconds from a container's start until it answers 200, on its memory limit."""
+    limits = ["--read-only", "--tmpfs", "/tmp", "--memory", "256m", "--env", f"AUTH_KEY={'A' * 22}"]
+    made = subprocess.check_output(["docker", "create", *limits, "--publish", "127.0.0.1::8080", image], text=True)
+    name = made.strip()
+    try:
+        began = time.perf_counter()
+        command(["docker", "start", name])()
+        where = subprocess.check_output(["docker", "port", name, "8080"], text=True).split()[0]
+        while time.perf_counter() - began < 30:
+            with suppress(OSError), urlopen(f"http://{where}/health/ready", timeout=5):
+                return time.perf_counter() - began
+            time.sleep(0.01)
+        raise RuntimeError(f"{image} did not answer 200 within 30 s")
+    finally:
+        command(["docker", "rm", "--force", name])()

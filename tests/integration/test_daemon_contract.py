@@ -93,6 +93,12 @@ def test_a_tag_moves_to_the_image_that_has_it_last(daemon: Daemon, project: str)
         daemon.tag("sha256:" + "0" * 64, tag)
 
 
+def test_an_image_tells_its_layers(daemon: Daemon, project: str) -> None:
+    assert len(daemon.config(sleeper(daemon, project)).layers) == 1
+    with pytest.raises(Problem, match="could not be read"):
+        daemon.config("sha256:" + "0" * 64)
+
+
 def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Daemon, project: str) -> None:
     image, labels = sleeper(daemon, project), {LABEL: project, "number": "1"}
     daemon.volume(f"{project}_v", labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.build import base, debian, image, jar, source
+from slipway.build import base, classes, debian, image, jar, layers, source
 from slipway.build.root import USER, Root
 from slipway.config.models import Base, Debian, Jlink
 from slipway.errors import Problem
@@ -264,3 +265,106 @@ def test_a_root_is_the_same_bytes_whatever_the_umask_and_the_clock(tmp_path: Pat
     with tarfile.open(fileobj=io.BytesIO(first)) as archive:
         assert archive.getmember("var/lib/data").uid == USER
         assert archive.getmember("tmp").mode == 0o1777
+
+
+def saved(folder: Path, times: int) -> Path:
+    """A `docker save` archive of two layers, as of that second."""
+
+    def tar(members: dict[str, bytes | None]) -> bytes:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as out:
+            for name, content in members.items():
+                entry = tarfile.TarInfo(name)
+                entry.mtime, entry.mode = times, 0o755
+                entry.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+                entry.size = len(content or b"")
+                out.addfile(entry, io.BytesIO(content or b""))
+        return buffer.getvalue()
+
+    config = {
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:old", "sha256:old"]},
+        "history": [
+            {"created_by": "base"},
+            {"created_by": "USER 1", "empty_layer": True},
+            {"created_by": "/bin/sh -c #(nop) COPY file:0123 in app.jar "},
+        ],
+    }
+    manifest = [{"Config": "c.json", "Layers": ["a/layer.tar", "b/layer.tar"], "RepoTags": ["x:1"]}]
+    path = folder / f"{times}.tar"
+    path.write_bytes(
+        tar(
+            {
+                "a/layer.tar": tar({"etc": None}),
+                "b/layer.tar": tar({"app": None, "app/app.jar": b"jar"}),
+                "c.json": json.dumps(config).encode(),
+                "manifest.json": json.dumps(manifest).encode(),
+            }
+        )
+    )
+    return path
+
+
+def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
+    first = layers.settle(saved(tmp_path, 5), tmp_path / "a", 1)
+    second = layers.settle(saved(tmp_path, 9), tmp_path / "b", 1)
+    assert first[1] == second[1]
+    assert first[1].made_by == "COPY app.jar"
+    assert first[0].id != second[0].id, "the base's layer is somebody else's: it stays as it is"
+    with tarfile.open(tmp_path / "a") as archive:
+        manifest = json.loads(archive.extractfile("manifest.json").read())[0]  # type: ignore[union-attr]
+        config = json.loads(archive.extractfile(manifest["Config"]).read())  # type: ignore[union-attr]
+        top = archive.extractfile(manifest["Layers"][1]).read()  # type: ignore[union-attr]
+    assert config["rootfs"]["diff_ids"] == [layer.id for layer in first]
+    with tarfile.open(fileobj=io.BytesIO(top)) as layer:
+        assert [(m.name, m.mtime, m.mode) for m in layer] == [("app", 0, 0o755), ("app/app.jar", 0, 0o755)]
+
+
+def test_what_an_image_weighs_names_the_layers_that_the_one_before_did_not_have() -> None:
+    found = (layers.Layer("a", 70_000_000, "base"), layers.Layer("b", 9_000_000, "x"), layers.Layer("c", 30_000, "y"))
+    assert [line.split(maxsplit=2)[2] for line in layers.weights(found, 1, {"a", "b"})] == [
+        "base",
+        "x",
+        "y  (new)",
+        "in all, 0.03 MB of it new",
+    ]
+
+
+def test_an_archive_is_dumped_as_the_image_starts_its_jvm_of_the_class_paths_first_entry() -> None:
+    entrypoint = ("java", "-XX:+UseSerialGC", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar:/app/a.jar", "m")
+    how = classes.start(entrypoint)
+    assert how is not None
+    assert how.archive == "/app/a.jsa"
+    assert how.dump == (
+        *("java", "-Xshare:dump", "-XX:SharedClassListFile=/tmp/classes.lst", "-XX:+UseSerialGC"),
+        *("-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar"),
+    )
+    assert classes.start(("java", "-jar", "a.jar")) is None
+    assert classes.made_from(how, ("jdk",), b"jar") != classes.made_from(how, ("jdk",), b"other")
+    assert classes.made_from(how, ("jdk",), b"jar") != classes.made_from(how, ("other",), b"jar")
+
+
+def test_classes_are_listed_that_an_archive_of_the_first_entry_can_hold() -> None:
+    log = [
+        '{"message":"starting"}',
+        "java.lang.Object source: shared objects file",
+        "clojure.core$map source: file:/app/d.jar",
+        "hh.auth.main source: file:/app/app.jar",
+        "java.util.List source: jrt:/java.base",
+        "a.B$$Lambda$1/0x0000000800c03000 source: a.B",
+        "user$eval1 source: clojure.lang.DynamicClassLoader",
+        "clojure.core$map source: file:/app/d.jar",
+    ]
+    assert classes.listed(log, "/app/d.jar") == ["clojure/core$map", "java/lang/Object", "java/util/List"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "below"),
+    [
+        ("ARG BASE\nFROM ${BASE}\nCOPY a b\n", "b:1"),
+        ("FROM scratch\nCOPY a b\n", ""),
+        ("FROM golang:1 AS build\nRUN x\nFROM --platform=linux/amd64 debian:12\nCOPY --from=build a b\n", "debian:12"),
+        ("FROM debian:12 AS one\nFROM one\n", "debian:12"),
+    ],
+)
+def test_the_image_below_is_the_last_stages(dockerfile: str, below: str) -> None:
+    assert image.stands_on(dockerfile, "b:1") == below

@@ -1,0 +1,113 @@
+"""Images as they come out: the same layers from the same source, small when little changed, nothing in them to abuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.project import Project
+
+CLASS_DATA = "app.jsa"
+
+
+def inspect(project: Project) -> dict[str, Any]:
+    """What Docker says of the project's image."""
+    return dict(json.loads(subprocess.check_output(["docker", "inspect", f"{project.name}/auth:0.0.1"]))[0])
+
+
+def layers(project: Project) -> list[str]:
+    """The image's layers without its class data, which is the last."""
+    history = ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", f"{project.name}/auth:0.0.1"]
+    assert CLASS_DATA in next(
+        line for line in subprocess.check_output(history, text=True).splitlines() if "COPY" in line or "ADD" in line
+    )
+    return list(inspect(project)["RootFS"]["Layers"][:-1])
+
+
+def build(project: Project, umask: str = "022") -> str:
+    """Jar and image, from nothing; what was said."""
+    shutil.rmtree(project.service / "target", ignore_errors=True)
+    line = f'umask {umask}; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", line, "sh", *project.command("image", "--output", "plain")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LANG": "C"},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_same_source_gives_the_same_layers(tmp_path: Path) -> None:
+    """In another folder, under another umask, at another time, with nothing of the first left."""
+    first = Project(tmp_path / "one")
+    try:
+        build(first)
+        expected = layers(first)
+    finally:
+        first.purge()
+    subprocess.run(["docker", "image", "prune", "--force"], capture_output=True, check=True)
+    second = Project(tmp_path / "another folder" / "deeper")
+    try:
+        for path in second.service.rglob("*"):
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+        build(second, "077")
+        assert layers(second) == expected
+    finally:
+        second.purge()
+
+
+def test_a_change_of_code_adds_little(project: Project) -> None:
+    before = inspect(project)["RootFS"]["Layers"]
+    routes = project.service / "src/helping_hands/auth/routes.clj"
+    routes.write_text(routes.read_text() + "\n(def changed 1)\n")
+    done = project.invoke("image", "--output", "plain")
+    assert done.exit == 0, done.out + done.err
+    after = inspect(project)["RootFS"]["Layers"]
+    assert len(set(after) - set(before)) == 1
+    new = next(line for line in done.out.splitlines() if "(new)" in line)
+    assert "COPY app.jar" in new
+    assert float(new.split("|")[1].split()[0]) < 1, new
+
+
+def test_the_image_has_no_shell_and_no_root_and_starts_on_a_read_only_root(deployed: Project) -> None:
+    config = inspect(deployed)["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"][0] == "java"
+    tag = f"{deployed.name}/auth:0.0.1"
+    for program in ("/bin/sh", "/bin/bash", "sh", "/busybox"):
+        run = ["docker", "run", "--rm", "--read-only", "--entrypoint", program, tag, "-c", "exit 0"]
+        assert subprocess.run(run, capture_output=True, check=False).returncode == 127, program
+    live = deployed.inspect()
+    assert live["HostConfig"]["ReadonlyRootfs"] is True
+    assert live["State"]["Running"] is True
+
+
+@pytest.mark.parametrize("spoilt", ["missing", "of something else"])
+def test_a_service_starts_whatever_its_class_data_are(deployed: Project, tmp_path: Path, spoilt: str) -> None:
+    other = tmp_path / CLASS_DATA
+    other.write_bytes(b"no archive" * 1000)
+    entry = [word for word in inspect(deployed)["Config"]["Entrypoint"] if "SharedArchiveFile" not in word]
+    archive = "/app/none.jsa" if spoilt == "missing" else "/app/app.jsa"
+    name = f"{deployed.name}-spoilt"
+    run = [
+        *("docker", "run", "--detach", "--name", name, "--read-only", "--tmpfs", "/tmp", "--memory", "256m"),
+        *("--env", f"AUTH_KEY={'A' * 22}", "--publish", "127.0.0.1::8080", "--volume", f"{other}:/app/app.jsa:ro"),
+        *("--entrypoint", "java", f"{deployed.name}/auth:0.0.1", f"-XX:SharedArchiveFile={archive}", *entry[1:]),
+    ]
+    subprocess.run(run, capture_output=True, check=True)
+    try:
+        where = subprocess.check_output(["docker", "port", name, "8080"], text=True).split()[0]
+        ask = ["curl", "--retry", "40", "--retry-all-errors", "--retry-delay", "1", "--retry-max-time", "40", "-sSf"]
+        answered = subprocess.run([*ask, f"http://{where}/health/ready"], capture_output=True, text=True, check=False)
+        assert answered.returncode == 0, subprocess.run(["docker", "logs", name], capture_output=True).stderr
+    finally:
+        subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=True)
