@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -41,15 +42,16 @@ def rows() -> Iterator[Row]:
 
 def image_rows() -> Iterator[Row]:
     """Our image beside a plain one: Leiningen's jar, `java -jar`, the same base, no class data."""
-    config = load(ROOT)
-    service, plain = config.services["auth"], f"{config.project.name}/auth-plain:bench"
-    ours = version_tag(config.project.name, "auth", service.version)
-    (jar,) = (ROOT / "services/auth/target").rglob("auth-*-standalone.*.jar")
+    config, project = load(ROOT), f"bench{os.getpid()}"
+    ours, plain = (version_tag(project, "auth", name) for name in (config.services["auth"].version, "plain"))
     with TemporaryDirectory() as folder:
+        (Path(folder) / "slipway.yaml").write_text(f"name: {project}\nshort: {project}\n")
+        command([str(ROOT / "invoke"), "image", "--service", "auth", "--settings", folder])()
+        (jar,) = (ROOT / "services/auth/target").rglob("auth-*-standalone.*.jar")
         (Path(folder) / "app.jar").write_bytes(jar.read_bytes())
         shutil.copytree(ROOT / "services/auth/config", Path(folder) / "config")
         (Path(folder) / "Dockerfile").write_text(
-            f"FROM {tag(service.base, config.images.bases[service.base])}\nCOPY app.jar /app/app.jar\n"
+            f"FROM {tag('clojure', config.images.bases['clojure'])}\nCOPY app.jar /app/app.jar\n"
             "COPY config/conf.edn /app/config/conf.edn\n"
             'ENTRYPOINT ["java", "-Dconf=/app/config/conf.edn", "-jar", "/app/app.jar"]\n'
         )
@@ -63,7 +65,8 @@ def image_rows() -> Iterator[Row]:
         yield Row("auth: image, its class data with it", sizes[0], 110, unit="MB")
         yield Row("lein uberjar, plain Dockerfile: image", sizes[1], 110, unit="MB")
     finally:
-        command(["docker", "rmi", plain])()
+        mine = subprocess.check_output(["docker", "images", "-q", "--filter", f"reference={project}/auth"], text=True)
+        command(["docker", "rmi", "--force", *set(mine.split())])()
 
 
 def first_answer(image: str) -> float:
