@@ -14,14 +14,14 @@ from slipway.config.models import Cluster, Config, Environment, Service
 from slipway.errors import ExitCode, Problem
 from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
-from slipway.hosts.docker import Daemon, State
+from slipway.hosts.docker import LABEL, Daemon, State
 from slipway.hosts.facts import Facts
 from slipway.hosts.fit import fit
 from slipway.hosts.host import Host, prefix, titled
 from slipway.smoke.step import ask
 from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
-from slipway.targets.container import holds, manifest
+from slipway.targets.container import OWNER, ROLE, holds, manifest, owner
 from slipway.targets.target import Ask, Verdict
 from slipway.targets.trial import Trials
 from slipway.tools import bundle as bundles
@@ -255,6 +255,7 @@ def _image(here: Here, name: str, say: Say) -> None:
         base=bases.tag(service.base, base) if base else service.base,
         platform=here.host.probe.facts().platform,
         env={**service.env, **secret_sources.resolve(service, Environment(name="image"), {}, here.config.services)},
+        trial={LABEL: project, ROLE: "smoke", OWNER: owner()},
     )
     images.build(here.daemon, recipe, say)
 

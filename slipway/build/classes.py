@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.errors import Problem
-from slipway.hosts.docker import LABEL, Daemon, Image, Spec
+from slipway.hosts.docker import Daemon, Image, Spec
 from slipway.steps import Say
 
 KEY = "slipway.classes"  # a label: what the archive in an image is made from
@@ -63,24 +63,26 @@ def add(
     before: Image | None,
     env: Mapping[str, str],
     labels: Mapping[str, str],
+    trial: Mapping[str, str],
     say: Say,
 ) -> str:
     """The image with its archive as the last layer: that of the image before where it fits, else a new one.
 
-    `base` are the layers that have the JVM, `env` is what a start needs. The image itself, and a note, where there can
-    be no archive.
+    `base` are the layers that have the JVM, `env` is what a start needs, `trial` labels its container. The image
+    itself, and a note, where there can be no archive.
     """
     how = start(daemon.config(image).entrypoint)
     if how is None:
         return image
     donor = ""
     try:
-        key = made_from(how, base, _content(daemon, image, how.first))
-        if before is None or before.labels.get(KEY) != key:
-            classes = loaded(daemon, image, how, env, labels, say)
+        key = made_from(how, base, _content(daemon, image, how.first, trial))
+        kept = before.id if before and before.labels.get(KEY) == key else ""
+        if not kept:
+            classes = loaded(daemon, image, how, env, trial, say)
             lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {LIST}", f"RUN {json.dumps(how.dump)}"]
             donor = daemon.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", say)
-        lines = [f"FROM {image}", f"COPY --from={donor or (before and before.id)} {how.archive} {how.archive}"]
+        lines = [f"FROM {image}", f"COPY --from={kept or donor} {how.archive} {how.archive}"]
         return daemon.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, KEY: key}, "", say)
     except Problem as problem:
         say.note(f"no class data, it will start more slowly: {problem.what}")
@@ -95,21 +97,22 @@ def made_from(how: Start, base: Sequence[str], content: bytes) -> str:
     return hashlib.sha256(b"\0".join((repr(how).encode(), repr(base).encode(), content))).hexdigest()[:16]
 
 
-def _content(daemon: Daemon, image: str, path: str) -> bytes:
-    made = daemon.create(Spec(f"slipway-classes-{secrets.token_hex(4)}", image))
+def _content(daemon: Daemon, image: str, path: str, trial: Mapping[str, str]) -> bytes:
+    made = daemon.create(Spec(_name(), image, trial))
     try:
         return daemon.read(made, path) or b""
     finally:
         daemon.remove(made)
 
 
-def loaded(daemon: Daemon, image: str, how: Start, env: Mapping[str, str], labels: Mapping[str, str], say: Say) -> str:
+def _name() -> str:
+    return f"slipway-classes-{secrets.token_hex(4)}"
+
+
+def loaded(daemon: Daemon, image: str, how: Start, env: Mapping[str, str], trial: Mapping[str, str], say: Say) -> str:
     """The classes that a start of the image loads, as a list that the JVM reads."""
     options = " ".join(filter(None, (env.get("JAVA_TOOL_OPTIONS"), LOG)))
-    own = {LABEL: labels[LABEL]}
-    container = daemon.create(
-        Spec(f"slipway-classes-{secrets.token_hex(4)}", image, own, {**env, "JAVA_TOOL_OPTIONS": options})
-    )
+    container = daemon.create(Spec(_name(), image, trial, {**env, "JAVA_TOOL_OPTIONS": options}))
     try:
         daemon.start(container)
         found: list[str] = []

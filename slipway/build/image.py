@@ -36,7 +36,10 @@ def present(state: State, project: str, service: str, digest: str) -> Image | No
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image is made from. `base` is what `ARG BASE` gets, `env` what a start of the service needs."""
+    """What an image is made from. `base` is what `ARG BASE` gets, `env` what a start of the service needs.
+
+    `trial` labels the container of such a start, so that one which a killed run left is found.
+    """
 
     project: str
     service: str
@@ -49,6 +52,7 @@ class Recipe:
     base: str
     platform: str
     env: Mapping[str, str]
+    trial: Mapping[str, str]
 
     @property
     def tags(self) -> tuple[str, str]:
@@ -65,7 +69,7 @@ def build(daemon: Daemon, recipe: Recipe, say: Say) -> str:
     below = stands_on((recipe.folder / recipe.dockerfile).read_text(), recipe.base)
     base = daemon.config(below).layers if below else ()
     before = daemon.state(recipe.project).tagged(recipe.tags[1])
-    whole = classes.add(daemon, made, base, before, recipe.env, labels, say)
+    whole = classes.add(daemon, made, base, before, recipe.env, labels, recipe.trial, say)
     had = daemon.config(before.id).layers if before else ()
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as room:
         saved, settled = Path(room) / "saved.tar", Path(room) / "settled.tar"
