@@ -16,7 +16,9 @@
   :test-paths ["test" "../shared/test/support"]
   :main helping-hands.provider.main
   :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
-             :uberjar {:aot          [helping-hands.provider.main]
+             ;; Others' namespaces first: numbers in the names of their classes then tell nothing of our code.
+             :uberjar {:aot          [clojure.data.json clojure.java.jdbc ring.adapter.jetty ring.middleware.head
+                                      ring.middleware.params ring.util.codec helping-hands.provider.main]
                        :compile-path "target/uberjar-classes" ; apart: `lein test` would follow their direct links
                        :omit-source  true
                        :global-vars  {*warn-on-reflection* true}
