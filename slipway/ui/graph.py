@@ -11,19 +11,23 @@ WIDTH, HEIGHT = 132, 52  # of a box, in pixels
 ACROSS, DOWN, MARGIN = 34, 70, 24  # between boxes, between rows, around all
 SWEEPS = 8  # down and up again; orders of a dozen boxes have settled by then
 STYLE = """
-  svg { --ink: #1f2328; --soft: #8c959f; --paper: #ffffff; --fill: #ddf4ff; --store: #fff8c5 }
-  @media (prefers-color-scheme: dark) {
-    svg { --ink: #f0f6fc; --soft: #9198a1; --paper: #0d1117; --fill: #0c2d6b; --store: #4b2900 }
-  }
-  .paper { fill: var(--paper) }
-  .box { fill: var(--fill); stroke: var(--ink) }
-  .store { fill: var(--store); stroke: var(--ink) }
-  .needs { fill: none; stroke: var(--ink); stroke-width: 1.4 }
-  .implied { stroke: var(--soft); stroke-dasharray: 4 4 }
-  .tip { fill: var(--ink) }
-  text { fill: var(--ink); font: 14px system-ui, sans-serif; text-anchor: middle }
+  .paper { fill: #ffffff }
+  .box { fill: #ddf4ff; stroke: #1f2328 }
+  .store { fill: #fff8c5; stroke: #1f2328 }
+  .needs { fill: none; stroke: #1f2328; stroke-width: 1.4 }
+  .implied { stroke: #8c959f; stroke-dasharray: 4 4 }
+  .tip, text { fill: #1f2328 }
+  text { font-family: system-ui, sans-serif; font-size: 14px; text-anchor: middle }
   .port { font-size: 11px }
-"""
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117 }
+    .box { fill: #0c2d6b; stroke: #f0f6fc }
+    .store { fill: #4b2900; stroke: #f0f6fc }
+    .needs { stroke: #f0f6fc }
+    .implied { stroke: #9198a1 }
+    .tip, text { fill: #f0f6fc }
+  }
+"""  # colours stand as they are: only browsers know variables
 
 TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
@@ -156,7 +160,7 @@ def _box(box: Box, x: float, y: float) -> str:
         shape = (
             f'<path class="store" d="M{left:g} {top + curve:g} a{WIDTH / 2:g} {curve} 0 0 1 {WIDTH} 0 '
             f"v{HEIGHT - 2 * curve} a{WIDTH / 2:g} {curve} 0 0 1 {-WIDTH} 0 z "
-            f'M{left:g} {top + curve:g} a{WIDTH / 2:g} {curve} 0 0 0 {WIDTH} 0"/>'
+            f'M{left + WIDTH:g} {top + curve:g} a{WIDTH / 2:g} {curve} 0 0 1 {-WIDTH} 0"/>'
         )
     else:
         shape = f'<rect class="box" x="{left:g}" y="{top:g}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
