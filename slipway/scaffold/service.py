@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -88,16 +87,15 @@ def step(new: New) -> Step[bool]:
     files = dict(new.files())
 
     def differs(there: bool) -> Change | None:  # noqa: FBT001  the fact itself
-        return None if there else Change(f"{len(files)} files in {new.folder}")
+        return None if there else Change(f"{len(files)} files in {new.folder}: {', '.join(files)}")
 
-    def make(say: Say) -> None:
+    def make(_: Say) -> None:
         with tempfile.TemporaryDirectory(dir=new.folder.parent, prefix=".slipway-") as text:
             whole = Path(text) / new.name
             for place, content in files.items():
                 path = whole / place
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(content)
-                say.output("stdout", place)
-            shutil.move(whole, new.folder)
+            whole.rename(new.folder)
 
     return Step(f"{new.name}/files", f"new service {new.name}", Probe(new.folder.exists), differs, make)

@@ -64,6 +64,6 @@ def test_a_new_service_works_as_it_is_made(team: Team) -> None:
     assert done.exit == 0, done.out
     answer = requests.get(f"http://127.0.0.1:{port}/greetings", {"name": "Ada"}, timeout=5)
     assert answer.json() == {"greeting": "Hello, Ada"}
-    assert "Ran 3 tests containing 5 assertions.\n0 failures, 0 errors." in lein_test(team.service)
+    assert "Ran 6 tests containing 11 assertions.\n0 failures, 0 errors." in lein_test(team.service)
     again = team.invoke("new", "--name", "invoices")
     assert (again.exit, "try --name invoices-2" in again.out + again.err) == (2, True)

@@ -81,6 +81,27 @@ def test_a_new_service_is_one_that_the_configuration_takes(tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "services").iterdir()] == ["my-invoices"]
 
 
+def test_a_plan_names_every_file_and_makes_none(tmp_path: Path) -> None:
+    made = planned("invoices", None, "hh", tmp_path, {})
+    change = step(made).check(False)
+    assert change
+    assert all(place in change.reason for place, _ in made.files())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "slipway.yaml").write_text("name: hh\nshort: hh\n")
+    half = tmp_path / "services" / ".slipway-killed" / "invoices"
+    half.mkdir(parents=True)
+    (half / "service.yaml").write_text("name: inv")
+    services = load(tmp_path).services
+    assert services == {}
+    made = planned("invoices", None, "hh", tmp_path / "services", services)
+    assert Run([step(made)], lambda _: None, Cancel()).go().exit_code is ExitCode.DONE
+    assert list(load(tmp_path).services) == ["invoices"]
+
+
 def test_what_is_needed_is_below_and_what_follows_is_told_apart() -> None:
     assert ranks(NEEDS) == {"auth": 0, "store": 0, "provider": 1, "service": 2, "order": 3}
     assert [sorted(str(p) for p in row if isinstance(p, str)) for row in rows(NEEDS)] == [
@@ -99,6 +120,7 @@ def test_the_picture_is_the_same_text_for_the_same_services_and_valid_xml() -> N
     assert len(root.findall("s:path[@class]", spaces)) == sum(map(len, NEEDS.values()))
     assert len(root.findall("s:g", spaces)) == len(NEEDS)
     assert len(root.findall(".//s:path[@class='store']", spaces)) == 1
+    assert "var(" not in drawn  # which only browsers know: elsewhere all would be black
 
 
 def test_a_project_without_services_has_an_empty_picture() -> None:
