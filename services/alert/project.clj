@@ -16,7 +16,8 @@
   :resource-paths ["resources" "../shared/resources"]
   :test-paths ["test" "../shared/test/support"]
   :main helping-hands.alert.main
-  :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
+  :profiles {:dev     {:jvm-opts     ["-Dconf=config/conf.edn"]
+                       :dependencies [[com.github.davidmoten/subethasmtp "7.1.3"]]}
              ;; Others' namespaces first: numbers in the names of their classes then tell nothing of our code.
              :uberjar {:aot          [clojure.data.json clojure.java.jdbc ring.adapter.jetty ring.middleware.head
                                       ring.middleware.params ring.util.codec helping-hands.alert.main]
