@@ -9,7 +9,7 @@
                  [org.eclipse.jetty/jetty-server "9.4.58.v20250814"] ; ring 1.8.2 asks for an older 9.4
                  [com.nimbusds/nimbus-jose-jwt "9.40"]]
   :source-paths ["src" "../shared/src"]
-  :resource-paths ["../shared/resources"]
+  :resource-paths ["resources" "../shared/resources"]
   :test-paths ["test" "../shared/test/support"]
   :main helping-hands.auth.main
   :aliases {"hash-password" ["run" "-m" "helping-hands.auth.users/print-hash"]}

@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from slipway.build.jar import Leiningen, uberjar
+from slipway.config.load import load
+from slipway.hosts.local import Local
+from slipway.tools.java import reachable
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,6 +52,21 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lein_test(folder: Path) -> str:
+    """What `lein test` says in a project's folder, run as `build` runs Leiningen here."""
+    host = Local()
+    facts, tools = host.probe.facts(), load(ROOT).tools
+    kit = facts.jdk(tools.java.minimum)
+    assert kit
+    lein = Leiningen(kit.home, "" if reachable(facts) else tools.clojure.profile)
+    command = uberjar(folder, lein)
+    words = [*command.argv[:-1], "test"]
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        words, cwd=folder, env={**os.environ, **(command.env or {})}, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
 
 
 @dataclass

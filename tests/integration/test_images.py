@@ -79,12 +79,12 @@ def test_a_change_of_code_adds_little(project: Project) -> None:
 
 
 def test_the_image_has_no_shell_and_no_root_and_starts_on_a_read_only_root(deployed: Project) -> None:
-    config = inspect(deployed)["Config"]
+    config = deployed.inspect()["Config"]  # of what serves: its version's tag may be a later, broken image's
     assert config["User"] == "10001:10001"
     assert config["Entrypoint"][0] == "java"
-    tag = f"{deployed.name}/auth:0.0.1"
+    image = deployed.inspect()["Image"]
     for program in ("/bin/sh", "/bin/bash", "sh", "/busybox"):
-        run = ["docker", "run", "--rm", "--read-only", "--entrypoint", program, tag, "-c", "exit 0"]
+        run = ["docker", "run", "--rm", "--read-only", "--entrypoint", program, image, "-c", "exit 0"]
         assert subprocess.run(run, capture_output=True, check=False).returncode == 127, program
     live = deployed.inspect()
     assert live["HostConfig"]["ReadonlyRootfs"] is True
@@ -95,13 +95,14 @@ def test_the_image_has_no_shell_and_no_root_and_starts_on_a_read_only_root(deplo
 def test_a_service_starts_whatever_its_class_data_are(deployed: Project, tmp_path: Path, spoilt: str) -> None:
     other = tmp_path / CLASS_DATA
     other.write_bytes(b"no archive" * 1000)
-    entry = [word for word in inspect(deployed)["Config"]["Entrypoint"] if "SharedArchiveFile" not in word]
+    served = deployed.inspect()
+    entry = [word for word in served["Config"]["Entrypoint"] if "SharedArchiveFile" not in word]
     archive = "/app/none.jsa" if spoilt == "missing" else "/app/app.jsa"
     name = f"{deployed.name}-spoilt"
     run = [
         *("docker", "run", "--detach", "--name", name, "--read-only", "--tmpfs", "/tmp", "--memory", "256m"),
         *("--env", f"AUTH_KEY={'A' * 22}", "--publish", "127.0.0.1::8080", "--volume", f"{other}:/app/app.jsa:ro"),
-        *("--entrypoint", "java", f"{deployed.name}/auth:0.0.1", f"-XX:SharedArchiveFile={archive}", *entry[1:]),
+        *("--entrypoint", "java", served["Image"], f"-XX:SharedArchiveFile={archive}", *entry[1:]),
     ]
     subprocess.run(run, capture_output=True, check=True)
     try:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from slipway.build.jar import Leiningen, uberjar
-from slipway.config.load import load
-from slipway.hosts.local import Local
-from slipway.tools.java import reachable
-from tests.integration.project import ROOT, Project, free_port
+from tests.integration.project import Project, free_port, lein_test
 
 
 class Team(Project):
@@ -38,21 +32,6 @@ def team(tmp_path: Path) -> Iterator[Team]:
     made = Team(tmp_path)
     yield made
     made.purge()
-
-
-def lein_test(folder: Path) -> str:
-    """What `lein test` says in a project's folder, run as `build` runs Leiningen here."""
-    host = Local()
-    facts, tools = host.probe.facts(), load(ROOT).tools
-    kit = facts.jdk(tools.java.minimum)
-    assert kit
-    lein = Leiningen(kit.home, "" if reachable(facts) else tools.clojure.profile)
-    command = uberjar(folder, lein)
-    words = [*command.argv[:-1], "test"]
-    done: subprocess.CompletedProcess[str] = subprocess.run(
-        words, cwd=folder, env={**os.environ, **(command.env or {})}, capture_output=True, text=True, check=False
-    )
-    return done.stdout + done.stderr
 
 
 def test_a_new_service_works_as_it_is_made(team: Team) -> None:

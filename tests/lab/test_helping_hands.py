@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.integration.project import ROOT
-from tests.lab.hands import SERVICES, Bookings, Hands, Parties
+from tests.integration.project import ROOT, lein_test
+from tests.lab.hands import MAIL, SERVICES, Bookings, Hands, Parties
 from tests.lab.toys import Toys
 
 pytestmark = pytest.mark.lab
+
+
+@pytest.mark.parametrize(
+    "folder", [*(ROOT / "services" / name for name in SERVICES), MAIL / "mail"], ids=lambda f: f.name
+)
+def test_a_services_own_tests_pass_and_there_are_some(folder: Path) -> None:
+    said = lein_test(folder)
+    ran = re.search(r"^Ran (\d+) tests containing (\d+) assertions\.\n0 failures, 0 errors\.$", said, re.MULTILINE)
+    assert ran, said
+    assert int(ran[1]) > 0
 
 
 @pytest.fixture(scope="module", params=["local", "minikube"])
@@ -55,6 +68,17 @@ def test_a_user_books_a_service_and_gets_an_email(hands: Hands, parties: Parties
         time.sleep(0.5)
     assert [mail["subject"] for mail in mails] == ["Your booking is created", "Your booking is confirmed"]
     assert {mail["to"] for mail in mails} == {"ann@example.org"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_answers_whatever_is_asked_as_its_document_says(hands: Hands, parties: Parties, service: str) -> None:
+    if hands.where != "local":
+        return  # the same images
+    words = [sys.executable, "-m", "schemathesis.cli", "run", f"{parties.urls[service]}/openapi.json", "--no-color"]
+    limits = ("--seed", "1", "--max-examples", "15", "--phases", "coverage,fuzzing")
+    token = ("--header", f"Authorization: {parties.session.headers['Authorization']!s}")
+    done = subprocess.run([*words, *limits, *token], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
 def test_a_request_that_is_sent_again_books_once(parties: Parties) -> None:

@@ -1,6 +1,7 @@
 (ns helping-hands.auth.routes
   "What the service answers, path by path."
-  (:require [clojure.string :as str]
+  (:require [clojure.java.io :as io]
+            [clojure.string :as str]
             [helping-hands.auth.tokens :as tokens]
             [helping-hands.auth.users :as users]
             [helping-hands.shared.http :as http :refer [answer refuse]])
@@ -42,5 +43,6 @@
   "The whole service as a Ring handler. `stopping?` says whether it has been told to stop."
   [settings stopping?]
   (http/handler {"/tokens"          {:get (http/limit-concurrency (partial issue-token settings) logins)}
-                 "/tokens/validate" {:post (partial validate-token settings)}}
+                 "/tokens/validate" {:post (partial validate-token settings)}
+                 "/openapi.json"    {:get (http/document (slurp (io/resource "openapi.json")))}}
                 {:stopping? stopping?, :ready? (constantly true), :body-limit body-limit}))

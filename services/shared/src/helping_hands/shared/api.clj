@@ -4,7 +4,7 @@
   (:require [clojure.data.json :as json]
             [clojure.string :as str]
             [helping-hands.shared.authorisation :as authorisation]
-            [helping-hands.shared.http :refer [refuse]]
+            [helping-hands.shared.http :refer [document refuse]]
             [helping-hands.shared.schema :as schema])
   (:import (java.io ByteArrayInputStream EOFException InputStreamReader PushbackReader)
            (java.nio.charset CharacterCodingException StandardCharsets)))
@@ -64,9 +64,9 @@
   "The routes of the document whose text this is, as `http/route` takes them. `operations` is {operationId f}; f takes
   `system`, which needs :urls, and what the request says."
   [text operations system]
-  (let [document (schema/inlined (json/read-str text))]
-    (into {"/openapi.json" {:get (fn [_] {:status 200, :headers {"Content-Type" "application/json"}, :body text})}}
-          (for [[path methods] (document "paths")
+  (let [described (schema/inlined (json/read-str text))]
+    (into {"/openapi.json" {:get (document text)}}
+          (for [[path methods] (described "paths")
                 :when (not= "/openapi.json" path)]
             [path (into {} (for [[method {:strs [operationId] :as operation}] methods]
                              [(keyword method) (endpoint operation (operations operationId) system)]))]))))

@@ -28,6 +28,11 @@
   ([status why] (refuse status why {}))
   ([status why headers] (answer status {:error why} headers)))
 
+(defn document
+  "An endpoint that answers with this JSON text."
+  [text]
+  (fn [_] {:status 200, :headers {"Content-Type" "application/json"}, :body text}))
+
 (defn- allowed [methods]
   (str/join ", " (sort (cond-> (map (comp str/upper-case name) (keys methods))
                          (:get methods) (conj "HEAD")))))
