@@ -17,6 +17,7 @@ from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.diagnose import Scene, causes
 from slipway.targets.kubernetes.drift import added, differences, quantity
 from slipway.targets.kubernetes.lock import expired
+from slipway.targets.kubernetes.logs import warnings
 from slipway.targets.kubernetes.manifests import (
     IMAGE,
     RELEASE,
@@ -265,3 +266,21 @@ def test_volumes_are_made_only_where_the_cluster_makes_none(facts: Volumes, reas
     storage = Storage(Cluster(Access("minikube")), FakeDaemon(), "minikube", "hh", "hh")
     change = storage.differs(facts, [service(storage={"data": {"path": "/data"}})])
     assert (change.reason if change else None) == reason
+
+
+def test_warnings_are_of_what_is_still_wrong() -> None:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def event(pod: str, reason: str, minute: int, kind: str = "Warning") -> Object:
+        when = f"2026-11-23T11:{minute:02}:00Z"
+        return {"type": kind, "reason": reason, "message": "m", "lastTimestamp": when, "involvedObject": {"name": pod},
+                "metadata": {}}  # fmt: skip
+
+    events = [
+        event("well", "Unhealthy", 58),
+        event("ill", "Unhealthy", 57),
+        event("well", "FailedScheduling", 56),
+        event("ill", "Unhealthy", 40),  # long ago
+        event("ill", "Pulled", 59, "Normal"),
+    ]
+    assert warnings(events, {"ill"}, now) == ["well: FailedScheduling: m (x1)", "ill: Unhealthy: m (x1)"]

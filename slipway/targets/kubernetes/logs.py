@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from slipway.errors import Problem
@@ -74,14 +74,16 @@ def _path(place: Place, pod: str) -> str:
     return f"/api/v1/namespaces/{place.namespace}/pods/{pod}/log"
 
 
-def warnings(events: Sequence[Object], now: datetime) -> list[str]:
-    """Warnings that are recent, each once with its count."""
+def warnings(events: Sequence[Object], unready: Collection[str], now: datetime) -> list[str]:
+    """Warnings that are recent, each once with its count; not of probes that pods which are well by now once failed."""
     found = []
     for event in events:
         when = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
         age = (now - datetime.fromisoformat(when)).total_seconds()
         if event.get("type") == "Warning" and age < RECENT:
             name = event.get("involvedObject", {}).get("name", "")
+            if event.get("reason") == "Unhealthy" and name not in unready:
+                continue
             count = event.get("count") or 1
             found.append((age, f"{name}: {event.get('reason')}: {event.get('message')} (x{count})"))
     return [text for _, text in sorted(found, reverse=True)]

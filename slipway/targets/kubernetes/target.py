@@ -235,7 +235,9 @@ class KubernetesTarget:
 
     def warnings(self) -> list[str]:
         """The namespace's warnings of the last minutes, newest last."""
-        return warnings(self.cluster.list("v1", "Event", self.where.namespace), datetime.now(UTC))
+        pods = (one for one in self.probe.facts().objects if one["kind"] == "Pod")
+        unready = {pod["metadata"]["name"] for pod in pods if rollout.pod_state(pod) != "Ready"}
+        return warnings(self.cluster.list("v1", "Event", self.where.namespace), unready, datetime.now(UTC))
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """See `Target.logs`: every line with its pod's name."""
