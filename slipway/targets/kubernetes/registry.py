@@ -15,6 +15,7 @@ from slipway.steps import Say
 NAME, PORT = "slipway-registry", 5000
 PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
 SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
+SEEN = 5  # seconds that a node gets to list an image that it has pulled
 
 
 class Delivery(Protocol):
@@ -52,11 +53,13 @@ class Nearby:
         code, said = self.beside.execute(self.node, ["crictl", "pull", reference])
         if code:
             raise Problem(f"the node could not pull {reference}", why=said, fix="docker logs " + NAME)
-        code, there = self.beside.execute(self.node, ["crictl", "images", "-o", "json"])
-        if code or digest not in there:
-            raise Problem(f"the node pulled {reference} and does not have it", why=there[-500:])
-        say.note(f"the node has {reference}")
-        return reference
+        for _ in range(SEEN * 4):  # a busy node lists an image a moment after it was pulled
+            code, there = self.beside.execute(self.node, ["crictl", "images", "-o", "json"])
+            if code == 0 and digest in there:
+                say.note(f"the node has {reference}")
+                return reference
+            say.cancel.wait(0.25)
+        raise Problem(f"the node pulled {reference} and does not have it", why=there[-500:])
 
     def ready(self, say: Say) -> int:
         """The registry running and known to the node; its port on the loopback of their machine."""
