@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,50 +17,6 @@ CLASS_DATA = "app.jsa"
 def inspect(project: Project) -> dict[str, Any]:
     """What Docker says of the project's image."""
     return dict(json.loads(subprocess.check_output(["docker", "inspect", f"{project.name}/auth:0.0.1"]))[0])
-
-
-def layers(project: Project) -> list[str]:
-    """The image's layers without its class data, which is the last."""
-    history = ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", f"{project.name}/auth:0.0.1"]
-    assert CLASS_DATA in next(
-        line for line in subprocess.check_output(history, text=True).splitlines() if "COPY" in line or "ADD" in line
-    )
-    return list(inspect(project)["RootFS"]["Layers"][:-1])
-
-
-def build(project: Project, umask: str = "022") -> str:
-    """Jar and image, from nothing; what was said."""
-    shutil.rmtree(project.service / "target", ignore_errors=True)
-    line = f'umask {umask}; exec "$@"'
-    done = subprocess.run(
-        ["sh", "-c", line, "sh", *project.command("image", "--output", "plain")],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "LANG": "C"},
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_the_same_source_gives_the_same_layers(tmp_path: Path) -> None:
-    """In another folder, under another umask, at another time, with nothing of the first left."""
-    first = Project(tmp_path / "one")
-    try:
-        build(first)
-        expected = layers(first)
-    finally:
-        first.purge()
-    subprocess.run(["docker", "image", "prune", "--force"], capture_output=True, check=True)
-    second = Project(tmp_path / "another folder" / "deeper")
-    try:
-        for path in second.service.rglob("*"):
-            os.utime(path, (1_000_000_000, 1_000_000_000))
-        build(second, "077")
-        assert layers(second) == expected
-    finally:
-        second.purge()
 
 
 def test_a_change_of_code_adds_little(project: Project) -> None:

@@ -1,0 +1,54 @@
+"""The same source gives the same layers: all services' images, built twice from nothing, at different places and times."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.project import ROOT
+from tests.lab.hands import SERVICES, Hands
+
+pytestmark = pytest.mark.lab
+CLASS_DATA = "app.jsa"
+
+
+def built(folder: Path, umask: str, time: int) -> dict[str, list[str]]:
+    """The layers of each service's image without its class data, which is the last; nothing of the images stays."""
+    services = folder / "services"
+    shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns("target", ".lein*"))
+    for path in services.rglob("*"):
+        os.utime(path, (time, time))
+    hands = Hands(folder, "local", services)
+    words = hands.command("image", "--service", ",".join(SERVICES))
+    try:
+        done = subprocess.run(
+            ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *words],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LANG": "C"},
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        return {name: layers(f"{hands.name}/{name}:0.0.1") for name in SERVICES}
+    finally:
+        hands.purge()
+        subprocess.run(["docker", "image", "prune", "--force"], capture_output=True, check=True)
+
+
+def layers(tag: str) -> list[str]:
+    """An image's layers without the last."""
+    history = ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", tag]
+    lines = subprocess.check_output(history, text=True).splitlines()
+    assert CLASS_DATA in next(line for line in lines if "COPY" in line or "ADD" in line)
+    return list(json.loads(subprocess.check_output(["docker", "inspect", tag]))[0]["RootFS"]["Layers"][:-1])
+
+
+def test_the_same_source_gives_the_same_layers(tmp_path: Path) -> None:
+    first = built(tmp_path / "one", "022", 1_700_000_000)
+    assert built(tmp_path / "another folder" / "deeper", "077", 1_000_000_000) == first
