@@ -335,16 +335,36 @@ def test_followed_logs_name_their_pods_and_take_up_a_new_one(toy: Toys) -> None:
     watchdog.cancel()
 
 
-def test_a_manifest_of_the_services_own_comes_and_goes_with_its_release(toy: Toys) -> None:
+OWN = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: extra}
+data: {a: b}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: extra}
+spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{}]}
+"""
+
+
+def test_manifests_of_the_services_own_come_and_go_with_its_release_whatever_their_kind(toy: Toys) -> None:
     own = toy.service / "manifests" / "extra.yaml"
     own.parent.mkdir()
-    own.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {a: b}\n")
+    own.write_text(OWN)
     toy.kubectl("create", "configmap", "foreign")
     assert toy.deploy().exit == 0
     assert toy.object("configmap", "extra")["data"] == {"a": "b"}
+    assert toy.object("networkpolicy", "extra")["spec"]["ingress"] == [{}]
+    assert toy.deploy("--plan").exit == 0
+    toy.kubectl("patch", "networkpolicy", "extra", "--type=merge", '--patch={"spec": {"ingress": null}}')
+    plan = toy.deploy("--plan")
+    assert (plan.exit, "NetworkPolicy extra" in plan.out) == (3, True), plan.out
+    assert toy.deploy().exit == 0
+    assert toy.object("networkpolicy", "extra")["spec"]["ingress"] == [{}]
     shutil.rmtree(own.parent)
     assert toy.deploy().exit == 0
-    assert toy.object("configmap", "extra") == {}
+    assert toy.object("configmap", "extra") == toy.object("networkpolicy", "extra") == {}
     assert toy.object("configmap", "foreign")
 
 

@@ -70,14 +70,27 @@ class State:
 
 
 def read(cluster: Cluster, project: str, namespace: str) -> State:
-    """One list per kind, at once. Raises Problem when the cluster can't be asked."""
+    """One list per kind, at once: of the kinds that Slipway renders, and of those that kept releases brought beside.
+
+    Raises Problem when the cluster can't be asked.
+    """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
+
+        def listed(kinds: Iterable[tuple[str, str]]) -> list[Object]:
+            lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in kinds]
+            return [one for found in lists for one in found.result()]
+
         there = pool.submit(cluster.get, "v1", "Namespace", namespace)
-        lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in KINDS]
-        objects = tuple(one for found in lists for one in found.result())
+        objects = listed(KINDS)
         exists = there.result() is not None
-    kept = [unpack(one) for one in objects if one["metadata"]["labels"].get(ROLE) == "release"]
-    return State(objects, exists, "", tuple(sorted(kept, key=lambda k: (k.release.service, -k.release.number))))
+        kept = [unpack(one) for one in objects if one["metadata"]["labels"].get(ROLE) == "release"]
+        objects += listed(sorted(beside(kept)))
+    return State(tuple(objects), exists, "", tuple(sorted(kept, key=lambda k: (k.release.service, -k.release.number))))
+
+
+def beside(kept: Iterable[Kept]) -> set[tuple[str, str]]:
+    """The kinds of releases' objects, (apiVersion, kind), that are not among those that Slipway renders."""
+    return {(one["apiVersion"], one["kind"]) for release in kept for one in release.objects} - set(KINDS)
 
 
 def pack(project: str, namespace: str, release: Release, objects: Iterable[Object]) -> Object:
