@@ -14,7 +14,7 @@
                  [org.eclipse.jetty/jetty-server "9.4.58.v20250814"]] ; ring 1.8.2 asks for an older 9.4
   :source-paths ["src" "../shared/src"]
   :resource-paths ["resources" "../shared/resources"]
-  :test-paths ["test" "../shared/test/support"]
+  :test-paths ["test" "../shared/test/support" "../shared/test/system"]
   :main helping-hands.alert.main
   :profiles {:dev     {:jvm-opts     ["-Dconf=config/conf.edn"]
                        :dependencies [[com.github.davidmoten/subethasmtp "7.1.3"]]}

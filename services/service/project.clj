@@ -13,7 +13,7 @@
                  [org.eclipse.jetty/jetty-server "9.4.58.v20250814"]] ; ring 1.8.2 asks for an older 9.4
   :source-paths ["src" "../shared/src"]
   :resource-paths ["resources" "../shared/resources"]
-  :test-paths ["test" "../shared/test/support"]
+  :test-paths ["test" "../shared/test/support" "../shared/test/system"]
   :main helping-hands.service.main
   :profiles {:dev     {:jvm-opts ["-Dconf=config/conf.edn"]}
              ;; Others' namespaces first: numbers in the names of their classes then tell nothing of our code.

@@ -191,16 +191,20 @@ class Events:
             self.say.output("stderr", data["message"])
 
 
-def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, made: bool) -> None:
+def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, made: bool, node: bool) -> None:
     """Start the cluster. One that never came to be (`made` is false) and fails is removed and made anew, which is said.
 
+    So is one whose node's container is gone: minikube would make another that its kubelet can't join, and wait for it.
     Raises Problem with minikube's own words and advice.
     """
     facts = host.probe.facts()
     told = lambda who: say.note(f"waits for {who}")  # noqa: E731
     with locks.held(f"minikube-{prefix(host)}", "a minikube that was started before", told, say.cancel) as lock:
         command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
-        _launch(host, command, say, made=made)
+        if made and not node:
+            say.note("its node's container is gone, and the cluster with it: it is removed and made anew")
+            delete(host, say)
+        _launch(host, command, say, made=made and node)
 
 
 def _launch(host: Host, command: Command, say: Say, *, made: bool) -> None:
