@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The offline bundle."""
     machines.register()
     return bundle.make(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def jars() -> None:
+    """The jars of the shipped services, so that no copy of this checkout builds the same sources again."""
+    subprocess.run([str(ROOT / "invoke"), "build"], capture_output=True, timeout=900, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ END
 """
 
 
+FAULTS = pytest.mark.parametrize("machine", ["bookworm"], indirect=True)  # of one machine: they take their time
 VOLUME = """
     .venv/bin/python - <<'END'
 from contextlib import ExitStack
@@ -87,6 +88,7 @@ def test_a_second_run_and_a_second_clone_find_nothing_to_do(machine: Machine, ag
     assert (code, set(re.findall(r"done: (\d+) changed", said))) == (0, {"0"}), said
 
 
+@FAULTS
 def test_a_removed_container_is_drift_that_a_deploy_mends(machine: Machine) -> None:
     assert on(machine, "docker rm -f hh_auth_01")[0] == 0
     code, said = on(machine, "./invoke deploy --plan")
@@ -94,6 +96,7 @@ def test_a_removed_container_is_drift_that_a_deploy_mends(machine: Machine) -> N
     assert on(machine, "./invoke deploy")[0] == 0
 
 
+@FAULTS
 def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -> None:
     stop = """
         sed -i '1i ;; once more' services/auth/src/helping_hands/auth/main.clj
@@ -117,6 +120,7 @@ def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -
     assert on(machine, "curl -sf 'http://127.0.0.1:8080/tokens?uid=hhuser&pwd=hhuser'")[0] == 0
 
 
+@FAULTS
 def test_a_full_disk_is_said_and_leaves_nothing_half_made(machine: Machine) -> None:
     fill = """
         mkdir -p /small && mount -t tmpfs -o size=12m none /small

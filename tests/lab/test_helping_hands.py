@@ -30,7 +30,9 @@ def test_a_services_own_tests_pass_and_there_are_some(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=["local", "minikube"])
-def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, toys: Toys) -> Iterator[Hands]:
+def hands(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, jars: None, toys: Toys
+) -> Iterator[Hands]:
     """All services, deployed to one environment after the other, with the mail catcher."""
     folder = tmp_path_factory.mktemp("hands")
     services = folder / "services"

@@ -23,7 +23,7 @@ def invoke(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Path]:
+def clone(jars: None, tmp_path: Path) -> Iterator[Path]:
     """A clone of its own, whose default environment is nobody else's; what it deploys is taken away."""
     place = tmp_path / "a clone"
     shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".slipway", ".git"), symlinks=True)

@@ -22,7 +22,7 @@ def test_the_picture_is_of_the_services_as_they_are() -> None:
     assert drawn == (ROOT / "docs" / "services.svg").read_text()
 
 
-def test_its_commands_do_what_it_says(tmp_path: Path) -> None:
+def test_its_commands_do_what_it_says(jars: None, tmp_path: Path) -> None:
     place, settings = tmp_path / "a copy", tmp_path / "settings"
     ignored = shutil.ignore_patterns(".slipway", ".git", ".lein*")
     shutil.copytree(ROOT, place, ignore=ignored, symlinks=True)
