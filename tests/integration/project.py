@@ -63,8 +63,11 @@ def lein_test(folder: Path) -> str:
     lein = Leiningen(kit.home, "" if reachable(facts) else tools.clojure.profile)
     command = uberjar(folder, lein)
     words = [*command.argv[:-1], "test"]
+    given = {
+        name: value for name, value in (command.env or {}).items() if name != "JDK_JAVA_OPTIONS"
+    }  # java tells of it
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        words, cwd=folder, env={**os.environ, **(command.env or {})}, capture_output=True, text=True, check=False
+        words, cwd=folder, env={**os.environ, **given}, capture_output=True, text=True, check=False
     )
     return done.stdout + done.stderr
 

@@ -75,11 +75,7 @@ class Hands(Project):
             os.kill(int(pid), signal.SIGKILL)
             return
         labels = f"--label io.kubernetes.pod.namespace={self.name} --label io.kubernetes.container.name={service}"
-        script = f"""
-            set -e
-            copy=$(crictl ps --quiet {labels} | head -n 1)
-            kill -9 "$(crictl inspect --output go-template --template '{{{{.info.pid}}}}' "$copy")"
-        """
+        script = f"ctr --namespace k8s.io tasks kill --signal SIGKILL $(crictl ps --quiet {labels} | head -n 1)"
         subprocess.run(["docker", "exec", "minikube", "sh", "-c", script], check=True)
 
 
