@@ -17,9 +17,12 @@
   (let [encoder (.newEncoder java.nio.charset.StandardCharsets/UTF_8)]
     (.canEncode encoder text)))
 
-(defn- date? [text]
-  (try (boolean (LocalDate/parse text))
-       (catch DateTimeParseException _ false)))
+(defn- date?
+  "A date as RFC 3339 writes it, of a year that PostgreSQL knows too: Java would take the year 0 and signs."
+  [text]
+  (and (re-matches #"\d{4}-\d\d-\d\d" text)
+       (try (<= 1 (.getYear (LocalDate/parse text)))
+            (catch DateTimeParseException _ false))))
 
 (defn- string-fault [{:strs [minLength maxLength pattern format enum]} ^String value]
   (let [length (.codePointCount value 0 (count value))]
@@ -68,8 +71,8 @@
   [{:strs [type]} text]
   (or (when (string? text)
         (case type
-          "integer" (parse-long text)
-          "number"  (parse-double text)
+          "integer" (when (re-matches #"-?\d+" text) (parse-long text))
+          "number"  (when (re-matches #"-?\d+(\.\d+)?([eE][+-]?\d+)?" text) (parse-double text))
           nil))
       text))
 
