@@ -47,7 +47,7 @@
         (jdbc/with-db-transaction [tx sql]
           (settle tx id)
           (jdbc/execute! tx ["DELETE FROM queue.messages WHERE id = ?" id])))
-      (catch Exception error
+      (catch Throwable error                                ; a class that is missing, too
         (if (db/away? error)
           (throw error)                                     ; its lease ends, and another takes it
           (put-back sql taken (str (ex-message error))))))
@@ -61,7 +61,7 @@
                            (while @running
                              (when-not (try
                                          (and @(:migrated db) (work-one (db/spec db) topic handle))
-                                         (catch Exception error
+                                         (catch Throwable error ; whatever it is, others are to be sent
                                            (log/log "warn" "the queue waits" {:why (str (ex-message error))})))
                                (Thread/sleep 300))))
                          (str topic " worker"))]
