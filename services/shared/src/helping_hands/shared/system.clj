@@ -37,7 +37,9 @@
   ([settings migrations operations background]
    (let [system {:urls (:urls settings), :db (db/open (:db settings) migrations), :settings settings}
          routes (api/routes (slurp (io/resource "openapi.json")) (update-vals operations db/operation) system)]
-     (calls/warm-up!)
+     (doto (Thread. ^Runnable calls/warm-up! "warm-up")
+       (.setDaemon true)
+       (.start))
      (assoc (server/start settings #(http/handler routes {:stopping?  %
                                                           :ready?     (fn [] (db/ready? (:db system)))
                                                           :body-limit body-limit}))
