@@ -56,7 +56,7 @@ def hands(
     made.purge()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def parties(hands: Hands) -> Parties:
     return Parties(hands)
 
@@ -76,11 +76,15 @@ def test_a_user_books_a_service_and_gets_an_email(hands: Hands, parties: Parties
 
 @LOCAL
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_answers_whatever_is_asked_as_its_document_says(hands: Hands, parties: Parties, service: str) -> None:
+def test_a_service_answers_whatever_is_asked_as_its_document_says(
+    hands: Hands, parties: Parties, service: str, tmp_path: Path
+) -> None:
     words = [sys.executable, "-m", "schemathesis.cli", "run", f"{parties.urls[service]}/openapi.json", "--no-color"]
     limits = ("--seed", "1", "--max-examples", "15", "--phases", "coverage,fuzzing")
     token = ("--header", f"Authorization: {parties.session.headers['Authorization']!s}")
-    done = subprocess.run([*words, *limits, *token], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [*words, *limits, *token], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
