@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-TOLD = 143  # 128 + SIGTERM
+TOLD, KILLED = 143, 137  # 128 + SIGTERM, SIGKILL
 JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
 
 
@@ -43,6 +43,9 @@ def ended(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> C
             f"code {code}", f"code {code}: told to, by its liveness probe, by hand or as Docker stopped", 1
         )
         return Cause(what, "is Docker running? ./invoke setup starts it; otherwise look at `health` and its last lines")
+    if code == KILLED:
+        what = what.replace(f"code {code}", f"code {code}: killed, as the kernel does to what wants over {limit}", 1)
+        return Cause(what, "was it its memory? then raise resources.memory; its last lines may say more")
     return Cause(what, "its last lines say why; ./invoke smoke runs the same image here")
 
 

@@ -35,3 +35,9 @@ def test_what_was_told_to_end_says_by_whom_that_may_be() -> None:
 
 def test_restarts_are_counted() -> None:
     assert "(2 restarts)" in ended(1, "64Mi", "x", oom=False, restarts=2).what
+
+
+def test_what_was_killed_says_by_whom_that_may_be() -> None:
+    cause = ended(137, "64Mi", "", oom=False, restarts=2)
+    assert cause.what == "it ended with exit code 137: killed, as the kernel does to what wants over 64Mi (2 restarts)"
+    assert "resources.memory" in cause.fix

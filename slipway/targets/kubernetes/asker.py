@@ -11,7 +11,7 @@ from slipway.errors import Problem
 from slipway.hosts.host import Command, Done
 from slipway.steps import Cancel, Say, silent
 from slipway.targets.kubernetes.client import Cluster
-from slipway.targets.kubernetes.manifests import ROLE, Object, labels
+from slipway.targets.kubernetes.manifests import ROLE, Object, labels, selector
 from slipway.targets.target import Ask
 
 LIFE = 600  # seconds after which the cluster ends it by itself
@@ -62,6 +62,12 @@ def asker(cluster: Cluster, project: str, namespace: str, image: str, run: Ask, 
     finally:
         with suppress(Problem):
             cluster.delete(made, grace=0)
+
+
+def sweep(cluster: Cluster, project: str, namespace: str) -> None:
+    """Remove the pods that killed deploys asked from."""
+    for one in cluster.list("v1", "Pod", namespace, f"{selector(project)},{ROLE}=probe"):
+        cluster.delete(one, grace=0)
 
 
 def _wait(cluster: Cluster, namespace: str, name: str, say: Say) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.targets.cause import Cause, ended, silent_port, wrong_path
+from slipway.targets.cause import KILLED, Cause, ended, silent_port, wrong_path
 from slipway.targets.kubernetes.drift import quantity
 from slipway.targets.kubernetes.manifests import Object
 
@@ -21,6 +21,7 @@ class Scene:
     logs: Mapping[str, str] = ()  # type: ignore[assignment]
     nodes: Sequence[Object] = ()
     requested: Mapping[str, tuple[float, float]] = ()  # type: ignore[assignment]  # node: (CPUs, bytes)
+    starved: Collection[str] = ()  # pods seen OOMKilled before: a container runtime may call a later such end an Error
 
 
 def causes(scene: Scene) -> list[Cause]:
@@ -28,6 +29,17 @@ def causes(scene: Scene) -> list[Cause]:
     found = [*_refused(scene), *(cause for pod in scene.pods for cause in _pod(pod, scene))]
     unique = {cause.what: cause for cause in found}
     return sorted(unique.values(), key=lambda cause: not cause.final)
+
+
+def starved(pods: Iterable[Object]) -> set[str]:
+    """The names of the pods of which a container was OOMKilled."""
+    ends = (
+        (pod["metadata"]["name"], container.get(state, {}).get("terminated", {}))
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses", [])
+        for state in ("state", "lastState")
+    )
+    return {name for name, end in ends if end.get("reason") == "OOMKilled"}
 
 
 def _refused(scene: Scene) -> Iterator[Cause]:
@@ -62,8 +74,9 @@ def _pod(pod: Object, scene: Scene) -> Iterator[Cause]:
         if end and (end.get("exitCode") or end.get("reason") == "OOMKilled"):
             limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
             log = "\n".join((scene.logs.get(name, "") if scene.logs else "", end.get("message", "")))
-            killed, times = end.get("reason") == "OOMKilled", container.get("restartCount", 0)
-            yield ended(end.get("exitCode", 0), limit, log, oom=killed, restarts=times)
+            code, times = end.get("exitCode", 0), container.get("restartCount", 0)
+            killed = end.get("reason") == "OOMKilled" or (code == KILLED and name in scene.starved)
+            yield ended(code, limit, log, oom=killed, restarts=times)
         if "running" in state and not container.get("ready"):
             yield from _unready(pod, spec, scene)
 

@@ -20,29 +20,56 @@ RENEW = 5.0
 NAME = "slipway"
 
 
-@contextmanager
-def held(
-    cluster: Cluster, project: str, namespace: str, who: str, say: Callable[[str], None], cancel: Cancel
-) -> Iterator[None]:
-    """Hold the namespace's Lease; `say` hears who else does. Raises Cancelled when the run is to end."""
-    told = ""
-    while not _taken(cluster, project, namespace, who):
-        other = (cluster.get("coordination.k8s.io/v1", "Lease", NAME, namespace) or {}).get("spec", {})
-        holder = other.get("holderIdentity", "another deploy")
-        if holder != told:
-            say(f"waits for {holder}, which deploys to this namespace")
-            told = holder
-        cancel.wait(0.5)
-    ended = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(cluster, namespace, who, ended), daemon=True)
-    renewing.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        renewing.join(RENEW)
+class Lock:
+    """The Lease of a namespace, held by one process: its threads hold it together, other processes wait.
+
+    `first` is done by whoever takes it, before anything else is: nobody but a killed holder left what it finds.
+    """
+
+    def __init__(self, cluster: Cluster, project: str, namespace: str, who: str, first: Callable[[], None]) -> None:
+        self._cluster, self._project, self._namespace, self._who = cluster, project, namespace, who
+        self._first = first
+        self._entry = threading.Lock()
+        self._holders = 0
+        self._ended = threading.Event()
+
+    @contextmanager
+    def held(self, say: Callable[[str], None], cancel: Cancel) -> Iterator[None]:
+        """Hold it; `say` hears who else does. Raises Cancelled when the run is to end."""
+        with self._entry:
+            if not self._holders:
+                self._take(say, cancel)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._entry:
+                self._holders -= 1
+                if not self._holders:
+                    self._leave()
+
+    def _take(self, say: Callable[[str], None], cancel: Cancel) -> None:
+        told = ""
+        while not _taken(self._cluster, self._project, self._namespace, self._who):
+            other = (self._cluster.get("coordination.k8s.io/v1", "Lease", NAME, self._namespace) or {}).get("spec", {})
+            holder = other.get("holderIdentity", "another deploy")
+            if holder != told:
+                say(f"waits for {holder}, which deploys to this namespace")
+                told = holder
+            cancel.wait(0.5)
+        self._ended = threading.Event()
+        renewing = (self._cluster, self._namespace, self._who, self._ended)
+        threading.Thread(target=_renew, args=renewing, daemon=True).start()
+        try:
+            self._first()
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._ended.set()
         with contextlib.suppress(Problem):
-            cluster.delete(_lease(project, namespace, who))
+            self._cluster.delete(_lease(self._project, self._namespace, self._who))
 
 
 def _lease(project: str, namespace: str, who: str) -> Object:

@@ -6,14 +6,14 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from slipway.errors import ExitCode, Problem
 from slipway.steps import Say
 from slipway.targets.kubernetes.client import Cluster
-from slipway.targets.kubernetes.diagnose import Cause, Scene, causes
+from slipway.targets.kubernetes.diagnose import Cause, Scene, causes, starved
 from slipway.targets.kubernetes.drift import quantity
 from slipway.targets.kubernetes.manifests import Object, selector
 
@@ -59,9 +59,11 @@ def wait(place: Place, say: Say) -> None:
     began = time.monotonic()
     seen: dict[str, str] = {}
     suspected: dict[str, float] = {}
+    oom: set[str] = set()
     while True:
         say.cancel.check()
         scene = _patiently(place, say)
+        oom |= starved(scene.pods)
         left = status(scene.deployment)
         _show(scene, seen, say)
         if left is None:
@@ -77,7 +79,7 @@ def wait(place: Place, say: Say) -> None:
         over = [c for c in found if (c.final and not _there(place, c)) or now - suspected[kind(c)] > BUDGET]
         crashing = any(_restarts(pod) >= RESTARTS for pod in scene.pods)
         if over or (crashing and found) or now - began > DEADLINE or (seen_by_controller and _stuck(scene.deployment)):
-            raise failed(place, look(place, whole=True), left)
+            raise failed(place, replace(look(place, whole=True), starved=oom), left)
         _watch(place, scene.deployment)
 
 

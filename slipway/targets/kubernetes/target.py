@@ -11,9 +11,11 @@ from typing import Any
 from slipway.config.models import Service
 from slipway.errors import ExitCode, Problem
 from slipway.steps import Probe, Say
-from slipway.targets.kubernetes import apply, lock, rollout
+from slipway.targets.kubernetes import apply, rollout
 from slipway.targets.kubernetes.apply import Where
+from slipway.targets.kubernetes.asker import sweep
 from slipway.targets.kubernetes.drift import differences, quantity
+from slipway.targets.kubernetes.lock import Lock
 from slipway.targets.kubernetes.logs import followed, tails, warnings
 from slipway.targets.kubernetes.manifests import (
     BY,
@@ -45,6 +47,8 @@ class KubernetesTarget:
         self.storage = storage  # where Slipway may have made the volumes
         self.cluster = where.cluster
         self.probe = probe
+        left = lambda: sweep(where.cluster, where.project, where.namespace)  # noqa: E731
+        self._lock = Lock(where.cluster, where.project, where.namespace, where.who, left)
 
     def read(self) -> State:
         """The namespace as it is now."""
@@ -97,7 +101,7 @@ class KubernetesTarget:
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. Old pods serve until new ones do; a release that fails its checks gives way again."""
         where, service = self.where, wanted.service
-        with lock.held(self.cluster, where.project, where.namespace, where.who, say.note, say.cancel):
+        with self._lock.held(say.note, say.cancel):
             state = self.read()
             if self.differs(state, wanted) is None:
                 say.note("another deploy has just released it")
@@ -127,7 +131,7 @@ class KubernetesTarget:
     def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:  # noqa: ARG002  it has its own
         """See `Target.rollback`: the objects that the release had, and its own number."""
         where = self.where
-        with lock.held(self.cluster, where.project, where.namespace, where.who, say.note, say.cancel):
+        with self._lock.held(say.note, say.cancel):
             state = self.read()
             kept = next(k for k in state.releases(release.service) if k.release.number == release.number)
             missing = [n for n in sorted(kept.names("Secret")) if state.find("Secret", n) is None]
