@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 SOCKET = "/var/run/docker.sock"
 POOL = 4  # connections that are kept open
 TIMEOUT = 60  # seconds for one answer of the daemon
+VANISHED = re.compile(  # the builder's words for an image of its cache, or a layer of one, that is not there any more
+    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)|(no such|unknown|not found).*sha256:[0-9a-f]{64}",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class _Vanished(Problem):
+    """An image that a build took from its cache was removed meanwhile."""
 
 
 class Engine:
@@ -91,36 +99,52 @@ class Engine:
         platform: str,
         say: Say,
     ) -> str:
-        """Build an image from a tar and tag it only when it is whole; its id. The stream's errors are raised."""
+        """Build an image from a tar and tag it only when it is whole; its id. The stream's errors are raised.
+
+        Docker takes a step's image from its cache and may find it gone a moment later, when somebody removes an image
+        that shares the step: then it is built again, without the cache.
+        """
+        import stamina
+
         image = ""
         with _told("the image could not be built"):
-            stream = self._api.build(
-                fileobj=io.BytesIO(context),
-                custom_context=True,
-                dockerfile=dockerfile,
-                buildargs=dict(args),
-                labels=dict(labels),
-                platform=platform or None,
-                rm=True,
-                forcerm=True,
-                decode=True,
-            )
-            forget = say.cancel.on_request(lambda: stream.close() if hasattr(stream, "close") else None)
-            try:
-                for part in stream:
-                    say.cancel.check()
-                    image = self._built(part, say) or image
-            finally:
-                forget()
-            if not image:
-                raise Problem("Docker built no image and gave no reason", fix="docker version; then try again")
+            for attempt in stamina.retry_context(on=_Vanished, attempts=3, wait_initial=0.1):
+                with attempt:
+                    stream = self._api.build(
+                        fileobj=io.BytesIO(context),
+                        custom_context=True,
+                        dockerfile=dockerfile,
+                        buildargs=dict(args),
+                        labels=dict(labels),
+                        platform=platform or None,
+                        nocache=attempt.num > 1,
+                        rm=True,
+                        forcerm=True,
+                        decode=True,
+                    )
+                    image = self._built(stream, say)
             for tag in tags:
                 self.tag(image, tag)
         return image
 
-    def _built(self, part: dict[str, Any], say: Say) -> str:
+    def _built(self, stream: Iterator[dict[str, Any]], say: Say) -> str:
+        image = ""
+        forget = say.cancel.on_request(lambda: stream.close() if hasattr(stream, "close") else None)
+        try:
+            for part in stream:
+                say.cancel.check()
+                image = self._heard(part, say) or image
+        finally:
+            forget()
+        if not image:
+            raise Problem("Docker built no image and gave no reason", fix="docker version; then try again")
+        return image
+
+    def _heard(self, part: dict[str, Any], say: Say) -> str:
         if "error" in part:
-            raise Problem("the image could not be built", why=str(part["error"]), fix="mend the Dockerfile, run again")
+            why = str(part["error"])
+            kind = _Vanished if VANISHED.search(why) else Problem
+            raise kind("the image could not be built", why=why, fix="mend the Dockerfile, run again")
         text = str(part.get("stream", "")).strip()
         if text:
             say.output("stdout", text)
