@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,52 @@ def command(
             raise RuntimeError(f"{' '.join(words)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
     return deed
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a deed took of the whole machine, beyond what this did before: CPU seconds, and bytes at its peak."""
+
+    seconds: float
+    cpu: float
+    memory: float
+
+
+def load(deed: Callable[[], object]) -> Load:
+    """The load of a deed and of all that it has others do, a Docker daemon's containers as well.
+
+    CPUs are read from /proc/stat, memory as what MemAvailable falls by (proc(5)). What the machine did in the 5 s
+    before is taken off.
+    """
+    idle, ended = _busy(), threading.Event()
+    time.sleep(5)
+    rate, room = (_busy() - idle) / 5, _available()
+    lowest = [room]
+
+    def watch() -> None:
+        while not ended.wait(0.2):
+            lowest[0] = min(lowest[0], _available())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    before = _busy()
+    try:
+        took = seconds(deed)
+    finally:
+        ended.set()
+        watching.join()
+    return Load(took, _busy() - before - rate * took, room - lowest[0])
+
+
+def _busy() -> float:
+    """CPU seconds since the start: user, nice, system, irq, softirq."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    return sum(fields[i] for i in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")
+
+
+def _available() -> float:
+    text = Path("/proc/meminfo").read_text()
+    return float(text.split("MemAvailable:")[1].split()[0]) * 1024
 
 
 def in_turn(ours: Callable[[], object], theirs: Callable[[], object], times: int) -> tuple[float, float]:

@@ -7,6 +7,7 @@
             [helping-hands.shared.contract :as contract]
             [helping-hands.shared.queue :as queue])
   (:import (jakarta.mail MessagingException)
+           (org.subethamail.smtp RejectException)
            (org.subethamail.smtp.helper BasicMessageListener)
            (org.subethamail.smtp.server SMTPServer)))
 
@@ -32,6 +33,27 @@
     (is (thrown? MessagingException
                  (post/send! {:host "127.0.0.1", :port "1", :from "a@b"} {"to" "ann@example.org", "subject" "s", "text" "t"})))))
 
+(deftest what-the-server-refuses-is-for-good-and-what-it-puts-off-is-not
+  (doseq [[reply final] [[550 true] [451 false]]]
+    (let [server (-> (SMTPServer/port 0)
+                     (.messageHandler (reify BasicMessageListener
+                                        (messageArrived [_ _ _ _ _]
+                                          (throw (RejectException. reply "no")))))
+                     .build)]
+      (.start server)
+      (try
+        (let [mail  {:host "127.0.0.1", :port (str (.getPortAllocated server)), :from "bookings@localhost"}
+              error (try (post/send! mail {"to" "ann@example.org", "subject" "s", "text" "t"})
+                         (catch MessagingException error error))]
+          (is (= final (post/refused? error)) (str reply ": " error)))
+        (finally (.stop server)))))
+  (is (not (post/refused? (MessagingException. "away")))))
+
+(deftest nobody-is-written-to
+  (is (post/nobody? "ada@check.INVALID"))
+  (is (not (post/nobody? "ada@invalid.example.org")))
+  (is (fn? (post/post {:host "127.0.0.1", :port "1", :from "a@b"} {"to" "ada@check.invalid", "subject" "s", "text" "t"}))))
+
 (deftest pauses-grow-and-end
   (is (every? #(<= 1 % 3) (repeatedly 50 #(queue/pause 1))))
-  (is (every? #(<= 150 % 450) (repeatedly 50 #(queue/pause 20)))))
+  (is (every? #(<= 150 % 450) (mapcat #(repeatedly 50 (fn [] (queue/pause %))) [20 64 queue/attempts]))))

@@ -104,4 +104,17 @@
             (refuse 409 (str "an order that is " before " cannot be " state))))))
     none))
 
-(def all {"book" book, "read" fetch, "search" search, "advance" advance})
+(def ^:private ended "The states that nothing follows: such an order may be forgotten."
+  (set (keep (fn [[state next]] (when (empty? next) state)) transitions)))
+
+(defn- forget [{:keys [sql]} {{:strs [id]} :params}]
+  (jdbc/with-db-transaction [tx sql]
+    (let [{:keys [state]} (table/one tx "SELECT state FROM orders.bookings WHERE id = ?::uuid FOR UPDATE" id)]
+      (cond
+        (nil? state)   none
+        (ended state)  (do (jdbc/execute! tx ["DELETE FROM orders.keys WHERE booking = ?::uuid" id])
+                           (table/delete tx bookings id)
+                           {:status 204})
+        :else          (refuse 409 (str "an order that is " state " is not forgotten: cancel it first"))))))
+
+(def all {"book" book, "read" fetch, "search" search, "advance" advance, "forget" forget})

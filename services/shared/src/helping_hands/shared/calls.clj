@@ -38,12 +38,14 @@
 (defn- answered
   "{:status, :body} with the body read as JSON, or nil when what answers is not able to right now."
   [^HttpRequest request]
-  (try
-    (let [^HttpResponse response (.send ^HttpClient @client request (HttpResponse$BodyHandlers/ofString))]
-      (when-not (<= 500 (.statusCode response))
-        {:status (.statusCode response), :body (json/read-str (.body response))}))
-    (catch IOException error
-      (log/log "warn" "a call failed" {:url (str (.uri request)), :why (str error)}))))
+  (let [failed (fn [error] (log/log "warn" "a call failed" {:url (str (.uri request)), :why (str error)}))]
+    (try
+      (let [^HttpResponse response (.send ^HttpClient @client request (HttpResponse$BodyHandlers/ofString))]
+        (when-not (<= 500 (.statusCode response))
+          (try
+            {:status (.statusCode response), :body (json/read-str (.body response))}
+            (catch Exception error (failed error)))))       ; no JSON; data.json has no exception of its own
+      (catch IOException error (failed error)))))
 
 (defn call
   "Asks the service called `service` at `url`: {:status, :body}. A GET, or a POST where `options` has a :form, which must

@@ -1,6 +1,7 @@
 (ns helping-hands.shared.queue
   "A durable queue in the database: a message is published with the transaction that it belongs to, and is taken at least
-  once, by one worker at a time. What fails is tried again, later each time; what fails for good is kept apart."
+  once, by one worker at a time. What fails is tried again, later each time; what fails for good (see `final`), or for too
+  long, is kept apart."
   (:require [clojure.data.json :as json]
             [clojure.java.jdbc :as jdbc]
             [helping-hands.shared.db :as db]
@@ -11,7 +12,7 @@
 
 (def ^:private lease "Seconds after which a message that was taken by a worker that died is taken again." 30)
 
-(def attempts "How often a message is tried before it is kept apart." 8)
+(def attempts "How often a message is tried before it is kept apart: for a day, in all." 300)
 
 (defn publish
   "Adds a message, a map, to `topic`, within the transaction `tx`."
@@ -27,10 +28,16 @@
 (defn pause
   "Seconds before a message is tried again: twice as long each time, at most five minutes, never two at once."
   [tries]
-  (* (min 300 (bit-shift-left 1 tries)) (+ 0.5 (rand))))
+  (* (min 300 (bit-shift-left 1 (min 9 tries))) (+ 0.5 (rand))))
 
-(defn- put-back [sql {:keys [id] tries :attempts} why]
-  (let [final (<= attempts tries)]
+(defn final
+  "What a handler throws when `error` will be the same however often the message is tried."
+  [error]
+  (ex-info (str (ex-message error)) {::final true} error))
+
+(defn- put-back [sql {:keys [id] tries :attempts} error]
+  (let [why   (str (ex-message error))
+        final (or (boolean (::final (ex-data error))) (<= attempts tries))]
     (log/log "warn" "a message could not be handled" {:id (str id), :attempts tries, :final final, :why why})
     (jdbc/execute! sql
                    [(str "UPDATE queue.messages SET why = ?, due = now() + make_interval(secs => ?), "
@@ -50,7 +57,7 @@
       (catch Throwable error                                ; a class that is missing, too
         (if (db/away? error)
           (throw error)                                     ; its lease ends, and another takes it
-          (put-back sql taken (str (ex-message error))))))
+          (put-back sql taken error))))
     true))
 
 (defn worker
