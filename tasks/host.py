@@ -75,6 +75,10 @@ def check(command: Command, host: str = "") -> None:
                     problems.append(problem)
             if not problems:
                 command.session.say(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
+                if away := [upstream for upstream, answers in found.reach.items() if not answers]:
+                    command.session.say(
+                        f"    no answer at once from {', '.join(away)}: without internet, use --bundle D"
+                    )
         told(command, name, problems)
         bad += problems
         rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})

@@ -8,11 +8,23 @@ from dataclasses import dataclass, field
 
 from slipway.errors import ExitCode, Problem
 
-# Every line is KEY=VALUE; a key may repeat. No command here changes anything or waits for a network.
+# Every line is KEY=VALUE; a key may repeat. No command here changes anything. Whether upstreams answer, from which
+# Docker's script and minikube fetch there, is asked beside the rest, for a tenth of a second; behind a proxy, that is.
 SCRIPT = r"""
 LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 say() { printf 'slipway:%s=%s\n' "$1" "$2"; }
 found() { command -v "$1" 2>/dev/null; }
+reach() {
+  if timeout 0.1 bash -c ': </dev/tcp/$0/$1' "$1" "$2" 2>/dev/null; then say reach "$1 yes"; else say reach "$1 no"; fi
+}
+p=${https_proxy:-${HTTPS_PROXY:-}}; p=${p#*://}; p=${p#*@}; p=${p%%/*}
+if found timeout >/dev/null && found bash >/dev/null; then
+  case $p in
+    *:*) reach "${p%:*}" "${p##*:}" & ;;
+    ?*) reach "$p" 80 & ;;
+    *) for name in get.docker.com storage.googleapis.com dl.k8s.io; do reach "$name" 443 & done ;;
+  esac
+fi
 say clock "$(date +%s)"; say home "$HOME"
 say kernel "$(uname -s)"; say arch "$(uname -m)"; say release "$(uname -r)"
 if [ -r /etc/os-release ]; then
@@ -72,7 +84,7 @@ say ports "$(ss -Hltn 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -un 
 say memory "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
 say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
 say disk "$(df -Pk / /var/lib 2>/dev/null | awk 'NR>1 && (!m || $4<m) {m=$4} END {print m}')"
-say end end
+wait; say end end
 """
 
 
@@ -132,6 +144,7 @@ class Facts:
     docker_proxy: tuple[str, ...] = ()  # what tells dockerd of a proxy
     ports: tuple[int, ...] = ()  # TCP ports that something listens on
     wsl: bool = False
+    reach: Mapping[str, bool] = field(default_factory=dict)  # upstreams, or the proxy: whether they answered at once
 
     @property
     def root(self) -> bool:
@@ -230,10 +243,11 @@ def parse(text: str, now: float | None = None) -> Facts:
         home=one("home"),
         skew=number("clock") - now if now and one("clock").isdigit() else 0.0,
         noexec=bool(one("noexec")),
-        proxy=one("proxy"),
+        proxy=re.sub(r"//[^/]*@", "//", one("proxy")),  # without its password
         docker_proxy=tuple(found.get("docker_proxy", [])),
         ports=tuple(int(port) for port in one("ports").split() if port.isdigit()),
         wsl="microsoft" in one("release").lower(),
+        reach={name: said == "yes" for name, said in sorted(line.split(" ") for line in found.get("reach", []))},
     )
 
 

@@ -211,6 +211,7 @@ def test_facts_are_one_document_whatever_the_login_shell_says(fleet: Fleet) -> N
         assert (found["h1"]["version"], found["h2"]["version"]) == ("12", "13")
         assert found["h1"]["ports"] == [22]
         assert found["h1"]["systemd"] is True
+        assert set(found["h1"]["reach"]) == {"get.docker.com", "storage.googleapis.com", "dl.k8s.io"}
     finally:
         root(fleet.hosts[0], "sed -i '/WELCOME/d' ~deploy/.bashrc; : >/etc/motd")
 

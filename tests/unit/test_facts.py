@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 
 import pytest
@@ -38,6 +40,19 @@ def test_the_probe_runs_under_every_shell_and_finds_this_machine(shell: str) -> 
     assert found.kernel == subprocess.check_output(["uname", "-s"], text=True).strip()
     assert found.user == subprocess.check_output(["id", "-un"], text=True).strip()
     assert found.cpus >= 1
+
+
+def test_the_probe_says_whether_upstreams_answer_and_behind_a_proxy_whether_that_does() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for proxy, reach in ((f"http://me:secret@127.0.0.1:{port}/", True), ("http://127.0.0.1:1", False)):
+            env = {**os.environ, "https_proxy": proxy}
+            done = subprocess.run(["sh", "-s"], input=SCRIPT, capture_output=True, text=True, check=False, env=env)
+            assert parse(done.stdout).reach == {"127.0.0.1": reach}
+            assert "secret" not in parse(done.stdout).proxy
+    bare = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    done = subprocess.run(["sh", "-s"], input=SCRIPT, capture_output=True, text=True, check=False, env=bare)
+    assert set(parse(done.stdout).reach) == {"get.docker.com", "storage.googleapis.com", "dl.k8s.io"}
 
 
 def test_banners_around_the_answer_do_not_matter() -> None:
