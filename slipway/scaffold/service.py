@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from slipway.steps import Change, Probe, Say, Step
 
 TEMPLATES = Path(__file__).parent / "service"
 FOLDER = "__folder__"  # in a template's path: the namespace as folders
+PART, OLD = ".slipway-", 60  # what is being made, and the seconds after which nobody is making it any more
 FIRST = 8080  # the first port that a service is published on
 
 
@@ -90,7 +93,10 @@ def step(new: New) -> Step[bool]:
         return None if there else Change(f"{len(files)} files in {new.folder}: {', '.join(files)}")
 
     def make(_: Say) -> None:
-        with tempfile.TemporaryDirectory(dir=new.folder.parent, prefix=".slipway-") as text:
+        for left in new.folder.parent.glob(f"{PART}*"):
+            if time.time() - left.stat().st_mtime > OLD:  # by one that was killed
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=new.folder.parent, prefix=PART) as text:
             whole = Path(text) / new.name
             for place, content in files.items():
                 path = whole / place

@@ -14,9 +14,12 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.errors import Cancelled
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
-from slipway.steps import Cancel
+from slipway.steps import Cancel, Probe
 from slipway.targets.kubernetes import rollout
+from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.diagnose import Scene, causes, starved
 from slipway.targets.kubernetes.drift import added, differences, quantity
@@ -24,17 +27,19 @@ from slipway.targets.kubernetes.lock import Lock, expired
 from slipway.targets.kubernetes.logs import warnings
 from slipway.targets.kubernetes.manifests import (
     IMAGE,
+    MANIFEST,
     RELEASE,
     SCALED,
+    SOURCE,
     digest,
     marked,
     render,
     selector,
 )
-from slipway.targets.kubernetes.release import State, pack, pruned, unpack
+from slipway.targets.kubernetes.release import State, pack, pruned, read, unpack
 from slipway.targets.kubernetes.storage import Storage, Volumes
-from slipway.targets.kubernetes.target import scaled
-from slipway.targets.target import Release
+from slipway.targets.kubernetes.target import KubernetesTarget, scaled
+from slipway.targets.target import Release, Wanted
 
 SERVICE: dict[str, Any] = {
     "name": "auth",
@@ -185,6 +190,42 @@ def test_pruning_spares_data_records_and_what_a_kept_release_needs() -> None:
     assert [one["metadata"]["name"] for one in pruned(state, "auth", new, [kept])] == ["gone"]
     without = [one["metadata"]["name"] for one in pruned(state, "auth", new, [])]
     assert sorted(without) == sorted(["gone", old[1]["metadata"]["name"]])
+
+
+@pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
+def test_a_release_of_which_nothing_is_ready_is_not_what_is_wanted(status: Object, reason: str | None) -> None:
+    target = KubernetesTarget(Where(Cluster(Access("x")), "hh", "hh", FakeHost("h", Facts("Linux", "x")), str, "me"),
+                              Probe(State))  # fmt: skip
+    wanted = Wanted(service(), "r/auth@sha256:1", "src", {"KEY": "geheim"}, "me", "")
+    marks = {RELEASE: "1", SOURCE: "src", MANIFEST: target._digest(wanted)}
+    objects = marked(rendered(), wanted.image, marks)
+    release = Release("auth", 1, wanted.image, "src", marks[MANIFEST], "t", "me", "", {}, service())
+    kept = unpack(pack("hh", "hh", release, objects))
+    live = copy.deepcopy(objects)
+    deployment(live)["status"] = status
+    assert target.differs(State(tuple(live), kept=(kept,)), wanted) == reason
+
+
+def test_a_kind_that_went_with_its_definition_is_not_listed() -> None:
+    release = Release("auth", 1, "i", "s", "m", "t", "me", "", {}, service())
+    rule = {"apiVersion": "example.org/v1", "kind": "Rule", "metadata": {"name": "r", "namespace": "hh"}}
+    record = pack("hh", "hh", release, [rule])
+    asked: list[str] = []
+
+    class Listed(Cluster):
+        def get(self, *_: str | None) -> Object:
+            return {}
+
+        def list(self, _: str, kind: str, *__: str | None) -> list[Object]:
+            asked.append(kind)
+            return [record] if kind == "Secret" else []
+
+        def knows(self, _: str, kind: str) -> bool:
+            return kind != "Rule"
+
+    assert read(Listed(Access("x")), "hh", "hh").releases("auth")[0].release == release
+    assert "Secret" in asked
+    assert "Rule" not in asked
 
 
 def test_a_scaled_number_is_kept_until_the_files_own_changes() -> None:

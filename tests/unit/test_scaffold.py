@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,11 +96,13 @@ def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
     half = tmp_path / "services" / ".slipway-killed" / "invoices"
     half.mkdir(parents=True)
     (half / "service.yaml").write_text("name: inv")
+    os.utime(half.parent, (0, 0))
     services = load(tmp_path).services
     assert services == {}
     made = planned("invoices", None, "hh", tmp_path / "services", services)
     assert Run([step(made)], lambda _: None, Cancel()).go().exit_code is ExitCode.DONE
     assert list(load(tmp_path).services) == ["invoices"]
+    assert [path.name for path in (tmp_path / "services").iterdir()] == ["invoices"]
 
 
 def test_what_is_needed_is_below_and_what_follows_is_told_apart() -> None:

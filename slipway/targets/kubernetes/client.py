@@ -125,6 +125,18 @@ class Cluster:
         given = {"name": name or None, "namespace": namespace if resource.namespaced else None}
         return str(resource.path(**given))
 
+    def knows(self, api_version: str, kind: str) -> bool:
+        """Whether the cluster has such a kind: it goes with its CustomResourceDefinition."""
+        if kind in PLURALS:
+            return True
+        from kubernetes.dynamic.exceptions import ResourceNotFoundError
+
+        try:
+            self._discovered.resources.get(api_version=api_version, kind=kind)
+        except ResourceNotFoundError:
+            return False
+        return True
+
     def call(self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
         """One call by its path; the answer as plain data. Raises Problem."""
         with self._told(f"{method} {path} was refused"):

@@ -84,7 +84,7 @@ def read(cluster: Cluster, project: str, namespace: str) -> State:
         objects = listed(KINDS)
         exists = there.result() is not None
         kept = [unpack(one) for one in objects if one["metadata"]["labels"].get(ROLE) == "release"]
-        objects += listed(sorted(beside(kept)))
+        objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
     return State(tuple(objects), exists, "", tuple(sorted(kept, key=lambda k: (k.release.service, -k.release.number))))
 
 

@@ -36,6 +36,7 @@ from slipway.targets.kubernetes.storage import Storage
 from slipway.targets.target import Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
+UNREADY = "none of its copies is ready"
 RESUMED = 120  # seconds that pods get to run again after their cluster was started
 
 
@@ -89,8 +90,10 @@ class KubernetesTarget:
         kept = self._serving(facts, name)
         if kept is None:
             return "what serves was never verified"
-        found = differences(scaled(list(kept.objects), deployment, wanted.service), facts.objects)
-        return f"changed by hand: {'; '.join(found)}" if found else None
+        if found := differences(scaled(list(kept.objects), deployment, wanted.service), facts.objects):
+            return f"changed by hand: {'; '.join(found)}"
+        copies = deployment["spec"].get("replicas", 1)
+        return UNREADY if copies and not deployment.get("status", {}).get("readyReplicas") else None
 
     def released(self, facts: State, wanted: Wanted) -> str | None:
         """The image of a kept release with the sources, settings and checks that are wanted: it was verified here."""
@@ -103,8 +106,13 @@ class KubernetesTarget:
         where, service = self.where, wanted.service
         with self._lock.held(say.note, say.cancel):
             state = self.read()
-            if self.differs(state, wanted) is None:
+            reason = self.differs(state, wanted)
+            if reason is None:
                 say.note("another deploy has just released it")
+                return
+            if reason == UNREADY:  # as after a start of the cluster: the release is what it should be
+                rollout.wait(apply.place(where, service.name), say)
+                apply.verdict(where, service, verify, say)
                 return
             objects = self._objects(wanted)
             number = max((k.release.number for k in state.releases(service.name)), default=0) + 1
