@@ -186,19 +186,21 @@ def _folder(command: Command, text: str) -> Path:
 
 @verb(dir="the folder to fill", platform="of the hosts that will use it")
 def create(command: Command, dir: str = "", platform: str = "linux/amd64") -> None:  # noqa: A002  the flag's name
-    """Download everything that config/ pins into a folder, each file checked; a broken download goes on where it broke.
+    """Download what config/ pins into a folder, each file checked; a broken download goes on where it broke.
+
+    Docker's packages are those of this machine's own release, fetched by its apt.
 
     Example:
       ./invoke bundle.create --dir ~/slipway-bundle
 
     """
-    from slipway.tools import bundle
+    from slipway.tools.collect import Collection
 
     folder = _folder(command, dir)
     done: list[bool] = []
 
     def act(say: Say) -> None:
-        bundle.create(command.config, platform, command.here.daemon, folder, say)
+        Collection(command.config, command.here.host, command.here.daemon, platform, folder).make(say)
         done.append(True)
 
     command.alone("bundle", f"bundle in {folder}", act, done)

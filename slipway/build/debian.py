@@ -7,28 +7,18 @@ own loader; the distribution of this machine decides the versions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from slipway.build.root import Root
 from slipway.config.models import Debian
 from slipway.errors import ExitCode, Problem
+from slipway.hosts import apt
 from slipway.hosts.host import Command, Host, script
 from slipway.steps import Say, silent
 
 MERGED = ("bin", "lib", "lib64", "sbin")  # links into /usr, as every Debian has them since 12
 BUSYBOX = "/usr/bin/busybox"
-EDGES = ("--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances")
-
-
-def closure(roots: Sequence[str]) -> Command:
-    """The command that lists packages and all that they depend on."""
-    return Command(("apt-cache", "depends", "--recurse", *EDGES, *roots))
-
-
-def named(listing: str) -> list[str]:
-    """The packages of this machine's architecture in the answer of `closure`; virtual ones have no files."""
-    return sorted(set(re.findall(r"^([a-z0-9][a-z0-9+.-]*)$", listing, re.MULTILINE)))
 
 
 def chosen(recipe: Debian, records: str) -> dict[str, str]:
@@ -38,8 +28,7 @@ def chosen(recipe: Debian, records: str) -> dict[str, str]:
     picked = GitIgnoreSpec.from_lines(recipe.packages)
     excluded = GitIgnoreSpec.from_lines(name.removeprefix("!") for name in recipe.packages if name.startswith("!"))
     found: dict[str, str] = {}
-    for record in records.split("\n\n"):
-        fields = dict(re.findall(r"^(Package|Version|Section): (.+)$", record, re.MULTILINE))
+    for fields in apt.records(records):
         name = fields.get("Package", "")
         library = fields.get("Section") == "libs" and not excluded.match_file(name)
         if name and (library or picked.match_file(name)):
@@ -64,12 +53,11 @@ def root(host: Host, recipe: Debian, folder: Path, say: Say) -> tuple[Root, dict
     """
     quiet = silent(say.cancel)
     update = "sudo apt-get update; then try again"
-    listing = host.run(closure(roots(recipe)), quiet).checked("the packages are not in apt's lists", update).text
-    records = host.run(Command(("apt-cache", "show", "--no-all-versions", *named(listing))), quiet)
+    listing = host.run(apt.closure(roots(recipe)), quiet).checked("the packages are not in apt's lists", update).text
+    records = host.run(apt.show(apt.named(listing)), quiet)
     versions = chosen(recipe, records.checked("the packages are not in apt's lists", update).text)
     say.output("stdout", f"{len(versions)} packages: {' '.join(sorted(versions))}")
-    fetch = Command(("apt-get", "download", "-q", *sorted(versions)), cwd=str(folder), timeout=1800, idle=600)
-    host.run(fetch, say).checked("the packages could not be fetched", update)
+    host.run(apt.download(sorted(versions), str(folder)), say).checked("the packages could not be fetched", update)
     unpack = f'cd "{folder}" && for package in *.deb; do dpkg-deb --extract "$package" . && rm "$package"; done'
     host.run(script(unpack), quiet).checked("a package could not be unpacked")
     files = dict(picked(recipe, folder))

@@ -354,6 +354,20 @@ class Download(Model):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Archive(Model):
+    """A release archive to fetch, and what it must be, as Kubernetes publishes it: by SHA-512."""
+
+    url: str
+    sha512: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+
+
+class Kubernetes(Model):
+    """Kubernetes' own release archives, which a bundle takes apart."""
+
+    version: str
+    platforms: dict[str, Archive]  # by Docker platform: linux/amd64
+
+
 class Binary(Model):
     """A program of one file. What is there already is taken from `minimum` on; else `version` is installed."""
 
@@ -367,7 +381,7 @@ class Tools(Model):
 
     minikube: Binary | None = None
     kubectl: Binary | None = None
-
+    kubernetes: Kubernetes | None = None
     docker: DockerTool = DockerTool()
     java: JavaTool = JavaTool()
     leiningen: LeiningenTool = LeiningenTool()
@@ -402,10 +416,11 @@ class Base(Model):
 
 
 class Images(Model):
-    """images.yaml: what services stand on, and what Slipway itself runs on a cluster."""
+    """images.yaml: what services stand on, what Slipway runs on a cluster, what a Minikube's node is made of."""
 
     bases: dict[str, Base] = {}
     parts: dict[str, Base] = {}
+    cluster: dict[str, Base] = {}
 
 
 class Config(Model):

@@ -183,10 +183,10 @@ class Engine:
             except NotFound:
                 return
 
-    def pull(self, reference: str, say: Say) -> str:
-        """Pull an image by digest; its id. Progress in bytes over all layers."""
+    def pull(self, reference: str, say: Say, platform: str = "") -> str:
+        """Pull an image by digest, for this machine or for `platform`; its id. Progress in bytes over all layers."""
         with _told(f"{reference} could not be pulled"):
-            for _ in _moved(self._api.pull(reference, stream=True, decode=True), say):
+            for _ in _moved(self._api.pull(reference, stream=True, decode=True, platform=platform or None), say):
                 pass
             return str(self._api.inspect_image(reference)["Id"])
 

@@ -76,7 +76,7 @@ class FakeDaemon:
         for name, image in list(self.images.items()):
             self.images[name] = replace(image, tags=tuple(t for t in image.tags if t != tag))
 
-    def pull(self, reference: str, say: Say) -> str:
+    def pull(self, reference: str, say: Say, platform: str = "") -> str:  # noqa: ARG002  it has one of each
         say.cancel.check()
         if reference not in self.offered:
             raise Problem(f"{reference} could not be pulled", why="no such host")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Literal
 
 from slipway.config.document import Faults, parse
 from slipway.config.document import read as read_document
-from slipway.config.models import Config, Model
+from slipway.config.models import Model
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import HERE, Host, prefix, titled
 from slipway.steps import Change, Lane, Probe, Say, Step
-from slipway.tools.download import digest, fetch
+from slipway.tools.download import digest
 
 MANIFEST = "bundle.yaml"
 
@@ -132,35 +131,3 @@ def steps(
 
 def _mark(file: File) -> str:
     return f"{local(file.name).partition(':')[0]}:{file.sha256[:16]}"
-
-
-def create(config: Config, platform: str, daemon: Daemon, folder: Path, say: Say) -> None:
-    """Fill `folder` with every file and image that `config` pins for `platform`, and write the manifest last.
-
-    Files are checked by sha256, images by the digest of their reference. Raises Problem for what can't be had.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, tool in (("minikube", config.tools.minikube), ("kubectl", config.tools.kubectl)):
-        if tool is None or platform not in tool.platforms:
-            continue
-        wanted = tool.platforms[platform]
-        place = folder / "tools" / name
-        place.parent.mkdir(exist_ok=True)
-        if not place.is_file() or digest(place) != wanted.sha256:
-            say.note(f"{name} {tool.version} from {wanted.url}")
-            shutil.copy(fetch(wanted.url, wanted.sha256, say), place)
-        files.append(File(name=name, version=tool.version, platform=platform, path=f"tools/{name}",
-                          sha256=wanted.sha256, purpose="tool"))  # fmt: skip
-    for name, base in {**config.images.parts, **config.images.bases}.items():
-        if base.upstream:
-            place = folder / "images" / f"{name}.tar"
-            place.parent.mkdir(exist_ok=True)
-            say.note(f"image {name} from {base.upstream}")
-            daemon.tag(daemon.pull(base.upstream, say), local(name))
-            daemon.save(local(name), str(place), say)
-            files.append(File(name=name, version=local(name), platform=platform, path=f"images/{name}.tar",
-                              sha256=digest(place), purpose="image"))  # fmt: skip
-    text = Manifest(files=tuple(files)).model_dump_json(indent=2)
-    (folder / f"{MANIFEST}.part").write_text(text + "\n")  # JSON is YAML
-    (folder / f"{MANIFEST}.part").replace(folder / MANIFEST)

@@ -1,4 +1,4 @@
-"""Downloads: to the user's cache by sha256, resumed when cut, checked before anything uses them."""
+"""Downloads: to the user's cache by digest, resumed when cut, checked before anything uses them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from slipway.steps import Say
 
 CHUNK = 1 << 18
 CONNECT, READ = 5, 30  # seconds
+SHA512 = 128  # hexadecimal digits
 
 
-def fetch(url: str, sha256: str, say: Say) -> str:
-    """The path of a file with that digest: from the cache, else from `url`.
+def fetch(url: str, pinned: str, say: Say) -> str:
+    """The path of a file with that digest (hex; sha256, or with 128 digits sha512): from the cache, else from `url`.
 
     Raises Problem when it can't be had or is not what was pinned; a wrong file is removed, a partial one kept.
     """
@@ -22,25 +23,25 @@ def fetch(url: str, sha256: str, say: Say) -> str:
     from platformdirs import user_cache_path
 
     folder = user_cache_path("slipway", ensure_exists=True)
-    path = folder / sha256
-    with FileLock(folder / f"{sha256}.lock"):
-        if path.is_file() and digest(path) == sha256:
+    path, kind = folder / pinned, "sha512" if len(pinned) == SHA512 else "sha256"
+    with FileLock(folder / f"{pinned}.lock"):
+        if path.is_file() and digest(path, kind) == pinned:
             return str(path)
         part = path.with_suffix(".part")
         _download(url, part, say)
-        got = digest(part)
-        if got != sha256:
+        got = digest(part, kind)
+        if got != pinned:
             part.unlink(missing_ok=True)
-            why = f"wanted sha256 {sha256}\ngot    sha256 {got}"
+            why = f"wanted {kind} {pinned}\ngot    {kind} {got}"
             raise Problem(f"{url} is not the file that was pinned", why=why, fix="check config/tools.yaml")
         part.replace(path)
     return str(path)
 
 
-def digest(path: Path) -> str:
-    """The sha256 of a file, as hex."""
+def digest(path: Path, kind: str = "sha256") -> str:
+    """The digest of a file, as hex."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _download(url: str, part: Path, say: Say) -> None:

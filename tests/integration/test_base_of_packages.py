@@ -6,6 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from slipway.hosts.docker import Spec
 from slipway.hosts.engine import Engine
 from slipway.hosts.local import Local
 from slipway.steps import silent
+from slipway.tools.collect import Collection
 from tests.integration.project import ROOT
 
 DATA = "/var/lib/postgresql"
@@ -63,3 +65,19 @@ def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str
         assert daemon.execute(container, ["id", "-u"]) == (0, "10001\n")
         exit_code, said = daemon.execute(container, ["touch", "/usr/bin/new"])
         assert exit_code != 0, said
+
+
+def test_dockers_packages_of_this_machine_are_whole_and_leave_out_what_every_machine_has(tmp_path: Path) -> None:
+    with ExitStack() as closing:
+        made = Collection(load(ROOT), Local(), Engine(Local(), closing), Local().probe.facts().platform, tmp_path)
+        found = {file.name: file for file in made.packages(silent())}
+    assert {"docker.io", "containerd", "runc", "iptables"} <= set(found)
+    assert not {"libc6", "bash", "dpkg"} & set(found)
+    files = [str(tmp_path / file.path) for file in found.values()]
+    for file in files:
+        subprocess.run(["dpkg-deb", "--info", file], check=True, capture_output=True)
+    empty = ("-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=/dev/null")
+    plan = subprocess.run(
+        ["apt-get", "--simulate", *empty, "install", *files], capture_output=True, text=True, check=False
+    )
+    assert plan.returncode == 0, plan.stdout + plan.stderr

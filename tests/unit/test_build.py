@@ -15,6 +15,7 @@ from slipway.build import base, classes, debian, image, jar, layers, source
 from slipway.build.root import USER, Root
 from slipway.config.models import Base, Debian, Jlink
 from slipway.errors import Problem
+from slipway.hosts import apt
 from slipway.hosts.facts import libraries
 
 
@@ -225,7 +226,7 @@ RECIPE = Debian(packages=("postgresql", "postgresql-*[0-9]", "!libllvm*"), files
 
 def test_packages_are_those_picked_by_name_and_the_libraries_among_what_they_need() -> None:
     listing = "postgresql\n  Depends: postgresql-15\npostgresql-15\nlibpq5\nlibc6:i386\n<default-mta>\n  exim4\n"
-    assert debian.named(listing) == ["libpq5", "postgresql", "postgresql-15"]
+    assert apt.named(listing) == ["libpq5", "postgresql", "postgresql-15"]
     assert debian.roots(RECIPE) == ["postgresql"]
     records = "\n\n".join(
         f"Package: {name}\nVersion: {version}\nSection: {section}"

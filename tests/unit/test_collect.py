@@ -1,0 +1,138 @@
+"""A bundle made of what a server, a Docker and apt's lists have: whole, checked, and refused when it is not that."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from slipway.config.models import Config, Images, Tools
+from slipway.errors import Problem
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+from slipway.hosts.fake_docker import FakeDaemon
+from slipway.hosts.host import Command
+from slipway.steps import Say, silent
+from slipway.tools.bundle import Bundle
+from slipway.tools.collect import COMPONENTS, PLACE, PROGRAMS, Collection
+
+PINNED = "registry.example.org/pause:3@sha256:" + "a" * 64
+NEEDS = {"docker.io": ["docker.io", "containerd", "runc", "libc6"], "?priority(required)": ["libc6", "base-files"]}
+
+
+def apt_get(command: Command) -> tuple[int, bytes, bytes]:
+    """apt, which plans for a machine that has nothing, and fetches."""
+    if "--simulate" in command.argv:
+        return 0, "".join(f"Inst {name} (1 Debian)\n" for name in NEEDS[command.argv[-1]]).encode(), b""
+    for name in command.argv[3:]:
+        Path(command.cwd or "", f"{name}_1_amd64.deb").write_text(name)
+    return 0, b"", b""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """A folder, and the URL under which a server gives it away."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+class Docker(FakeDaemon):
+    """Which saves an image as a file."""
+
+    def save(self, image: str, archive: str, say: Say) -> None:
+        super().save(image, archive, say)
+        Path(archive).write_bytes(self.files["", archive])
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def release(place: Path, names: tuple[str, ...]) -> str:
+    """Kubernetes' archive of these files, whose content is their name; its sha512."""
+    with tarfile.open(place, "w:gz") as archive:
+        for name in names:
+            entry = tarfile.TarInfo(f"{PLACE}/{name}")
+            entry.size = len(name)
+            archive.addfile(entry, io.BytesIO(name.encode()))
+    return hashlib.sha512(place.read_bytes()).hexdigest()
+
+
+WHOLE = (*PROGRAMS, "mounter", *(f"{name}.tar" for name in COMPONENTS))
+
+
+def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WHOLE, **changed: Any) -> Collection:
+    place, url = site
+    (place / "minikube").write_bytes(b"minikube")
+    tools: dict[str, Any] = {
+        "minikube": {
+            "version": "1.38.1",
+            "minimum": "1.34.0",
+            "platforms": {"linux/amd64": {"url": f"{url}/minikube", "sha256": hashlib.sha256(b"minikube").hexdigest()}},
+        },
+        "kubernetes": {
+            "version": "1.34.4",
+            "platforms": {"linux/amd64": {"url": f"{url}/k.tar.gz", "sha512": release(place / "k.tar.gz", names)}},
+        },
+        "docker": {"packages": {"debian": ["docker.io"]}},
+    }
+    config = SimpleNamespace(
+        tools=Tools.model_validate(tools), images=Images.model_validate({"cluster": {"pause": {"upstream": PINNED}}})
+    )
+    daemon = Docker()
+    daemon.offered[PINNED] = daemon.load_root(b"pause", "x:1", [])
+    facts = Facts("Linux", "x86_64", system="debian", version="12", has=("apt-get",))
+    host = FakeHost("here", facts, {"apt-get": apt_get})
+    given: dict[str, Any] = {"platform": "linux/amd64", **changed}
+    return Collection(cast("Config", config), host, daemon, folder=folder, **given)
+
+
+def test_a_bundle_has_everything_and_is_what_was_pinned(site: tuple[Path, str], tmp_path: Path) -> None:
+    made = tmp_path / "bundle"
+    collection(site, made).make(silent())
+    bundle = Bundle(made)
+    assert bundle.faults(silent()) == []
+    found = {(file.purpose, file.name): file for file in bundle.files}
+    assert {name for purpose, name in found if purpose == "cluster"} == set(PROGRAMS)
+    assert {name for purpose, name in found if purpose == "image"} == {"pause", *COMPONENTS}
+    assert found["image", "kube-proxy"].version == "registry.k8s.io/kube-proxy:v1.34.4"
+    assert found["image", "pause"].version == "registry.example.org/pause:3"
+    assert (made / found["cluster", "kubelet"].path).read_text() == "kubelet"
+    assert {(f.name, f.system) for f in bundle.of("package")} == {
+        ("docker.io", "debian-12"), ("containerd", "debian-12"), ("runc", "debian-12")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", ["k.tar.gz", "minikube"])
+def test_what_is_not_what_was_pinned_makes_no_bundle(site: tuple[Path, str], tmp_path: Path, spoil: str) -> None:
+    made = collection(site, tmp_path / "bundle")
+    (site[0] / spoil).write_bytes(b"something else")
+    with pytest.raises(Problem, match="is not the file that was pinned"):
+        made.make(silent())
+    assert not (tmp_path / "bundle" / "bundle.yaml").exists()
+
+
+def test_an_archive_that_lacks_a_file_is_told(site: tuple[Path, str], tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"has no kubernetes/server/bin/kube-proxy\.tar"):
+        collection(site, tmp_path / "bundle", WHOLE[:-1]).make(silent())
+
+
+def test_packages_are_left_out_for_another_platform(site: tuple[Path, str], tmp_path: Path) -> None:
+    made = collection(site, tmp_path / "bundle", platform="linux/arm64")
+    assert list(made.packages(silent())) == []
