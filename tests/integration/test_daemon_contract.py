@@ -21,7 +21,7 @@ from slipway.hosts.local import Local
 from slipway.steps import silent
 from tests.integration.project import Project
 
-SLEEP = "/bin/sleep"
+SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -41,16 +41,16 @@ def project(daemon: Daemon) -> Iterator[str]:
 
 
 def sleeper(daemon: Daemon, project: str) -> str:
-    """An image of a program that goes on."""
-    linked = Local().run(Command(("ldd", SLEEP)), silent()).text
+    """An image of a program that goes on, and ends when it is told to."""
+    linked = Local().run(Command(("ldd", SLEEP, TIMEOUT)), silent()).text
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in (SLEEP, *libraries(linked)):
+        for path in (SLEEP, TIMEOUT, *libraries(linked)):
             entry = tarfile.TarInfo(path.lstrip("/"))
             content = Path(path).read_bytes()
             entry.size, entry.mode = len(content), 0o755
             archive.addfile(entry, io.BytesIO(content))
-    return daemon.load_root(buffer.getvalue(), f"{project}/sleeper:1", [f'CMD ["{SLEEP}", "60"]'])
+    return daemon.load_root(buffer.getvalue(), f"{project}/sleeper:1", [f'CMD ["{TIMEOUT}", "60", "{SLEEP}", "60"]'])
 
 
 def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -> None:

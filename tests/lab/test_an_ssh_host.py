@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import random
@@ -19,11 +18,11 @@ import requests
 
 from slipway.config.models import Hosts
 from slipway.hosts.ssh import Ssh
+from tests.contracts.host import HostContract
 from tests.integration.project import ROOT, Done
 from tests.lab import machines
 from tests.lab.fleet import Fleet, awaited, away, changed, cut, far, interrupted, lossy, planned, programs, told
 from tests.lab.machines import Host
-from tests.unit import test_host_contract as contract
 
 pytestmark = pytest.mark.lab
 PASSWORD = "slip'way$1 \"x\\"
@@ -216,16 +215,16 @@ def test_facts_are_one_document_whatever_the_login_shell_says(fleet: Fleet) -> N
         root(fleet.hosts[0], "sed -i '/WELCOME/d' ~deploy/.bashrc; : >/etc/motd")
 
 
-@pytest.mark.parametrize("name", [name for name in vars(contract) if name.startswith("test_")])
-def test_the_contract_of_every_host(fleet: Fleet, name: str, tmp_path: Path) -> None:
-    known = Hosts(**json.loads((fleet.hosts[0].folder / "hosts.yaml").read_text()))
-    host = Ssh("h1", known, lambda *_: PASSWORD)
-    test = vars(contract)[name]
-    given = {"host": host, "tmp_path": tmp_path}
-    try:
-        test(**{key: value for key, value in given.items() if key in inspect.signature(test).parameters})
-    finally:
-        host.close()
+class TestTheContractOfHosts(HostContract):
+    @pytest.fixture
+    def host(self, fleet: Fleet) -> Iterator[Ssh]:
+        found = Ssh("h1", Hosts(**json.loads((fleet.hosts[0].folder / "hosts.yaml").read_text())), lambda *_: PASSWORD)
+        yield found
+        found.close()
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> str:
+        return str(tmp_path / "folder")  # a path over there, too
 
 
 # A bare host becomes an environment.

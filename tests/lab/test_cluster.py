@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from slipway.targets.kubernetes.manifests import DRAIN
+from slipway.config.models import Service
+from slipway.hosts.local import Local
+from slipway.steps import Probe, silent
+from slipway.targets.kubernetes.apply import Where
+from slipway.targets.kubernetes.client import Access, Cluster
+from slipway.targets.kubernetes.manifests import DRAIN, namespace
+from slipway.targets.kubernetes.release import read
+from slipway.targets.kubernetes.target import KubernetesTarget
+from slipway.targets.target import Target, Wanted
+from tests.contracts.target import TargetContract
 from tests.integration.project import ROOT
 from tests.lab.load import Load
-from tests.lab.toys import Toys
+from tests.lab.toys import SERVICE, Toys
 
 pytestmark = pytest.mark.lab
 
@@ -385,6 +396,22 @@ def test_storage_outlives_pods_and_down_and_ends_with_purge(toy: Toys) -> None:
     assert toy.invoke("down", "--purge").exit == 0
     assert subprocess.run((*node, "test", "-e", folder), check=False).returncode == 1
     assert toy.kubectl("get", "pv", "--output=name", f"--selector=app.kubernetes.io/part-of={toy.name}") == ""
+
+
+class TestTheContractOfTargets(TargetContract):
+    @pytest.fixture
+    def made(self, toys: Toys) -> Iterator[tuple[Target, Wanted]]:
+        """A namespace of its own; the toy's image is in the node, and so is the one that asks checks."""
+        name = f"t{secrets.token_hex(4)}"
+        cluster = Cluster(Access("minikube"))
+        probe = f"{image(toys).partition('/')[0]}/{toys.name}/slipway-probe:1"
+        where = Where(cluster, name, name, Local(), lambda _: probe, "ann")
+        target = KubernetesTarget(where, Probe(lambda: read(cluster, name, name)))
+        target.settle(silent())
+        checks = [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200}}]
+        service = Service.model_validate({**SERVICE, "name": "web", "replicas": 1, "secrets": {}, "checks": checks})
+        yield target, Wanted(service, image(toys), "src1", {}, "ann", "abc")
+        cluster.delete(namespace(name, name))
 
 
 def test_a_half_made_cluster_is_mended_by_a_deploy(toys: Toys) -> None:

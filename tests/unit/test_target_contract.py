@@ -1,104 +1,36 @@
-"""What every target does, on the one in memory and on `local`'s over a Docker in memory, whose port really listens."""
+"""The contract of targets: the one in memory, and `local`'s over a Docker in memory, whose port really listens."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from slipway.config.models import Service
-from slipway.errors import ExitCode, Problem
 from slipway.hosts.fake_docker import FakeDaemon
-from slipway.steps import Probe, silent
+from slipway.steps import Probe
 from slipway.targets.container import Names
 from slipway.targets.docker import DockerTarget
 from slipway.targets.fake import FakeTarget
-from slipway.targets.target import Target, Verdict, Wanted
+from slipway.targets.target import Target, Wanted
+from tests.contracts.target import TargetContract
 
-PASSING, FAILING = Verdict({"it greets": True}), Verdict({"it greets": False}, "it was silent")
 NAMES = Names("hh", "hh")
 
 
-@pytest.fixture(params=["fake", "docker"])
-def made(request: pytest.FixtureRequest) -> Iterator[tuple[Target, Wanted]]:
-    """A target, and what a deploy to it wants."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        service = Service(name="web", port=80, publish=listening.getsockname()[1])
-        if request.param == "fake":
-            yield FakeTarget(), Wanted(service, "sha256:1", "src1", {}, "ann", "abc")
-            return
-        daemon = FakeDaemon()
-        image = daemon.load_root(b"root", "hh/web:1", [])
-        target = DockerTarget(daemon, NAMES, Probe(lambda: daemon.state("hh")), lambda *_: pytest.fail("nobody asks"))
-        yield target, Wanted(service, image, "src1", {}, "ann", "abc")
-
-
-def apply(target: Target, wanted: Wanted, verdict: Verdict = PASSING) -> None:
-    target.apply(wanted, lambda *_: verdict, silent())
-    target.probe.forget()
-
-
-def serving(target: Target) -> int | None:
-    target.probe.forget()
-    found = target.serving("web")
-    return found.number if found else None
-
-
-def numbers(target: Target) -> list[int]:
-    target.probe.forget()
-    return [release.number for release in target.history("web")]
-
-
-def test_what_was_applied_serves_is_recorded_and_differs_no_more(made: tuple[Target, Wanted]) -> None:
-    target, wanted = made
-    assert target.differs(target.probe.facts(), wanted) is not None
-    apply(target, wanted)
-    assert target.differs(target.probe.facts(), wanted) is None
-    (release,) = target.history("web")
-    assert (release.number, release.image, release.who, release.checks) == (1, wanted.image, "ann", PASSING.checks)
-    assert [(live.name, live.release, live.ready) for live in target.status()] == [("web", 1, 1)]
-    assert target.differs(target.probe.facts(), replace(wanted, source="src2")) is not None
-    changed = replace(wanted, service=wanted.service.model_copy(update={"env": {"A": "b"}}))
-    assert target.differs(target.probe.facts(), changed) is not None
-
-
-def test_a_release_that_fails_its_checks_gives_way_to_the_one_before(made: tuple[Target, Wanted]) -> None:
-    target, wanted = made
-    apply(target, wanted)
-    with pytest.raises(Problem, match="live checks failed") as caught:
-        apply(target, replace(wanted, source="src2"), FAILING)
-    assert "it was silent" in caught.value.why
-    assert (serving(target), numbers(target)) == (1, [1])
-    assert target.differs(target.probe.facts(), wanted) is None
-
-
-def test_a_first_release_that_fails_leaves_nothing(made: tuple[Target, Wanted]) -> None:
-    target, wanted = made
-    with pytest.raises(Problem):
-        apply(target, wanted, FAILING)
-    assert (serving(target), numbers(target), list(target.status())) == (None, [], [])
-
-
-def test_a_rollback_serves_an_earlier_release_under_its_own_number(made: tuple[Target, Wanted]) -> None:
-    target, wanted = made
-    apply(target, wanted)
-    apply(target, replace(wanted, source="src2"))
-    assert (serving(target), numbers(target)) == (2, [2, 1])
-    target.rollback(target.earlier("web", None), {}, lambda *_: PASSING, silent())
-    assert (serving(target), numbers(target)) == (1, [2, 1])
-    with pytest.raises(Problem) as caught:
-        target.earlier("web", 9)
-    assert (caught.value.code, caught.value.fix) == (ExitCode.USAGE, "kept releases: 2, 1; --to names one")
-
-
-def test_down_keeps_secrets_and_history_and_purge_takes_them(made: tuple[Target, Wanted]) -> None:
-    target, wanted = made
-    target.keep({"web.KEY": "geheim"})
-    apply(target, wanted)
-    target.down(["web"], silent())
-    assert (serving(target), numbers(target), list(target.status())) == (None, [1], [])
-    assert target.generated(target.probe.facts()) == {"web.KEY": "geheim"}
-    target.purge(["web"], everything=True, say=silent())
-    assert (numbers(target), target.generated(target.probe.facts())) == ([], {})
+class TestTargets(TargetContract):
+    @pytest.fixture(params=["fake", "docker"])
+    def made(self, request: pytest.FixtureRequest) -> Iterator[tuple[Target, Wanted]]:
+        """A target, and what a deploy to it wants."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            service = Service(name="web", port=80, publish=listening.getsockname()[1])
+            if request.param == "fake":
+                yield FakeTarget(), Wanted(service, "sha256:1", "src1", {}, "ann", "abc")
+                return
+            daemon = FakeDaemon()
+            image = daemon.load_root(b"root", "hh/web:1", [])
+            target = DockerTarget(
+                daemon, NAMES, Probe(lambda: daemon.state("hh")), lambda *_: pytest.fail("nobody asks")
+            )
+            yield target, Wanted(service, image, "src1", {}, "ann", "abc")

@@ -1,0 +1,50 @@
+"""What every host must do."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.errors import Cancelled, Problem
+from slipway.events import Event, Output
+from slipway.hosts.host import Command, Host, Privilege
+from slipway.steps import Cancel, Say, silent
+
+
+class HostContract:
+    """A subclass has a fixture `host`, and `folder`, a path there that is not there yet."""
+
+    def test_a_command_answers_with_its_exit_code_and_streams(self, host: Host) -> None:
+        heard: list[Event] = []
+        done = host.run(Command(("echo", "two words")), Say("x", heard.append, Cancel()))
+        assert (done.exit, done.text) == (0, "two words\n")
+        assert heard == [Output("x", "stdout", "two words")]
+        assert host.run(Command(("cat",), stdin=b"given"), silent()).stdout == b"given"
+
+    def test_a_failed_command_is_an_answer_until_it_is_checked(self, host: Host) -> None:
+        done = host.run(Command(("false",)), silent())
+        assert done.exit == 1
+        with pytest.raises(Problem, match="it went wrong"):
+            done.checked("it went wrong")
+
+    def test_an_absent_program_is_a_problem_that_names_it(self, host: Host) -> None:
+        with pytest.raises(Problem, match="no-such-program"):
+            host.run(Command(("no-such-program",)), silent())
+
+    def test_nothing_runs_once_the_run_is_to_end(self, host: Host) -> None:
+        cancel = Cancel()
+        cancel.request()
+        with pytest.raises(Cancelled):
+            host.run(Command(("echo",)), silent(cancel))
+
+    def test_a_file_that_was_put_is_got_whole_and_an_absent_one_is_a_problem(self, host: Host, folder: str) -> None:
+        place = f"{folder}/file"
+        host.put(b"\x00content", place, 0o600, Privilege.USER, silent())
+        assert host.get(place, silent()) == b"\x00content"
+        host.put(b"again", place, 0o600, Privilege.USER, silent())
+        assert host.get(place, silent()) == b"again"
+        with pytest.raises(Problem, match="absent"):
+            host.get(f"{folder}/absent", silent())
+
+    def test_its_facts_are_read_once_until_they_are_forgotten(self, host: Host) -> None:
+        assert host.probe.facts() is host.probe.facts()
+        assert host.probe.facts().kernel == "Linux"
