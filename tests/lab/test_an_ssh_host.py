@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.integration.project import ROOT, Done
 from tests.lab import machines
 from tests.lab.fleet import Fleet, awaited, away, changed, cut, far, interrupted, lossy, planned, programs, told
 from tests.lab.machines import Host
+from tests.lab.proxy import proxy
 
 pytestmark = pytest.mark.lab
 PASSWORD = "slip'way$1 \"x\\"
@@ -187,6 +189,10 @@ def test_a_password_a_passphrase_and_a_jump_reach_it_too(fleet: Fleet, tmp_path:
         fleet.describe(h1={"key": None})
         by_password = fleet.invoke("host.check", "--host", "h1", HOME=str(tmp_path), SLIPWAY_SSH_PASSWORD=PASSWORD)
         assert by_password.exit == 0, by_password.out
+        key = json.loads((fleet.hosts[0].folder / "hosts.yaml").read_text())["hosts"]["h1"]["key"]
+        with agent(key) as held:
+            by_agent = fleet.invoke("host.check", "--host", "h1", HOME=str(tmp_path), SSH_AUTH_SOCK=held)
+        assert by_agent.exit == 0, by_agent.out
         fleet.describe(h2={"jump": "h1"})
         behind = fleet.invoke("host.check", "--host", "h2")
         assert behind.exit == 0, behind.out
@@ -198,6 +204,18 @@ def test_a_password_a_passphrase_and_a_jump_reach_it_too(fleet: Fleet, tmp_path:
         assert aliased.exit == 0, aliased.out
     finally:
         fleet.describe()
+
+
+@contextmanager
+def agent(key: str) -> Iterator[str]:
+    """An agent that holds a key; its socket."""
+    said = subprocess.check_output(["ssh-agent", "-s"], text=True)
+    found = dict(re.findall(r"(SSH_\w+)=([^;]+);", said))
+    try:
+        subprocess.run(["ssh-add", "-q", key], check=True, env={**os.environ, **found})
+        yield found["SSH_AUTH_SOCK"]
+    finally:
+        os.kill(int(found["SSH_AGENT_PID"]), signal.SIGTERM)
 
 
 def test_facts_are_one_document_whatever_the_login_shell_says(fleet: Fleet) -> None:
@@ -388,6 +406,27 @@ def test_one_broken_host_of_three_stops_no_other(fleet: Fleet, bundled: Path) ->
         fleet.describe()
     again = setup(fleet, "--host", "h1,h2", "--bundle", str(programs(bundled)))
     assert (again.exit, changed(again)) == (0, set()), again.out
+
+
+def test_a_host_behind_a_proxy_fetches_through_it_and_dockerd_knows_it(fleet: Fleet, bundled: Path) -> None:
+    host = fleet.hosts[1]
+    root(host, "apt-get -q -y purge docker.io docker-cli >/dev/null 2>&1; apt-get clean")
+    inspect = ["docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", host.machine.name]
+    with proxy(subprocess.check_output(inspect, text=True).strip()) as through:
+        fleet.describe(h2={"proxy": through.url})
+        try:
+            done = setup(fleet, "--host", "h2", "--bundle", str(programs(bundled)))
+            assert done.exit == 0, told(done)
+            assert {"h2/docker/engine", "h2/docker/proxy"} <= changed(done)
+            facts = json.loads(fleet.invoke("host.facts", "--host", "h2", "--output", "json").out)["hosts"][0]
+            assert (facts["proxy"], list(facts["reach"].values())) == (through.url, [True])
+            again = setup(fleet, "--host", "h2", "--bundle", str(programs(bundled)))
+            assert (again.exit, changed(again)) == (0, set()), again.out
+        finally:
+            fleet.describe()
+    assert [one for one in through.asked if "docker.io_" in one or one.endswith(":443")]
+    assert f"HTTPS_PROXY={through.url}" in root(host, "systemctl show docker --property=Environment")
+    root(host, "rm /etc/systemd/system/docker.service.d/slipway-proxy-*; systemctl daemon-reload")
 
 
 def test_setup_goes_on_over_cut_connections_and_nothing_is_lost(fleet: Fleet, bundled: Path) -> None:

@@ -88,6 +88,27 @@ def test_a_service_answers_whatever_is_asked_as_its_document_says(
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
+@LOCAL
+@pytest.mark.parametrize("broken", [("order", "alert"), ("consumer", "provider")], ids=" and ".join)
+def test_a_broken_handler_fails_a_deploy_and_what_serves_stays(
+    hands: Hands, parties: Parties, broken: tuple[str, ...]
+) -> None:
+    files = [hands.services / name / "src" / "helping_hands" / name / "operations.clj" for name in broken]
+    before = {file: file.read_text() for file in files}
+    try:
+        for file, text in before.items():
+            first = r'\1 (fn [_ _] (throw (Exception. "broken")))'
+            file.write_text(re.sub(r'(\(def all \{"\w+") [a-z-]+', first, text))
+        done = hands.invoke("deploy", "--output", "json", timeout=600)
+        assert done.exit == 1, done.out[-4000:]
+        failed = {name for name, status in done.steps.items() if status == "failed"}
+        assert failed == {f"{name}/smoke" for name in broken}
+        assert parties.ask("POST", "order", "/orders", parties.order)["state"] == "created"
+    finally:
+        for file, text in before.items():
+            file.write_text(text)
+
+
 def test_a_request_that_is_sent_again_books_once(parties: Parties) -> None:
     parties.session.headers["Idempotency-Key"] = "once"
     try:
