@@ -36,7 +36,7 @@ def rows() -> Iterator[Row]:
             yield Row("a change of sources to a verified rollout", sorted(times)[1], 25.0)
             yield Row("  what the registry received", sorted(moved)[1] / 1e6, 1.0, unit="MB")
             faults = [fault for attempt in range(KILLS) for fault in toys.killed(attempt, 12)]
-            yield Row(f"kill -9 of a deploy at {KILLS} moments", len(faults), 0, unit="faults")
+            yield Row(f"kill -9 of a deploy at {KILLS} moments", len(faults), 0, unit="faults", notes=tuple(faults))
         finally:
             toys.invoke("down", "--purge")
             toys.kubectl("delete", "namespace", toys.name, "--wait=false")

@@ -22,6 +22,7 @@ class Row:
     peer: str = ""
     theirs: float = 0.0
     unit: str = "s"
+    notes: tuple[str, ...] = ()  # what a miss consists of
 
     @property
     def ok(self) -> bool:
@@ -34,7 +35,8 @@ class Row:
         limit = (
             f"≤ {self.bar:.2f} x {self.peer} ({self.theirs:.3f} s)" if self.peer else f"≤ {self.bar:.2f} {self.unit}"
         )
-        return f"{'ok  ' if self.ok else 'MISS'}  {self.name:<42} {self.ours:.3f} {self.unit}  {limit}"
+        line = f"{'ok  ' if self.ok else 'MISS'}  {self.name:<42} {self.ours:.3f} {self.unit}  {limit}"
+        return "\n".join((line, *self.notes))
 
 
 def seconds(deed: Callable[[], object]) -> float:
