@@ -139,7 +139,7 @@ def measured(fleet: Fleet, folder: Path, names: str, trip: str, entries: dict[st
     secret = folder / "become"
     secret.touch(mode=0o600)
     secret.write_text(PASSWORD)
-    quiet = {**fleet.env, "ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+    quiet = {**fleet.env, "HOME": str(folder), "ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
              "PATH": f"{tools}:{os.environ['PATH']}"}  # fmt: skip
     play = [str(tools / "ansible-playbook"), "-f", str(COUNT), "-i", "inventory.ini", "-u", "deploy", "--private-key",
             str(key), "--become-password-file", str(secret), "playbook.yaml"]  # fmt: skip
