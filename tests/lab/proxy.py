@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         with socket.create_connection((target.hostname or "", target.port or 80), timeout=60) as there:
             path = f"{target.path or '/'}{f'?{target.query}' if target.query else ''}"
             lines = [
-                f"{self.command} {path} HTTP/1.0",
+                f"{self.command} {path} HTTP/1.1",
                 *(f"{k}: {v}" for k, v in self.headers.items() if k != "Connection"),
             ]
             there.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
