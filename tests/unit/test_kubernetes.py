@@ -301,6 +301,15 @@ def test_the_threads_of_a_process_hold_its_lock_together() -> None:
     assert cluster.said == ["taken", "swept", "left"]
 
 
+def test_the_lock_is_not_taken_any_more_once_the_run_is_to_end() -> None:
+    cluster, cancel = Leases(), Cancel()
+    cancel.request()
+    lock = Lock(cast("Cluster", cluster), "hh", "hh", "me", lambda: None)
+    with pytest.raises(Cancelled), lock.held(lambda _: None, cancel):
+        pytest.fail("it was taken")
+    assert cluster.said == []
+
+
 def test_another_process_waits_for_the_lock_and_hears_whose_it_is() -> None:
     cluster, heard, cancel = Leases(), list[str](), Cancel()
     mine, yours = (Lock(cast("Cluster", cluster), "hh", "hh", who, lambda: None) for who in ("me", "you"))

@@ -37,6 +37,7 @@ class Lock:
     def held(self, say: Callable[[str], None], cancel: Cancel) -> Iterator[None]:
         """Hold it; `say` hears who else does. Raises Cancelled when the run is to end."""
         with self._entry:
+            cancel.check()
             if not self._holders:
                 self._take(say, cancel)
             self._holders += 1
