@@ -13,7 +13,6 @@ if [ ! -f "$data/PG_VERSION" ]; then
 listen_addresses = '*'
 unix_socket_directories = '/tmp'
 shared_buffers = 32MB
-max_connections = 100
 password_encryption = 'scram-sha-256'
 logging_collector = off
 END
@@ -22,4 +21,4 @@ END
   mv "$data.new" "$data"
 fi
 unset POSTGRES_PASSWORD
-exec postgres -D "$data"
+exec postgres -D "$data" -c max_connections=200 # five services, six for each of their copies, old and new ones

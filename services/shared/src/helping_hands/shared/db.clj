@@ -17,7 +17,7 @@
 
 (def ^:private statement-seconds "Longer than anything here takes on a database that is well." 3)
 
-(def ^:private pool-size "Connections of one replica: a dozen replicas fit what PostgreSQL allows." 6)
+(def ^:private pool-size "Connections of one replica: thirty replicas fit what PostgreSQL allows." 6)
 
 (defn- source ^PGSimpleDataSource [{:keys [host port name user password]}]
   (doto (PGSimpleDataSource.)
