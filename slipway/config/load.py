@@ -126,9 +126,12 @@ def default_environment(root: Path) -> str:
 
 
 def given(variable: str, host: str) -> str | None:
-    """A host's secret from the environment: its own variable (with _HOSTNAME behind), else the one for all."""
+    """A host's secret from the environment: its own variable (with _HOSTNAME behind), else the one for all.
+
+    One that is empty is none.
+    """
     own = f"{variable}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"
-    return os.environ.get(own, os.environ.get(variable))
+    return os.environ.get(own) or os.environ.get(variable) or None
 
 
 def folder_option(value: str | None, variable: str, cwd: Path) -> Path | None:

@@ -91,8 +91,10 @@ def test_a_hosts_own_variable_comes_before_the_one_for_all(monkeypatch: pytest.M
     monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD_BOX_1", "one")
     assert given("SLIPWAY_SUDO_PASSWORD", "box-1") == "one"
     assert given("SLIPWAY_SUDO_PASSWORD", "box-2") == "all"
+    monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD_BOX_1", "")
+    assert given("SLIPWAY_SUDO_PASSWORD", "box-1") == "all"
     monkeypatch.delenv("SLIPWAY_SUDO_PASSWORD")
-    assert given("SLIPWAY_SUDO_PASSWORD", "box-2") is None
+    assert given("SLIPWAY_SUDO_PASSWORD", "box-1") is None
 
 
 def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:

@@ -120,7 +120,7 @@ def restore(
         rollout.wait(place(where, service.name), voice)
         verdict(where, before.release.settings, verify, voice)
     except Problem as problem:
-        return f"release {number} was put back, and does not pass either: {problem.what}"
+        return f"release {number} was put back, and could not be proven: {problem.what}"
     say.note(f"release {number} serves again")
     return f"release {number} of {service.name} serves again and passed its checks"
 
