@@ -63,7 +63,7 @@
   (jdbc/with-db-transaction [tx sql]
     (let [order (table/insert tx bookings (assoc body "cost" (service "cost"), "state" "created"))]
       (if (claimed? tx order key)
-        (do (queue/publish tx "alert" (mail order consumer service))
+        (do (queue/publish tx "alert" (:id order) (mail order consumer service))
             order)
         (do (jdbc/db-set-rollback-only! tx) nil)))))
 
@@ -99,7 +99,7 @@
           (if (contains? (transitions before) state)
             (let [order (table/change tx bookings id {"state" state})]
               (when (and consumer service)                  ; who is gone gets no e-mail
-                (queue/publish tx "alert" (mail order consumer service)))
+                (queue/publish tx "alert" (:id order) (mail order consumer service)))
               (answer 200 order))
             (refuse 409 (str "an order that is " before " cannot be " state))))))
     none))

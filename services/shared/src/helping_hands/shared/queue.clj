@@ -1,27 +1,35 @@
 (ns helping-hands.shared.queue
   "A durable queue in the database: a message is published with the transaction that it belongs to, and is taken at least
-  once, by one worker at a time. What fails is tried again, later each time; what fails for good (see `final`), or for too
-  long, is kept apart."
+  once, by one worker at a time, those of one group in the order in which they were published. What fails is tried again,
+  later each time, and its group waits; what fails for good (see `final`), or for too long, is kept apart, and its group
+  goes on."
   (:require [clojure.data.json :as json]
             [clojure.java.jdbc :as jdbc]
             [helping-hands.shared.db :as db]
             [helping-hands.shared.table :as table]
             [helping-hands.shared.log :as log]))
 
-(def migrations ["queue" ["001-messages"]])
+(def migrations ["queue" ["001-messages" "002-groups"]])
 
 (def ^:private lease "Seconds after which a message that was taken by a worker that died is taken again." 30)
 
 (def attempts "How often a message is tried before it is kept apart: for a day, in all." 300)
 
 (defn publish
-  "Adds a message, a map, to `topic`, within the transaction `tx`."
-  [tx topic message]
-  (jdbc/execute! tx ["INSERT INTO queue.messages (topic, body) VALUES (?, ?)" topic (json/write-str message)]))
+  "Adds a message, a map, to `topic`, within the transaction `tx`. The order in a `group`, a text, is that of the commits
+  where `tx` holds a lock that each of its publishers takes, such as that of a row which the messages are about."
+  [tx topic group message]
+  (jdbc/execute! tx ["INSERT INTO queue.messages (topic, message_group, body) VALUES (?, ?, ?)"
+                     topic group (json/write-str message)]))
 
-(defn- take-one [sql topic]
+(defn- take-one
+  "The message that has been due the longest, of those that are the first of their group."
+  [sql topic]
   (table/one sql (str "UPDATE queue.messages SET attempts = attempts + 1, due = now() + make_interval(secs => ?) "
-                      "WHERE id = (SELECT id FROM queue.messages WHERE topic = ? AND failed IS NULL AND due <= now() "
+                      "WHERE id = (SELECT id FROM queue.messages AS next WHERE topic = ? AND failed IS NULL AND due <= now() "
+                      "AND NOT EXISTS (SELECT FROM queue.messages AS earlier WHERE earlier.topic = next.topic AND "
+                      "earlier.message_group = next.message_group AND earlier.sequence < next.sequence AND "
+                      "earlier.failed IS NULL) "
                       "ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, body, attempts")
           lease topic))
 
