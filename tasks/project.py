@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES = {
     "unit": (),
     "integration": ("-n", "4", "--dist", "worksteal"),
-    "lab": ("--timeout", "1800"),
+    "lab": ("--timeout", "1800", "--durations", "20"),
 }
 
 
