@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from slipway import machines
 from slipway.build import base as bases
 from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
-from slipway.config.models import Cluster, Config, Environment, Service
+from slipway.config.models import Config, Environment, Service
 from slipway.errors import ExitCode, Problem
 from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
-from slipway.hosts.docker import LABEL, Daemon, State
-from slipway.hosts.facts import Facts
-from slipway.hosts.fit import fit
-from slipway.hosts.host import Host, prefix, titled
+from slipway.hosts.docker import LABEL, State
+from slipway.hosts.host import titled
 from slipway.smoke.step import ask
 from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
@@ -57,47 +56,10 @@ def setup(here: Here) -> Iterator[Step[Any]]:
             yield from java_tool.steps(here.host, here.config.tools, here.clojars)
     if here.environment.minikube:
         far = here.place is not here.host
-        site = Site(here.place, here.beside, here.state_there, here.environment.machine, here.bundle)
-        tools = [*(host(here.config, site) if far else minikube(here.config, site))]
+        site = machines.Site(here.place, here.beside, here.state_there, here.environment.machine, here.bundle)
+        tools = [*(machines.host(here.config, site) if far else machines.minikube(here.config, site))]
         yield from tools
         yield cluster(here, after=tuple(step.id for step in tools))
-
-
-@dataclass(frozen=True)
-class Site:
-    """A machine that is made ready for a Minikube: its Docker, what that has, the cluster wanted, and a bundle."""
-
-    host: Host
-    daemon: Daemon
-    state: Probe[State]
-    cluster: Cluster
-    bundle: bundles.Bundle | None
-
-
-def host(config: Config, site: Site) -> Iterator[Step[Any]]:
-    """What an SSH host needs: to be fit at all, Docker, kubectl, minikube."""
-    check: Callable[[Facts], None] = lambda facts: fit(site.host.name, facts)  # noqa: E731
-    first = Step(f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None)
-    yield first
-    proxy = config.hosts.hosts[site.host.name].proxy if site.host.name in config.hosts.hosts else None
-    yield from docker_tool.steps(
-        site.host, config.tools.docker, site.daemon, bundle=site.bundle, after=(first.id,), proxy=proxy
-    )
-    yield from minikube(config, site)
-
-
-def hosts(config: Config, sites: Sequence[Site]) -> Iterator[Step[Any]]:
-    """The same for several, none of which waits for another."""
-    for site in sites:
-        yield from host(config, site)
-
-
-def minikube(config: Config, site: Site) -> Iterator[Step[Any]]:
-    """Kubectl and minikube on a machine whose Docker runs, and what a bundle has for them."""
-    running = (f"{prefix(site.host)}/docker/running",)
-    yield from minikube_tool.steps(site.host, config.tools, site.cluster, site.bundle, running)
-    if site.bundle:
-        yield from bundles.steps(site.bundle, site.host, site.daemon, site.state, running)
 
 
 def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:

@@ -26,10 +26,10 @@ from slipway.ui.session import Session
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
-    from slipway.flows import Site
     from slipway.here import Here
     from slipway.hosts.host import Host
     from slipway.hosts.ssh import Ssh
+    from slipway.machines import Site
     from slipway.run import Result
     from slipway.tools.bundle import Bundle
 
@@ -118,14 +118,19 @@ class Command:
         return found
 
     @cached_property
+    def machine(self) -> Host:
+        """The machine that Slipway runs on."""
+        from slipway.hosts.local import Local
+
+        return Local(self._password)
+
+    @cached_property
     def here(self) -> Here:
         """The machine, its Docker and its services."""
         from slipway.here import Here
         from slipway.hosts.engine import Engine
-        from slipway.hosts.local import Local
 
-        host: Host = Local(self._password)
-        daemon = Engine(host, self.closing)
+        host, daemon = self.machine, Engine(self.machine, self.closing)
         place, beside = host, daemon
         if self.environment.host:
             place = self.ssh(self.environment.host)
@@ -228,10 +233,10 @@ class Command:
         """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
         from slipway.run import foresee
 
-        machines: list[Host] = [self.here.host, *self._hosts.values()]
+        machines: list[Host] = [self.machine, *self._hosts.values()]
         names = {prefix(host): host for host in machines}
         mine = [step for step in steps if step.id.partition("/")[0] in names]
-        if not mine or (not self._hosts and self.here.host.probe.facts().root):
+        if not mine or (not self._hosts and self.machine.probe.facts().root):
             return
         due = foresee(mine, at_once=self.hosts.at_once).reasons
         for name in {step.partition("/")[0]: None for step in due}:
@@ -249,7 +254,7 @@ class Command:
                 self._try_password(names[name])
 
     def _try_password(self, host: Host) -> None:
-        if host is not self.here.host:
+        if host is not self.machine:
             self.secret("sudo", host.name)  # each host tries it by itself, so that one refusal stops no other
             return
         from slipway.hosts.host import Command as HostCommand
@@ -273,8 +278,8 @@ class Command:
 
     def site(self, name: str) -> Site:
         """An SSH host that is to be made ready for a Minikube."""
-        from slipway.flows import Site
         from slipway.hosts.engine import Engine
+        from slipway.machines import Site
         from slipway.steps import Probe
 
         host = self.ssh(name)

@@ -53,11 +53,12 @@ def setup(command: Command, host: str = "") -> None:
     """
     if host:
         command.reach(host)
+        from slipway import machines
+
+        command.run_on_hosts(list(machines.hosts(command.config, [command.site(name) for name in command.named(host)])))
+        return
     from slipway import flows
 
-    if host:
-        command.run_on_hosts(list(flows.hosts(command.config, [command.site(name) for name in command.named(host)])))
-        return
     chosen(command)
     command.run(list(flows.setup(command.here)))
 
