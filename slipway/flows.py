@@ -205,6 +205,9 @@ def _image(here: Here, name: str, say: Say) -> None:
         images.take(here.daemon, service.image, project, name, service.version, sources.digest, say)
         return
     base = here.config.images.bases.get(service.base)
+    made_up = secret_sources.resolve(
+        service, Environment(name="image"), here.config.services, lambda _, how: secret_sources.generate(how)
+    )
     recipe = images.Recipe(
         project=project,
         service=name,
@@ -216,7 +219,7 @@ def _image(here: Here, name: str, say: Say) -> None:
         jar=sources.jar,
         base=bases.tag(service.base, base) if base else service.base,
         platform=here.host.probe.facts().platform,
-        env={**service.env, **secret_sources.resolve(service, Environment(name="image"), {}, here.config.services)},
+        env={**service.env, **made_up},
         trial={LABEL: project, ROLE: "smoke", OWNER: owner()},
     )
     images.build(here.daemon, recipe, say)
@@ -226,19 +229,12 @@ def secrets(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) ->
     """Generated secrets: made once, kept with the environment."""
 
     def differs(kept: dict[str, str]) -> Change | None:
-        before = dict(kept)
-        after_all = dict(kept)
-        for name in names:
-            secret_sources.resolve(here.service(name), here.environment, after_all, here.config.services)
-        new = sorted(set(after_all) - set(before))
-        return Change(f"{', '.join(new)} must be generated") if new else None
+        new = here.unkept(names, kept)
+        return Change(f"{', '.join(sorted(new))} must be generated") if new else None
 
     def make(say: Say) -> None:
-        kept = dict(here.kept.facts())
-        for name in names:
-            secret_sources.resolve(here.service(name), here.environment, kept, here.config.services)
-        here.mask(list(kept.values()))
-        say.note(here.target.keep(kept))
+        kept = here.kept.facts()
+        say.note(here.target.keep({**here.unkept(names, kept), **kept}))
 
     return Step("secrets", "generated secrets", here.kept, differs, make, after, stales=(here.live,))
 

@@ -6,7 +6,8 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from slipway.build import base as bases
 from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
-from slipway.config.models import Config, Environment, Service
+from slipway.config.models import Config, Environment, Generate, Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.host import Command, Host
@@ -62,6 +63,8 @@ class Here:
     mask: Callable[[Sequence[str]], None]
     closing: ExitStack = field(default_factory=ExitStack)
     bundle: bundles.Bundle | None = None
+    _drafts: dict[str, str] = field(default_factory=dict)  # generated secrets, by place
+    _drafting: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def names(self) -> Names:
@@ -233,10 +236,29 @@ class Here:
         return Sources(digest, jars.found(service.folder, digest))
 
     def secrets(self, service: Service) -> dict[str, str]:
-        """The values of a service's secrets, generated in memory where they are not kept yet."""
-        values = secret_sources.resolve(service, self.environment, self.kept.facts(), self.config.services)
+        """The values of a service's secrets; what is not kept yet is made up for this run, until step `secrets`."""
+        kept = self.kept.facts()
+        value = lambda place, how: kept.get(place) or self._draft(place, how)  # noqa: E731
+        values = secret_sources.resolve(service, self.environment, self.config.services, value)
         self.mask(list(values.values()))
         return values
+
+    def _draft(self, place: str, how: Generate) -> str:
+        with self._drafting:
+            if place not in self._drafts:
+                self._drafts[place] = secret_sources.generate(how)
+            return self._drafts[place]
+
+    def unkept(self, names: Sequence[str], kept: Mapping[str, str]) -> dict[str, str]:
+        """The generated secrets of services that are not kept yet, as this run made them up. Raises as `secrets`."""
+        found = {}
+        for name in names:
+            service = self.service(name)
+            self.secrets(service)
+            for place, how in secret_sources.places(service, self.environment, self.config.services).items():
+                if place not in kept:
+                    found[place] = self._draft(place, how)
+        return found
 
     def wanted(self, name: str, *, commit: str = "") -> Wanted:
         """What a deploy of the sources as they stand wants to serve."""

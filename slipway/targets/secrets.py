@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,13 +24,25 @@ def generate(how: Generate) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def places(service: Service, environment: Environment, owners: Mapping[str, Service]) -> dict[str, Generate]:
+    """Which generated secrets a service uses, by the name under which they are kept (SERVICE.NAME), and how made."""
+    found = {}
+    for name, how in service.secrets.items():
+        owner = owners[how.of] if isinstance(how, Of) else service
+        made = owner.secrets.get(name)
+        if name not in environment.secrets and isinstance(made, Generated):
+            found[f"{owner.name}.{name}"] = made.generate
+    return found
+
+
 def resolve(
-    service: Service, environment: Environment, kept: MutableMapping[str, str], owners: Mapping[str, Service]
+    service: Service, environment: Environment, owners: Mapping[str, Service], kept: Callable[[str, Generate], str]
 ) -> dict[str, str]:
-    """The values of a service's secrets. What must be generated is added to `kept` (key: SERVICE.NAME).
+    """The values of a service's secrets; `kept` tells those that are generated, by their place (see `places`).
 
     Raises Problem naming every source that is missing.
     """
+    made = places(service, environment, owners)
     values: dict[str, str] = {}
     faults: list[str] = []
     for name, how in service.secrets.items():
@@ -46,15 +58,12 @@ def resolve(
             except (OSError, UnicodeDecodeError) as error:
                 faults.append(f"{name}: {error}")
         else:
-            owner = owners[how.of] if isinstance(how, Of) else service
-            made = owner.secrets.get(name)
-            place = f"{owner.name}.{name}"
-            if place not in kept and isinstance(made, Generated):
-                kept[place] = generate(made.generate)
-            if place in kept:
-                values[name] = kept[place]
+            owner = how.of if isinstance(how, Of) else service.name
+            place = f"{owner}.{name}"
+            if place in made:
+                values[name] = kept(place, made[place])
             else:
-                faults.append(f"{name}: service {owner.name} has no secret of that name")
+                faults.append(f"{name}: service {owner} has no secret of that name")
     if faults:
         raise Problem(
             f"{service.name}: secrets can't be had in environment {environment.name}",

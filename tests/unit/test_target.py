@@ -12,7 +12,7 @@ from slipway.config.models import Environment, FromEnv, FromFile, Generate, Gene
 from slipway.errors import Problem
 from slipway.hosts.docker import Container
 from slipway.targets.container import Names, bytes_of, differs, manifest, spec
-from slipway.targets.secrets import fingerprint, generate, resolve
+from slipway.targets.secrets import fingerprint, generate, places, resolve
 from slipway.targets.target import Wanted
 
 NAMES = Names("shop", "sh")
@@ -100,16 +100,16 @@ def test_secrets_come_from_their_sources(tmp_path: Path, monkeypatch: pytest.Mon
     environment = Environment(
         name="local", secrets={"A": FromEnv(env="SECRET_A"), "B": FromFile(file=str(tmp_path / "b"))}
     )
-    kept: dict[str, str] = {}
-    values = resolve(user, environment, kept, {"db": owner, "web": user})
-    assert values == {"PASSWORD": kept["db.PASSWORD"], "A": "$'\"ü", "B": "from file"}
-    assert resolve(user, environment, kept, {"db": owner, "web": user}) == values
+    owners = {"db": owner, "web": user}
+    assert list(places(user, environment, owners)) == ["db.PASSWORD"]
+    values = resolve(user, environment, owners, lambda place, how: f"{place} of {how.bytes} bytes")
+    assert values == {"PASSWORD": "db.PASSWORD of 32 bytes", "A": "$'\"ü", "B": "from file"}
 
 
 def test_a_missing_source_is_named_with_all_others() -> None:
     service = Service(name="web", secrets={"A": Generated(generate=Generate()), "B": Generated(generate=Generate())})
     environment = Environment(name="x", secrets={"A": FromEnv(env="NO_SUCH_VARIABLE"), "B": FromFile(file="/no/such")})
     with pytest.raises(Problem) as caught:
-        resolve(service, environment, {}, {})
+        resolve(service, environment, {}, lambda *_: "")
     assert "NO_SUCH_VARIABLE" in caught.value.why
     assert "/no/such" in caught.value.why
