@@ -415,7 +415,7 @@ def release_differs(here: Here, facts: Any, name: str) -> Change | None:
 
 
 def _release(here: Here, name: str, say: Say) -> None:
-    here.target.apply(here.wanted(name, commit=source.commit(here.config.root)), verify, say)
+    here.target.apply(here.wanted(name, commit=source.commit(here.host, here.config.root)), verify, say)
 
 
 def verify(service: Service, urls: Mapping[str, str], ask_there: Ask, say: Say) -> Verdict:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from slipway.errors import Problem
+from slipway.hosts.host import Command, Host
+from slipway.steps import silent
 
 LENGTH = 16  # hex digits: 64 bits, enough to tell a team's sources apart
 NOT_BUILT_FROM = frozenset({"target", "test", "manifests", ".git", ".lein-failures", ".nrepl-port", ".DS_Store"})
@@ -55,10 +59,17 @@ def _ignored(folder: Path) -> Callable[[str], bool]:
     return GitIgnoreSpec.from_lines(lines).match_file
 
 
-def commit(root: Path) -> str:
-    """The Git commit of a checkout, with `-dirty` for uncommitted changes; empty outside Git."""
-    git = ("git", "-C", str(root))
-    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
-    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
-    name = head.stdout.strip()
-    return f"{name}-dirty" if name and changes.stdout.strip() else name
+def commit(host: Host, root: Path) -> str:
+    """The Git commit of a checkout, with `-dirty` for uncommitted changes; empty outside Git, and without Git.
+
+    Read off `git status --porcelain=v2 --branch`, whose lines without a # are changes (git-status(1)).
+    """
+    words = ("git", "-C", str(root), "status", "--porcelain=v2", "--branch")
+    try:
+        done = host.run(Command(words, timeout=60), silent())
+    except Problem:  # there is no Git here
+        return ""
+    found = re.search(r"^# branch.oid ([0-9a-f]{12})", done.text, re.MULTILINE)
+    if done.exit or not found:
+        return ""
+    return found[1] + ("-dirty" if re.search(r"^[^#]", done.text, re.MULTILINE) else "")

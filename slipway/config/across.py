@@ -82,7 +82,7 @@ def cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
 
 def checks(service: Service, document: Document, faults: Faults) -> None:
     """Note the faults of a service's curl lines, the values that they need, and their JSONPaths."""
-    from slipway.smoke.line import parse as curl
+    from slipway.config.curl import parse as curl
 
     def hint(name: str) -> str:
         need = name.removesuffix("_URL").lower().replace("_", "-")

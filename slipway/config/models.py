@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|K|M|G|Ki|Mi|Gi|g)?")
+from slipway.config import quantity
 
 
 def named(value: str) -> str:
@@ -19,10 +20,12 @@ def named(value: str) -> str:
     return value
 
 
-def _quantity(value: str) -> str:
-    if not QUANTITY.fullmatch(value):
-        raise ValueError(f"'{value}' is not a quantity such as 100m, 256Mi or 1Gi")
-    return value
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    def checked(value: str) -> str:
+        parse(value)
+        return value
+
+    return AfterValidator(checked)
 
 
 def _regex(value: str) -> str:
@@ -41,7 +44,8 @@ def _place(value: str) -> str:
 
 Place = Annotated[str, AfterValidator(_place)]
 Label = Annotated[str, AfterValidator(named)]
-Quantity = Annotated[str, AfterValidator(_quantity)]
+Cpus = Annotated[str, _read_by(quantity.cpus)]
+Size = Annotated[str, _read_by(quantity.size)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
@@ -94,8 +98,8 @@ class Autoscale(Model):
 class Resources(Model):
     """What a copy asks for: CPU as a request, memory also as the limit."""
 
-    cpu: Quantity = "100m"
-    memory: Quantity = "256Mi"
+    cpu: Cpus = "100m"
+    memory: Size = "256Mi"
 
 
 class Health(Model):
@@ -121,7 +125,7 @@ class Storage(Model):
     """A volume that outlives containers and `down`."""
 
     path: Annotated[str, Field(pattern=r"^/")]
-    size: Quantity = "1Gi"
+    size: Size = "1Gi"
 
 
 class Expect(Model):
@@ -221,7 +225,7 @@ class Cluster(Model):
     driver: Literal["docker"] = "docker"
     runtime: Literal["containerd"] = "containerd"
     cpus: Annotated[int, Field(ge=2)] = 2
-    memory: Quantity = "4g"
+    memory: Annotated[str, _read_by(quantity.minikube)] = "4g"
     kubernetes: str = "1.34.4"
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.config.curl import Line, config, masked, parse, pasteable
 from slipway.config.models import Check, Save
-from slipway.smoke.line import Line, config, masked, parse, pasteable
 
 __all__ = ["Answer", "Report", "Result", "answer", "judge", "parse", "run_checks"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from slipway.config.models import Health, Service
+from slipway.config.quantity import size
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec
 from slipway.steps import Say
@@ -24,7 +24,6 @@ READY = 60.0  # seconds that a container gets to answer
 SERVICE, ROLE = "slipway.service", "slipway.role"
 OWNER = "slipway.owner"  # on what goes with the run that made it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
-UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9, "": 1}
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,6 @@ def left_behind(labels: Mapping[str, str]) -> bool:
     return False
 
 
-def bytes_of(quantity: str) -> int:
-    """A Kubernetes quantity in bytes: 256Mi is 268435456."""
-    found = re.fullmatch(r"(\d+)(Ki|Mi|Gi|k|M|G)?", quantity)
-    if not found:
-        raise ValueError(f"{quantity} is not a size")
-    return int(found[1]) * UNITS[found[2] or ""]
-
-
 def manifest(service: Service, secrets: Mapping[str, str]) -> str:
     """The digest of all that a container is started with, and of the checks that it must pass; no secret is in it."""
     facts = {
@@ -121,7 +112,7 @@ def spec(names: Names, wanted: Wanted, number: int) -> Spec:
         network=names.project,
         aliases=(service.name,),
         volumes={names.data(service.name, name): part.path for name, part in service.storage.items()},
-        memory=bytes_of(service.resources.memory),
+        memory=size(service.resources.memory),
         restart="unless-stopped",
     )
 

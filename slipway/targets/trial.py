@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from slipway.config.quantity import size
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
 from slipway.steps import Say
-from slipway.targets.container import OWNER, ROLE, SERVICE, Names, bytes_of, left_behind, owner, ready
+from slipway.targets.container import OWNER, ROLE, SERVICE, Names, left_behind, owner, ready
 from slipway.targets.target import Ask, Verify, Wanted, addresses
 
 GRACE = 2  # seconds that a service gets to stop
@@ -110,7 +111,7 @@ class Trials:
                     publish={service.port: 0},
                     network=self._network,
                     aliases=(name,),
-                    memory=bytes_of(service.resources.memory),
+                    memory=size(service.resources.memory),
                     scratch=tuple(part.path for part in service.storage.values()),
                 )
             )

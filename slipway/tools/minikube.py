@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from slipway.config import quantity
 from slipway.config.models import Binary, Cluster, Tools
 from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output
@@ -117,7 +117,7 @@ def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
         f"--container-runtime={cluster.runtime}",
         f"--kubernetes-version=v{cluster.kubernetes}",
         f"--cpus={cluster.cpus}",
-        f"--memory={bytes_of(cluster.memory) // 2**20}mb",
+        f"--memory={quantity.minikube(cluster.memory) // 2**20}mb",
         "--cni=bridge",
         "--wait=apiserver,node_ready",
         "--embed-certs",
@@ -134,17 +134,9 @@ def enrolled(command: Command, facts: Facts) -> Command:
     return replace(command, argv=("sg", "docker", "-c", command.line))
 
 
-def bytes_of(text: str) -> int:
-    """A size as minikube and Kubernetes write it: 4g, 4Gi, 4096m."""
-    found = re.fullmatch(r"(\d+)([kmgKMG]?)i?", text)
-    if not found:
-        raise Problem(f"memory: {text} is no size", fix="write 4g", code=ExitCode.USAGE)
-    return int(found[1]) * {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}[found[2].lower()]
-
-
 def room(facts: Facts, cluster: Cluster) -> None:
     """Raise Problem, with the figures, if the machine is too small for the cluster."""
-    want = bytes_of(cluster.memory) + SPARE["memory"]
+    want = quantity.minikube(cluster.memory) + SPARE["memory"]
     short = []
     if facts.memory and facts.memory < want:
         short.append(f"memory: {facts.memory / 2**30:.1f} GiB free, {want / 2**30:.1f} GiB wanted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -16,7 +17,9 @@ from slipway.build.root import USER, Root
 from slipway.config.models import Base, Debian, Jlink
 from slipway.errors import Problem
 from slipway.hosts import apt
-from slipway.hosts.facts import libraries
+from slipway.hosts.facts import Facts, libraries
+from slipway.hosts.fake import FakeHost
+from slipway.hosts.local import Local
 
 
 @pytest.fixture
@@ -369,3 +372,15 @@ def test_classes_are_listed_that_an_archive_of_the_first_entry_can_hold() -> Non
 )
 def test_the_image_below_is_the_last_stages(dockerfile: str, below: str) -> None:
     assert image.stands_on(dockerfile, "b:1") == below
+
+
+def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) -> None:
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=ann", "-c", "user.email=ann@example.org")
+    assert source.commit(Local(), tmp_path) == ""
+    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run([*git, *words], check=True)
+    clean = source.commit(Local(), tmp_path)
+    assert clean == subprocess.check_output([*git, "rev-parse", "HEAD"], text=True)[:12]
+    (tmp_path / "new").touch()
+    assert source.commit(Local(), tmp_path) == f"{clean}-dirty"
+    assert source.commit(FakeHost("box", Facts("Linux", "x86_64")), tmp_path) == ""

@@ -73,7 +73,7 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
         (PLAIN + "config: conf.edn\n", "apps/web/service.yaml:4: conf.edn is not there"),
         (PLAIN + "sources: [../lib]\n", "apps/web/service.yaml:4: ../lib is no folder"),
         (PLAIN + "sources: [.]\n", "apps/web/service.yaml:4: . is the service's own"),
-        (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a quantity"),
+        (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a size"),
         (PLAIN + "secrets: {KEY: {of: nobody}}\n", "apps/web/service.yaml:4: service nobody has no secret KEY"),
         (PLAIN + CHECK.format(curl="curl -o f $BASE"), "apps/web/service.yaml:6: x: curl's -o is refused: it writes a file"),
         (PLAIN + CHECK.format(curl="curl $BASE/$TOKEN"), "apps/web/service.yaml:6: x: $TOKEN is saved by no check before it"),

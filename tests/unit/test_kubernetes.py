@@ -22,7 +22,7 @@ from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.diagnose import Scene, causes, starved
-from slipway.targets.kubernetes.drift import added, differences, quantity
+from slipway.targets.kubernetes.drift import added, differences
 from slipway.targets.kubernetes.lock import Lock, expired
 from slipway.targets.kubernetes.logs import warnings
 from slipway.targets.kubernetes.manifests import (
@@ -145,13 +145,6 @@ def test_a_field_that_a_person_added_is_drift_and_a_restart_is_not() -> None:
     ]
     other = {"metadata": {"managedFields": [{"manager": "kube-controller-manager", "fieldsV1": {"f:spec": env}}]}}
     assert list(added(wanted, other)) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("100m", 0.1), ("256Mi", 2**28), ("1Gi", 2**30), (2, 2.0), ("2", 2.0), ("main", "main")]
-)
-def test_quantities(text: str | int, value: float | str) -> None:
-    assert quantity(text) == value
 
 
 @pytest.mark.parametrize(

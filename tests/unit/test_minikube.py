@@ -14,7 +14,7 @@ from slipway.events import Event, Output, Progress
 from slipway.hosts.facts import Facts
 from slipway.steps import Cancel, Say, silent
 from slipway.tools.bundle import Bundle, local
-from slipway.tools.minikube import Events, bytes_of, enrolled, files_differ, room, start, tool_differs
+from slipway.tools.minikube import Events, enrolled, files_differ, room, start, tool_differs
 
 CLUSTER = Cluster()
 TOOL = Binary(version="1.38.1", minimum="1.34.0", platforms={})
@@ -67,11 +67,6 @@ def test_too_small_a_machine_is_told_with_the_figures() -> None:
         room(facts(memory=2 * 2**30, cpus=1, disk=5 * 2**30), CLUSTER)
     for text in ("memory: 2.0 GiB free, 4.5 GiB wanted", "CPUs: 1 here, 2 wanted", "disk: 5.0 GiB free"):
         assert text in raised.value.why
-
-
-@pytest.mark.parametrize(("text", "size"), [("4g", 2**32), ("4Gi", 2**32), ("4096m", 2**32), ("1024k", 2**20)])
-def test_sizes(text: str, size: int) -> None:
-    assert bytes_of(text) == size
 
 
 def test_minikubes_events_are_progress_and_its_advice_is_kept() -> None:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.config.curl import parse, pasteable, quoted, split
 from slipway.config.models import Check
 from slipway.smoke.check import Report, run_checks
-from slipway.smoke.line import parse, pasteable, quoted, split
 
 
 class Echo(BaseHTTPRequestHandler):

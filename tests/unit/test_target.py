@@ -11,7 +11,7 @@ import pytest
 from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
 from slipway.errors import Problem
 from slipway.hosts.docker import Container
-from slipway.targets.container import Names, bytes_of, differs, manifest, spec
+from slipway.targets.container import Names, differs, manifest, spec
 from slipway.targets.secrets import fingerprint, generate, places, resolve
 from slipway.targets.target import Wanted
 
@@ -76,11 +76,6 @@ def test_a_secret_changes_the_manifest_and_is_not_in_it() -> None:
     assert one.labels != two.labels
     assert "aaaa" not in str(one.labels)
     assert len(fingerprint({"KEY": "aaaa"})) == 32
-
-
-@pytest.mark.parametrize(("text", "size"), [("256Mi", 268435456), ("1Gi", 2**30), ("10M", 10**7), ("5", 5)])
-def test_a_quantity_in_bytes(text: str, size: int) -> None:
-    assert bytes_of(text) == size
 
 
 @pytest.mark.parametrize(("encoding", "length"), [("hex", 32), ("base64url", 22), ("base64", 24)])

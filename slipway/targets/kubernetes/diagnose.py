@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from slipway.config.quantity import number
 from slipway.targets.cause import KILLED, Cause, ended, silent_port, wrong_path
-from slipway.targets.kubernetes.drift import quantity
 from slipway.targets.kubernetes.manifests import Object
 
 
@@ -85,10 +85,10 @@ def _pending(message: str, pod: Object, scene: Scene) -> Cause:
     asked = [c["resources"].get("requests", {}) for c in pod["spec"]["containers"] if "resources" in c]
     for resource, unit, size in (("cpu", "CPUs", 1.0), ("memory", "MiB", 2.0**20)):
         if f"Insufficient {resource}" in message:
-            want = sum(float(quantity(one.get(resource, 0))) for one in asked) / size
+            want = sum((number(one.get(resource, 0)) or 0.0) for one in asked) / size
             rooms = []
             for node in scene.nodes:
-                have = float(quantity(node["status"]["allocatable"][resource])) / size
+                have = (number(node["status"]["allocatable"][resource]) or 0.0) / size
                 used = scene.requested[node["metadata"]["name"]][resource == "memory"] / size if scene.requested else 0
                 rooms.append(f"{node['metadata']['name']} has {have - used:.2f} of {have:.2f} {unit} left")
             what = f"no node has room: a pod asks for {want:.2f} {unit}; {'; '.join(rooms)}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from slipway.config.quantity import number
 from slipway.targets.kubernetes.manifests import Object
 
 IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
@@ -59,16 +60,9 @@ def same(wanted: Any, live: Any) -> bool:
     """Whether two values are one: quantities may be written in several ways."""
     if wanted == live:
         return True
-    return isinstance(wanted, str | int) and isinstance(live, str | int) and quantity(wanted) == quantity(live)
-
-
-def quantity(value: str | int) -> float | str:
-    """A Kubernetes quantity as a number; any other text as itself."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m|k|M|G|Ki|Mi|Gi)?", str(value))
-    if not found:
-        return str(value)
-    sizes = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, None: 1}
-    return float(found[1]) * sizes[found[2]]
+    if not (isinstance(wanted, str | int) and isinstance(live, str | int)):
+        return False
+    return (one := number(wanted)) is not None and one == number(live)
 
 
 def added(wanted: Object, live: Object) -> Iterator[str]:

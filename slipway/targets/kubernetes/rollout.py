@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from slipway.config.quantity import number
 from slipway.errors import ExitCode, Problem
 from slipway.steps import Say
 from slipway.targets.kubernetes.client import Cluster
 from slipway.targets.kubernetes.diagnose import Cause, Scene, causes, starved
-from slipway.targets.kubernetes.drift import quantity
 from slipway.targets.kubernetes.manifests import Object, selector
 
 DEADLINE = 180.0  # seconds for a whole rollout
@@ -183,7 +183,7 @@ def requested(pods: list[Object]) -> dict[str, tuple[float, float]]:
         node = pod["spec"].get("nodeName")
         if node and pod.get("status", {}).get("phase") in {"Pending", "Running"}:
             asked = [c.get("resources", {}).get("requests", {}) for c in pod["spec"]["containers"]]
-            cpu, memory = (sum(float(quantity(a.get(k, 0))) for a in asked) for k in ("cpu", "memory"))
+            cpu, memory = (sum(number(a.get(k, 0)) or 0.0 for a in asked) for k in ("cpu", "memory"))
             before = found.get(node, (0.0, 0.0))
             found[node] = (before[0] + cpu, before[1] + memory)
     return found

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.config.models import Service
+from slipway.config.quantity import number
 from slipway.errors import ExitCode, Problem
 from slipway.steps import Probe, Say
 from slipway.targets.kubernetes import apply, rollout
 from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.asker import sweep
-from slipway.targets.kubernetes.drift import differences, quantity
+from slipway.targets.kubernetes.drift import differences
 from slipway.targets.kubernetes.lock import Lock
 from slipway.targets.kubernetes.logs import followed, tails, warnings
 from slipway.targets.kubernetes.manifests import (
@@ -235,7 +236,7 @@ class KubernetesTarget:
         for node in self.cluster.list("v1", "Node", None):
             name, have = node["metadata"]["name"], node["status"]["allocatable"]
             cpu, memory = used.get(name, (0.0, 0.0))
-            room = {key: float(quantity(have[key])) for key in ("cpu", "memory")}
+            room = {key: number(have[key]) or 0.0 for key in ("cpu", "memory")}
             asked = {"cpu": round(cpu, 3), "memory": memory}
             found.append({"name": name, **{k: {"requested": asked[k], "allocatable": room[k]} for k in room}})
         return found

@@ -1,0 +1,65 @@
+"""The house: which folder may import which, as docs/design.md draws it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOORS = (
+    {"errors", "events"},
+    {"steps", "config", "hosts"},
+    {"tools", "build", "smoke", "targets", "scaffold"},
+    {"machines", "here", "flows"},
+)
+ASIDE = {"run", "ui"}  # they know steps and events, and nothing below knows them
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The rooms of `slipway` that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{a.name}" for a in node.names] if node.module == "slipway" else [node.module]
+        yield from (name.split(".")[1] for name in names if name.startswith("slipway."))
+
+
+def test_arrows_run_down_only() -> None:
+    floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+    upward = []
+    for file in sorted((ROOT / "slipway").rglob("*.py")):
+        room = file.relative_to(ROOT / "slipway").parts[0].removesuffix(".py")
+        for other in imported(file):
+            if room in ASIDE or room == other or room == "__init__":
+                continue
+            if other not in floor or floor[other] > floor[room]:
+                upward.append(f"{file.relative_to(ROOT)} imports {other}")
+    assert upward == []
+
+
+def test_siblings_meet_only_in_flows() -> None:
+    met = [
+        f"{file.relative_to(ROOT)} imports {other}"
+        for room in FLOORS[2]
+        for file in sorted((ROOT / "slipway" / room).rglob("*.py"))
+        for other in imported(file)
+        if other in FLOORS[2] - {room}
+    ]
+    assert met == []
+
+
+def test_nothing_below_the_views_prints() -> None:
+    calls = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in sorted((ROOT / "slipway").rglob("*.py"))
+        if "ui" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert calls == []
+
+
+def test_the_views_know_events_and_not_steps() -> None:
+    known = {other for file in (ROOT / "slipway" / "ui").rglob("*.py") for other in imported(file)}
+    assert known <= {"ui", "events", "errors", "config"}, known
