@@ -171,8 +171,11 @@ class Bookings:
 
     def lost(self, seconds: float) -> list[str]:
         """What is wrong with the bookings that were answered, once every e-mail had that time to come."""
-        stored = self.parties.orders
-        faults = [f"{one} is not stored" for one in self.booked if stored.count(one) != 1]
+        stored = set(self.parties.orders)
+        faults = [f"{one} is not stored" for one in self.booked if one not in stored]
+        extra = stored - set(self.booked)  # sent once each: what was stored without an answer was refused
+        if len(extra) > len(self.refused):
+            faults.append(f"{len(extra)} bookings more than were answered, and {len(self.refused)} were refused")
         deadline = time.monotonic() + seconds
         while missing := set(self.booked) - {line for mail in self.parties.hands.caught for line in _numbers(mail)}:
             if time.monotonic() > deadline:

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
@@ -135,26 +136,35 @@ PROGRAMS = {
 
 def program(name: str) -> Path:
     """The compiled program, made once per content of what it is made from."""
+    path = _path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"{PROGRAMS[name].module}.lock"):  # who warms the cache and who needs it meet here
+        if not path.is_file():
+            _build(PROGRAMS[name])
+    return path
+
+
+def _path(name: str) -> Path:
     made = PROGRAMS[name]
     module = MODULES[made.module]
     own = (HERE / "programs" / module.own / "main.go").read_bytes() if module.own else b""
     key = hashlib.sha256(repr((made, module)).encode() + own).hexdigest()[:12]
-    path = CACHE / "programs" / f"{name}-{key}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(CACHE / f"{made.module}.lock"):  # who warms the cache and who needs it meet here
-        if not path.is_file():
-            _build(made, path)
-    return path
+    return CACHE / "programs" / f"{name}-{key}"
 
 
-def _build(made: Program, path: Path) -> None:
-    folder = _module(made.module)
+def _build(made: Program) -> None:
+    """Compile a program, and those linked in the same way with it, so that one is linked while others compile."""
+    alike = {name: one for name, one in PROGRAMS.items() if replace(one, package=made.package) == made}
     settings = " ".join(("-s -w", *(f"-X {_variable(place)}={value}" for place, value in made.sets.items())))
     tags = ("-tags", made.tags) if made.tags else ()
-    temporary = path.with_suffix(".part")
     words = ("-trimpath", "-gcflags=all=-dwarf=false", *tags, "-ldflags", settings)  # no debug data: an eighth faster
-    _go(folder, "build", *words, "-o", str(temporary), made.package, cgo=made.cgo)
-    temporary.replace(path)
+    with TemporaryDirectory(dir=CACHE) as made_in:
+        packages = [one.package for one in alike.values()]
+        _go(_module(made.module), "build", *words, "-o", f"{made_in}/", *packages, cgo=made.cgo)
+        found = list(Path(made_in).iterdir())
+        for name in alike:
+            built = found[0] if len(found) == 1 else Path(made_in) / name
+            built.replace(_path(name))
 
 
 def _variable(place: str) -> str:

@@ -29,6 +29,9 @@ def test_a_services_own_tests_pass_and_there_are_some(folder: Path) -> None:
     ran = re.search(r"^Ran (\d+) tests containing (\d+) assertions\.\n0 failures, 0 errors\.$", said, re.MULTILINE)
     assert ran, said
     assert int(ran[1]) > 0
+    assert re.search(rf"^lein test helping-hands\.{folder.name}\.|^lein test {folder.name}\.", said, re.MULTILINE), (
+        said
+    )  # its own
 
 
 @pytest.fixture(scope="module", params=["local", "minikube"])
@@ -109,7 +112,7 @@ def test_a_service_answers_whatever_is_asked_as_its_document_says(
 
 
 @LOCAL
-@pytest.mark.parametrize("broken", [("order", "alert"), ("consumer", "provider")], ids=" and ".join)
+@pytest.mark.parametrize("broken", [("order", "alert"), ("consumer", "service"), ("provider",)], ids=" and ".join)
 def test_a_broken_handler_fails_a_deploy_and_what_serves_stays(
     hands: Hands, parties: Parties, broken: tuple[str, ...]
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.project import ROOT, Project
+from tests.lab.toys import Toys
 
 pytestmark = pytest.mark.lab
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,7 +23,7 @@ def test_the_picture_is_of_the_services_as_they_are() -> None:
     assert drawn == (ROOT / "docs" / "services.svg").read_text()
 
 
-def test_its_commands_do_what_it_says(jars: None, tmp_path: Path) -> None:
+def test_its_commands_do_what_it_says(jars: None, toys: Toys, tmp_path: Path) -> None:  # toys: a cluster is there
     place, settings = tmp_path / "a copy", tmp_path / "settings"
     ignored = shutil.ignore_patterns(".slipway", ".git", ".lein*")
     shutil.copytree(ROOT, place, ignore=ignored, symlinks=True)
@@ -31,7 +32,7 @@ def test_its_commands_do_what_it_says(jars: None, tmp_path: Path) -> None:
     settings.mkdir()
     (settings / "slipway.yaml").write_text(f"name: {project.name}\nshort: {project.name}\n")
     blocks = BLOCK.findall((ROOT / "docs" / "walkthrough.md").read_text())
-    assert len(blocks) == 6
+    assert len(blocks) == 9
     script = "\n".join(("set -eux", *blocks))
     try:
         done = subprocess.run(
@@ -45,10 +46,14 @@ def test_its_commands_do_what_it_says(jars: None, tmp_path: Path) -> None:
         )
     finally:
         project.purge()
+        subprocess.run(["kubectl", "delete", "namespace", project.name, "--wait=false"], check=False)
     said = done.stdout[-6000:] + done.stderr[-3000:]
     assert done.returncode == 0, said
     assert re.search(r"Your booking is created.*Dear Ann", done.stdout), said
     assert "consumer, provider and service are asked for" in done.stdout, said
-    assert '"created"\n' in done.stdout, said
+    assert "nobody offers gardening" in done.stdout, said
+    assert "serves again" in done.stdout, said
     assert "the data of postgres stays as it is" in done.stdout, said
-    assert done.stdout.splitlines().count("2") == 1, said  # orders
+    lines = done.stdout.splitlines()
+    assert (lines.count("40"), lines.count("41")) == (1, 1), said  # booked meanwhile, and with the first
+    assert re.search(r"^auth +1 +3/3 ", done.stdout, re.MULTILINE), said
