@@ -20,5 +20,13 @@ END
   echo "create database \"$POSTGRES_DB\"" | postgres --single -D "$data.new" postgres >/dev/null
   mv "$data.new" "$data"
 fi
+server=$(postgres --version) # postgres (PostgreSQL) 17.5 (Debian ...)
+server=${server#*) } server=${server%%[!0-9]*} kept=$(cat "$data/PG_VERSION")
+if [ "$kept" != "$server" ]; then
+  echo "the data in $data is PostgreSQL $kept's, and this image has PostgreSQL $server, which cannot read it" >&2
+  echo "hint: deploy from a system whose packages have PostgreSQL $kept; to change over, take a dump there (pg_dump), purge" \
+    "the volume, deploy from here and load the dump (psql)" >&2
+  exit 1
+fi
 unset POSTGRES_PASSWORD
 exec postgres -D "$data" -c max_connections=200 # five services, six for each of their copies, old and new ones

@@ -151,7 +151,7 @@ def test_every_service_and_the_database_are_killed_while_bookings_go_on_and_none
             time.sleep(1)
             assert bookings.resumed(60), f"after {service} was killed: {bookings.refused[-3:]}"
     assert len(bookings.booked) > 20
-    assert bookings.lost(90) == []
+    assert bookings.lost(180) == []  # a message that a killed worker had is free again after 120 s
     deadline = time.monotonic() + 30  # until a copy of each is ready again
     while (plan := hands.invoke("deploy", "--plan")).exit:
         assert time.monotonic() < deadline, plan.out

@@ -11,9 +11,15 @@
                            to to)]
     (answer 200 {:alerts found})))
 
+(defn- shown
+  "A message that is kept apart; of one that is no e-mail, as much as there is."
+  [{:keys [message] :as kept}]
+  (into (select-keys kept [:id :attempts :why])
+        (filter (comp string? val))
+        (when (map? message) (select-keys message ["to" "subject"]))))
+
 (defn- failed [{:keys [sql]} _]
-  (answer 200 {:alerts (for [{:keys [id message attempts why]} (queue/failed sql "alert")]
-                         {:id id, :to (message "to"), :subject (message "subject"), :attempts attempts, :why why})}))
+  (answer 200 {:alerts (map shown (queue/failed sql "alert"))}))
 
 (defn- retry [{:keys [sql]} {{:strs [id]} :params}]
   (if (queue/retry sql "alert" id)

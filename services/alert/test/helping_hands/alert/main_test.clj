@@ -1,12 +1,16 @@
 (ns helping-hands.alert.main-test
-  (:require [clojure.string :as str]
-            [clojure.test :refer [deftest is]]
+  (:require [clojure.data.json :as json]
+            [clojure.java.io :as io]
+            [clojure.string :as str]
+            [clojure.test :refer [are deftest is]]
             [helping-hands.alert.main :as main]
             [helping-hands.alert.operations :as operations]
             [helping-hands.alert.post :as post]
             [helping-hands.shared.contract :as contract]
-            [helping-hands.shared.queue :as queue])
+            [helping-hands.shared.queue :as queue]
+            [helping-hands.shared.schema :as schema])
   (:import (jakarta.mail MessagingException)
+           (jakarta.mail.internet AddressException InternetAddress)
            (org.subethamail.smtp RejectException)
            (org.subethamail.smtp.helper BasicMessageListener)
            (org.subethamail.smtp.server SMTPServer)))
@@ -57,3 +61,30 @@
 (deftest pauses-grow-and-end
   (is (every? #(<= 1 % 3) (repeatedly 50 #(queue/pause 1))))
   (is (every? #(<= 150 % 450) (mapcat #(repeatedly 50 (fn [] (queue/pause %))) [20 64 queue/attempts]))))
+
+(defn- email-faults [message]
+  (schema/faults (get-in (schema/inlined (json/read-str (slurp (io/resource "openapi.json")))) ["x-takes" "alert"])
+                 message "it"))
+
+(deftest an-address-that-fits-is-one-that-mail-is-sent-to
+  (are [to right?] (and (= right? (empty? (email-faults {"to" to, "subject" "s", "text" "t"})))
+                        (= right? (try (InternetAddress. to true) true
+                                       (catch AddressException _ false))))
+    "ada.king+it%1@a.b.c.d.e.example.org" true
+    "a..b@example.org"                    false
+    ".a@example.org"                      false
+    "a.@example.org"                      false
+    "a@example..org"                      false
+    "a@example.org."                      false))
+
+(deftest an-email-has-all-its-parts
+  (are [message faults] (= faults (email-faults message))
+    {"to" "ann@example.org", "subject" "s", "text" "t"}        []
+    {"to" "ann@example.org", "subject" "a\r\nb", "text" "t"} ["it.subject must match ^[^\\r\\n]*$"]
+    {"to" "ann@example.org", "text" "t"}                       ["it.subject must be given"]))
+
+(deftest what-is-no-email-is-shown-as-far-as-it-goes
+  (are [message shown] (= shown (@#'operations/shown {:id "7", :message message, :attempts 1, :why "no"}))
+    {"to" "ann", "subject" "s", "text" "t"} {:id "7", :attempts 1, :why "no", "to" "ann", "subject" "s"}
+    {"to" 1}                                {:id "7", :attempts 1, :why "no"}
+    "text"                                  {:id "7", :attempts 1, :why "no"}))

@@ -201,3 +201,11 @@
           (send! half-sent "read")
           (is (= [200 true] ((juxt :status :body) (receive half-sent)))))
         (is (not= ::late (deref stopping 5000 ::late)))))))
+
+(deftest a-stop-cuts-off-what-does-not-finish
+  (let [service (main/start (assoc (settings key-in-use) :stop {:drain-seconds 1, :finish-seconds 1}))
+        text    (request "POST /tokens/validate" (bearer "none") "perms=order.read")]
+    (with-open [half-sent (open service)]
+      (send! half-sent (subs text 0 (- (count text) 4)))
+      (is (nil? (deref (future (server/stop service)) 10000 ::late)))
+      (is (refused? service)))))

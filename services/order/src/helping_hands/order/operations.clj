@@ -72,7 +72,7 @@
     (answer 200 order)
     (refuse 409 "this key was used for another booking")))
 
-(defn- book [{:keys [sql] :as system} {{key "Idempotency-Key"} :params, :keys [body caller]}]
+(defn- book [{:keys [sql] :as system} {{key "Idempotency-Key"} :params, :keys [body caller] :as request}]
   (if-let [before (booked-before sql (body "consumer") key)]
     (repeated before body)
     (let [parties (parties system caller body)]
@@ -80,7 +80,7 @@
         (refuse 409 fault)
         (if-let [order (store sql body key parties)]
           (answer 201 order {"Location" (str "/orders/" (:id order))})
-          (repeated (booked-before sql (body "consumer") key) body))))))
+          (recur system request))))))                       ; to find the other, unless that is forgotten already
 
 (defn- fetch [{:keys [sql]} {{:strs [id]} :params}]
   (if-let [found (table/fetch sql bookings id)]
@@ -95,12 +95,18 @@
   (if-let [found (table/fetch sql bookings id)]
     (let [{:strs [consumer service]} (parties system caller (update-keys found name))]
       (jdbc/with-db-transaction [tx sql]
-        (let [{before :state} (table/one tx "SELECT state FROM orders.bookings WHERE id = ?::uuid FOR UPDATE" id)]
-          (if (contains? (transitions before) state)
+        (let [{before :state} (table/hold tx bookings id)]
+          (cond
+            (nil? before)
+            none                                            ; it was forgotten meanwhile
+
+            (contains? (transitions before) state)
             (let [order (table/change tx bookings id {"state" state})]
               (when (and consumer service)                  ; who is gone gets no e-mail
                 (queue/publish tx "alert" (:id order) (mail order consumer service)))
               (answer 200 order))
+
+            :else
             (refuse 409 (str "an order that is " before " cannot be " state))))))
     none))
 
@@ -109,7 +115,7 @@
 
 (defn- forget [{:keys [sql]} {{:strs [id]} :params}]
   (jdbc/with-db-transaction [tx sql]
-    (let [{:keys [state]} (table/one tx "SELECT state FROM orders.bookings WHERE id = ?::uuid FOR UPDATE" id)]
+    (let [{:keys [state]} (table/hold tx bookings id)]
       (cond
         (nil? state)   none
         (ended state)  (do (jdbc/execute! tx ["DELETE FROM orders.keys WHERE booking = ?::uuid" id])

@@ -2,6 +2,7 @@
   "What the service does, by the operationId of openapi.json."
   (:require [clojure.java.jdbc :as jdbc]
             [helping-hands.shared.http :refer [answer refuse]]
+            [helping-hands.shared.queue :as queue]
             [helping-hands.shared.table :as table]))
 
 (def ^:private profiles {:name "provider.profiles", :columns {"name" "text", "phone" "text", "since" "date"}})
@@ -33,12 +34,21 @@
     {:status 204}
     none))
 
-(defn- rate [{:keys [sql]} {{:strs [id]} :params, {:strs [rating comment]} :body}]
+(defn- news
+  "What the others hear of a profile that was rated."
+  [{:keys [id rating]}]
+  {:provider id, :rating rating})
+
+(defn- rate
+  "Holds the profile: means are told in the order in which they come about."
+  [{:keys [sql]} {{:strs [id]} :params, {:strs [rating comment]} :body}]
   (jdbc/with-db-transaction [tx sql]
-    (if-let [found (table/fetch tx profiles id)]
+    (if-let [held (table/hold tx profiles id)]
       (do (jdbc/execute! tx ["INSERT INTO provider.ratings (provider, rating, comment) VALUES (?::uuid, ?, ?)"
                              id rating comment])
-          (answer 201 (rated tx found)))
+          (let [profile (rated tx held)]
+            (queue/publish tx "ratings" id (news profile))
+            (answer 201 profile)))
       none)))
 
 (def all {"create" create, "read" fetch, "update" change, "delete" delete, "rate" rate})

@@ -8,35 +8,26 @@
   {:name    "service.offers"
    :columns {"provider" "uuid", "type" "text", "area" "text", "cost" "numeric", "rating" "numeric"}})
 
+(def ^:private rated-offers
+  "Offers as they are shown: with their provider's rating as it is now."
+  (assoc offers :name "service.rated_offers"))
+
 (def ^:private none (refuse 404 "there is no service of this id"))
 
-(defn- rated
-  "The values of an offer with its provider's rating, or nil where there is no such provider."
-  [system caller provider values]
-  (when-let [{:strs [rating]} (calls/lookup system caller "provider" provider)]
-    (cond-> values rating (assoc "rating" rating))))
-
-(def ^:private no-provider (refuse 409 "there is no provider of this id"))
-
 (defn- create [{:keys [sql] :as system} {:keys [body caller]}]
-  (if-let [values (rated system caller (body "provider") body)]
-    (let [made (table/insert sql offers values)]
+  (if-let [{:strs [rating]} (calls/lookup system caller "provider" (body "provider"))]
+    (let [made (table/insert sql offers (assoc body "rating" rating))]
       (answer 201 made {"Location" (str "/services/" (:id made))}))
-    no-provider))
+    (refuse 409 "there is no provider of this id")))
 
 (defn- fetch [{:keys [sql]} {{:strs [id]} :params}]
-  (if-let [found (table/fetch sql offers id)]
+  (if-let [found (table/fetch sql rated-offers id)]
     (answer 200 found)
     none))
 
-(defn- change [{:keys [sql] :as system} {{:strs [id]} :params, :keys [body caller]}]
-  (if-let [{:keys [provider]} (table/fetch sql offers id)]
-    (if-let [values (rated system caller provider body)]
-      (if-let [changed (table/change sql offers id values)]
-        (answer 200 changed)
-        none)
-      no-provider)
-    none))
+(defn- change [{:keys [sql] :as system} {{:strs [id]} :params, :keys [body] :as request}]
+  (table/change sql offers id body)
+  (fetch system request))
 
 (defn- delete [{:keys [sql]} {{:strs [id]} :params}]
   (if (table/delete sql offers id)
@@ -44,11 +35,11 @@
     none))
 
 (defn- search [{:keys [sql]} {{:strs [type area provider max_cost min_rating]} :params}]
-  (answer 200 {:services (table/search sql offers [["type = ?" type]
-                                                   ["area = ?" area]
-                                                   ["provider = ?::uuid" provider]
-                                                   ["cost <= ?" max_cost]
-                                                   ["rating >= ?" min_rating]]
+  (answer 200 {:services (table/search sql rated-offers [["type = ?" type]
+                                                         ["area = ?" area]
+                                                         ["provider = ?::uuid" provider]
+                                                         ["cost <= ?" max_cost]
+                                                         ["rating >= ?" min_rating]]
                                        "cost, id")}))
 
 (def all {"create" create, "read" fetch, "update" change, "delete" delete, "search" search})

@@ -21,19 +21,31 @@
     (catch StackOverflowError _ ::none)                     ; a thousand brackets
     (catch Exception _ ::none)))                            ; data.json has no exception of its own
 
+(defn- as-object
+  "The schema of what a parameter gives, {name value}: an object, whose style is form, gives its properties one by one."
+  [{:strs [name required schema]}]
+  (if (= "object" (schema "type"))
+    schema
+    {"type" "object", "properties" {name schema}, "required" (if required [name] [])}))
+
+(defn- texts
+  "What a request says of `names`, {name text}; a text that is there more than once is a vector."
+  [{:keys [path-params query-params headers]} in names]
+  (case in
+    "path"   (select-keys path-params names)
+    "query"  (select-keys query-params names)
+    "header" (into {} (for [name names :let [text (headers (str/lower-case name))] :when text] [name text]))))
+
 (defn- parameters
   "What a request gives of the operation's parameters, {name value}, and what is wrong with it: [parameters faults]."
-  [declared {:keys [path-params query-params headers]}]
-  (reduce (fn [[values faults] {:strs [name in required schema]}]
-            (let [text  (case in
-                          "path"   (path-params name)
-                          "query"  (get query-params name)
-                          "header" (headers (str/lower-case name)))
-                  value (schema/parameter schema text)]
-              (cond
-                (nil? text)    [values (cond-> faults required (conj (str name " must be given")))]
-                (vector? text) [values (conj faults (str name " must be given once"))]
-                :else          [(assoc values name value) (into faults (schema/faults schema value name))])))
+  [declared request]
+  (reduce (fn [[values faults] {:strs [in] :as parameter}]
+            (let [{:strs [properties] :as schema} (as-object parameter)
+                  texts (texts request in (keys properties))
+                  given (into {} (for [[name text] texts] [name (schema/parameter (properties name) text)]))]
+              [(merge values given)
+               (into faults (or (seq (for [[name text] texts :when (vector? text)] (str name " must be given once")))
+                                (schema/faults schema given "")))]))
           [{} []]
           declared))
 

@@ -1,19 +1,17 @@
 (ns helping-hands.shared.calls
   "Calls to other services: over connections that are kept, never for long, and once more where that does no harm."
   (:require [clojure.data.json :as json]
+            [clojure.string :as str]
             [helping-hands.shared.http :as http]
             [helping-hands.shared.log :as log])
   (:import (java.io IOException)
            (java.net URI)
            (java.net.http HttpClient HttpClient$Version HttpRequest HttpRequest$BodyPublishers HttpResponse
                           HttpResponse$BodyHandlers)
-           (java.security Security)
            (java.time Duration)))
 
 (def ^:private client
   (delay
-    (Security/setProperty "networkaddress.cache.ttl" "1")   ; seconds: a service that is replaced may get a new address
-    (Security/setProperty "networkaddress.cache.negative.ttl" "0")
     (-> (HttpClient/newBuilder)
         (.version HttpClient$Version/HTTP_1_1)
         (.connectTimeout (Duration/ofSeconds 1))
@@ -57,12 +55,14 @@
         (http/give-up (http/unavailable service)))))
 
 (defn lookup
-  "What `service` keeps under `id`, a map, or nil where it has none; asked with the caller's own token. Gives up with 503
-  when there is no answer, with 403 when the caller may not know."
-  [{:keys [urls]} caller service id]
-  (let [{:keys [status body]} (call service (str (urls service) "/" service "s/" id) caller)]
+  "What `service` keeps under `id`, a map, or nil where it has none; asked with the caller's own token. Where it asks, and
+  the fields that it gives, are those that `x-calls` of the caller's document names, so that the two cannot differ. Gives up
+  with 503 when there is no answer, with 403 when the caller may not know."
+  [{:keys [urls calls]} caller service id]
+  (let [{:strs [path reads may-read]} (first (filter #(= [service "get"] (map % ["service" "method"])) calls))
+        {:keys [status body]}         (call service (str (urls service) (str/replace path "{id}" id)) caller)]
     (case (int status)
-      200       body
+      200       (select-keys body (concat reads may-read))
       404       nil
       (401 403) (http/give-up (http/refuse status (str service ": " (body "error"))))
       (http/give-up (http/unavailable service)))))

@@ -95,6 +95,8 @@
             (handler (assoc request :body (ByteArrayInputStream. content))))
           (refuse 400 "the body cannot be read" {"Connection" "close"}))))))
 
+(def ^:private at-once "Requests; the rest of Jetty's 50 threads are there to tell of health." 40)
+
 (defn limit-concurrency
   "Lets at most `limit` requests in at a time, and asks the others to come back."
   [handler limit]
@@ -103,6 +105,19 @@
       (if (.tryAcquire places)
         (try (handler request) (finally (.release places)))
         (refuse 503 "too many of these at once: try again" {"Retry-After" "1"})))))
+
+(defn- health? [uri] (str/starts-with? (str uri) "/health/"))
+
+(defn- tell-health
+  "Answers for health before anything that may wait, such as for a body or for a place among those that are let in."
+  [handler {:keys [stopping? ready?]}]
+  (let [health (route {"/health/live"  {:get (fn [_] (answer 200 {:status "live"}))}
+                       "/health/ready" {:get (fn [_] (cond
+                                                       (stopping?) (answer 503 {:status "stopping"})
+                                                       (ready?)    (answer 200 {:status "ready"})
+                                                       :else       (answer 503 {:status "waiting"})))}})]
+    (fn [{:keys [uri] :as request}]
+      (if (health? uri) (health request) (handler request)))))
 
 (defn- request-id
   "The caller's own, when it is fit for a log and a header, or a new one."
@@ -144,7 +159,7 @@
           path     (plain-path uri)
           started  (System/nanoTime)
           response (handler (assoc request :request-id id))]
-      (log/log (if (str/starts-with? path "/health/") "debug" "info")
+      (log/log (if (health? path) "debug" "info")
                "request"
                {:request_id id
                 :method     (str/upper-case (name request-method))
@@ -163,17 +178,13 @@
 (defn handler
   "A whole service as a Ring handler: `routes` as `route` takes them, and health. `stopping?` says whether it has been
   told to stop, `ready?` whether it has all that it needs; :body-limit is in bytes."
-  [routes {:keys [stopping? ready? body-limit]}]
-  (-> (route
-       (merge routes
-              {"/health/live"  {:get (fn [_] (answer 200 {:status "live"}))}
-               "/health/ready" {:get (fn [_] (cond
-                                               (stopping?) (answer 503 {:status "stopping"})
-                                               (ready?)    (answer 200 {:status "ready"})
-                                               :else       (answer 503 {:status "waiting"})))}}))
+  [routes {:keys [stopping? body-limit] :as service}]
+  (-> (route routes)
       (wrap-params {:encoding "UTF-8"})
       (limit-body body-limit)
+      (limit-concurrency at-once)
+      (tell-health service)
       wrap-head
-      (close-when-stopping stopping?)
       catch-errors
+      (close-when-stopping stopping?)
       log-requests))

@@ -5,13 +5,17 @@
   goes on."
   (:require [clojure.data.json :as json]
             [clojure.java.jdbc :as jdbc]
+            [clojure.string :as str]
             [helping-hands.shared.db :as db]
-            [helping-hands.shared.table :as table]
-            [helping-hands.shared.log :as log]))
+            [helping-hands.shared.log :as log]
+            [helping-hands.shared.schema :as schema]
+            [helping-hands.shared.table :as table]))
 
 (def migrations ["queue" ["001-messages" "002-groups"]])
 
-(def ^:private lease "Seconds after which a message that was taken by a worker that died is taken again." 30)
+(def ^:private lease
+  "Seconds after which a message that was taken by a worker that died is taken again: more than an SMTP conversation takes."
+  120)
 
 (def attempts "How often a message is tried before it is kept apart: for a day, in all." 300)
 
@@ -49,8 +53,13 @@
     (log/log "warn" "a message could not be handled" {:id (str id), :attempts tries, :final final, :why why})
     (jdbc/execute! sql
                    [(str "UPDATE queue.messages SET why = ?, due = now() + make_interval(secs => ?), "
-                         "failed = CASE WHEN ? THEN now() END WHERE id = ?")
-                    why (pause tries) final id])))
+                         "failed = CASE WHEN ? THEN now() END WHERE id = ? AND attempts = ?")
+                    why (pause tries) final id tries])))
+
+(defn- forgotten?
+  "Is a message gone by this? Not when its lease ended and another worker took it, whose turn it is to settle it."
+  [tx {:keys [id attempts]}]
+  (= [1] (jdbc/execute! tx ["DELETE FROM queue.messages WHERE id = ? AND attempts = ?" id attempts])))
 
 (defn work-one
   "Takes one message of `topic`, if any is due, and has `handle` do it. It answers what settles it: f of a transaction, in
@@ -60,18 +69,29 @@
     (try
       (let [settle (handle (json/read-str body))]
         (jdbc/with-db-transaction [tx sql]
-          (settle tx id)
-          (jdbc/execute! tx ["DELETE FROM queue.messages WHERE id = ?" id])))
+          (if (forgotten? tx taken)
+            (settle tx id)
+            (log/log "warn" "a message took longer than its lease" {:id (str id)}))))
       (catch Throwable error                                ; a class that is missing, too
         (if (db/away? error)
           (throw error)                                     ; its lease ends, and another takes it
           (put-back sql taken error))))
     true))
 
+(defn checked
+  "`handle` for messages that fit `schema`; what does not fit is no other message the next time."
+  [schema handle]
+  (fn [message]
+    (when-let [faults (seq (schema/faults schema message "the message"))]
+      (throw (final (ex-info (str/join "; " faults) {}))))
+    (handle message)))
+
 (defn worker
-  "Works on `topic` in the background until the function that it answers is called, which lets a message under way end."
-  [{:keys [db]} topic handle]
+  "Works on `topic`, whose messages `x-takes` of the service's document describes, in the background until the function that
+  it answers is called, which lets a message under way end."
+  [{:keys [db takes]} topic handle]
   (let [running (atom true)
+        handle  (checked (takes topic) handle)
         thread  (Thread. (fn []
                            (while @running
                              (when-not (try
@@ -83,7 +103,7 @@
     (.start thread)
     (fn []
       (reset! running false)
-      (.join thread 8000))))
+      (.join thread 12000))))
 
 (defn failed
   "Messages of `topic` that are kept apart, newest first: {:id, :message, :attempts, :why}."

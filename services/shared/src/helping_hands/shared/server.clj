@@ -4,10 +4,12 @@
             [helping-hands.shared.log :as log]
             [ring.adapter.jetty :refer [run-jetty]])
   (:import (java.nio ByteBuffer)
+           (java.util.concurrent TimeoutException)
            (javax.servlet.http HttpServletResponse)
            (org.eclipse.jetty.http HttpFields)
            (org.eclipse.jetty.server Server ServerConnector)
-           (org.eclipse.jetty.server.handler ErrorHandler StatisticsHandler)))
+           (org.eclipse.jetty.server.handler ErrorHandler StatisticsHandler)
+           (org.eclipse.jetty.util.thread QueuedThreadPool)))
 
 (def ^:private ^String unreadable (json/write-str {:error "this request cannot be read"}))
 
@@ -22,9 +24,12 @@
       (.setContentType response "application/json")
       (.write (.getWriter response) unreadable))))
 
+(def ^:private interrupt-seconds "How long a stop waits for requests that did not finish in time: interrupted halfway." 2)
+
 (defn- configure [^Server server finish-seconds]
   (let [counting (StatisticsHandler.)]                    ; lets Jetty know what to wait for when it stops
     (.setHandler counting (.getHandler server))
+    (.setStopTimeout ^QueuedThreadPool (.getThreadPool server) (* 1000 interrupt-seconds))
     (doto server
       (.setHandler counting)
       (.setErrorHandler (json-errors))
@@ -51,5 +56,7 @@
   (reset! stopping true)
   (log/info "stopping" {})
   (Thread/sleep (* 1000 (get-in settings [:stop :drain-seconds])))
-  (.stop server)
+  (try
+    (.stop server)
+    (catch TimeoutException _ (log/log "warn" "requests that did not finish in time are cut off" {})))
   (log/info "stopped" {}))

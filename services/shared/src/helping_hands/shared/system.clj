@@ -1,12 +1,14 @@
 (ns helping-hands.shared.system
   "A service on the database, from its settings to a server that answers, and back."
-  (:require [clojure.java.io :as io]
+  (:require [clojure.data.json :as json]
+            [clojure.java.io :as io]
             [clojure.string :as str]
             [helping-hands.shared.api :as api]
             [helping-hands.shared.calls :as calls]
             [helping-hands.shared.config :as config]
             [helping-hands.shared.db :as db]
             [helping-hands.shared.http :as http]
+            [helping-hands.shared.schema :as schema]
             [helping-hands.shared.server :as server]))
 
 (def ^:private body-limit "Bytes; what is sent here is a form's worth." 16384)
@@ -35,8 +37,10 @@
   ([settings migrations operations]
    (start settings migrations operations (constantly (fn []))))
   ([settings migrations operations background]
-   (let [system {:urls (:urls settings), :db (db/open (:db settings) migrations), :settings settings}
-         routes (api/routes (slurp (io/resource "openapi.json")) (update-vals operations db/operation) system)]
+   (let [text   (slurp (io/resource "openapi.json"))
+         {:strs [x-calls x-takes]} (schema/inlined (json/read-str text))
+         system {:urls (:urls settings), :calls x-calls, :takes x-takes, :db (db/open (:db settings) migrations)}
+         routes (api/routes text (update-vals operations db/operation) system)]
      (doto (Thread. ^Runnable calls/warm-up! "warm-up")
        (.setDaemon true)
        (.start))
@@ -47,8 +51,10 @@
             :end (background system)))))
 
 (defn stop
-  "Ends the server once requests under way have their answers, then what runs in the background, then the connections."
+  "Ends the server once requests under way have their answers, meanwhile what runs in the background, then the connections:
+  18 seconds at most with what conf.edn says, for Docker kills after 20."
   [{:keys [system end] :as service}]
-  (server/stop service)
-  (end)
-  (db/close (:db system)))
+  (let [ended (future (end))]
+    (server/stop service)
+    @ended
+    (db/close (:db system))))

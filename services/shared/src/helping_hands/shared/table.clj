@@ -41,6 +41,11 @@
   [sql table id]
   (one sql (str "SELECT " (columns table) " FROM " (:name table) " WHERE id = ?::uuid") id))
 
+(defn hold
+  "The row of this id, or nil; nobody else changes or removes it, or holds it, before the transaction `tx` ends."
+  [tx table id]
+  (one tx (str "SELECT " (columns table) " FROM " (:name table) " WHERE id = ?::uuid FOR UPDATE") id))
+
 (defn change
   "Changes these values of a row: the row as it is now, or nil where there is none."
   [sql table id values]

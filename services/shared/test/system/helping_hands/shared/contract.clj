@@ -25,6 +25,8 @@
         service  (start (settings ["auth" "consumer" "provider" "service"]))
         ask      (fn [line] (exchange service (request line)))]
     (try
+      (testing "it has ended within 18 seconds, of which the last threads and connections may take five"
+        (is (<= (apply + (vals (:stop (config/read-file "config/conf.edn")))) 13)))
       (testing "the document and the operations name the same"
         (is (= (set (map #(nth % 2) declared)) (set (keys operations)))))
       (testing "the document is served"
