@@ -164,12 +164,12 @@ class Target(Protocol):
 
 def pick(service: str, known: Sequence[Release], serving: Release | None, number: int | None) -> Release:
     """Of the known releases (newest first) the one of that number, or the one before what serves."""
-    if number:
+    if number is not None:
         found = [r for r in known if r.number == number]
     else:
         found = [r for r in known if serving and r.number < serving.number]
     if found:
         return found[0]
     there = ", ".join(str(r.number) for r in known) or "none"
-    what = f"{service} has no release {number}" if number else f"{service} has no earlier release"
+    what = f"{service} has no earlier release" if number is None else f"{service} has no release {number}"
     raise Problem(what, fix=f"kept releases: {there}; --to names one", code=ExitCode.USAGE)

@@ -62,8 +62,9 @@ def test_a_release_is_picked_by_number_or_as_the_one_before() -> None:
     found = releases(daemon(3).state("hh"), "auth")
     assert pick("auth", found, found[0], None).number == 2
     assert pick("auth", found, found[0], 1).number == 1
-    with pytest.raises(Problem, match="no release 9"):
-        pick("auth", found, found[0], 9)
+    for absent in (9, 0):
+        with pytest.raises(Problem, match=f"no release {absent}"):
+            pick("auth", found, found[0], absent)
     with pytest.raises(Problem, match="no earlier release"):
         pick("auth", found, found[-1], None)
 
