@@ -40,10 +40,13 @@ class Problem(Exception):
 
 
 class Lost(Problem):
-    """The link to a machine or its daemon broke: whether what was asked for was done must be asked anew."""
+    """The link to a machine or its daemon broke: whether what was asked for was done must be asked anew.
 
-    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
-        super().__init__(what, why=why, fix=fix, code=ExitCode.UNREACHABLE)
+    `code` is `FAILED` behind a deed that is known to have changed something.
+    """
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", code: ExitCode = ExitCode.UNREACHABLE) -> None:
+        super().__init__(what, why=why, fix=fix, code=code)
 
 
 class Cancelled(Exception):

@@ -192,12 +192,14 @@ class Run:
         self._cancel.check()
         self._set(step, Status.APPLYING, change.reason)
         say = Say(step.id, self._emit, self._cancel)
+        losses: list[Lost] = []
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 left = self._deed(step, say)
             except Lost as lost:
+                losses.append(lost)
                 if attempt == ATTEMPTS:
-                    raise
+                    raise min(losses, key=lambda one: one.code) from lost  # the first behind which something changed
                 say.note(f"{lost.what}; asks what is true, and goes on")
                 self._cancel.wait(attempt)
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,14 +10,14 @@ from typing import Any
 
 from slipway.config.models import Service
 from slipway.errors import ExitCode, Problem
-from slipway.hosts.docker import LABEL, Container, Daemon, Spec, State
-from slipway.steps import Cancel, Probe, Say
-from slipway.targets.container import MANIFEST, RELEASE, ROLE, SERVICE, Names, differs, ready, spec
+from slipway.hosts.docker import LABEL, Container, Daemon, State
+from slipway.steps import Probe, Say
+from slipway.targets.container import MANIFEST, ROLE, SERVICE, Names, differs, ready, spec
 from slipway.targets.records import SecretStore, keep, last, recorded, releases
-from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, addresses, pick
+from slipway.targets.swap import GRACE, Swap, loopback
+from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service, and their images
-GRACE = 10  # seconds that a container gets to stop
 
 
 class DockerTarget:
@@ -26,7 +25,7 @@ class DockerTarget:
 
     def __init__(self, daemon: Daemon, names: Names, probe: Probe[State], ask: Ask) -> None:
         self.daemon = daemon
-        self._ask = ask
+        self._swap = Swap(daemon, names, ask)
         self._secrets = SecretStore(daemon, names)
         self.names = names
         self.probe = probe
@@ -44,7 +43,7 @@ class DockerTarget:
         state = self.daemon.state(self.names.project)
         number = last(state, wanted.service.name) + 1
         want = spec(self.names, wanted, number)
-        checks = self._swap(state, wanted.service, want, verify, say)
+        checks = self._swap.put(state, wanted.service, want, verify, say)
         keep(self.daemon, self.names, wanted, want, checks)
         self._clear(wanted.service.name, say)
 
@@ -57,49 +56,12 @@ class DockerTarget:
         wanted = Wanted(release.settings, release.image, release.source, secrets, release.who, release.commit)
         want = spec(self.names, wanted, release.number)
         want = replace(want, labels={**want.labels, MANIFEST: release.manifest})
-        self._swap(state, release.settings, want, verify, say)
+        self._swap.put(state, release.settings, want, verify, say)
         self._clear(release.service, say)
 
     def earlier(self, service: str, number: int | None) -> Release:
         """See `Target.earlier`."""
         return pick(service, self.history(service), self.serving(service), number)
-
-    def _swap(self, state: State, service: Service, want: Spec, verify: Verify, say: Say) -> Mapping[str, bool]:
-        """Put a container in the earlier one's place and prove it; the earlier one comes back if that fails."""
-        earlier = self._settle(state, service.name, say)
-        self.daemon.network(self.names.project, {LABEL: self.names.project})
-        for volume in want.volumes:
-            self.daemon.volume(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
-        url = f"http://127.0.0.1:{service.published}"
-        began = time.monotonic()
-        if earlier:
-            self.daemon.rename(earlier.id, self.names.previous(service.name))
-            self.daemon.stop(earlier.id, GRACE)
-        try:
-            made = self.daemon.create(want)
-            self.daemon.start(made)
-            ready(self.daemon, made, service, url, say)
-            say.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
-            verdict = verify(service, addresses(service, self._address), self._ask, say)
-            if not verdict.ok:
-                failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
-                raise Problem(f"{service.name}: live checks failed: {failed}", why=verdict.evidence)
-        except BaseException as error:
-            evidence = self._evidence(want.name)
-            serving = self._restore(want.name, earlier, service, say)
-            if isinstance(error, Problem):
-                why = f"{error.why}\n{evidence}".strip()
-                raise Problem(error.what, why=why, fix=serving, code=error.code) from error
-            raise
-        return verdict.checks
-
-    def _address(self, service: str) -> str:
-        """Where this machine reaches a service that serves."""
-        container = self.daemon.find(self.names.container(service))
-        ports = container.ports.values() if container and container.running else ()
-        for address, port in ports:
-            return f"http://{address}:{port}"
-        raise Problem(f"{service} does not run here", fix=f"./invoke deploy --service {service}")
 
     def _clear(self, service: str, say: Say) -> None:
         """Remove the container that was replaced, and what is older than the kept releases."""
@@ -107,44 +69,6 @@ class DockerTarget:
         if before:
             self.daemon.remove(before.id)
         self._prune(service, say)
-
-    def _settle(self, state: State, service: str, say: Say) -> Container | None:
-        """Finish what an interrupted swap left: the container that has a record stays, and is what comes back."""
-        here = state.container(self.names.container(service))
-        before = state.container(self.names.previous(service))
-        if before is None:
-            return here
-        if here and (here.running and recorded(state, here)):
-            self.daemon.remove(before.id)
-            return here
-        say.note("an interrupted deploy is cleared away first")
-        if here:
-            self.daemon.remove(here.id)
-        self.daemon.rename(before.id, self.names.container(service))
-        return self.daemon.inspect(before.id)
-
-    def _restore(self, failed: str, earlier: Container | None, service: Service, say: Say) -> str:
-        """Put the earlier container back; says what serves now, as advice behind a failure."""
-        self.daemon.remove(failed)
-        if earlier is None:
-            return f"{service.name} does not serve; the failed first release was removed"
-        if self.daemon.inspect(earlier.id).name != failed:
-            self.daemon.rename(earlier.id, failed)
-        if earlier.running:
-            self.daemon.start(earlier.id)
-            calm = replace(say, cancel=Cancel())  # an interruption must not interrupt the way back
-            ready(self.daemon, earlier.id, service, f"http://127.0.0.1:{service.published}", calm)
-        number = earlier.labels.get(RELEASE, "?")
-        say.note(f"release {number} serves again")
-        return f"release {number} of {service.name} serves again; mend the cause and deploy once more"
-
-    def _evidence(self, container: str) -> str:
-        try:
-            inspected = self.daemon.inspect(container)
-            lines = list(self.daemon.logs(container, 50, follow=False))
-        except Problem:
-            return ""
-        return "\n".join((f"{container}: {inspected.state}, exit code {inspected.exit}; its last lines:", *lines))
 
     def _prune(self, service: str, say: Say) -> None:
         """Remove records and images beyond the newest `KEPT` releases; what another release needs stays."""
@@ -225,7 +149,7 @@ class DockerTarget:
         container = self._there(service.name)
         self.daemon.stop(container.id, GRACE)
         self.daemon.start(container.id)
-        ready(self.daemon, container.id, service, f"http://127.0.0.1:{service.published}", say)
+        ready(self.daemon, container.id, service, loopback(service), say)
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:

@@ -249,6 +249,19 @@ def test_a_link_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: p
     assert (len(acts), result.exit_code) == (ATTEMPTS, ExitCode.FAILED)
 
 
+def test_a_loss_that_came_behind_a_change_counts_more_than_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cancel, "wait", lambda *_: None)
+    world = World()
+    codes = iter([ExitCode.UNREACHABLE, ExitCode.FAILED])
+
+    def act(_: Say) -> None:
+        code = next(codes, ExitCode.UNREACHABLE)
+        raise Lost(f"it broke with {code.name}", code=code)
+
+    result = world.run(world.step("a", act=act)).result
+    assert (result.exit_code, result.failures["a"].what) == (ExitCode.FAILED, "it broke with FAILED")
+
+
 def test_no_more_machines_than_asked_are_worked_on_together() -> None:
     world, working, most = World(), set(), []
     lock = threading.Lock()
