@@ -79,8 +79,9 @@ class Report:
 
     @property
     def record(self) -> dict[str, bool]:
-        """Results by name."""
-        return {result.name: result.ok for result in self.results}
+        """Results by name; checks of one name have passed together or not at all."""
+        failed = {result.name for result in self.results if not result.ok}
+        return {result.name: result.name not in failed for result in self.results}
 
     @property
     def text(self) -> str:

@@ -155,6 +155,12 @@ def test_a_saved_value_is_used_and_masked(base: str) -> None:
     assert "Bearer ***" in report.text
 
 
+@pytest.mark.parametrize("wanted", [(201, 200), (200, 201)])
+def test_a_failure_is_not_hidden_by_another_check_of_its_name(base: str, wanted: tuple[int, int]) -> None:
+    report = ask(base, *(check("curl $BASE", {"status": status}) for status in wanted))
+    assert report.record == {"x": False}
+
+
 def test_a_check_whose_value_never_came_is_not_asked(base: str) -> None:
     first = check("curl $BASE", {}, {"TOKEN": {"header": "Nope"}}, "first")
     report = ask(base, first, check("curl $BASE/$TOKEN", {}, name="second"))
