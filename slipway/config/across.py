@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.config.document import Document, Faults
-from slipway.config.models import Environment, Hosts, Service, url_variable
+from slipway.config.models import Environment, Hosts, Of, Service, url_variable
 
 
 def across(
@@ -38,9 +38,16 @@ def across(
                     _near(need, services),
                 )
         for secret, how in service.secrets.items():
-            owner = getattr(how, "of", None)
-            if owner and (owner not in services or secret not in services[owner].secrets):
-                faults.add(document.path, document.line(("secrets", secret)), f"service {owner} has no secret {secret}")
+            if not isinstance(how, Of):
+                continue
+            made = services[how.of].secrets.get(secret) if how.of in services else None
+            place = document.line(("secrets", secret))
+            if made is None:
+                faults.add(document.path, place, f"service {how.of} has no secret {secret}")
+            elif isinstance(made, Of):
+                what = f"service {how.of} takes {secret} from another service itself"
+                hint = f"of: {made.of}" if made.of != name else "one of them generates it"
+                faults.add(document.path, place, what, hint)
     for cycle in cycles({name: service.needs for name, service in services.items()}):
         document = documents[cycle[0]]
         faults.add(document.path, document.line(("needs",)), f"needs go in a circle: {' → '.join(cycle)}")
@@ -81,7 +88,7 @@ def cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
 
 
 def checks(service: Service, document: Document, faults: Faults) -> None:
-    """Note the faults of a service's curl lines, the values that they need, and their JSONPaths."""
+    """Note the faults of a service's checks: their names, curl lines, the values that they need, their JSONPaths."""
     from slipway.config.curl import parse as curl
 
     def hint(name: str) -> str:
@@ -89,7 +96,12 @@ def checks(service: Service, document: Document, faults: Faults) -> None:
         return f"needs: [{need}] gives it" if name.endswith("_URL") else ""
 
     known = {"BASE", *(url_variable(need) for need in service.needs)}
+    names: set[str] = set()
     for index, check in enumerate(service.checks):
+        if check.name in names:
+            what = f"{check.name}: another check has this name"
+            faults.add(document.path, document.line(("checks", index, "name")), what, "a result is kept by its name")
+        names.add(check.name)
         place = ("checks", index, "curl")
         try:
             line = curl(check.curl)

@@ -116,6 +116,7 @@ def said(fault: Mapping[str, Any], model: type[Model]) -> tuple[str, str]:
     words = {
         "int_type": "a whole number",
         "int_parsing": "a whole number",
+        "float_type": "a number",
         "string_type": "text",
         "bool_parsing": "true or false",
         "bool_type": "true or false",

@@ -48,7 +48,9 @@ Cpus = Annotated[str, _read_by(quantity.cpus)]
 Size = Annotated[str, _read_by(quantity.size)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Whole = Annotated[int, Field(strict=True)]  # `true` is no number here, nor is '2'
+Count = Annotated[Whole, Field(ge=1)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 class Model(BaseModel):
@@ -60,7 +62,7 @@ class Model(BaseModel):
 class Generate(Model):
     """A random secret: `bytes` of it, written as `encoding`."""
 
-    bytes: Annotated[int, Field(ge=8, le=1024)] = 32
+    bytes: Annotated[Whole, Field(ge=8, le=1024)] = 32
     encoding: Literal["base64url", "base64", "hex"] = "base64url"
 
 
@@ -91,8 +93,8 @@ class FromFile(Model):
 class Autoscale(Model):
     """`replicas` to `max`, by percent of the CPU request."""
 
-    max: Annotated[int, Field(ge=1)]
-    cpu: Annotated[int, Field(ge=1, le=100)] = 70
+    max: Count
+    cpu: Annotated[Count, Field(le=100)] = 70
 
 
 class Resources(Model):
@@ -131,11 +133,11 @@ class Storage(Model):
 class Expect(Model):
     """What an answer must be. `headers` and `body` are regular expressions, `json` values by JSONPath."""
 
-    status: Annotated[int, Field(ge=100, le=599)] | None = None
+    status: Annotated[Whole, Field(ge=100, le=599)] | None = None
     headers: dict[str, Regex] = {}
     body: Regex | None = None
     at: dict[str, Any] = Field(default={}, alias="json")
-    within: Annotated[float, Field(gt=0)] | None = None
+    within: Annotated[float, Field(gt=0, strict=True)] | None = None
 
 
 class Save(Model):
@@ -179,7 +181,7 @@ class Service(Model):
     sources: tuple[str, ...] = ()
     port: Port = 8080
     publish: Port | None = None
-    replicas: Annotated[int, Field(ge=1)] = 1
+    replicas: Count = 1
     autoscale: Autoscale | None = None
     resources: Resources = Resources()
     env: dict[str, str] = {}
@@ -224,7 +226,7 @@ class Cluster(Model):
     kind: Literal["minikube"] = "minikube"
     driver: Literal["docker"] = "docker"
     runtime: Literal["containerd"] = "containerd"
-    cpus: Annotated[int, Field(ge=2)] = 2
+    cpus: Annotated[Whole, Field(ge=2)] = 2
     memory: Annotated[str, _read_by(quantity.minikube)] = "4g"
     kubernetes: str = "1.34.4"
 
@@ -232,7 +234,7 @@ class Cluster(Model):
 class Override(Model):
     """What an environment changes of a service."""
 
-    replicas: Annotated[int, Field(ge=1)] | None = None
+    replicas: Count | None = None
     autoscale: Autoscale | None = None
     resources: Resources | None = None
     env: dict[str, str] = {}
@@ -292,7 +294,7 @@ class Hosts(Model):
     """hosts.yaml."""
 
     known_hosts: Place | None = None  # default: the user's own
-    at_once: Annotated[int, Field(ge=1, le=100)] = 10  # hosts that are worked on together
+    at_once: Annotated[Count, Field(le=100)] = 10  # hosts that are worked on together
     hosts: dict[str, HostEntry] = {}
 
 
@@ -333,7 +335,7 @@ class DockerTool(Model):
 class JavaTool(Model):
     """Which JDK."""
 
-    minimum: int = 17
+    minimum: Count = 17
     packages: Packages = {}
 
 

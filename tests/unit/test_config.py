@@ -82,12 +82,36 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
             PLAIN + "checks:\n  - name: x\n    curl: curl $BASE\n    expect: {json: {'$[': 1}}\n",
             "apps/web/service.yaml:5: x: $[:",
         ),
+        (
+            PLAIN + CHECK.format(curl="curl $BASE") + CHECK.format(curl="curl $BASE/a").removeprefix("checks:\n"),
+            "apps/web/service.yaml:8: x: another check has this name · a result is kept by its name",
+        ),
+        (
+            PLAIN + "secrets: {KEY: {of: web}}\n",
+            "apps/web/service.yaml:4: service web takes KEY from another service itself · one of them generates it",
+        ),
+        (PLAIN + "replicas: true\n", "apps/web/service.yaml:4: replicas must be a whole number, not True"),
+        (PLAIN + "replicas: '2'\n", "apps/web/service.yaml:4: replicas must be a whole number, not '2'"),
+        (PLAIN + "autoscale: {max: true}\n", "apps/web/service.yaml:4: autoscale.max must be a whole number, not True"),
+        (PLAIN + "autoscale: {max: 2, cpu: true}\n", "apps/web/service.yaml:4: autoscale.cpu must be a whole number"),
+        (PLAIN + "resources: {memory: true}\n", "apps/web/service.yaml:4: resources.memory must be text, not True"),
+        (
+            PLAIN + CHECK.format(curl="curl $BASE").replace("status: 200", "within: true"),
+            "apps/web/service.yaml:7: checks.0.expect.within must be a number, not True",
+        ),
         (PLAIN + "health: {ready: /r, exec: [x]}\n", "apps/web/service.yaml:4: health: health is either paths or exec"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_file_and_line(team: Path, text: str, fault: str) -> None:
     service(team, "web", text)
     assert any(line.startswith(fault) for line in faults(team)), faults(team)
+
+
+def test_a_secret_of_a_service_that_takes_it_from_another_names_the_one_that_makes_it(team: Path) -> None:
+    service(team, "web", PLAIN + "secrets: {KEY: {of: api}}\n")
+    service(team, "api", "name: api\nbuild: none\nsecrets: {KEY: {of: db}}\n")
+    service(team, "db", "name: db\nbuild: none\nport: 5432\nsecrets: {KEY: {generate: {}}}\n")
+    assert faults(team) == ["apps/web/service.yaml:4: service api takes KEY from another service itself · of: db"]
 
 
 def test_all_faults_of_all_files_come_at_once(team: Path) -> None:
