@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -242,6 +242,12 @@ class Here:
         values = secret_sources.resolve(service, self.environment, self.config.services, value)
         self.mask(list(values.values()))
         return values
+
+    def hide(self, service: Service) -> None:
+        """Mask a service's secrets before its own words are shown: all that are kept, its others if they are here."""
+        self.kept.facts()
+        with suppress(Problem):
+            self.secrets(service)
 
     def _draft(self, place: str, how: Generate) -> str:
         with self._drafting:

@@ -114,6 +114,7 @@ def logs(command: Command, service: str = "", *, follow: bool = False, tail: str
 
     """
     name = one(command, service)
+    command.here.hide(command.here.service(name))
     lines = command.here.target.logs(name, whole(tail, "--tail"), follow=follow)
     if follow:
         import threading
@@ -161,6 +162,7 @@ def restart(command: Command, service: str = "") -> None:
 
     """
     service_model = command.here.service(one(command, service))
+    command.here.hide(service_model)
     command.deed(f"{service_model.name}: restart", lambda say: command.here.target.restart(service_model, say))
 
 
@@ -204,6 +206,7 @@ def scale(command: Command, service: str = "", replicas: str = "") -> None:
     if not replicas:
         raise Problem("how many copies?", fix="--replicas 3, or --replicas file", code=ExitCode.USAGE)
     number = None if replicas == "file" else whole(replicas, "--replicas")
+    command.here.hide(model)
     text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
     act = command.here.target.scale
     command.deed(f"{model.name}: {text}", lambda say: act(model, number, say))

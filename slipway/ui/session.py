@@ -71,18 +71,18 @@ class Session:
         return self.kind == "json"
 
     def mask(self, values: Iterable[str]) -> None:
-        """Hide these values, and their usual spellings, wherever text goes from now on."""
-        for value in values:
-            if len(value) < SHORTEST:
+        """Hide these values, their lines (text comes line by line), and their usual spellings, from now on."""
+        for text in {part for value in values for part in (value, *map(str.strip, value.splitlines()))}:
+            if len(text) < SHORTEST:
                 continue
             forms = {
-                value,
-                json.dumps(value)[1:-1],
-                json.dumps(value, ensure_ascii=False)[1:-1],
-                quote(value, safe=""),
-                quote(value),
-                base64.b64encode(value.encode()).decode(),
-                base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
+                text,
+                json.dumps(text)[1:-1],
+                json.dumps(text, ensure_ascii=False)[1:-1],
+                quote(text, safe=""),
+                quote(text),
+                base64.b64encode(text.encode()).decode(),
+                base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
             }
             self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
 
@@ -150,7 +150,8 @@ class Session:
 
     def problem(self, problem: Problem) -> None:
         """Show an error outside a run: to a script as an event, to a person on standard error."""
-        safe = Problem(self.masked(problem.what), why=self.masked(problem.why), fix=problem.fix, code=problem.code)
+        what, why, fix = (self.masked(text) for text in (problem.what, problem.why, problem.fix))
+        safe = Problem(what, why=why, fix=fix, code=problem.code)
         if self.json:
             self._draw(lambda: self._view.problem(safe))
             return

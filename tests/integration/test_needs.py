@@ -20,7 +20,7 @@ SERVER = """(ns stock.core (:gen-class) (:import (java.net ServerSocket)))
 (defn -main [& _]
   (let [answer (str (System/getenv "SAYS") (some-> (System/getenv "ASKS") slurp))
         answer (str "HTTP/1.1 200 OK\\r\\nContent-Length: " (count answer) "\\r\\nConnection: close\\r\\n\\r\\n" answer)]
-    (println "open")
+    (println (or (System/getenv "KEY") "open"))
     (with-open [server (ServerSocket. 9000)]
       (while true
         (with-open [socket (.accept server)]
@@ -131,3 +131,14 @@ def test_a_kept_trial_answers_until_the_next_one(shop: Shop) -> None:
     assert requests.get(url, timeout=5).text == "stock: 3 left"
     assert shop.invoke("smoke", "--service", "shop").exit == 0
     assert not [name for name in shop.names("ps -a") if "smoke" in name]
+
+
+def test_a_secret_that_a_service_prints_is_masked_in_its_logs(shop: Shop) -> None:
+    shop.write(STOCK, secrets={"KEY": {"generate": {}}})
+    assert shop.invoke("deploy", "--service", "stock").exit == 0
+    found = json.loads(subprocess.check_output(["docker", "inspect", f"{shop.name}_stock_01"]))[0]["Config"]["Env"]
+    (key,) = (line.removeprefix("KEY=") for line in found if line.startswith("KEY="))
+    done = shop.invoke("logs", "--service", "stock")
+    assert (done.exit, "***" in done.out, key in done.out) == (0, True, False)
+    assert shop.invoke("restart", "--service", "stock").exit == 0
+    shop.write(STOCK)

@@ -9,8 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
+from slipway.config.models import Config, Environment, Hosts, Images, Project, Service, Tools
 from slipway.errors import Problem
 from slipway.events import Output, Plan, PlanStep, Status, StepChanged
+from slipway.here import Here
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+from slipway.hosts.fake_docker import FakeDaemon
 from slipway.ui.session import Session
 
 SECRET = "pä$s'w\"ö rd-${HOME}"
@@ -32,7 +37,7 @@ def test_a_masked_value_is_in_no_spelling_in_what_is_shown_or_kept(
     for text in SPELLINGS:
         session.emit(Output("a", "stdout", f"before {text} after"))
     session.emit(StepChanged("a", "a", Status.FAILED, SECRET, 0.0, f"evidence: {SECRET}"))
-    session.problem(Problem(SECRET, why=SECRET))
+    session.problem(Problem(SECRET, why=SECRET, fix=SECRET))
     session.say(f"said {SECRET}")
     session.close()
     shown = capsys.readouterr()
@@ -48,6 +53,34 @@ def test_a_short_value_is_not_masked_since_it_would_hide_everything(capsys: pyte
     session.mask(["abc"])
     session.say("abc")
     assert capsys.readouterr().out == "abc\n"
+
+
+def test_each_line_of_a_value_is_masked_since_text_comes_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session("plain", run="r")
+    session.mask(["-----BEGIN KEY-----\n  MIIEowIBAAKC\r\nq8s7\nab\n-----END KEY-----\n"])
+    for line in ("MIIEowIBAAKC", "key: q8s7.", "ab"):
+        session.say(line)
+    assert capsys.readouterr().out == "***\nkey: ***.\nab\n"
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_a_service_says_is_shown_without_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, given: bool
+) -> None:
+    """A value that only another machine's environment has hides nothing here, and stops nobody."""
+    service = Service.model_validate({"name": "web", "secrets": {"KEY": {"generate": {}}, "OTHER": {"generate": {}}}})
+    environment = Environment.model_validate({"name": "local", "secrets": {"OTHER": {"env": "THE_OTHER"}}})
+    project = Project(name="shop", short="sh")
+    config = Config(root=tmp_path, folder=tmp_path, project=project, environments={"local": environment},
+                    hosts=Hosts(), tools=Tools(), images=Images(), services={"web": service})  # fmt: skip
+    if given:
+        monkeypatch.setenv("THE_OTHER", "verborgen")
+    session, host, daemon = Session("plain", run="r"), FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
+    here = Here(config, environment, host, daemon, host, daemon, session.mask)
+    here.target.keep({"web.KEY": "geheim"})
+    here.hide(here.service("web"))
+    session.say("geheim verborgen")
+    assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")
 
 
 def test_a_log_is_this_users_alone(tmp_path: Path) -> None:
