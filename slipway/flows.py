@@ -298,7 +298,7 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
         if here.cluster_target.storage and any(here.service(name).storage for name in names):
             yield storage(here, here.cluster_target.storage, names)
     if others := [need for need in here.config.needs(*names) if need not in names]:
-        yield needed(here, others, after=after)
+        yield needed(here, names, others, after=after)
         after = (*after, "needs")
     yield secrets(here, names, after=after)
     if local:
@@ -325,17 +325,19 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
         )
 
 
-def needed(here: Here, names: Sequence[str], *, after: tuple[str, ...]) -> Step[Any]:
-    """Services that others need and that are not deployed now: they serve. There is nothing to mend, only to say."""
+def needed(here: Here, names: Sequence[str], others: Sequence[str], *, after: tuple[str, ...]) -> Step[Any]:
+    """What these services need and is not deployed now: it serves. There is nothing to mend, only to say."""
 
     def missing(_: object) -> None:
-        absent = [name for name in names if here.target.serving(name) is None]
+        absent = [other for other in others if here.target.serving(other) is None]
         if absent:
-            what = f"{', '.join(absent)} must be up first, and environment {here.environment.name} does not have it"
+            lacking = {name: [need for need in here.config.needs(name) if need in absent] for name in names}
+            who = "; ".join(f"{name} needs {' and '.join(needs)}" for name, needs in lacking.items() if needs)
+            what = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {here.environment.name}"
             fix = f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}"
             raise Problem(what, fix=fix, code=ExitCode.UNREACHABLE)
 
-    return Step("needs", f"what is needed: {', '.join(names)}", here.live, missing, lambda _: None, after)
+    return Step("needs", f"what is needed: {', '.join(others)}", here.live, missing, lambda _: None, after)
 
 
 def namespace(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:

@@ -36,22 +36,24 @@ def ended(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> C
     if "OutOfMemoryError" in log:
         return Cause(f"the JVM's heap was full (limit {limit})", "raise resources.memory, or MaxRAMPercentage")
     last = " | ".join(line.strip() for line in log.strip().splitlines()[-3:])
+    said = f"; its last lines: {last}" if last else ""
     times = f" ({restarts} restarts)" if restarts else ""
-    what = f"it ended with exit code {code}{times}" + (f"; its last lines: {last}" if last else "")
+    signals = {
+        TOLD: " (SIGTERM): stopped by its liveness probe, by a person, or with Docker",
+        KILLED: f" (SIGKILL): probably out of memory (limit {limit})",
+    }
+    what = f"it ended with exit code {code}{signals.get(code, '')}{times}{said}"
     if code == TOLD:
-        what = what.replace(
-            f"code {code}", f"code {code}: told to, by its liveness probe, by hand or as Docker stopped", 1
-        )
         return Cause(what, "is Docker running? ./invoke setup starts it; otherwise look at `health` and its last lines")
     if code == KILLED:
-        what = what.replace(f"code {code}", f"code {code}: killed, as the kernel does to what wants over {limit}", 1)
         return Cause(what, "was it its memory? then raise resources.memory; its last lines may say more")
     return Cause(what, "its last lines say why; ./invoke smoke runs the same image here")
 
 
 def silent_port(port: object) -> Cause:
     """The cause of a port on which nobody answers."""
-    return Cause(f"nothing listens on port {port}, which is asked", "is `port` what the service listens on?")
+    what = f"nothing listens on port {port}, which the readiness check uses"
+    return Cause(what, "is `port` what the service listens on?")
 
 
 def wrong_path(path: str, status: str) -> Cause:

@@ -15,7 +15,7 @@ from slipway.steps import Probe, Say
 from slipway.targets.container import MANIFEST, ROLE, SERVICE, Names, differs, ready, spec
 from slipway.targets.records import SecretStore, keep, last, recorded, releases
 from slipway.targets.swap import GRACE, Swap, loopback
-from slipway.targets.target import Ask, Live, Pod, Release, Verify, Wanted, pick
+from slipway.targets.target import UNRECORDED, Ask, Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service, and their images
 
@@ -35,7 +35,7 @@ class DockerTarget:
         container = facts.container(self.names.container(wanted.service.name))
         reason = differs(container, spec(self.names, wanted, 0))
         if reason is None and recorded(facts, container) is None:
-            reason = "what serves was never verified"
+            reason = UNRECORDED
         return reason
 
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:

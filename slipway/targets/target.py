@@ -12,6 +12,8 @@ from slipway.errors import ExitCode, Problem
 from slipway.hosts.host import Command, Done
 from slipway.steps import Probe, Say
 
+UNRECORDED = "the running version has no release record (started by hand, or an interrupted deploy)"
+
 
 @dataclass(frozen=True)
 class Release:

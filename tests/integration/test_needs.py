@@ -119,7 +119,7 @@ def test_what_it_needs_and_does_not_serve_is_said_before_anything_is_made(shop: 
     shop.write(SHOP, env={**SHOP["env"], "MORE": "1"})
     done = shop.invoke("deploy", "--service", "shop", "--output", "json")
     assert done.exit == 4, done.out
-    assert "stock must be up first" in done.failure("needs")
+    assert "shop needs stock, which is not deployed in local" in done.failure("needs")
     assert "./invoke deploy --service stock" in done.failure("needs")
     assert shop.invoke("deploy").exit == 0
 

@@ -28,8 +28,8 @@ def test_a_cause_is_named(log: str, oom: bool, what: str) -> None:
 
 def test_what_was_told_to_end_says_by_whom_that_may_be() -> None:
     cause = ended(143, "64Mi", "bye", oom=False)
-    assert cause.what.startswith("it ended with exit code 143: told to, ")
-    assert cause.what.endswith("its last lines: bye")
+    why = "stopped by its liveness probe, by a person, or with Docker"
+    assert cause.what == f"it ended with exit code 143 (SIGTERM): {why}; its last lines: bye"
     assert "./invoke setup" in cause.fix
 
 
@@ -39,5 +39,5 @@ def test_restarts_are_counted() -> None:
 
 def test_what_was_killed_says_by_whom_that_may_be() -> None:
     cause = ended(137, "64Mi", "", oom=False, restarts=2)
-    assert cause.what == "it ended with exit code 137: killed, as the kernel does to what wants over 64Mi (2 restarts)"
+    assert cause.what == ("it ended with exit code 137 (SIGKILL): probably out of memory (limit 64Mi) (2 restarts)")
     assert "resources.memory" in cause.fix

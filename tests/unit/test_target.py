@@ -8,9 +8,27 @@ from typing import Any
 
 import pytest
 
-from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
+from slipway.config.models import (
+    Config,
+    Environment,
+    FromEnv,
+    FromFile,
+    Generate,
+    Generated,
+    Hosts,
+    Images,
+    Of,
+    Project,
+    Service,
+    Tools,
+)
 from slipway.errors import Problem
+from slipway.flows import needed
+from slipway.here import Here
 from slipway.hosts.docker import Container
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+from slipway.hosts.fake_docker import FakeDaemon
 from slipway.targets.container import Names, differs, manifest, spec
 from slipway.targets.secrets import fingerprint, generate, places, resolve
 from slipway.targets.target import Wanted
@@ -108,3 +126,20 @@ def test_a_missing_source_is_named_with_all_others() -> None:
         resolve(service, environment, {}, lambda *_: "")
     assert "NO_SUCH_VARIABLE" in caught.value.why
     assert "/no/such" in caught.value.why
+
+
+def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) -> None:
+    services = {
+        name: Service(name=name, needs=needs)
+        for name, needs in {"order": ("auth",), "auth": ("db",), "db": (), "mail": ()}.items()
+    }
+    environment = Environment(name="local")
+    config = Config(root=tmp_path, folder=tmp_path, project=Project(name="shop", short="sh"), hosts=Hosts(),
+                    environments={"local": environment}, tools=Tools(), images=Images(), services=services)  # fmt: skip
+    host, daemon = FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
+    here = Here(config, environment, host, daemon, host, daemon, lambda _: None)
+    step = needed(here, ["order", "mail"], ["auth", "db"], after=())
+    with pytest.raises(Problem) as caught:
+        step.check(step.probe.facts())
+    assert caught.value.what == "order needs db and auth, which are not deployed in local"
+    assert caught.value.fix == "./invoke deploy, or ./invoke deploy --service auth,db"

@@ -34,7 +34,7 @@ from slipway.targets.kubernetes.manifests import (
 )
 from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read
 from slipway.targets.kubernetes.storage import Storage
-from slipway.targets.target import Live, Pod, Release, Verify, Wanted, pick
+from slipway.targets.target import UNRECORDED, Live, Pod, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
 UNREADY = "none of its copies is ready"
@@ -90,7 +90,7 @@ class KubernetesTarget:
             return "its settings or checks differ from what serves"
         kept = self._serving(facts, name)
         if kept is None:
-            return "what serves was never verified"
+            return UNRECORDED
         if found := differences(scaled(list(kept.objects), deployment, wanted.service), facts.objects):
             return f"changed by hand: {'; '.join(found)}"
         copies = deployment["spec"].get("replicas", 1)
@@ -273,7 +273,7 @@ class KubernetesTarget:
         there = self._there(service.name)
         kept = self._serving(self.probe.facts(), service.name)
         if kept is None:
-            raise Problem(f"what serves of {service.name} was never verified", fix="./invoke deploy, then scale")
+            raise Problem(f"{service.name}: {UNRECORDED}", fix="./invoke deploy, then scale")
         marks = {**there["metadata"].get("annotations", {}), SCALED: f"{replicas} of {service.replicas}"}
         if replicas is None:
             marks.pop(SCALED)
