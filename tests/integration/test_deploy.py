@@ -201,11 +201,15 @@ def test_a_check_that_never_passes_keeps_the_old_release_and_shows_the_line(proj
     assert digest(project) == before
 
 
-def test_a_release_that_fails_only_live_is_put_back(project: Project) -> None:
-    """A variable that Docker gives the serving container alone: a smoke container has no DNS name of its own."""
-    before = digest(project)
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_release_that_fails_only_live_is_put_back(project: Project, *, killed: bool) -> None:
+    """What served comes back, even where a deploy was `killed` before and had stopped it."""
+    before, served = digest(project), str(project.inspect()["Id"])
     project.environment({"auth": {"env": {"LOG_LEVEL": "debug"}}})
     assert project.invoke("smoke").exit == 0
+    if killed:
+        for words in (["rename", project.container, f"{project.container}_previous"], ["stop", served]):
+            subprocess.run(["docker", *words], check=True, capture_output=True)
     killer = f"""
         until docker inspect {project.container}_previous; do sleep 0.02; done
         until docker kill {project.container}; do sleep 0.02; done
@@ -219,9 +223,21 @@ def test_a_release_that_fails_only_live_is_put_back(project: Project) -> None:
     assert done.exit == 1
     assert done.steps["auth/smoke"] in {"changed", "unchanged"}
     assert "serves again" in done.failure("auth/release")
-    assert digest(project) == before
+    assert (digest(project), project.inspect()["Id"]) == (before, served)
     assert "LOG_LEVEL=info" in project.inspect()["Config"]["Env"]
     assert token(project)
+
+
+def test_a_container_that_somebody_made_under_the_name_is_refused_and_left_alone(project: Project) -> None:
+    subprocess.run(["docker", "rm", "-f", project.container], check=True, capture_output=True)
+    made = subprocess.check_output(["docker", "create", "--name", project.container, "slipway/nothing:1"], text=True)
+    try:
+        done = project.invoke("deploy", "--output", "json")
+        assert done.exit == 1
+        assert f"there is a container {project.container} already, made by hand" in done.failure("auth/release")
+        assert project.inspect()["Id"] == made.strip()
+    finally:
+        subprocess.run(["docker", "rm", "-f", project.container], check=True, capture_output=True)
 
 
 def test_rollback_serves_an_earlier_release_with_its_number(project: Project) -> None:
@@ -234,7 +250,8 @@ def test_rollback_serves_an_earlier_release_with_its_number(project: Project) ->
     assert "LOG_LEVEL=info" in project.inspect()["Config"]["Env"]
     status = json.loads(project.invoke("status", "--output", "json").out)
     assert status["services"][0]["release"] == number
-    assert project.invoke("rollback", "--service", "auth", "--to", "999").exit == 2
+    for absent in ("999", "0"):
+        assert project.invoke("rollback", "--service", "auth", "--to", absent).exit == 2
 
 
 def test_a_secret_with_difficult_characters_arrives_whole_and_appears_nowhere(project: Project) -> None:

@@ -56,6 +56,7 @@ class Breaking(FakeDaemon):
     def __init__(self) -> None:
         super().__init__()
         self.broken: dict[str, Problem] = {}
+        self.graces: list[int] = []  # seconds that stopped containers got
         self.foreign: Spec | None = None  # somebody makes it just before the next container is made
 
     def _ask(self, deed: str) -> None:
@@ -74,6 +75,7 @@ class Breaking(FakeDaemon):
 
     def stop(self, container: str, grace: int) -> None:
         self._ask("stop")
+        self.graces.append(grace)
         super().stop(container, grace)
         if "after stop" in self.broken:
             self.broken["all"] = self.broken["after stop"]
@@ -182,6 +184,15 @@ def test_an_earlier_container_that_can_not_be_stopped_goes_on_serving(
     problem = failed(target, newer)
     assert (problem.what, there(daemon)) == ("it could not be stopped", {HERE: "running"})
     assert "serves again" in problem.fix
+
+
+def test_a_container_gets_the_time_that_a_service_takes_to_drain(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
+    daemon, target, newer = broken
+    apply(target, newer)
+    target.restart(newer.service, Say("", lambda _: None, Cancel()))
+    target.down(["web"], Say("", lambda _: None, Cancel()))
+    assert len(daemon.graces) == 3
+    assert min(daemon.graces) > 18
 
 
 def test_a_way_back_that_fails_hides_neither_the_failure_nor_its_evidence(
