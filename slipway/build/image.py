@@ -131,7 +131,7 @@ def context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sources:
-            archive.addfile(_entry(path, folder), io.BytesIO(path.read_bytes()))
+            archive.addfile(_entry(path, folder), io.BytesIO(path.read_bytes()) if path.is_file() else None)
         for name, content in sorted(added.items()):
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
@@ -141,6 +141,9 @@ def context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared
 
 def _entry(path: Path, folder: Path) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+    if not path.is_file():
+        entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
+        return entry
     entry.size = path.stat().st_size
     entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
     return entry

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from slipway.errors import Problem
+from slipway.errors import ExitCode, Problem
 from slipway.hosts.host import Command, Host
 from slipway.steps import silent
 
@@ -18,17 +18,32 @@ NOT_IN_IMAGE = frozenset({"service.yaml", "README.md"})
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """The files that a build can see, sorted by name: what Git would not ignore, without tests and deployment."""
+    """The files that a build can see, sorted by name: what Git would not ignore, without tests and deployment.
+
+    A link stands for the file that it leads to; it is a link only where it leads to a folder, or nowhere. Raises
+    Problem for one to a folder outside, whose content would be in no digest.
+    """
     ignored = _ignored(folder)
     for path, folders, names in os.walk(folder):
         here = Path(path)
         top = here == folder
         skip = NOT_BUILT_FROM if top else frozenset({".git"})
         base = "" if top else here.relative_to(folder).as_posix() + "/"
-        folders[:] = sorted(f for f in folders if f not in skip and not ignored(f"{base}{f}/"))
-        for name in sorted(names):
+        links = [f for f in folders if (here / f).is_symlink()]
+        folders[:] = sorted(f for f in folders if f not in skip and f not in links and not ignored(f"{base}{f}/"))
+        for name in sorted([*names, *links]):
             if not (top and name in NOT_IN_IMAGE | NOT_BUILT_FROM) and not ignored(base + name):
-                yield here / name
+                if name in links:
+                    _stays(here / name, folder)
+                if (here / name).is_file() or (here / name).is_symlink():  # sockets and pipes are no sources
+                    yield here / name
+
+
+def _stays(link: Path, folder: Path) -> None:
+    if link.readlink().is_absolute() or not link.resolve().is_relative_to(folder.resolve()):
+        what = f"{link} leads to a folder outside {folder.name}"
+        fix = "name that folder under `sources` in service.yaml, or copy it"
+        raise Problem(what, why=f"it leads to {link.readlink()}", fix=fix, code=ExitCode.USAGE)
 
 
 def digest(folder: Path, settings: Iterable[str], shared: Iterable[Path] = ()) -> str:
@@ -41,7 +56,7 @@ def digest(folder: Path, settings: Iterable[str], shared: Iterable[Path] = ()) -
     for setting in settings:
         whole.update(f"setting {len(setting)} {setting}\n".encode())
     for path in (path for part in (folder, *shared) for path in files(part)):
-        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        content = path.read_bytes() if path.is_file() else str(path.readlink()).encode()
         executable = os.access(path, os.X_OK)
         name = Path(os.path.relpath(path, folder)).as_posix()
         whole.update(f"file {len(name)} {name} {executable} {len(content)}\n".encode())
@@ -52,7 +67,7 @@ def digest(folder: Path, settings: Iterable[str], shared: Iterable[Path] = ()) -
 def _ignored(folder: Path) -> Callable[[str], bool]:
     from pathspec import GitIgnoreSpec
 
-    lines: list[str] = ["*.swp", "*~", ".lein-*", ".nrepl-port", "__pycache__/"]
+    lines: list[str] = ["*.swp", "*~", ".#*", r"\#*#", ".lein-*", ".nrepl-port", "__pycache__/"]  # \# begins no comment
     own = folder / ".gitignore"
     if own.is_file():
         lines += own.read_text().splitlines()

@@ -62,6 +62,57 @@ def test_what_a_build_sees_changes_the_digest(folder: Path, name: str) -> None:
     assert source.digest(folder, []) != before
 
 
+def members(folder: Path) -> dict[str, tarfile.TarInfo]:
+    """What a build of the folder is given."""
+    with tarfile.open(fileobj=io.BytesIO(image.context(folder, "Dockerfile", "0" * 16, None))) as content:
+        return {member.name: member for member in content}
+
+
+@pytest.mark.parametrize("name", ["src/.#main.clj", "#main.clj#"])
+def test_what_an_editor_keeps_beside_a_file_changes_nothing(folder: Path, name: str) -> None:
+    before = source.digest(folder, [])
+    (folder / name).symlink_to("ann@box.1234:1700000000")
+    assert source.digest(folder, []) == before
+    assert name not in members(folder)
+
+
+def test_a_link_to_a_file_is_that_file_wherever_it_is(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.edn").write_text("1")
+    (folder / "resources/linked.edn").symlink_to(tmp_path / "outside.edn")
+    before = source.digest(folder, [])
+    assert members(folder)["resources/linked.edn"].isreg()
+    (tmp_path / "outside.edn").write_text("2")
+    assert source.digest(folder, []) != before
+
+
+def test_a_link_that_leads_nowhere_or_to_a_folder_of_the_service_stays_a_link(folder: Path) -> None:
+    before = source.digest(folder, [])
+    for name, target in (("gone", "nowhere"), ("loop", "loop"), ("resources/code", "../src/hh")):
+        (folder / name).symlink_to(target)
+        after = source.digest(folder, [])
+        assert after != before
+        before = after
+        assert (members(folder)[name].issym(), members(folder)[name].linkname) == (True, target)
+    assert "resources/code/auth/main.clj" not in members(folder)
+
+
+def test_a_link_to_a_folder_outside_is_refused_with_the_way_to_share_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (folder / "src/lib").symlink_to("../../lib")
+    with pytest.raises(Problem, match="leads to a folder outside auth") as caught:
+        source.digest(folder, [])
+    assert "sources" in caught.value.fix
+    (folder / ".gitignore").write_text("src/lib\n")
+    source.digest(folder, [])
+
+
+def test_a_socket_or_a_pipe_is_no_source(folder: Path) -> None:
+    before = source.digest(folder, [])
+    os.mkfifo(folder / "pipe")
+    assert source.digest(folder, []) == before
+    assert "pipe" not in members(folder)
+
+
 @pytest.fixture
 def shared(folder: Path) -> Path:
     """A folder beside the service, with code that is compiled into it."""
