@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from slipway.config.document import Document, Faults
@@ -19,16 +19,12 @@ def across(
     faults: Faults,
 ) -> None:
     """What only shows when the files are seen together."""
-    ports: dict[int, str] = {}
+    published = {name: service.published for name, service in services.items()}
+    for name, *fault in clashes(published, published):
+        line = documents[name].line(("publish",) if services[name].publish else ("port",))
+        faults.add(documents[name].path, line, *fault)
     for name, service in services.items():
         document = documents[name]
-        other = ports.setdefault(service.published, name)
-        if other != name:
-            place = document.line(("publish",) if service.publish else ("port",))
-            free = next(
-                p for p in range(service.published + 1, 65536) if p not in {s.published for s in services.values()}
-            )
-            faults.add(document.path, place, f"{other} publishes {service.published} too", f"publish: {free} is free")
         for index, need in enumerate(service.needs):
             if need not in services:
                 faults.add(
@@ -53,6 +49,9 @@ def across(
         faults.add(document.path, document.line(("needs",)), f"needs go in a circle: {' → '.join(cycle)}")
     for name, environment in environments.items():
         document = sources.get(name, Document(Path(f"environments/{name}.yaml"), {}))
+        moved = {one: o.publish for one, o in environment.services.items() if o.publish and one in services}
+        for one, *fault in clashes(published | moved, moved):
+            faults.add(document.path, document.line(("services", one, "publish")), *fault)
         for service_name in environment.services:
             if service_name not in services:
                 place = document.line(("services", service_name))
@@ -64,6 +63,17 @@ def across(
                 f"{environment.host} is not in hosts.yaml",
                 _near(environment.host, hosts.hosts),
             )
+
+
+def clashes(published: Mapping[str, int], newer: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Those of `newer` whose port another service publishes: its name, what is wrong, and a port that is free."""
+    owners: dict[int, str] = {}
+    for name in sorted(published, key=lambda one: one in newer):
+        port = published[name]
+        other = owners.setdefault(port, name)
+        if other != name and name in newer:
+            free = next((p for p in range(port + 1, 65536) if p not in published.values()), 0)
+            yield name, f"{other} publishes {port} too", f"publish: {free} is free" if free else ""
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

@@ -38,7 +38,9 @@ TAKES = frozenset(
         "url",
     ]
 )
-FILES = frozenset({"data", "data-binary", "json", "header", "data-urlencode"})  # where a leading @ names a file
+LITERAL = {"data": "data-raw", "data-binary": "data-raw"}  # the same, but for an @, which names no file
+FILES = frozenset({*LITERAL, "json", "header", "url"})  # where a leading @ names a file
+CODED = frozenset({"data-urlencode", "url-query"})  # where it may also stand behind a name: `name@file`
 REFUSED = {
     **dict.fromkeys(("-o", "-O", "-c"), "it writes a file"),
     **dict.fromkeys(("-T", "-F", "-E", "-n"), "it reads a file"),
@@ -92,9 +94,8 @@ def parse(text: str) -> Line:
             if not rest:
                 raise ValueError(f"{flag} wants a value")
             value = rest.pop(0)
-            if (key in FILES and _text(value[:1]).startswith("@")) or (key == "cookie" and "=" not in _text(value)):
-                raise ValueError(f"{flag} {_text(value)} would read a file; write the value itself")
-            options.append((key, value))
+            _is_no_file(key, _text(value))
+            options.append((LITERAL.get(key, key), value))
         elif key:
             options.append((key, None))
     urls = [value for key, value in options if key == "url"]
@@ -103,6 +104,14 @@ def parse(text: str) -> Line:
     if not ADDRESS.fullmatch(_text(urls[0][:1])):
         raise ValueError('the URL must begin with $BASE, as in "$BASE/health", or a need\'s, as in "$AUTH_URL/tokens"')
     return Line(text, tuple(options))
+
+
+def _is_no_file(key: str, value: str) -> None:
+    """Raise ValueError for a value that curl would take for a file's name (curl(1), at each of these options)."""
+    coded = key in CODED and "=" not in value and "@" in value and not (key == "url-query" and value[0] == "+")
+    if coded or (key in FILES and value.startswith("@")) or (key == "cookie" and "=" not in value):
+        hint = "; `=` before the value says that it is none" if key in CODED else ""
+        raise ValueError(f"--{key} {value} would read a file; write the value itself{hint}")
 
 
 def _key(flag: str, word: Word) -> str:
@@ -193,7 +202,11 @@ def config(line: Line, values: Mapping[str, str], marker: str, seconds: float) -
     """What curl reads on its standard input (`curl -q -K -`): the line, and how to tell its answer apart.
 
     The answer is headers, body, then `marker` with status, size of the headers, and time; see `check.answer`.
+    Raises ValueError where a value that was put in makes a file's name of it.
     """
+    options = [(key, None if word is None else fill(word, values)) for key, word in line.options]
+    for key, value in options:
+        _is_no_file(key, value or "=")
     rows = [
         ("silent", None),
         ("show-error", None),
@@ -202,7 +215,7 @@ def config(line: Line, values: Mapping[str, str], marker: str, seconds: float) -
         ("noproxy", "*"),
         ("max-time", f"{seconds:.1f}"),
         ("write-out", f"\n{marker} %{{http_code}} %{{size_header}} %{{time_total}}\n"),
-        *((key, None if word is None else fill(word, values)) for key, word in line.options),
+        *options,
     ]
     return "".join(f"{key}\n" if value is None else f"{key} = {quoted(value)}\n" for key, value in rows).encode()
 

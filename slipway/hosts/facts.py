@@ -51,11 +51,14 @@ for file in /etc/systemd/system/*.wants/docker.service /etc/systemd/system/*.wan
 done
 [ -S /var/run/docker.sock ] && say socket yes
 [ -w /var/run/docker.sock ] && say writable yes
-pid=$(cat /var/run/docker.pid 2>/dev/null) && [ -d "/proc/$pid" ] && say daemon "$pid"
+pid=$(cat /var/run/docker.pid 2>/dev/null) && read -r name 2>/dev/null <"/proc/$pid/comm" && # a pid is used again
+  [ "$name" = dockerd ] && say daemon "$pid"
 
 java=$(found java); [ -n "$java" ] && java=$(readlink -f "$java" 2>/dev/null || echo "$java")
 for home in "${JAVA_HOME:-}" "${java%/bin/java}" /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home; do
-  [ -x "$home/bin/jlink" ] && [ -d "$home/jmods" ] && [ -r "$home/release" ] || continue
+  [ -x "$home/bin/jlink" ] && [ -r "$home/release" ] || continue
+  # without jmods, jlink takes the modules out of the JDK itself where its vendor built it so (JEP 493)
+  [ -d "$home/jmods" ] || "$home/bin/jlink" --help 2>/dev/null | grep -q "run-time image enabled" || continue
   say jdk "$(sed -n 's/^JAVA_VERSION="\(.*\)"/\1/p' "$home/release") $home"
 done
 p=$(found lein) && say lein "$p"
@@ -90,7 +93,7 @@ wait; say end end
 
 @dataclass(frozen=True)
 class Jdk:
-    """A Java development kit with jlink and its modules: version as the `release` file says, and its home folder."""
+    """A Java development kit that jlink can link from: version as the `release` file says, and its home folder."""
 
     version: str
     home: str
@@ -98,8 +101,8 @@ class Jdk:
     @property
     def major(self) -> int:
         """17 of 17.0.15; 8 of 1.8.0."""
-        parts = self.version.split(".")
-        return int(parts[1] if parts[0] == "1" and len(parts) > 1 else parts[0].split("-")[0].split("+")[0])
+        found = re.match(r"(?:1\.)?(\d+)", self.version)
+        return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True)
@@ -201,8 +204,8 @@ def parse(text: str, now: float | None = None) -> Facts:
 
     homes: dict[str, Jdk] = {}
     for line in found.get("jdk", []):
-        version, home = line.split(" ", 1)
-        homes.setdefault(home, Jdk(version, home))
+        if named := re.fullmatch(r"(\d\S*) (/.*)", line):  # a `release` file may lack its version
+            homes.setdefault(named[2], Jdk(named[1], named[2]))
     cached: dict[str, tuple[str, ...]] = {}
     for line in found.get("kubernetes", []):
         version, name = line.split("/")[-2:]

@@ -129,6 +129,26 @@ def test_two_services_on_one_port_are_told_a_free_one(team: Path) -> None:
     assert faults(team) == ["apps/web/service.yaml:2: api publishes 9000 too · publish: 9001 is free"]
 
 
+@pytest.mark.parametrize(
+    ("services", "fault"),
+    [
+        ("{api: {publish: 9500}, web: {publish: 9500}}", "3: api publishes 9500 too · publish: 9501 is free"),
+        ("{web: {publish: 9100}, api: {replicas: 2}}", "2: api publishes 9100 too · publish: 9101 is free"),
+        ("{web: {publish: 9100}, api: {publish: 9000}}", ""),
+        ("{wep: {publish: 9100}}", "2: wep is no service · did you mean web?"),
+    ],
+)
+def test_ports_are_compared_as_each_environment_has_them(team: Path, services: str, fault: str) -> None:
+    service(team, "api", "name: api\nbuild: none\nport: 9100\n")
+    (team / "config" / "environments").mkdir()
+    text = "services:\n  " + services[1:-1].replace("}, ", "}\n  ") + "\n"
+    (team / "config" / "environments" / "local.yaml").write_text(text)
+    if fault:
+        assert faults(team) == [f"config/environments/local.yaml:{fault}"]
+    else:
+        assert load(team).services["api"].published == 9100
+
+
 def test_a_settings_folder_replaces_files_one_by_one(team: Path, tmp_path: Path) -> None:
     over = tmp_path / "over"
     (over / "environments").mkdir(parents=True)

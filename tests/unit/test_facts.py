@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +121,51 @@ def test_dockerd_is_started_by_systemd_or_detached_with_its_usual_files() -> Non
 )
 def test_a_kits_major_version_is_read(version: str, major: int) -> None:
     assert Jdk(version, "/x").major == major
+
+
+@pytest.mark.parametrize("said", ["/usr/lib/jvm/odd", "weird /usr/lib/jvm/odd", ""])
+def test_a_kit_that_does_not_say_its_version_is_no_kit(said: str) -> None:
+    assert recorded(jdk=said).jdks == ()
+
+
+def kit(home: Path, version: str, jlink: str) -> Path:
+    """A JDK's folder, whose jlink says that of itself."""
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "jlink").write_text(f"#!/bin/sh\necho '{jlink}'\n")
+    (home / "bin" / "jlink").chmod(0o755)
+    (home / "release").write_text(f'JAVA_VERSION="{version}"\n')
+    return home
+
+
+def probed(text: str = SCRIPT, **env: str) -> Facts:
+    done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False, env=os.environ | env)
+    return parse(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("says", "jmods", "taken"),
+    [("Linking from run-time image enabled", False, True), ("disabled", False, False), ("no capabilities", True, True)],
+)
+def test_a_kit_without_modules_beside_it_is_taken_where_its_jlink_links_from_itself(
+    tmp_path: Path, says: str, jmods: bool, taken: bool
+) -> None:
+    home = kit(tmp_path / "jdk", "25.0.1", says)
+    if jmods:
+        (home / "jmods").mkdir()
+    assert (Jdk("25.0.1", str(home)) in probed(JAVA_HOME=str(home)).jdks) is taken
+
+
+@pytest.mark.parametrize(("name", "runs"), [("dockerd", True), ("sleep", False)])
+def test_a_process_that_has_dockerds_old_number_is_not_dockerd(tmp_path: Path, name: str, runs: bool) -> None:
+    program = tmp_path / name
+    program.symlink_to(shutil.which("sleep") or "")
+    process = subprocess.Popen([str(program), "60"])
+    try:
+        (tmp_path / "pid").write_text(f"{process.pid}\n")
+        assert probed(SCRIPT.replace("/var/run/docker.pid", str(tmp_path / "pid"))).daemon is runs
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_an_old_kit_is_named_in_the_reason() -> None:

@@ -88,6 +88,13 @@ def ask(base: str, *checks: Check) -> Report:
         ("curl -K f $BASE", "-K is refused"),
         ("curl -d @f $BASE", "would read a file"),
         ("curl -H @f $BASE", "would read a file"),
+        ("curl --data-binary @f $BASE", "would read a file"),
+        ("curl --json @f $BASE", "would read a file"),
+        ("curl --data-urlencode @/etc/passwd $BASE", "would read a file"),
+        ("curl --data-urlencode name@/etc/passwd $BASE", "would read a file"),
+        ("curl --url-query @/etc/passwd $BASE", "would read a file"),
+        ("curl --url-query name@/etc/passwd $BASE", "would read a file"),
+        ("curl --url @urls.txt", "would read a file"),
         ("curl -b jar.txt $BASE", "would read a file"),
         ("curl --cert c $BASE", "--cert is not on the list"),
         ("curl -X", "-X wants a value"),
@@ -159,6 +166,33 @@ def test_a_saved_value_is_used_and_masked(base: str) -> None:
 def test_a_failure_is_not_hidden_by_another_check_of_its_name(base: str, wanted: tuple[int, int]) -> None:
     report = ask(base, *(check("curl $BASE", {"status": status}) for status in wanted))
     assert report.record == {"x": False}
+
+
+@pytest.mark.parametrize(
+    ("flag", "body"),
+    [
+        ("-d $X", "@/etc/passwd"),
+        ("--data-binary $X", "@/etc/passwd"),
+        ("-d n=1 -d $X", "n=1&@/etc/passwd"),
+        ("--data-urlencode =$X", "%40%2Fetc%2Fpasswd"),
+        ("--data-urlencode n=$X", "n=%40%2Fetc%2Fpasswd"),
+    ],
+)
+def test_a_saved_value_is_sent_and_never_read_as_a_file(base: str, flag: str, body: str) -> None:
+    first = check("curl -d unused $BASE/@/etc/passwd", {}, {"X": {"json": "$.path", "match": "/(.+)"}}, "first")
+    report = ask(base, first, check(f"curl {flag} $BASE", {"json": {"$.body": body}}, name="second"))
+    assert report.ok, report.text
+
+
+@pytest.mark.parametrize(
+    "flag", ["--json $X", "-H $X", "--data-urlencode $X", "--data-urlencode n$X", "--url-query $X"]
+)
+def test_a_saved_value_that_would_name_a_file_is_not_asked_with(base: str, flag: str) -> None:
+    first = check("curl $BASE/@/etc/passwd", {}, {"X": {"json": "$.path", "match": "/(.+)"}}, "first")
+    report = ask(base, first, check(f"curl {flag} $BASE", {}, name="second"))
+    assert report.record == {"first": True, "second": False}
+    assert "would read a file" in report.text
+    assert "root:" not in report.text
 
 
 def test_a_check_whose_value_never_came_is_not_asked(base: str) -> None:
