@@ -63,14 +63,83 @@ def test_it_works_from_anywhere_through_a_link_two_at_once_and_prepares_only_whe
     (place / ".venv" / "requirements.done").unlink()  # it was killed while it installed
     shutil.rmtree(place / ".venv" / "bin")
     (place / ".venv.lock").mkdir()
-    (place / ".venv.lock" / "pid").write_text("4194303\n")
+    (place / ".venv.lock" / "4194303.pid").touch()
     assert run(place / "invoke")[0] == 0
+    assert not (place / ".venv.lock").exists()
 
 
-def test_uv_is_taken_where_it_is(place: Path, tmp_path: Path) -> None:
+def stand_in(place: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A `python3` that makes virtual environments of one link, which pip has nothing to do in, and its PATH.
+
+    Where it makes one it says so in `made`, and waits there while `hold` exists.
+    """
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    base = tmp_path / "python3.11"
+    base.write_text(
+        f"""#!/bin/sh
+case "$*" in
+  "-m venv "*)
+    echo $$ >>"{tmp_path}/made"
+    while [ -e "{tmp_path}/hold" ]; do sleep 0.05; done
+    mkdir -p "$3/bin"; ln -sf "{base}" "$3/bin/python" ;;
+  *realpath*) echo "{base}" ;;
+  */tasks/main.py*) echo "it runs" ;;
+esac
+"""
+    )
+    base.chmod(0o755)
+    (tools / "python3").symlink_to(base)
+    (place / "tasks" / "main.py").write_text("")
+    return base, {"PATH": f"{tools}:/usr/bin:/bin"}
+
+
+def test_an_environment_whose_python_is_gone_or_another_is_made_anew(place: Path, tmp_path: Path) -> None:
+    base, env = stand_in(place, tmp_path)
+    assert run(place / "invoke", **env)[:2] == (0, "it runs\n")
+    assert run(place / "invoke", **env) == (0, "it runs\n", "")
+    python = place / ".venv" / "bin" / "python"
+    for wrong in (tmp_path / "gone", Path("/bin/false")):
+        python.unlink()
+        python.symlink_to(wrong)
+        code, out, err = run(place / "invoke", **env)
+        assert (code, out, "preparing .venv" in err) == (0, "it runs\n", True), err
+        assert python.resolve() == base
+    assert run(place / "invoke", **env) == (0, "it runs\n", "")
+
+
+def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Path) -> None:
+    _, env = stand_in(place, tmp_path)
+    (place / ".venv.lock").mkdir()
+    (place / ".venv.lock" / "4194303.pid").touch()
+    (tmp_path / "hold").touch()
+    many = [start(place / "invoke", **env) for _ in range(8)]
+    assert all(process.stderr for process in many)
+    words = [process.stderr.readline() for process in many if process.stderr]
+    assert sum("preparing .venv" in line for line in words) == 1
+    assert sum("waits for another ./invoke (pid " in line and ".venv.lock" in line for line in words) == 7
+    (tmp_path / "hold").unlink()
+    assert [process.communicate(timeout=60)[0] for process in many] == ["it runs\n"] * 8
+    assert len((tmp_path / "made").read_text().split()) == 1
+
+
+def test_a_lock_whose_holder_was_killed_before_it_had_a_name_is_taken(place: Path, tmp_path: Path) -> None:
+    _, env = stand_in(place, tmp_path)
+    (place / ".venv.lock").mkdir()
+    code, out, err = run(place / "invoke", **env)
+    assert (code, out) == (0, "it runs\n")
+    assert "pid unknown" in err
+
+
+def test_uv_is_taken_where_it_is_and_names_an_untrusted_certificate(
+    place: Path, tmp_path: Path, untrusted: str
+) -> None:
     made = [sys.executable, "-m", "pip", "install", "-q", "--target", str(tmp_path / "uv"), "uv==0.13.9"]
     subprocess.run(made, check=True)
     path = f"{tmp_path / 'uv' / 'bin'}:{os.environ['PATH']}"
+    fresh = {"UV_DEFAULT_INDEX": untrusted, "UV_HTTP_RETRIES": "0", "UV_CACHE_DIR": str(tmp_path / "cache")}
+    code, _, err = run(place / "invoke", PATH=path, **fresh)
+    assert (code, "certificate is not trusted here" in err) == (4, True), err
     code, _, err = run(place / "invoke", PATH=path)
     assert code == 0, err
     assert "uv = " in (place / ".venv" / "pyvenv.cfg").read_text()
