@@ -39,6 +39,15 @@ class Problem(Exception):
         return "\n".join(parts)
 
 
+def untrusted(whose: str, why: str) -> Problem:
+    """The certificate of `whose` is not trusted here: it is a proxy's, with a certificate authority of its own."""
+    fix = (
+        "is there a proxy with its own certificate authority? put that one's certificate into "
+        "/usr/local/share/ca-certificates/NAME.crt, run update-ca-certificates, then the same command again"
+    )
+    return Problem(f"{whose}: its certificate is not trusted here", why=why, fix=fix, code=ExitCode.UNREACHABLE)
+
+
 class Lost(Problem):
     """The link to a machine or its daemon broke: whether what was asked for was done must be asked anew.
 

@@ -28,9 +28,8 @@ def new(command: Command, name: str = "", port: str = "") -> None:
         raise Problem("what is it called?", fix="--name invoices", code=ExitCode.USAGE)
     config = command.config
     number = whole(port, "--port") if port else None
-    local = config.environments["local"]
-    services = {one: config.service_for(local, one) for one in config.services}
-    made = service.planned(name, number, config.project.name, config.folder, services)
+    overrides = config.environments["local"].services
+    made = service.planned(name, number, config.project.name, config.folder, config.services, overrides)
     lines = (
         f"{made.name}  {made.folder}",
         f"./invoke deploy --service {made.name}",

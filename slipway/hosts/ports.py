@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Collection
 
 from slipway.errors import ExitCode, Problem
-
-DENIED = 13  # errno of a port that only root may open
 
 
 def free_or_told(service: str, port: int, taken: Collection[int]) -> None:
@@ -17,7 +16,9 @@ def free_or_told(service: str, port: int, taken: Collection[int]) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            why = str(error) if error.errno == DENIED else f"{holder(port)} listens on it"
+            if error.errno == errno.EACCES and free(port):
+                return  # only root may listen on it, and that is what Docker is
+            why = f"{holder(port)} listens on it"
             other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
             fix = f"publish: {other} in {service}/service.yaml, or end that process"
             raise Problem(f"{service}: port {port} is taken", why=why, fix=fix, code=ExitCode.UNREACHABLE) from error

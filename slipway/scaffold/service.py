@@ -9,8 +9,9 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from slipway.config.models import Service, named
+from slipway.config.models import Override, Service, named
 from slipway.errors import ExitCode, Problem
 from slipway.hosts import ports
 from slipway.steps import Change, Probe, Say, Step
@@ -53,8 +54,18 @@ class New:
             yield place, environment.get_template(template).render(words)
 
 
-def planned(name: str, port: int | None, project: str, folder: Path, services: Mapping[str, Service]) -> New:
-    """What `new` makes in the services' folder. Raises Problem with a suggestion for a name or port that won't do."""
+def planned(
+    name: str,
+    port: int | None,
+    project: str,
+    folder: Path,
+    services: Mapping[str, Service],
+    overrides: Mapping[str, Override] = MappingProxyType({}),
+) -> New:
+    """What `new` makes in the services' folder, beside `services` and what `local` overrides of them.
+
+    Raises Problem with a suggestion for a name or port that won't do.
+    """
     try:
         named(name)
     except ValueError as error:
@@ -65,11 +76,15 @@ def planned(name: str, port: int | None, project: str, folder: Path, services: M
         what = f"there is a service {name} already" if name in services else f"{folder / name} is there already"
         raise Problem(what, fix=f"try --name {free(name, folder, services)}", code=ExitCode.USAGE)
     taken = {service.published: service.name for service in services.values()}
+    taken |= {change.publish: one for one, change in overrides.items() if change.publish}
     open_port = next(one for one in range(FIRST, 65536) if one not in taken and ports.free(one))
     if port is not None and not 1 <= port <= 65535:
         raise Problem(f"{port} is no port", fix=f"--port {open_port} is free", code=ExitCode.USAGE)
     if port in taken:
         raise Problem(f"{taken[port]} publishes {port}", fix=f"--port {open_port} is free", code=ExitCode.USAGE)
+    if port is not None and not ports.free(port):
+        what = f"{ports.holder(port)} listens on {port}"
+        raise Problem(what, fix=f"--port {open_port} is free", code=ExitCode.USAGE)
     return New(name, port or open_port, project, folder / name)
 
 

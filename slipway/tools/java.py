@@ -6,9 +6,10 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from slipway.config.models import Tools
-from slipway.errors import ExitCode, Problem
+from slipway.errors import ExitCode, Problem, untrusted
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, Privilege, prefix
 from slipway.steps import Change, Probe, Say, Step
@@ -80,7 +81,10 @@ def clojars_url(jars: tuple[str, ...]) -> str:
 
 
 def reachable(facts: Facts) -> bool:
-    """Whether the repository answers that Leiningen would ask. True if it cannot be told: lein will say."""
+    """Whether the repository answers that Leiningen would ask. True if it cannot be told: lein will say.
+
+    Raises Problem where the answer comes with a certificate that is not trusted.
+    """
     import requests
     import truststore
 
@@ -90,6 +94,8 @@ def reachable(facts: Facts) -> bool:
         return True
     try:
         return requests.head(url, timeout=ANSWER, allow_redirects=True).status_code < 500
+    except requests.exceptions.SSLError as error:
+        raise untrusted(urlsplit(url).hostname or url, str(error)) from error
     except requests.RequestException:
         return False
 

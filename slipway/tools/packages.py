@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Command, Host, Privilege
+from slipway.hosts.host import Command, Done, Host, Privilege
 from slipway.steps import Say
 
 BROUGHT = "/var/cache/slipway/packages"
 LOCK_WAIT = 300  # seconds that apt waits for another package manager, saying so
+POLL = 2.0  # seconds between two tries where apt itself does not wait: for its lists and archives
 TESTED = frozenset({("debian", "12"), ("debian", "13")})
 
 
@@ -63,13 +66,39 @@ def add(host: Host, names: Sequence[str], say: Say) -> None:
     _run(host, install(names, facts), " ".join(names), say)
 
 
+def _alone(host: Host, command: Command, say: Say) -> Done:
+    """Run it, again while another program has apt's lists: DPkg::Lock::Timeout is for dpkg's own locks alone."""
+    until, said = time.monotonic() + LOCK_WAIT, ""
+    while True:
+        done = host.run(command, say)
+        holder = locked(done.stderr.decode(errors="replace")) if done.exit else ""
+        if not holder:
+            return done
+        if time.monotonic() >= until:
+            fix = "wait for it to end, then run the same command again"
+            why = done.stderr.decode(errors="replace")
+            raise Problem(f"{holder} holds the package manager's lock", why=why, fix=fix)
+        if holder != said:
+            say.note(f"waits for {holder}, which holds the package manager's lock")
+            said = holder
+        say.cancel.wait(POLL)
+
+
+def locked(stderr: str) -> str:
+    """Who holds the lock that an apt which failed could not get; empty where it failed of something else.
+
+    Only its last errors count: a lock that was waited for and then had is told of before them.
+    """
+    *before, last = [line for line in stderr.splitlines() if line.startswith("E: ")][-2:] or [""]
+    if not re.match(r"E: (Could not get lock|Unable to (lock|acquire))", last):
+        return ""
+    found = re.search(r"held by (process \d+ \([^)]*\))", " ".join((*before, last)))
+    return found[1] if found else "another program"
+
+
 def _run(host: Host, commands: Sequence[Command], what: str, say: Say) -> None:
     for command in commands:
-        done = host.run(command, say)
-        text = done.stderr.decode(errors="replace")
-        if "Could not get lock" in text and done.exit:
-            fix = "wait for it to end, then run the same command again"
-            raise Problem("another program holds the package manager's lock", why=text, fix=fix)
+        done = _alone(host, command, say)
         updating = command.argv[-1] == "update"
         if not updating:  # a broken third-party source must not stop what the others have
             done.checked(f"{what} could not be installed", "check the machine's package sources")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -9,11 +10,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import requests
 
 from slipway.config.models import DockerTool
 from slipway.errors import Problem
+from slipway.events import Output
+from slipway.hosts import ports
 from slipway.hosts.facts import SCRIPT, Facts, Jdk, parse
-from slipway.steps import Change
+from slipway.hosts.fake import FakeHost
+from slipway.steps import Cancel, Change, Say
 from slipway.tools import docker, java, packages
 
 
@@ -189,6 +194,68 @@ def test_packages_are_named_by_release_before_family() -> None:
     assert packages.named(table, recorded()) == ("a",)
     assert packages.named(table, recorded(version="13")) == ("b",)
     assert packages.named(table, recorded(system="arch")) is None
+
+
+LISTS = (
+    "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 17 (apt-get)\n"
+    "E: Unable to lock directory /var/lib/apt/lists/\n"
+)
+DPKG = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 9 (apt)...\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "holder"),
+    [
+        (LISTS, "process 17 (apt-get)"),
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend - open (11)\n", "another program"),
+        (f"{DPKG}E: Unable to locate package nope\n", ""),
+        (f"{LISTS}E: Unable to locate package nope\n", ""),
+        ("dnf failed\n", ""),
+    ],
+)
+def test_a_failure_is_the_locks_only_when_that_was_the_last_error(said: str, holder: str) -> None:
+    assert packages.locked(said) == holder
+
+
+def test_lists_that_another_program_has_are_waited_for_and_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "POLL", 0.01)
+    answers = [(100, b"", LISTS.encode()), (100, b"", LISTS.encode()), (0, b"", b""), (0, b"", b"")]
+    host = FakeHost("box", recorded(has="apt-get"), {"apt-get": lambda _: answers.pop(0)})
+    heard: list[str] = []
+    hear = lambda event: heard.append(event.text) if isinstance(event, Output) else None  # noqa: E731
+    packages.add(host, ["x"], Say("x", hear, Cancel()))
+    assert [command.argv[-1] for command in host.ran] == ["update", "update", "update", "x"]
+    waited = "waits for process 17 (apt-get), which holds the package manager's lock"
+    assert heard.count(waited) == 1
+    monkeypatch.setattr(packages, "LOCK_WAIT", 0)
+    answers.append((100, b"", LISTS.encode()))
+    with pytest.raises(Problem, match=r"process 17 \(apt-get\) holds the package manager's lock"):
+        packages.add(host, ["x"], Say("x", hear, Cancel()))
+
+
+def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unprivileged(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, f"{address}: permission denied")
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        used, unused = server.getsockname()[1], other.getsockname()[1]
+        other.close()
+        monkeypatch.setattr(ports.socket, "socket", Unprivileged)
+        ports.free_or_told("web", unused, ())
+        with pytest.raises(Problem, match="is taken"):
+            ports.free_or_told("web", used, ())
+
+
+def test_an_untrusted_certificate_of_clojars_is_not_told_as_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED")
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setattr(java, "clojars_url", lambda _: "https://repo.clojars.org/")
+    with pytest.raises(Problem, match=r"repo.clojars.org: its certificate is not trusted here") as caught:
+        java.reachable(recorded())
+    assert "update-ca-certificates" in caught.value.fix
 
 
 def test_apt_waits_for_its_lock_and_dnf_is_known() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway.config.load import load
-from slipway.config.models import Service
+from slipway.config.models import Override, Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts import ports
 from slipway.run import Run
@@ -31,6 +31,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "free", lambda port: port != 8081)
+    monkeypatch.setattr(ports, "holder", lambda _: "a browser (pid 7)")
 
 
 @pytest.mark.parametrize(
@@ -61,11 +62,27 @@ def test_a_taken_name_is_refused_with_the_first_that_is_free(tmp_path: Path) -> 
         planned("auth-2", None, "hh", tmp_path, AUTH)
 
 
-@pytest.mark.parametrize(("port", "what"), [(8080, "auth publishes 8080"), (0, "0 is no port"), (65536, "is no port")])
+@pytest.mark.parametrize(
+    ("port", "what"),
+    [
+        (8080, "auth publishes 8080"),
+        (8081, "a browser .* listens on 8081"),
+        (0, "0 is no port"),
+        (65536, "is no port"),
+    ],
+)
 def test_a_port_that_will_not_do_is_refused_with_one_that_is_free(port: int, what: str, tmp_path: Path) -> None:
     with pytest.raises(Problem, match=what) as caught:
         planned("invoices", port, "hh", tmp_path, AUTH)
     assert caught.value.fix == "--port 8082 is free"  # another process listens on 8081
+
+
+def test_a_port_that_local_overrides_is_taken_and_so_is_the_one_that_it_overrode(tmp_path: Path) -> None:
+    moved = {"auth": Override(publish=8082)}
+    assert planned("invoices", None, "hh", tmp_path, AUTH, moved).port == 8083
+    for port in (8080, 8082):
+        with pytest.raises(Problem, match=f"auth publishes {port}"):
+            planned("invoices", port, "hh", tmp_path, AUTH, moved)
 
 
 def test_a_new_service_is_one_that_the_configuration_takes(tmp_path: Path) -> None:
