@@ -273,7 +273,7 @@ class Command:
 
         told = lambda who: self.session.say(f"waits for {who}, which works on this Docker")  # noqa: E731
         who = f"`{self.name}` (pid {os.getpid()})"
-        with locks.held(f"{self.config.project.name}-local", who, told, self.cancel):
+        with locks.held(locks.of_docker(f"{self.config.project.name}-local"), who, told, self.cancel):
             yield
 
     def site(self, name: str) -> Site:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from slipway.errors import Problem
+from slipway.errors import Problem, untrusted
 from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
 from slipway.steps import Say
@@ -22,7 +21,7 @@ from slipway.steps import Say
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
 SAME = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2"  # Clojure names classes in the order of identity hashes
-LENGTH = 16  # hex digits of a lock's name
+LOCK = ".lein-slipway.lock"  # in the project, where every user's process finds it; not in target, which lein cleans
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,8 @@ def uberjar(folder: Path, lein: Leiningen) -> Command:
 
 def build(host: Host, folder: Path, digest: str, lein: Leiningen, say: Say) -> Path:
     """Build, check and place the jar. Raises Problem with Clojure's file, line and message when it does not compile."""
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:LENGTH]
     told = lambda who: say.note(f"waits for {who}")  # noqa: E731
-    with locks.held(f"lein-{name}", f"another Leiningen in {folder.name}", told, say.cancel) as lock:
+    with locks.held(folder / LOCK, f"another Leiningen in {folder.name}", told, say.cancel) as lock:
         if jar := found(folder, digest):
             say.note("another process has just built it")
             return jar
@@ -97,6 +95,9 @@ def failed(folder: Path, output: str) -> Problem:
         message = next(new, "")
         what = f"{name}: {error[1]}:{error[2]}: {message or error[0].strip()}"
         return Problem(what, why=tail(output, 12), fix=f"mend {error[1]} and run the same command again")
+    if "PKIX path" in output or "unable to find valid certification path" in output:
+        lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
+        return untrusted(f"{name}: a repository", "\n".join(lines[:5]))
     if "Could not transfer" in output or "Could not find artifact" in output:
         lines = re.findall(r"^.*Could not (?:transfer|find) artifact.*$", output, re.MULTILINE)
         fix = "is a repository out of reach, or behind a proxy? ./invoke setup; then try again"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import ExitCode, Problem, untrusted
+from slipway.hosts import locks
 from slipway.steps import Say
 
 CHUNK = 1 << 18
@@ -19,12 +21,12 @@ def fetch(url: str, pinned: str, say: Say) -> str:
 
     Raises Problem when it can't be had or is not what was pinned; a wrong file is removed, a partial one kept.
     """
-    from filelock import FileLock
     from platformdirs import user_cache_path
 
     folder = user_cache_path("slipway", ensure_exists=True)
     path, kind = folder / pinned, "sha512" if len(pinned) == SHA512 else "sha256"
-    with FileLock(folder / f"{pinned}.lock"):
+    told = lambda who: say.note(f"waits for {who}, which downloads {url}")  # noqa: E731
+    with locks.held(folder / f"{pinned}.lock", f"another run (pid {os.getpid()})", told, say.cancel):
         if path.is_file() and digest(path, kind) == pinned:
             return str(path)
         part = path.with_suffix(".part")
@@ -72,10 +74,7 @@ def _download(url: str, part: Path, say: Say) -> None:
     try:
         attempt()
     except requests.exceptions.SSLError as error:
-        fix = "put your company's certificate authority into /usr/local/share/ca-certificates, update-ca-certificates"
-        raise Problem(
-            f"{host}: its certificate is not trusted here", why=str(error), fix=fix, code=ExitCode.UNREACHABLE
-        ) from error
+        raise untrusted(host, str(error)) from error
     except (requests.RequestException, OSError) as error:
         why = str(error)
         raise Problem(

@@ -191,7 +191,8 @@ def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, mad
     """
     facts = host.probe.facts()
     told = lambda who: say.note(f"waits for {who}")  # noqa: E731
-    with locks.held(f"minikube-{prefix(host)}", "a minikube that was started before", told, say.cancel) as lock:
+    name, who = f"minikube-{prefix(host)}", "a minikube that was started before"
+    with locks.held(locks.of_user(name), who, told, say.cancel) as lock:
         command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
         if made and not node:
             say.note("its node's container is gone, and the cluster with it: it is removed and made anew")

@@ -68,7 +68,7 @@ def test_it_works_from_anywhere_through_a_link_two_at_once_and_prepares_only_whe
     assert not (place / ".venv.lock").exists()
 
 
-def stand_in(place: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+def stand_in(place: Path, tmp_path: Path) -> tuple[Path, str]:
     """A `python3` that makes virtual environments of one link, which pip has nothing to do in, and its PATH.
 
     Where it makes one it says so in `made`, and waits there while `hold` exists.
@@ -91,29 +91,29 @@ esac
     base.chmod(0o755)
     (tools / "python3").symlink_to(base)
     (place / "tasks" / "main.py").write_text("")
-    return base, {"PATH": f"{tools}:/usr/bin:/bin"}
+    return base, f"{tools}:/usr/bin:/bin"
 
 
 def test_an_environment_whose_python_is_gone_or_another_is_made_anew(place: Path, tmp_path: Path) -> None:
-    base, env = stand_in(place, tmp_path)
-    assert run(place / "invoke", **env)[:2] == (0, "it runs\n")
-    assert run(place / "invoke", **env) == (0, "it runs\n", "")
+    base, path = stand_in(place, tmp_path)
+    assert run(place / "invoke", PATH=path)[:2] == (0, "it runs\n")
+    assert run(place / "invoke", PATH=path) == (0, "it runs\n", "")
     python = place / ".venv" / "bin" / "python"
     for wrong in (tmp_path / "gone", Path("/bin/false")):
         python.unlink()
         python.symlink_to(wrong)
-        code, out, err = run(place / "invoke", **env)
+        code, out, err = run(place / "invoke", PATH=path)
         assert (code, out, "preparing .venv" in err) == (0, "it runs\n", True), err
         assert python.resolve() == base
-    assert run(place / "invoke", **env) == (0, "it runs\n", "")
+    assert run(place / "invoke", PATH=path) == (0, "it runs\n", "")
 
 
 def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Path) -> None:
-    _, env = stand_in(place, tmp_path)
+    _, path = stand_in(place, tmp_path)
     (place / ".venv.lock").mkdir()
     (place / ".venv.lock" / "4194303.pid").touch()
     (tmp_path / "hold").touch()
-    many = [start(place / "invoke", **env) for _ in range(8)]
+    many = [start(place / "invoke", PATH=path) for _ in range(8)]
     assert all(process.stderr for process in many)
     words = [process.stderr.readline() for process in many if process.stderr]
     assert sum("preparing .venv" in line for line in words) == 1
@@ -124,9 +124,9 @@ def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Pat
 
 
 def test_a_lock_whose_holder_was_killed_before_it_had_a_name_is_taken(place: Path, tmp_path: Path) -> None:
-    _, env = stand_in(place, tmp_path)
+    _, path = stand_in(place, tmp_path)
     (place / ".venv.lock").mkdir()
-    code, out, err = run(place / "invoke", **env)
+    code, out, err = run(place / "invoke", PATH=path)
     assert (code, out) == (0, "it runs\n")
     assert "pid unknown" in err
 
@@ -137,8 +137,8 @@ def test_uv_is_taken_where_it_is_and_names_an_untrusted_certificate(
     made = [sys.executable, "-m", "pip", "install", "-q", "--target", str(tmp_path / "uv"), "uv==0.13.9"]
     subprocess.run(made, check=True)
     path = f"{tmp_path / 'uv' / 'bin'}:{os.environ['PATH']}"
-    fresh = {"UV_DEFAULT_INDEX": untrusted, "UV_HTTP_RETRIES": "0", "UV_CACHE_DIR": str(tmp_path / "cache")}
-    code, _, err = run(place / "invoke", PATH=path, **fresh)
+    cache = str(tmp_path / "cache")
+    code, _, err = run(place / "invoke", PATH=path, UV_DEFAULT_INDEX=untrusted, UV_HTTP_RETRIES="0", UV_CACHE_DIR=cache)
     assert (code, "certificate is not trusted here" in err) == (4, True), err
     code, _, err = run(place / "invoke", PATH=path)
     assert code == 0, err

@@ -174,6 +174,13 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
             "auth: hh/auth/main.clj:9: EOF while reading",
         ),
         ("Could not transfer artifact ring:ring:pom:1 from/to clojars: nope", "auth: dependencies could not be had"),
+        (
+            (
+                "Could not transfer artifact ring:ring:pom:1 from/to clojars: PKIX path building failed: "
+                "unable to find valid certification path to requested target"
+            ),
+            "auth: a repository: its certificate is not trusted here",
+        ),
         ("boom", "auth: lein uberjar failed"),
     ],
 )

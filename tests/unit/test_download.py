@@ -9,9 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
-from slipway.errors import ExitCode, Problem
-from slipway.steps import silent
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.events import Output
+from slipway.hosts import locks
+from slipway.steps import Cancel, Say, silent
 from slipway.tools.download import fetch
 
 CONTENT = bytes(range(256)) * 4096
@@ -81,6 +84,23 @@ def test_a_corrupt_file_is_refused_with_both_digests_and_not_kept(server: Server
     assert SHA256 in raised.value.why
     assert hashlib.sha256(server.content).hexdigest() in raised.value.why
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_a_wait_for_another_download_is_said_and_ends_with_the_run(server: Server) -> None:
+    folder, heard, cancel = user_cache_path("slipway", ensure_exists=True), list[str](), Cancel()
+
+    def hear(event: object) -> None:
+        if isinstance(event, Output):
+            heard.append(event.text)
+            cancel.request()
+
+    with (
+        locks.held(folder / f"{SHA256}.lock", "another run (pid 7)", lambda _: None, Cancel()),
+        pytest.raises(Cancelled),
+    ):
+        fetch(url(server), SHA256, Say("x", hear, cancel))
+    assert heard == [f"waits for another run (pid 7), which downloads {url(server)}"]
+    assert server.ranges == []
 
 
 def test_a_server_that_is_away_is_unreachable(server: Server) -> None:
