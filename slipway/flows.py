@@ -16,7 +16,7 @@ from slipway.errors import ExitCode, Problem
 from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
 from slipway.hosts.docker import LABEL, State
-from slipway.hosts.host import titled
+from slipway.hosts.host import prefix, titled
 from slipway.smoke.step import ask
 from slipway.steps import Change, Probe, Say, Step
 from slipway.targets import secrets as secret_sources
@@ -52,6 +52,9 @@ def setup(here: Here) -> Iterator[Step[Any]]:
     """What an environment's machine needs: Docker, a JDK and Leiningen to build; for a Minikube that too, running."""
     if here.place is here.host:
         yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon, bundle=here.bundle)
+        if here.bundle and not here.environment.minikube:  # a Minikube gets all images of it, below
+            running, bases_of_it = (f"{prefix(here.host)}/docker/running",), here.config.images.bases.__contains__
+            yield from bundles.steps(here.bundle, here.host, here.daemon, here.state, running, bases_of_it)
         if any(service.leiningen for service in here.config.services.values()):
             yield from java_tool.steps(here.host, here.config.tools, here.clojars)
     if here.environment.minikube:
@@ -186,6 +189,15 @@ def image_differs(here: Here, state: State | None, name: str) -> Change | None:
     serving = state.container(here.names.container(name))
     old = serving.labels.get("slipway.source", "")[:8] if serving else ""
     return Change(f"sources changed ({old} → {digest[:8]})" if old else f"no image of these sources ({digest[:8]})")
+
+
+def base(here: Here, name: str, say: Say) -> str:
+    """The tag of a base that this machine's Docker has, or gets now: what a bundle saves."""
+    made = here.config.images.bases[name]
+    if not bases.present(here.state.facts(), name, made):
+        _base(here, name, say)
+        here.state.forget()
+    return bases.tag(name, made)
 
 
 def _base(here: Here, base: str, say: Say) -> None:

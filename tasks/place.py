@@ -188,19 +188,23 @@ def _folder(command: Command, text: str) -> Path:
 def create(command: Command, dir: str = "", platform: str = "linux/amd64") -> None:  # noqa: A002  the flag's name
     """Download what config/ pins into a folder, each file checked; a broken download goes on where it broke.
 
-    Docker's packages are those of this machine's own release, fetched by its apt.
+    Docker's packages are those of this machine's own release, fetched by its apt; a base image that has a recipe alone,
+    as PostgreSQL's, is made here.
 
     Example:
       ./invoke bundle.create --dir ~/slipway-bundle
 
     """
+    from slipway import flows
     from slipway.tools.collect import Collection
 
+    here = command.here
     folder = _folder(command, dir)
     done: list[bool] = []
 
     def act(say: Say) -> None:
-        Collection(command.config, command.here.host, command.here.daemon, platform, folder).make(say)
+        base = lambda name, say: flows.base(here, name, say)  # noqa: E731
+        Collection(command.config, here.host, here.daemon, platform, folder, base).make(say)
         done.append(True)
 
     command.alone("bundle", f"bundle in {folder}", act, done)

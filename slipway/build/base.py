@@ -23,8 +23,12 @@ COMMON = ("ENV LANG=C.UTF-8", f"USER {USER}:{USER}")
 
 
 def identity(base: Base) -> str:
-    """What a base is made from, as a digest that is the same on every machine: its entry, and how recipes are read."""
-    canonical = json.dumps([RECIPES, base.model_dump(mode="json")], sort_keys=True)
+    """What a base is made from, as a digest: its entry, how recipes are read, and whose packages it is made of.
+
+    It is the same on every machine, but for a recipe of packages: each release of Debian has its own PostgreSQL.
+    """
+    of = [debian.release()] if isinstance(base.recipe, Debian) and not base.upstream else []
+    canonical = json.dumps([RECIPES, base.model_dump(mode="json"), *of], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -6,8 +6,10 @@ own loader; the distribution of this machine decides the versions.
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from slipway.build.root import Root
@@ -19,6 +21,19 @@ from slipway.steps import Say, silent
 
 MERGED = ("bin", "lib", "lib64", "sbin")  # links into /usr, as every Debian has them since 12
 BUSYBOX = "/usr/bin/busybox"
+
+
+@cache
+def release() -> str:
+    """The distribution of this machine and its release, as `debian-12`, from os-release(5); empty where there is none.
+
+    Asked whenever a digest is, which is why it does not wait for the probe.
+    """
+    try:
+        told = platform.freedesktop_os_release()
+    except OSError:
+        return ""
+    return f"{told.get('ID', '')}-{told.get('VERSION_ID', '')}"
 
 
 def chosen(recipe: Debian, records: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -109,11 +109,16 @@ def local(name: str) -> str:
 
 
 def steps(
-    bundle: Bundle, host: Host, daemon: Daemon, state: Probe[State], after: tuple[str, ...]
+    bundle: Bundle,
+    host: Host,
+    daemon: Daemon,
+    state: Probe[State],
+    after: tuple[str, ...],
+    wanted: Callable[[str], bool] = lambda _: True,
 ) -> Iterator[Step[State]]:
-    """The images of a bundle put into a host's Docker, where every later command finds them."""
+    """The images of a bundle whose role is `wanted`, put into a host's Docker, where every later command finds them."""
     lane = None if host.name == HERE else Lane("the connection")  # one archive after the other: each goes on if cut
-    for file in bundle.of("image"):
+    for file in filter(lambda file: wanted(file.name), bundle.of("image")):
 
         def differs(found: State, file: File = file) -> Change | None:
             image = found.tagged(local(file.name))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.config.models import Config
+from slipway.config.models import Config, Debian, Jlink
 from slipway.errors import Problem
 from slipway.hosts import apt
 from slipway.hosts.docker import Daemon
@@ -29,13 +29,17 @@ BARE = "?priority(required)"  # what every Debian has (Debian Policy, 2.5), as a
 
 @dataclass(frozen=True)
 class Collection:
-    """A bundle in the making: for machines of `platform`, by `host` and its Docker."""
+    """A bundle in the making: for machines of `platform`, by `host` and its Docker.
+
+    `base` makes a base that has a recipe alone, of that name, and answers its tag.
+    """
 
     config: Config
     host: Host
     daemon: Daemon
     platform: str
     folder: Path
+    base: Callable[[str, Say], str]
 
     def make(self, say: Say) -> None:
         """Fill the folder and write the manifest last. Raises Problem for what is not what was pinned."""
@@ -82,7 +86,7 @@ class Collection:
             yield self._file(name, reference, places[f"{PLACE}/{name}.tar"], "image")
 
     def images(self, say: Say) -> Iterator[File]:
-        """The images that `config/images.yaml` pins, each pulled by its digest."""
+        """The images that `config/images.yaml` pins, each pulled by its digest; a base without a pin is made here."""
         pinned = self.config.images
         for name, base in {**pinned.cluster, **pinned.parts, **pinned.bases}.items():
             if base.upstream:
@@ -91,6 +95,13 @@ class Collection:
                 self.daemon.tag(self.daemon.pull(base.upstream, say, self.platform), local(name))
                 self.daemon.save(local(name), str(place), say)
                 yield self._file(name, base.upstream.partition("@")[0], place, "image")
+            elif base.recipe and self._makes(base.recipe):
+                say.note(f"image {name} by its recipe")
+                place, tag = self._place("images", f"{name}.tar"), self.base(name, say)
+                self.daemon.save(tag, str(place), say)
+                yield self._file(name, tag, place, "image")
+            elif base.recipe:
+                say.note(f"image {name} is not in it: a machine of the hosts' kind makes it, of packages one with apt")
 
     def packages(self, say: Say) -> Iterator[File]:
         """Docker's packages for this machine's release of Debian or Ubuntu, and what they need beyond a bare one."""
@@ -114,6 +125,11 @@ class Collection:
         for path in sorted(folder.glob("*.deb")):
             name, version = path.name.split("_")[:2]
             yield self._file(name, version, path, "package", system)
+
+    def _makes(self, recipe: Jlink | Debian) -> bool:
+        facts = self.host.probe.facts()
+        alike = facts.kernel == "Linux" and facts.platform == self.platform
+        return alike and (isinstance(recipe, Jlink) or "apt-get" in facts.has)
 
     def _place(self, kind: str, name: str) -> Path:
         place = self.folder / kind / name

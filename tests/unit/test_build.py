@@ -277,6 +277,19 @@ def test_a_base_is_named_by_its_entry_alone() -> None:
     assert base.tag("clojure", entry) != base.tag("clojure", Base(recipe=Jlink(modules=("java.sql",))))
 
 
+def test_a_base_of_packages_is_another_on_another_release_of_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {"packages": Base(recipe=RECIPE), "jlink": Base(recipe=Jlink(modules=("java.base",)))}
+    found: dict[str, set[str]] = {name: set() for name in entries}
+    for release in ("12", "13", "12"):
+        debian.release.cache_clear()
+        told = {"ID": "debian", "VERSION_ID": release}
+        monkeypatch.setattr("platform.freedesktop_os_release", lambda told=told: told)
+        for name, entry in entries.items():
+            found[name].add(base.tag(name, entry))
+    debian.release.cache_clear()
+    assert {name: len(tags) for name, tags in found.items()} == {"packages": 2, "jlink": 1}
+
+
 def test_the_files_that_ldd_names_are_read_off() -> None:
     said = "\tlinux-vdso.so.1 (0x1)\n\tlibz.so.1 => /lib/libz.so.1 (0x2)\n\t/lib64/ld.so.2 (0x3)\n\tx => not found\n"
     assert libraries(said) == ["/lib/libz.so.1", "/lib64/ld.so.2"]

@@ -8,6 +8,7 @@ import io
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +18,13 @@ import pytest
 
 from slipway.config.models import Config, Images, Tools
 from slipway.errors import Problem
+from slipway.events import Output
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
-from slipway.hosts.host import Command
-from slipway.steps import Say, silent
-from slipway.tools.bundle import Bundle
+from slipway.hosts.host import HERE, Command
+from slipway.steps import Cancel, Probe, Say, silent
+from slipway.tools.bundle import Bundle, local, steps
 from slipway.tools.collect import COMPONENTS, PLACE, PROGRAMS, Collection
 
 PINNED = "registry.example.org/pause:3@sha256:" + "a" * 64
@@ -92,14 +94,19 @@ def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WH
         },
         "docker": {"packages": {"debian": ["docker.io"]}},
     }
-    config = SimpleNamespace(
-        tools=Tools.model_validate(tools), images=Images.model_validate({"cluster": {"pause": {"upstream": PINNED}}})
-    )
+    recipe = {"kind": "packages", "packages": ["postgresql"], "files": ["/usr/bin/psql"]}
+    images = {"cluster": {"pause": {"upstream": PINNED}}, "bases": {"postgres": {"recipe": recipe}}}
+    config = SimpleNamespace(tools=Tools.model_validate(tools), images=Images.model_validate(images))
     daemon = Docker()
+
+    def base(name: str, _: Say) -> str:
+        daemon.load_root(name.encode(), f"slipway/base-{name}:0", [])
+        return f"slipway/base-{name}:0"
+
     daemon.offered[PINNED] = daemon.load_root(b"pause", "x:1", [])
     facts = Facts("Linux", "x86_64", system="debian", version="12", has=("apt-get",))
     host = FakeHost("here", facts, {"apt-get": apt_get})
-    given: dict[str, Any] = {"platform": "linux/amd64", **changed}
+    given: dict[str, Any] = {"platform": "linux/amd64", "base": base, **changed}
     return Collection(cast("Config", config), host, daemon, folder=folder, **given)
 
 
@@ -110,9 +117,10 @@ def test_a_bundle_has_everything_and_is_what_was_pinned(site: tuple[Path, str], 
     assert bundle.faults(silent()) == []
     found = {(file.purpose, file.name): file for file in bundle.files}
     assert {name for purpose, name in found if purpose == "cluster"} == set(PROGRAMS)
-    assert {name for purpose, name in found if purpose == "image"} == {"pause", *COMPONENTS}
+    assert {name for purpose, name in found if purpose == "image"} == {"pause", "postgres", *COMPONENTS}
     assert found["image", "kube-proxy"].version == "registry.k8s.io/kube-proxy:v1.34.4"
     assert found["image", "pause"].version == "registry.example.org/pause:3"
+    assert found["image", "postgres"].version == "slipway/base-postgres:0"
     assert (made / found["cluster", "kubelet"].path).read_text() == "kubelet"
     assert {(f.name, f.system) for f in bundle.of("package")} == {
         ("docker.io", "debian-12"), ("containerd", "debian-12"), ("runc", "debian-12")
@@ -131,6 +139,39 @@ def test_what_is_not_what_was_pinned_makes_no_bundle(site: tuple[Path, str], tmp
 def test_an_archive_that_lacks_a_file_is_told(site: tuple[Path, str], tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"has no kubernetes/server/bin/kube-proxy\.tar"):
         collection(site, tmp_path / "bundle", WHOLE[:-1]).make(silent())
+
+
+@pytest.mark.parametrize(
+    ("platform", "facts"),
+    [
+        ("linux/arm64", Facts("Linux", "x86_64", system="debian", version="12", has=("apt-get",))),
+        ("linux/amd64", Facts("Linux", "x86_64", system="fedora", version="42", has=("dnf",))),
+        ("linux/amd64", Facts("Darwin", "x86_64")),
+    ],
+)
+def test_a_base_that_can_not_be_made_here_is_left_out_and_named(
+    site: tuple[Path, str], tmp_path: Path, platform: str, facts: Facts
+) -> None:
+    heard: list[str] = []
+    hear = lambda event: heard.append(event.text) if isinstance(event, Output) else None  # noqa: E731
+    whole = collection(site, tmp_path / "bundle", platform=platform)
+    whole.folder.mkdir()
+    made = replace(whole, host=FakeHost("here", facts))
+    assert [file.name for file in made.images(Say("x", hear, Cancel()))] == ["pause"]
+    assert any(line.startswith("image postgres is not in it") for line in heard)
+
+
+def test_a_bundles_base_is_taken_by_a_docker_that_has_neither_network_nor_packages(
+    site: tuple[Path, str], tmp_path: Path
+) -> None:
+    collection(site, tmp_path / "bundle").make(silent())
+    there = FakeDaemon()
+    bundle, state = Bundle(tmp_path / "bundle"), Probe(lambda: there.state("hh"))
+    host = FakeHost(HERE, Facts("Linux", "x86_64"))
+    (step,) = steps(bundle, host, there, state, (), {"postgres"}.__contains__)
+    assert step.check(state.facts())
+    step.apply(silent())
+    assert there.state("hh").tagged(local("postgres"))
 
 
 def test_packages_are_left_out_for_another_platform(site: tuple[Path, str], tmp_path: Path) -> None:
