@@ -21,8 +21,9 @@ from slipway.steps import Cancel, Probe
 from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.client import Access, Cluster, conflicts
+from slipway.targets.kubernetes.copies import scaled
 from slipway.targets.kubernetes.diagnose import Scene, causes, starved
-from slipway.targets.kubernetes.drift import added, differences
+from slipway.targets.kubernetes.drift import added, adopted, differences
 from slipway.targets.kubernetes.lock import Lock, expired
 from slipway.targets.kubernetes.logs import warnings
 from slipway.targets.kubernetes.manifests import (
@@ -38,7 +39,7 @@ from slipway.targets.kubernetes.manifests import (
 )
 from slipway.targets.kubernetes.release import State, pack, pruned, read, unpack
 from slipway.targets.kubernetes.storage import Storage, Volumes
-from slipway.targets.kubernetes.target import KubernetesTarget, scaled
+from slipway.targets.kubernetes.target import KubernetesTarget
 from slipway.targets.target import Release, Wanted
 
 SERVICE: dict[str, Any] = {
@@ -393,3 +394,31 @@ def test_warnings_are_of_what_is_still_wrong() -> None:
         event("ill", "Pulled", 59, "Normal"),
     ]
     assert warnings(events, {"ill"}, now) == ["well: FailedScheduling: m (x1)", "ill: Unhealthy: m (x1)"]
+
+
+def owner(manager: str, operation: str, fields: Object) -> Object:
+    return {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": fields}}
+
+
+def test_what_a_person_added_becomes_slipways_own_so_that_its_next_apply_takes_it_away() -> None:
+    env: Object = {
+        "f:containers": {'k:{"name":"auth"}': {"f:env": {".": {}, 'k:{"name":"A"}': {".": {}, "f:name": {}}}}}
+    }
+    mine = owner("slipway", "Apply", {"f:replicas": {}, "f:template": {"f:spec": {"f:dnsPolicy": {}}}})
+    hand = owner("kubectl-set", "Update", {"f:template": {"f:spec": env}})
+    restart = owner("kubectl-rollout", "Update", {"f:template": {"f:metadata": {"f:annotations": {
+        "f:kubectl.kubernetes.io/restartedAt": {}}}}})  # fmt: skip
+    other = owner("kube-controller-manager", "Update", {"f:paused": {}})
+    live = {"metadata": {"managedFields": [hand, mine, restart, other]}}
+    both = {"f:replicas": {}, "f:template": {"f:spec": {"f:dnsPolicy": {}, **env}}}
+    assert adopted(deployment(rendered()), live, "slipway") == [owner("slipway", "Apply", both), restart, other]
+
+
+def test_what_another_tool_added_to_a_list_is_no_drift_and_what_a_person_added_is() -> None:
+    wanted = rendered()
+    live = copy.deepcopy(wanted)
+    deployment(live)["spec"]["template"]["spec"]["containers"].append({"name": "sidecar", "image": "x"})
+    fields: Object = {"f:template": {"f:spec": {"f:containers": {'k:{"name":"sidecar"}': {".": {}, "f:name": {}}}}}}
+    for manager, drift in (("injector", False), ("kubectl-edit", True)):
+        deployment(live)["metadata"]["managedFields"] = [owner(manager, "Update", fields)]
+        assert bool(differences(wanted, live)) is drift

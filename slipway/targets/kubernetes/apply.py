@@ -11,11 +11,14 @@ from slipway.hosts.host import Host
 from slipway.steps import Say
 from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.asker import asker, calm, resolved
-from slipway.targets.kubernetes.client import Cluster, Conflicts
-from slipway.targets.kubernetes.drift import HANDS, differences
-from slipway.targets.kubernetes.manifests import Object
-from slipway.targets.kubernetes.release import Kept
+from slipway.targets.kubernetes.client import MANAGER, Cluster, Conflicts
+from slipway.targets.kubernetes.drift import added, adopted, foreign
+from slipway.targets.kubernetes.manifests import BY, NAME, PART, Object
+from slipway.targets.kubernetes.release import Kept, State, surplus
 from slipway.targets.target import Verify, addresses
+
+SCALER = "HorizontalPodAutoscaler"
+TRIES = 5  # of a change to an object that its controller changes too
 
 
 @dataclass(frozen=True)
@@ -30,50 +33,114 @@ class Where:
     who: str
 
 
-def permitted(cluster: Cluster, objects: Sequence[Object]) -> None:
-    """Ask, before anything is changed, whether all of it may be: a field of another manager stops here."""
+@dataclass(frozen=True)
+class Way:
+    """A release on its way: its objects, what comes back if it fails, and all releases that are kept."""
+
+    service: Service
+    objects: Sequence[Object]
+    before: Kept | None
+    kept: Sequence[Kept]
+
+
+def permitted(cluster: Cluster, objects: Sequence[Object], state: State) -> None:
+    """Ask, before anything is changed, whether all of it may be: another's object or field stops here."""
     for one in objects:
-        if one["kind"] == "Secret" and "stringData" not in one:
+        if bare(one):
             continue
+        _ours(cluster, one, state)
         try:
             cluster.apply(one, dry=True)
         except Conflicts as conflict:
-            others = [c for c in conflict.conflicts if not HANDS.match(c.manager) and c.manager != "slipway"]
-            if others:
-                fix = f"let {others[0].manager} have it (take it out of the service file), or make it let go"
-                raise Problem(conflict.what, why=conflict.why, fix=fix) from conflict
+            _refused(conflict)
 
 
-def put(cluster: Cluster, objects: Sequence[Object], say: Say) -> None:
-    """Apply objects; what a person changed with kubectl is taken back."""
+def bare(one: Object) -> bool:
+    """Whether it is the Secret of an earlier release, kept without its values: it is there, whole."""
+    return one["kind"] == "Secret" and "stringData" not in one
+
+
+def _ours(cluster: Cluster, one: Object, state: State) -> None:
+    """Raise Problem if somebody else made an object of that name."""
+    kind, meta = one["kind"], one["metadata"]
+    name, namespace = meta["name"], meta.get("namespace")
+    there = state.find(kind, name) or cluster.get(one["apiVersion"], kind, name, namespace)
+    marks = {key: meta["labels"][key] for key in (BY, PART, NAME) if key in meta.get("labels", {})}
+    if there and marks.items() - there["metadata"].get("labels", {}).items():
+        words = " ".join(f"{key}={value}" for key, value in marks.items())
+        label = f"kubectl --namespace {namespace} label --overwrite {kind} {name} {words}"
+        fix = f"call it otherwise; or let Slipway have it, and delete it as its own: {label}"
+        raise Problem(f"{kind} {name} is there already, and is not this service's", fix=fix)
+
+
+def _refused(conflict: Conflicts) -> None:
+    """Raise Problem if a field of another manager would be taken."""
+    others = [one.manager for one in conflict.conflicts if foreign(one)]
+    if others:
+        fix = f"let {others[0]} have it (take it out of the service file), or make it let go"
+        raise Problem(conflict.what, why=conflict.why, fix=fix) from conflict
+
+
+def put(cluster: Cluster, objects: Sequence[Object], say: Say, gone: Sequence[Object] = ()) -> None:
+    """Apply objects; what a person changed with kubectl is taken back, and what is `gone` goes.
+
+    An autoscaler goes first, since it would set the number of copies again.
+    """
+    scalers = [one for one in gone if one["kind"] == SCALER]
+    for one in scalers:
+        cluster.delete(one)
     for one in objects:
-        if one["kind"] == "Secret" and "stringData" not in one:
-            continue  # of an earlier release: it is there, whole and immutable
-        try:
-            live = cluster.apply(one)
-        except Conflicts as conflict:
-            say.note(f"taken back: {conflict.why}".replace("\n", "; "))
-            live = cluster.apply(one, force=True)
-        if one["kind"] == "Deployment" and differences([one], [live]):
-            version = {"resourceVersion": live["metadata"]["resourceVersion"]}
-            cluster.replace({**one, "metadata": {**one["metadata"], **version}})
+        if not bare(one):
+            _put(cluster, one, say)
+    for one in gone:
+        if one not in scalers:
+            cluster.delete(one)
 
 
-def proven(
-    where: Where, objects: Sequence[Object], before: Kept | None, service: Service, verify: Verify, say: Say
-) -> Mapping[str, bool]:
-    """Roll out and check; what served before comes back if that fails."""
+def _put(cluster: Cluster, one: Object, say: Say) -> None:
     try:
-        put(where.cluster, objects, say)
-        rollout.wait(place(where, service.name), say)
-        checks = verdict(where, service, verify, say)
+        live = cluster.apply(one)
+    except Conflicts as conflict:
+        _refused(conflict)
+        say.note(f"taken back: {conflict.why}".replace("\n", "; "))
+        live = cluster.apply(one, force=True)
+    if by_hand := list(added(one, live)):
+        say.note(f"taken away: {'; '.join(by_hand)}")
+        _adopt(cluster, one, live)
+        cluster.apply(one, force=True)
+
+
+def _adopt(cluster: Cluster, one: Object, live: Object) -> None:
+    """Make what a person added to an object Slipway's own."""
+    kind, name, namespace = one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")
+    for attempt in range(TRIES):
+        version = live["metadata"]["resourceVersion"]
+        own = {"resourceVersion": version, "managedFields": adopted(one, live, MANAGER)}
+        try:
+            cluster.patch(one, {"metadata": own})
+        except Problem as problem:
+            if "has been modified" not in problem.why or attempt == TRIES - 1:
+                raise
+            live = cluster.get(one["apiVersion"], kind, name, namespace) or live
+        else:
+            return
+
+
+def proven(where: Where, way: Way, verify: Verify, say: Say) -> Mapping[str, bool]:
+    """Roll out and check; what served before comes back if that fails."""
+    before = way.before.objects if way.before else ()
+    scalers = [one for one in surplus(before, way.objects, ()) if one["kind"] == SCALER]
+    try:
+        put(where.cluster, way.objects, say, scalers)
+        rollout.wait(place(where, way.service.name), say)
+        checks = verdict(where, way.service, verify, say)
     except Cancelled:
-        if before:
-            put(where.cluster, before.objects, calm(say))
-            say.note(f"release {before.release.number} is put back")
+        if way.before:
+            back(where, way, way.before, calm(say))
+            say.note(f"release {way.before.release.number} is put back")
         raise
     except Problem as problem:
-        fix = restore(where, before, service, verify, objects, say)
+        fix = restore(where, way, verify, say)
         raise Problem(problem.what, why=problem.why, fix=f"{problem.fix}\n{fix}".strip()) from problem
     return checks
 
@@ -103,26 +170,35 @@ def _address(where: Where, service: str) -> str:
     return f"http://{service}.{where.namespace}.svc:{found['spec']['ports'][0]['port']}"
 
 
-def restore(
-    where: Where, before: Kept | None, service: Service, verify: Verify, failed: Sequence[Object], say: Say
-) -> str:
+def back(where: Where, way: Way, before: Kept, say: Say) -> None:
+    """Put the earlier release in the place of one that failed; what only that one had goes."""
+    put(where.cluster, before.objects, say, surplus(way.objects, before.objects, way.kept))
+
+
+def restore(where: Where, way: Way, verify: Verify, say: Say) -> str:
     """Put the earlier release back and run its checks; what serves now, as advice."""
-    voice = calm(say)
+    voice, name, before = calm(say), way.service.name, way.before
     if before is None:
-        for one in failed:
-            if one["kind"] != "PersistentVolumeClaim":
+        try:
+            for one in surplus(way.objects, (), ()):
                 where.cluster.delete(one)
+        except Problem as problem:
+            return f"{name} does not serve; its failed first release could not be removed: {problem.what}"
         say.note("the failed first release was removed")
-        return f"{service.name} does not serve; the failed first release was removed"
+        return f"{name} does not serve; the failed first release was removed"
     number = before.release.number
     try:
-        put(where.cluster, before.objects, voice)
-        rollout.wait(place(where, service.name), voice)
+        back(where, way, before, voice)
+    except Problem as problem:
+        again = f"./invoke rollback --service {name} --to {number} tries again"
+        return f"release {number} could not be put back: {problem.what}; {again}"
+    try:
+        rollout.wait(place(where, name), voice)
         verdict(where, before.release.settings, verify, voice)
     except Problem as problem:
         return f"release {number} was put back, and could not be proven: {problem.what}"
     say.note(f"release {number} serves again")
-    return f"release {number} of {service.name} serves again and passed its checks"
+    return f"release {number} of {name} serves again and passed its checks"
 
 
 def place(where: Where, service: str) -> rollout.Place:

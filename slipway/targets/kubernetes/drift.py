@@ -7,10 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.config.quantity import number
+from slipway.targets.kubernetes.client import MANAGER, Conflict
 from slipway.targets.kubernetes.manifests import Object
 
 IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
 HANDS = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers that are a person
+AUTOSCALER = Conflict("kube-controller-manager", "spec.replicas")  # the cluster's own: it goes with `autoscale`
+
+
+def foreign(conflict: Conflict) -> bool:
+    """Whether a field belongs to another tool; what a person or an autoscaler set is Slipway's to take back."""
+    return not (conflict.manager == MANAGER or HANDS.match(conflict.manager) or conflict == AUTOSCALER)
 
 
 def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
@@ -23,7 +30,7 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
         if other is None:
             found.append(f"{kind} {name} is not there")
             continue
-        paths = [*changed(compared(one), other), *added(one, other)]
+        paths = [*changed(compared(one), spared(other)), *added(one, other)]
         if paths:
             found.append(f"{kind} {name}: {', '.join(paths[:4])}")
     return found
@@ -67,11 +74,58 @@ def same(wanted: Any, live: Any) -> bool:
 
 def added(wanted: Object, live: Object) -> Iterator[str]:
     """The fields of a spec that a person's tool owns and that the wanted object does not name."""
-    for entry in live["metadata"].get("managedFields", []):
-        if HANDS.match(entry.get("manager", "")) and entry.get("subresource", "") == "":
-            spec = entry.get("fieldsV1", {}).get("f:spec", {})
-            for place in owned(spec, wanted.get("spec", {}), "spec"):
-                yield f"{place} was added by {entry['manager']}"
+    for entry in managed(live):
+        yield from (f"{place} was added by {entry['manager']}" for place in _unwanted(entry, wanted))
+
+
+def _unwanted(entry: Object, wanted: Object) -> Iterator[str]:
+    if HANDS.match(entry.get("manager", "")) and not entry.get("subresource"):
+        yield from owned(entry.get("fieldsV1", {}).get("f:spec", {}), wanted.get("spec", {}), "spec")
+
+
+def managed(live: Object) -> list[Object]:
+    """Who owns which fields of an object, as the API server keeps it."""
+    return list(live["metadata"].get("managedFields", []))
+
+
+def adopted(wanted: Object, live: Object, manager: str) -> list[Object]:
+    """The managedFields of `live` in which what a person added is `manager`'s, whose next apply takes it away.
+
+    Server-side apply removes only what its own manager applied before: so kubectl moves an object to it as well
+    (client-go, util/csaupgrade).
+    """
+    entries = managed(live)
+    theirs = [one for one in entries if any(_unwanted(one, wanted))]
+    mine = next(one for one in entries if one.get("manager") == manager and one.get("operation") == "Apply")
+    fields = mine["fieldsV1"]
+    for one in theirs:
+        fields = _joined(fields, one["fieldsV1"])
+    return [{**one, "fieldsV1": fields} if one is mine else one for one in entries if one not in theirs]
+
+
+def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return {**one, **{key: _joined(one.get(key, {}), inner) for key, inner in other.items()}}
+
+
+def spared(live: Object) -> Object:
+    """The object without the entries of lists that another manager, neither Slipway nor a person, added to it."""
+    entries = [one for one in managed(live) if not one.get("subresource")]
+    mine: dict[str, Any] = {}
+    for one in (e for e in entries if e.get("manager") == MANAGER or HANDS.match(e.get("manager", ""))):
+        mine = _joined(mine, one.get("fieldsV1", {}))
+    for one in entries:
+        live = _without(live, one.get("fieldsV1", {}), mine)
+    return live
+
+
+def _without(value: Any, fields: Mapping[str, Any], mine: Mapping[str, Any]) -> Any:
+    for key, inner in fields.items():
+        kind, _, name = key.partition(":")
+        if kind == "f" and isinstance(value, Mapping) and name in value:
+            value = {**value, name: _without(value[name], inner, mine.get(key, {}))}
+        elif kind == "k" and isinstance(value, list) and key not in mine:
+            value = [o for o in value if not all(o.get(k) == v for k, v in _pairs(name))]
+    return value
 
 
 def owned(fields: Mapping[str, Any], wanted: Any, place: str) -> Iterator[str]:

@@ -134,11 +134,16 @@ def generated(project: str, namespace: str, values: Mapping[str, str]) -> Object
 
 def pruned(state: State, service: str, wanted: Sequence[Object], keep: Sequence[Kept]) -> list[Object]:
     """The service's objects that no kept release has; pods, records and data are never among them."""
+    mine = [o for o in state.objects if o["metadata"]["labels"].get(NAME) == service]
+    return surplus([o for o in mine if ROLE not in o["metadata"]["labels"]], wanted, keep)
+
+
+def surplus(objects: Iterable[Object], wanted: Iterable[Object], keep: Iterable[Kept]) -> list[Object]:
+    """The objects that are neither wanted nor shared with a kept release; pods and data are never among them."""
     named = {(o["kind"], o["metadata"]["name"]) for o in wanted}
     named |= {(o["kind"], o["metadata"]["name"]) for kept in keep for o in kept.objects if immutable(o)}
     spared = {"Pod", "PersistentVolumeClaim"}
-    mine = (o for o in state.objects if o["metadata"]["labels"].get(NAME) == service and o["kind"] not in spared)
-    return [o for o in mine if (o["kind"], o["metadata"]["name"]) not in named and ROLE not in o["metadata"]["labels"]]
+    return [o for o in objects if o["kind"] not in spared and (o["kind"], o["metadata"]["name"]) not in named]
 
 
 def immutable(one: Mapping[str, Any]) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from slipway.config.quantity import number
 from slipway.errors import ExitCode, Problem
 from slipway.steps import Probe, Say
 from slipway.targets.kubernetes import apply, rollout
-from slipway.targets.kubernetes.apply import Where
+from slipway.targets.kubernetes.apply import Way, Where
 from slipway.targets.kubernetes.asker import sweep
+from slipway.targets.kubernetes.copies import by_hand, scaled
 from slipway.targets.kubernetes.drift import differences
 from slipway.targets.kubernetes.lock import Lock
 from slipway.targets.kubernetes.logs import followed, tails, warnings
@@ -118,10 +119,9 @@ class KubernetesTarget:
             objects = self._objects(wanted)
             number = max((k.release.number for k in state.releases(service.name)), default=0) + 1
             marks = {RELEASE: str(number), SOURCE: wanted.source, MANIFEST: self._digest(wanted)}
-            whole = marked(scaled(objects, state.find("Deployment", service.name), service), wanted.image, marks)
-            apply.permitted(self.cluster, whole)
-            before = self._serving(state, service.name) or next(iter(state.releases(service.name)), None)
-            checks = apply.proven(where, whole, before, service, verify, say)
+            way = self._way(state, service, marked(objects, wanted.image, marks), say)
+            apply.permitted(self.cluster, way.objects, state)
+            checks = apply.proven(where, way, verify, say)
             release = Release(
                 service=service.name,
                 number=number,
@@ -135,7 +135,7 @@ class KubernetesTarget:
                 settings=service,
             )
             self.cluster.apply(pack(where.project, where.namespace, release, marked(objects, wanted.image, marks)))
-            self._prune(service.name, whole, say)
+            self._prune(service.name, way.objects, say)
 
     def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:  # noqa: ARG002  it has its own
         """See `Target.rollback`: the objects that the release had, and its own number."""
@@ -146,10 +146,20 @@ class KubernetesTarget:
             missing = [n for n in sorted(kept.names("Secret")) if state.find("Secret", n) is None]
             if missing:
                 raise Problem(f"secrets of release {release.number} are gone: {', '.join(missing)}", fix="deploy anew")
-            before = self._serving(state, release.service)
-            apply.permitted(self.cluster, kept.objects)
-            apply.proven(where, list(kept.objects), before, release.settings, verify, say)
-            self._prune(release.service, kept.objects, say)
+            way = self._way(state, release.settings, kept.objects, say)
+            apply.permitted(self.cluster, way.objects, state)
+            apply.proven(where, way, verify, say)
+            self._prune(release.service, way.objects, say)
+
+    def _way(self, state: State, service: Service, objects: Sequence[Object], say: Say) -> Way:
+        """A release's objects and those of what comes back if it fails, each with the copies that serve now."""
+        live, kept = state.find("Deployment", service.name), state.releases(service.name)
+        before = self._serving(state, service.name) or next(iter(kept), None)
+        if (number := by_hand(live, service)) is not None:
+            say.note(f"it stays scaled to {number}: ./invoke scale --service {service.name} --replicas file")
+        if before:
+            before = replace(before, objects=tuple(scaled(before.objects, live, before.release.settings)))
+        return Way(service, scaled(objects, live, service), before, kept)
 
     def _digest(self, wanted: Wanted) -> str:
         checks = [check.model_dump(mode="json") for check in wanted.service.checks]
@@ -267,18 +277,21 @@ class KubernetesTarget:
 
     def scale(self, service: Service, replicas: int | None, say: Say) -> None:
         """See `Target.scale`."""
-        if service.autoscale:
+        serving = self.serving(service.name)
+        if service.autoscale or (serving and serving.settings.autoscale):
             fix = "change `autoscale` or `replicas` in its service file and deploy"
             raise Problem(f"{service.name} is scaled by its autoscaler", fix=fix, code=ExitCode.USAGE)
         there = self._there(service.name)
-        kept = self._serving(self.probe.facts(), service.name)
+        state = self.read()
+        kept = self._serving(state, service.name)
         if kept is None:
             raise Problem(f"{service.name}: {UNRECORDED}", fix="./invoke deploy, then scale")
-        marks = {**there["metadata"].get("annotations", {}), SCALED: f"{replicas} of {service.replicas}"}
-        if replicas is None:
-            marks.pop(SCALED)
+        settings = kept.release.settings
+        marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
         live = {**there, "metadata": {**there["metadata"], "annotations": marks}}
-        apply.put(self.cluster, scaled(list(kept.objects), live, service), say)
+        objects = scaled(kept.objects, live, settings)
+        apply.permitted(self.cluster, objects, state)
+        apply.put(self.cluster, objects, say)
         rollout.wait(apply.place(self.where, service.name), say)
 
     @contextmanager
@@ -329,17 +342,3 @@ class KubernetesTarget:
             fix = f"./invoke deploy --service {service}"
             raise Problem(f"{service} is not deployed in {self.where.namespace}", fix=fix, code=ExitCode.USAGE)
         return found
-
-
-def scaled(objects: Sequence[Object], deployment: Object | None, service: Service) -> list[Object]:
-    """The objects with the number of copies that `scale` set, as long as the file's own number is what it was then."""
-    mark = (deployment or {"metadata": {}})["metadata"].get("annotations", {}).get(SCALED, "")
-    number, _, file = mark.partition(" of ")
-    if not number or file != str(service.replicas) or service.autoscale:
-        return list(objects)
-    found: list[Object] = json.loads(json.dumps(list(objects)))
-    for one in found:
-        if one["kind"] == "Deployment" and one["metadata"]["name"] == service.name:
-            one["spec"]["replicas"] = int(number)
-            one["metadata"].setdefault("annotations", {})[SCALED] = mark
-    return found

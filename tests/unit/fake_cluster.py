@@ -1,0 +1,171 @@
+# ruff: noqa: ARG002  one namespace, one version of every kind
+"""A cluster in memory, for tests: server-side apply by field managers; a Deployment is ready at once, or `broken`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slipway.targets.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Document
+
+Object = dict[str, Any]
+Path = tuple[str, ...]
+
+
+class FakeCluster(Cluster):
+    """Lists are atomic; `broken` are images whose rollout never ends; `deeds` are the changes, in turn."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("memory"))
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.broken: set[str] = set()
+        self.deeds: list[str] = []
+        self._version = 0
+
+    def apply(self, document: Document, *, force: bool = False, dry: bool = False) -> Object:
+        key, wanted = _key(document), copy.deepcopy(dict(document))
+        live = copy.deepcopy(self.objects.get(key, {**wanted, "metadata": {**wanted["metadata"], "managedFields": []}}))
+        entries = live["metadata"]["managedFields"]
+        new, conflicts = set(_leaves(wanted)), []
+        for entry in (e for e in entries if (e["manager"], e["operation"]) != (MANAGER, "Apply")):
+            theirs = set(_paths(entry["fieldsV1"]))
+            taken = {p for p in new & theirs if _at(live, p) != _at(wanted, p)}
+            conflicts += [Conflict(entry["manager"], ".".join(p)) for p in sorted(taken)]
+            entry["fieldsV1"] = _tree(theirs - taken)
+        if conflicts and not force:
+            raise Conflicts(f"{key[0]} {key[1]} could not be applied", tuple(conflicts))
+        mine = next((e for e in entries if (e["manager"], e["operation"]) == (MANAGER, "Apply")), None)
+        held = {p for e in entries if e is not mine for p in _paths(e["fieldsV1"])}
+        for path in set(_paths(mine["fieldsV1"]) if mine else ()) - new - held:
+            _remove(live, path)
+        for path in new:
+            _set(live, path, _at(wanted, path))
+        entries[:] = [e for e in entries if e is not mine and e["fieldsV1"]]
+        entries.append({"manager": MANAGER, "operation": "Apply", "fieldsV1": _tree(new)})
+        return live if dry else self._store(live, "apply")
+
+    def by_hand(self, kind: str, name: str, manager: str, change: Object, subresource: str = "") -> None:
+        """A change of another manager, as kubectl and controllers make it."""
+        live = self.objects[kind, name]
+        fields = set(_leaves(change))
+        for entry in live["metadata"]["managedFields"]:
+            entry["fieldsV1"] = _tree(set(_paths(entry["fieldsV1"])) - fields)
+        for path in fields:
+            _set(live, path, _at(change, path))
+        entry = {"manager": manager, "operation": "Update", "fieldsV1": _tree(fields)}
+        live["metadata"]["managedFields"].append({**entry, **({"subresource": subresource} if subresource else {})})
+
+    def _store(self, live: Object, deed: str) -> Object:
+        key = _key(live)
+        if live["kind"] == "Deployment":
+            live["spec"].setdefault("replicas", 1)
+        if live["kind"] == "Secret" and "stringData" in live:
+            import base64
+
+            values = {k: base64.b64encode(v.encode()).decode() for k, v in live.pop("stringData").items()}
+            live["data"] = {**live.get("data", {}), **values}
+        self._version += 1
+        live["metadata"]["resourceVersion"] = str(self._version)
+        live["metadata"].setdefault("uid", f"uid-{self._version}")
+        self.objects[key] = live
+        self.deeds.append(f"{deed} {key[0]} {key[1]}")
+        return self._seen(live)
+
+    def create(self, document: Document) -> Object:
+        return self._store(copy.deepcopy({**document}), "create")
+
+    def patch(self, document: Document, change: Mapping[str, Any]) -> Object:
+        live = copy.deepcopy(self.objects[_key(document)])
+        _merge(live, copy.deepcopy(dict(change)))
+        return self._store(live, "patch")
+
+    def delete(self, document: Document, *, grace: int | None = None, **_: Any) -> None:
+        if self.objects.pop(_key(document), None):
+            self.deeds.append(f"delete {document['kind']} {document['metadata']['name']}")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        return self._seen(self.objects[kind, name]) if (kind, name) in self.objects else None
+
+    def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
+        wanted = dict(pair.split("=") for pair in selector.split(",") if pair)
+        found = (o for (k, _), o in list(self.objects.items()) if k == kind)
+        return [self._seen(o) for o in found if wanted.items() <= o["metadata"].get("labels", {}).items()]
+
+    def knows(self, api_version: str, kind: str) -> bool:
+        return True
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        yield b""
+
+    def _seen(self, live: Object) -> Object:
+        found = copy.deepcopy(live)
+        if live["kind"] == "Deployment":
+            want = live["spec"]["replicas"]
+            image = live["spec"]["template"]["spec"]["containers"][0]["image"]
+            done = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), want)
+            stuck = {"conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]}
+            found["metadata"]["generation"] = 1
+            found["status"] = {"observedGeneration": 1, **(stuck if image in self.broken else done)}
+        return found
+
+
+def _key(document: Document) -> tuple[str, str]:
+    return document["kind"], document["metadata"]["name"]
+
+
+def _leaves(value: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+    for key, inner in value.items():
+        where = (*path, key)
+        if where in {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")}:
+            continue
+        if isinstance(inner, Mapping) and inner:
+            yield from _leaves(inner, where)
+        else:
+            yield where
+
+
+def _paths(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+    for key, inner in fields.items():
+        where = (*path, key.removeprefix("f:"))
+        if inner:
+            yield from _paths(inner, where)
+        else:
+            yield where
+
+
+def _tree(paths: set[Path]) -> Object:
+    found: Object = {}
+    for path in paths:
+        place = found
+        for key in path:
+            place = place.setdefault(f"f:{key}", {})
+    return found
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _set(value: Object, path: Path, new: Any) -> None:
+    for key in path[:-1]:
+        value = value.setdefault(key, {})
+    value[path[-1]] = copy.deepcopy(new)
+
+
+def _remove(value: Any, path: Path) -> None:
+    for key in path[:-1]:
+        value = value.get(key, {})
+    value.pop(path[-1], None)
+
+
+def _merge(value: Object, change: Mapping[str, Any]) -> None:
+    for key, new in change.items():
+        if isinstance(new, Mapping):
+            _merge(value.setdefault(key, {}), new)
+        elif new is None:
+            value.pop(key, None)
+        else:
+            value[key] = new

@@ -1,0 +1,205 @@
+"""Releases on a cluster in memory: what is asked first, what comes back, what a person changed, how many copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.config.models import Service
+from slipway.errors import Problem
+from slipway.events import Event, Output
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+from slipway.steps import Cancel, Probe, Say, silent
+from slipway.targets.kubernetes.apply import Where
+from slipway.targets.kubernetes.release import State, read
+from slipway.targets.kubernetes.target import KubernetesTarget
+from slipway.targets.target import Verdict, Wanted
+from tests.unit.fake_cluster import FakeCluster, Object
+
+
+class Deploys:
+    """A target on a cluster in memory, and deploys of a service `web` to it, which has no checks."""
+
+    def __init__(self) -> None:
+        self.cluster = FakeCluster()
+        where = Where(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), lambda _: "probe", "me")
+        self.target = KubernetesTarget(where, Probe(lambda: read(self.cluster, "hh", "hh")))
+        self.heard: list[str] = []
+        self.say = Say("web", self._hear, Cancel())
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Output):
+            self.heard.append(event.text)
+
+    def wanted(self, version: int, **changes: Any) -> Wanted:
+        service = Service.model_validate({"name": "web", **changes})
+        return Wanted(service, f"r/web@sha256:{version}", f"src{version}", {}, "me", "")
+
+    def deploy(self, version: int, **changes: Any) -> Wanted:
+        wanted = self.wanted(version, **changes)
+        self.target.apply(wanted, lambda *_: Verdict(), self.say)
+        self.target.probe.forget()
+        return wanted
+
+    def fails(self, version: int, **changes: Any) -> Problem:
+        self.cluster.broken.add(f"r/web@sha256:{version}")
+        with pytest.raises(Problem) as raised:
+            self.deploy(version, **changes)
+        self.target.probe.forget()
+        return raised.value
+
+    def killed(self, version: int) -> None:
+        """A deploy that got as far as the Deployment."""
+        deployment = self.deployment
+        deployment["metadata"]["annotations"].update({"slipway/release": "9", "slipway/source": f"src{version}"})
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"] = f"r/web@sha256:{version}"
+
+    def rollback(self, number: int) -> None:
+        release = self.target.earlier("web", number)
+        self.target.rollback(release, {}, lambda *_: Verdict(), self.say)
+        self.target.probe.forget()
+
+    @property
+    def deployment(self) -> Object:
+        return self.cluster.objects["Deployment", "web"]
+
+    @property
+    def image(self) -> str:
+        return str(self.deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    @property
+    def copies(self) -> int:
+        return int(self.deployment["spec"]["replicas"])
+
+    @property
+    def facts(self) -> State:
+        return self.target.read()
+
+
+@pytest.fixture
+def deploys() -> Deploys:
+    return Deploys()
+
+
+def test_a_rollback_that_fails_after_a_killed_deploy_puts_the_newest_kept_release_back(deploys: Deploys) -> None:
+    for version in (1, 2):
+        deploys.deploy(version)
+    deploys.killed(3)
+    deploys.target.probe.forget()
+    deploys.cluster.broken.add("r/web@sha256:1")
+    with pytest.raises(Problem) as raised:
+        deploys.rollback(1)
+    assert "release 2 of web serves again" in raised.value.fix
+    assert deploys.image == "r/web@sha256:2"
+    assert ("Service", "web") in deploys.cluster.objects
+
+
+def test_what_another_made_under_the_name_is_refused_before_anything_is_changed(deploys: Deploys) -> None:
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "hh"}, "spec": {"a": "b"}}
+    deploys.cluster.create(theirs)
+    deploys.cluster.deeds.clear()
+    with pytest.raises(Problem, match="Service web is there already") as raised:
+        deploys.deploy(1, env={"A": "b"})
+    assert "kubectl --namespace hh label" in raised.value.fix
+    assert [deed for deed in deploys.cluster.deeds if "Lease" not in deed] == []
+    assert deploys.cluster.objects["Service", "web"]["spec"] == {"a": "b"}
+
+
+def test_what_only_the_failed_release_had_goes_with_it(deploys: Deploys) -> None:
+    deploys.deploy(1, env={"A": "1"})
+    shared = next(name for kind, name in deploys.cluster.objects if kind == "ConfigMap")
+    deploys.deploy(2, env={"A": "2"})
+    problem = deploys.fails(3, env={"A": "1"}, autoscale={"max": 4})
+    assert "release 2 of web serves again" in problem.fix
+    assert ("HorizontalPodAutoscaler", "web") not in deploys.cluster.objects
+    assert ("ConfigMap", shared) in deploys.cluster.objects  # release 1 has it too
+
+
+def test_a_first_release_that_fails_goes_and_leaves_data(deploys: Deploys) -> None:
+    deploys.fails(1, storage={"data": {"path": "/data"}})
+    kinds = {kind for kind, _ in deploys.cluster.objects}
+    assert kinds == {"PersistentVolumeClaim"}
+
+
+def test_a_release_that_can_not_be_put_back_is_said_to_be_so(deploys: Deploys, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploys.deploy(1)
+    apply = deploys.cluster.apply
+
+    def refusing(document: Object, **how: bool) -> Object:
+        if document["kind"] == "Deployment" and "sha256:1" in str(document):
+            raise Problem("Deployment web could not be applied", why="no")
+        return apply(document, **how)
+
+    monkeypatch.setattr(deploys.cluster, "apply", refusing)
+    problem = deploys.fails(2)
+    assert "release 1 could not be put back: Deployment web could not be applied" in problem.fix
+    assert "./invoke rollback --service web --to 1" in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("Service", {"spec": {"externalIPs": ["192.0.2.1"]}}, "spec.externalIPs was added by kubectl-patch"),
+        ("Deployment", {"spec": {"paused": True}}, "spec.paused was added by kubectl-patch"),
+        ("Deployment", {"spec": {"replicas": 7}}, "spec.replicas is 7 instead of 1"),
+    ],
+)
+def test_what_a_person_changed_is_taken_away_and_what_another_tool_added_stays(
+    deploys: Deploys, kind: str, change: Object, said: str
+) -> None:
+    wanted = deploys.deploy(1)
+    deploys.cluster.by_hand(kind, "web", "kubectl-patch", change)
+    deploys.cluster.by_hand(kind, "web", "argo", {"spec": {"theirs": 1}})
+    assert said in str(deploys.target.differs(deploys.facts, wanted))
+    deploys.deploy(1)
+    assert deploys.target.differs(deploys.facts, wanted) is None
+    live = deploys.cluster.objects[kind, "web"]["spec"]
+    assert live["theirs"] == 1
+    assert not {"externalIPs", "paused"} & live.keys()
+
+
+def test_a_field_of_another_tool_is_taken_by_no_deed(deploys: Deploys) -> None:
+    deploys.deploy(1)
+    deploys.cluster.by_hand("Deployment", "web", "argo", {"spec": {"replicas": 4}})
+    deploys.target.probe.forget()
+    with pytest.raises(Problem) as raised:
+        deploys.target.scale(deploys.wanted(1).service, 3, silent())
+    assert raised.value.why == "spec.replicas is managed by argo"
+    assert deploys.copies == 4
+
+
+@pytest.mark.parametrize("deed", ["restored", "rolled back"])
+def test_a_scaled_number_is_kept_when_an_earlier_release_comes_back(deploys: Deploys, deed: str) -> None:
+    deploys.deploy(1)
+    deploys.deploy(2)
+    deploys.target.scale(deploys.wanted(2).service, 3, deploys.say)
+    deploys.target.probe.forget()
+    if deed == "restored":
+        deploys.fails(3)
+    else:
+        deploys.rollback(1)
+    assert deploys.copies == 3
+    assert deploys.deployment["metadata"]["annotations"]["slipway/scaled"] == "3 of 1"
+    assert "it stays scaled to 3: ./invoke scale --service web --replicas file" in deploys.heard
+
+
+def test_copies_stay_while_a_service_becomes_autoscaled_and_back(deploys: Deploys) -> None:
+    deploys.deploy(1, replicas=6)
+    deploys.deploy(2, replicas=2, autoscale={"max": 8})
+    assert deploys.copies == 6
+    deploys.cluster.by_hand("Deployment", "web", "kube-controller-manager", {"spec": {"replicas": 5}}, "scale")
+    deploys.deploy(3, replicas=2, autoscale={"max": 8})
+    assert deploys.copies == 5
+    deploys.cluster.deeds.clear()
+    deploys.deploy(4, replicas=3)
+    assert deploys.copies == 3
+    gone, applied = "delete HorizontalPodAutoscaler web", "apply Deployment web"
+    assert deploys.cluster.deeds.index(gone) < deploys.cluster.deeds.index(applied)
+
+
+def test_the_first_release_of_an_autoscaled_service_begins_with_its_minimum(deploys: Deploys) -> None:
+    wanted = deploys.deploy(1, replicas=2, autoscale={"max": 4})
+    assert deploys.copies == 2
+    assert deploys.target.differs(deploys.facts, wanted) is None
