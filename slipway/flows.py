@@ -246,7 +246,7 @@ def secrets(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) ->
 
     def make(say: Say) -> None:
         kept = here.kept.facts()
-        say.note(here.target.keep({**here.unkept(names, kept), **kept}))
+        say.note(here.target.keep({**here.unkept(names, kept), **kept}, say))
 
     return Step("secrets", "generated secrets", here.kept, differs, make, after, stales=(here.live,))
 

@@ -139,7 +139,7 @@ class DockerTarget:
         """See `Target.generated`."""
         return self._secrets.read(facts)
 
-    def keep(self, values: Mapping[str, str]) -> str:
+    def keep(self, values: Mapping[str, str], say: Say) -> str:  # noqa: ARG002  this machine's lock is held
         """See `Target.keep`."""
         self._secrets.write(self.daemon.state(self.names.project), values)
         return f"kept in volume {self.names.secrets}"

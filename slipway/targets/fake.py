@@ -135,7 +135,7 @@ class FakeTarget:
         """See `Target.generated`."""
         return dict(facts.generated)
 
-    def keep(self, values: Mapping[str, str]) -> str:
+    def keep(self, values: Mapping[str, str], say: Say) -> str:  # noqa: ARG002
         """See `Target.keep`."""
         self._now(generated=dict(values))
         return "kept in memory"

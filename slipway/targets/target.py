@@ -160,8 +160,8 @@ class Target(Protocol):
     def generated(self, facts: Any) -> dict[str, str]:
         """The generated secrets that are kept there, by SERVICE.NAME."""
 
-    def keep(self, values: Mapping[str, str]) -> str:
-        """Keep generated secrets, these and no others; says where."""
+    def keep(self, values: Mapping[str, str], say: Say) -> str:
+        """Keep generated secrets beside those that are kept by now; says where."""
 
 
 def pick(service: str, known: Sequence[Release], serving: Release | None, number: int | None) -> Release:

@@ -72,7 +72,7 @@ class TargetContract:
 
     def test_down_keeps_secrets_and_history_and_purge_takes_them(self, made: tuple[Target, Wanted]) -> None:
         target, wanted = made
-        target.keep({"web.KEY": "geheim"})
+        target.keep({"web.KEY": "geheim"}, silent())
         apply(target, wanted)
         target.down(["web"], silent())
         assert (serving(target), numbers(target), list(target.status())) == (None, [1], [])

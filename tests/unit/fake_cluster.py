@@ -7,9 +7,11 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from slipway.targets.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Document
+from slipway.errors import Problem
+from slipway.targets.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Document, Refused
 
 Object = dict[str, Any]
+_VERY = ("uid", "resourceVersion")  # what tells an object, as it was seen, from all others
 Path = tuple[str, ...]
 
 
@@ -56,7 +58,12 @@ class FakeCluster(Cluster):
         entry = {"manager": manager, "operation": "Update", "fieldsV1": _tree(fields)}
         live["metadata"]["managedFields"].append({**entry, **({"subresource": subresource} if subresource else {})})
 
+    def _open(self) -> None:
+        if self.closed:
+            raise self.closed
+
     def _store(self, live: Object, deed: str) -> Object:
+        self._open()
         key = _key(live)
         if live["kind"] == "Deployment":
             live["spec"].setdefault("replicas", 1)
@@ -73,14 +80,22 @@ class FakeCluster(Cluster):
         return self._seen(live)
 
     def create(self, document: Document) -> Object:
+        if _key(document) in self.objects:
+            raise Problem(f"{document['kind']} could not be made", why="already exists") from Refused(409, b"")
         return self._store(copy.deepcopy({**document}), "create")
 
     def patch(self, document: Document, change: Mapping[str, Any]) -> Object:
         live = copy.deepcopy(self.objects[_key(document)])
+        if change.get("metadata", {}).get("resourceVersion", version := live["metadata"]["resourceVersion"]) != version:
+            raise Problem("it could not be changed", why="the object has been modified") from Refused(409, b"")
         _merge(live, copy.deepcopy(dict(change)))
         return self._store(live, "patch")
 
-    def delete(self, document: Document, *, grace: int | None = None, **_: Any) -> None:
+    def delete(self, document: Document, *, grace: int | None = None, only: bool = False) -> None:
+        self._open()
+        there = self.objects.get(_key(document), {}).get("metadata", {})
+        if only and any(there.get(k, v) != v for k, v in document["metadata"].items() if k in _VERY):
+            raise Problem("it could not be deleted", why="Precondition failed") from Refused(409, b"")
         if self.objects.pop(_key(document), None):
             self.deeds.append(f"delete {document['kind']} {document['metadata']['name']}")
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from slipway.config.models import Service
-from slipway.errors import Cancelled
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
-from slipway.steps import Cancel, Probe
+from slipway.steps import Probe
 from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.copies import scaled
 from slipway.targets.kubernetes.diagnose import Scene, causes, starved
 from slipway.targets.kubernetes.drift import added, adopted, differences
-from slipway.targets.kubernetes.lock import Lock, expired
 from slipway.targets.kubernetes.logs import warnings
 from slipway.targets.kubernetes.manifests import (
     IMAGE,
@@ -235,13 +231,6 @@ def test_marks_and_image_are_put_on_the_deployment_alone() -> None:
     assert all("annotations" not in one["metadata"] for one in found if one["kind"] != "Deployment")
 
 
-def test_a_lease_is_anybodys_once_it_was_not_renewed_in_time() -> None:
-    now = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
-    lease = {"spec": {"renewTime": "2026-01-01T12:00:15.000000Z", "leaseDurationSeconds": 20}}
-    assert not expired(lease, now)
-    assert expired({"spec": {**lease["spec"], "renewTime": "2026-01-01T12:00:05.000000Z"}}, now)
-
-
 def pod_that_ended(reason: str) -> Object:
     container = {
         "name": "c",
@@ -260,57 +249,6 @@ def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() 
     later = Scene({"status": {}}, [pod_that_ended("Error")], starved=seen)
     assert [cause.what for cause in causes(later)] == ["OOMKilled: it wanted more than its memory limit of 32Mi"]
     assert starved([pod_that_ended("Error")]) == set()
-
-
-class Leases:
-    """A cluster that knows one Lease."""
-
-    def __init__(self) -> None:
-        self.lease: Object | None = None
-        self.said: list[str] = []
-
-    def get(self, *_: str) -> Object | None:
-        return self.lease
-
-    def create(self, lease: Object) -> None:
-        self.lease = lease
-        self.said.append("taken")
-
-    def delete(self, _: Object) -> None:
-        self.lease = None
-        self.said.append("left")
-
-
-def test_the_threads_of_a_process_hold_its_lock_together() -> None:
-    cluster, together = Leases(), threading.Barrier(2, timeout=10)
-    lock = Lock(cast("Cluster", cluster), "hh", "hh", "me", lambda: cluster.said.append("swept"))
-
-    def deploy() -> None:
-        with lock.held(lambda _: None, Cancel()):
-            together.wait()
-
-    with ThreadPoolExecutor(2) as pool:
-        for one in [pool.submit(deploy) for _ in range(2)]:
-            one.result()
-    assert cluster.said == ["taken", "swept", "left"]
-
-
-def test_the_lock_is_not_taken_any_more_once_the_run_is_to_end() -> None:
-    cluster, cancel = Leases(), Cancel()
-    cancel.request()
-    lock = Lock(cast("Cluster", cluster), "hh", "hh", "me", lambda: None)
-    with pytest.raises(Cancelled), lock.held(lambda _: None, cancel):
-        pytest.fail("it was taken")
-    assert cluster.said == []
-
-
-def test_another_process_waits_for_the_lock_and_hears_whose_it_is() -> None:
-    cluster, heard, cancel = Leases(), list[str](), Cancel()
-    mine, yours = (Lock(cast("Cluster", cluster), "hh", "hh", who, lambda: None) for who in ("me", "you"))
-    threading.Timer(0.1, cancel.request).start()
-    with mine.held(lambda _: None, cancel), pytest.raises(Cancelled), yours.held(heard.append, cancel):
-        pytest.fail("two held it")
-    assert heard == ["waits for me, which deploys to this namespace"]
 
 
 def test_conflicts_name_manager_and_field() -> None:

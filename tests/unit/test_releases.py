@@ -13,6 +13,7 @@ from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.steps import Cancel, Probe, Say, silent
 from slipway.targets.kubernetes.apply import Where
+from slipway.targets.kubernetes.manifests import namespace
 from slipway.targets.kubernetes.release import State, read
 from slipway.targets.kubernetes.target import KubernetesTarget
 from slipway.targets.target import Verdict, Wanted
@@ -203,3 +204,33 @@ def test_the_first_release_of_an_autoscaled_service_begins_with_its_minimum(depl
     wanted = deploys.deploy(1, replicas=2, autoscale={"max": 4})
     assert deploys.copies == 2
     assert deploys.target.differs(deploys.facts, wanted) is None
+
+
+def test_every_deed_holds_the_lock_of_the_namespace(deploys: Deploys) -> None:
+    deploys.cluster.apply(namespace("hh", "hh"))
+    service = deploys.deploy(1).service
+    for deed in (
+        lambda: deploys.target.restart(service, deploys.say),
+        lambda: deploys.target.scale(service, 2, deploys.say),
+        lambda: deploys.target.keep({"web.A": "b"}, deploys.say),
+        lambda: deploys.target.down(["web"], deploys.say),
+        lambda: deploys.target.purge(["web"], everything=True, say=deploys.say),
+    ):
+        deploys.target.probe.forget()
+        deploys.cluster.deeds.clear()
+        deed()
+        first, *between, last = deploys.cluster.deeds
+        assert (first, last) == ("create Lease slipway", "delete Lease slipway")
+        assert between
+
+
+def test_a_secret_that_another_deploy_has_generated_by_now_wins(deploys: Deploys) -> None:
+    deploys.target.keep({"web.A": "theirs"}, deploys.say)
+    deploys.target.keep({"web.A": "mine", "web.B": "mine too"}, deploys.say)
+    assert deploys.facts.generated == {"web.A": "theirs", "web.B": "mine too"}
+
+
+def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -> None:
+    deploys.target.down(["web"], deploys.say)
+    deploys.target.purge(["web"], everything=True, say=deploys.say)
+    assert deploys.cluster.deeds == []

@@ -11,7 +11,7 @@ from slipway.hosts.host import Host
 from slipway.steps import Say
 from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.asker import asker, calm, resolved
-from slipway.targets.kubernetes.client import MANAGER, Cluster, Conflicts
+from slipway.targets.kubernetes.client import MANAGER, Cluster, Conflicts, contested
 from slipway.targets.kubernetes.drift import added, adopted, foreign
 from slipway.targets.kubernetes.manifests import BY, NAME, PART, Object
 from slipway.targets.kubernetes.release import Kept, State, surplus
@@ -119,7 +119,7 @@ def _adopt(cluster: Cluster, one: Object, live: Object) -> None:
         try:
             cluster.patch(one, {"metadata": own})
         except Problem as problem:
-            if "has been modified" not in problem.why or attempt == TRIES - 1:
+            if not contested(problem) or attempt == TRIES - 1:
                 raise
             live = cluster.get(one["apiVersion"], kind, name, namespace) or live
         else:

@@ -58,6 +58,11 @@ class Refused(Exception):
         self.status, self.body = status, body
 
 
+def contested(problem: Problem) -> bool:
+    """Whether somebody else was a moment faster (HTTP 409): an object is there already, or is another one by now."""
+    return isinstance(problem.__cause__, Refused) and problem.__cause__.status == 409
+
+
 class Conflicts(Problem):
     """Server-side apply was refused because others own fields."""
 
@@ -67,10 +72,11 @@ class Conflicts(Problem):
 
 
 class Cluster:
-    """The API behind an `Access`. Nothing is asked before the first call."""
+    """The API behind an `Access`. Nothing is asked before the first call; `closed` is why nothing may be changed."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
+        self.closed: Problem | None = None
 
     @cached_property
     def _client(self) -> ApiClient:
@@ -157,6 +163,8 @@ class Cluster:
 
         from urllib3 import Timeout
 
+        if self.closed and method != "GET":
+            raise self.closed
         api = self._client
         headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
         if token := api.configuration.auth_settings().get("BearerToken"):
@@ -205,10 +213,6 @@ class Cluster:
                     raise Conflicts(what, conflicts(error.body)) from error
                 raise
 
-    def replace(self, document: Document) -> dict[str, Any]:
-        """Put a whole object in the place of the one that is there; what it does not name goes."""
-        return dict(self.call("PUT", self.path(document), body=dict(document), query={"fieldManager": MANAGER}))
-
     def create(self, document: Document) -> dict[str, Any]:
         """Make an object. Raises Problem, also if it is there already."""
         path = self.path(document, named=False)
@@ -221,12 +225,17 @@ class Cluster:
             query = {"fieldManager": MANAGER}
             return dict(self._data("PATCH", path, change, query, "application/merge-patch+json"))
 
-    def delete(self, document: Document, *, grace: int | None = None) -> None:
-        """Delete an object and what it owns; one that is not there is gone already."""
+    def delete(self, document: Document, *, grace: int | None = None, only: bool = False) -> None:
+        """Delete an object and what it owns; one that is not there is gone already.
+
+        `only` the very one, by its uid, and as it was seen, where `document` has its resourceVersion.
+        """
         path, meta = self.path(document), document["metadata"]
         body: dict[str, Any] = {"propagationPolicy": "Background"}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
+        if only:
+            body["preconditions"] = {key: meta[key] for key in ("uid", "resourceVersion") if key in meta}
         with self._told(f"{document['kind']} {meta['name']} could not be deleted"):
             try:
                 self._data("DELETE", path, body, None)

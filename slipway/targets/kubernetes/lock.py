@@ -3,113 +3,199 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from slipway.errors import Problem
-from slipway.steps import Cancel
-from slipway.targets.kubernetes.client import Cluster
+from slipway.errors import Cancelled, Problem
+from slipway.steps import Cancel, Say
+from slipway.targets.kubernetes.client import Cluster, contested
 from slipway.targets.kubernetes.manifests import Object, labels
 
 SECONDS = 20  # a Lease that was not renewed for so long is anybody's
 RENEW = 5.0
-NAME = "slipway"
+LOOK = 0.5  # seconds between two looks at another's Lease
+NAME, VERSION = "slipway", "coordination.k8s.io/v1"
+PROCESS = "slipway/process"  # which process holds it, for those on its machine
 
 
 class Lock:
     """The Lease of a namespace, held by one process: its threads hold it together, other processes wait.
 
-    `first` is done by whoever takes it, before anything else is: nobody but a killed holder left what it finds.
+    `first` is done by whoever takes it, before anything else is: nobody but a killed holder left what it finds. Which
+    Lease is ours its uid tells: it is made anew by everybody who takes it. `clock` tells seconds that never go back.
     """
 
-    def __init__(self, cluster: Cluster, project: str, namespace: str, who: str, first: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        project: str,
+        namespace: str,
+        who: str,
+        first: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cluster, self._project, self._namespace, self._who = cluster, project, namespace, who
-        self._first = first
+        self._first, self._clock = first, clock
         self._entry = threading.Lock()
-        self._holders = 0
+        self._holders: list[Cancel] = []
+        self._uid = ""
         self._ended = threading.Event()
 
     @contextmanager
-    def held(self, say: Callable[[str], None], cancel: Cancel) -> Iterator[None]:
-        """Hold it; `say` hears who else does. Raises Cancelled when the run is to end."""
+    def held(self, say: Say) -> Iterator[Say]:
+        """Hold it; what is done meanwhile speaks through the `Say` that comes back, whose cancellation a lost Lease is.
+
+        Raises Cancelled when the run is to end, and Problem when another took the Lease.
+        """
+        cancel = Cancel()
         with self._entry:
-            cancel.check()
+            say.cancel.check()
             if not self._holders:
-                self._take(say, cancel)
-            self._holders += 1
+                self._take(say)
+            self._holders.append(cancel)
+        forget = say.cancel.on_request(cancel.request)
         try:
-            yield
+            yield replace(say, cancel=cancel)
+        except Cancelled:
+            if lost := self._cluster.closed:
+                raise lost from None
+            raise
         finally:
+            forget()
             with self._entry:
-                self._holders -= 1
+                self._holders.remove(cancel)
                 if not self._holders:
                     self._leave()
 
-    def _take(self, say: Callable[[str], None], cancel: Cancel) -> None:
-        told = ""
-        while not _taken(self._cluster, self._project, self._namespace, self._who):
-            other = (self._cluster.get("coordination.k8s.io/v1", "Lease", NAME, self._namespace) or {}).get("spec", {})
-            holder = other.get("holderIdentity", "another deploy")
+    def _take(self, say: Say) -> None:
+        told, seen, since = "", "", 0.0
+        while True:
+            say.cancel.check()
+            found = self._cluster.get(VERSION, "Lease", NAME, self._namespace)
+            if found is None:
+                if self._made():
+                    break
+                continue
+            if tick(found) != seen:
+                seen, since = tick(found), self._clock()
+            if ended(found) or expired(found, self._clock() - since):
+                self._removed(found)
+                continue
+            holder = found.get("spec", {}).get("holderIdentity", "another deploy")
             if holder != told:
-                say(f"waits for {holder}, which deploys to this namespace")
+                say.note(f"waits for {holder}, which deploys to this namespace")
                 told = holder
-            cancel.wait(0.5)
+            say.cancel.wait(LOOK)
         self._ended = threading.Event()
-        renewing = (self._cluster, self._namespace, self._who, self._ended)
-        threading.Thread(target=_renew, args=renewing, daemon=True).start()
+        threading.Thread(target=self._renew, args=(self._uid, self._ended), daemon=True).start()
         try:
             self._first()
         except BaseException:
             self._leave()
             raise
 
+    def _made(self) -> bool:
+        """Make the Lease. The API server decides between two that try at once."""
+        try:
+            self._uid = self._cluster.create(_lease(self._project, self._namespace, self._who))["metadata"]["uid"]
+        except Problem as problem:
+            if not contested(problem):
+                raise
+            return False
+        return True
+
+    def _removed(self, lease: Object) -> None:
+        """Remove a dead holder's Lease, unless it was renewed or taken a moment ago: the next look tells."""
+        try:
+            self._cluster.delete(lease, only=True)
+        except Problem as problem:
+            if not contested(problem):
+                raise
+
     def _leave(self) -> None:
         self._ended.set()
-        with contextlib.suppress(Problem):
-            self._cluster.delete(_lease(self._project, self._namespace, self._who))
+        if self._cluster.closed is None:
+            mine = _lease(self._project, self._namespace, self._who)
+            mine["metadata"]["uid"] = self._uid
+            with contextlib.suppress(Problem):
+                self._cluster.delete(mine, only=True)
+        self._cluster.closed = None
+
+    def _renew(self, uid: str, ended: threading.Event) -> None:
+        while not ended.wait(RENEW):
+            with contextlib.suppress(Problem):  # the API is away, or somebody changed it too: the next time tells
+                found = self._cluster.get(VERSION, "Lease", NAME, self._namespace)
+                if found is None or found["metadata"]["uid"] != uid:
+                    self._lost(found or {}, ended)
+                    return
+                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                self._cluster.patch(found, {"metadata": version, "spec": {"renewTime": _now()}})
+
+    def _lost(self, lease: Object, ended: threading.Event) -> None:
+        """Let no deed change anything any more, and end all of them."""
+        with self._entry:
+            if ended.is_set():
+                return
+            who = lease.get("spec", {}).get("holderIdentity", "nobody")
+            what = f"the lock of namespace {self._namespace} was lost: {who} has it now"
+            why = f"it was not renewed for {SECONDS} s, or somebody took it away"
+            self._cluster.closed = Problem(what, why=why, fix="run the same command again: it waits for the other")
+            holders = list(self._holders)
+        for cancel in holders:
+            cancel.request()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _lease(project: str, namespace: str, who: str) -> Object:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = _now()
     spec = {"holderIdentity": who, "leaseDurationSeconds": SECONDS, "acquireTime": now, "renewTime": now}
-    meta: dict[str, Any] = {"name": NAME, "namespace": namespace, "labels": labels(project)}
-    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
+    marks = {PROCESS: process(os.getpid())}
+    meta: dict[str, Any] = {"name": NAME, "namespace": namespace, "labels": labels(project), "annotations": marks}
+    return {"apiVersion": VERSION, "kind": "Lease", "metadata": meta, "spec": spec}
 
 
-def _taken(cluster: Cluster, project: str, namespace: str, who: str) -> bool:
-    """Take the Lease if nobody has it, or who has it is gone. The API server decides between two that try at once."""
-    found = cluster.get("coordination.k8s.io/v1", "Lease", NAME, namespace)
-    wanted = _lease(project, namespace, who)
+def tick(lease: Object) -> str:
+    """What changes whenever a holder takes or renews a Lease."""
+    return f"{lease['metadata'].get('uid')} {lease.get('spec', {}).get('renewTime')}"
+
+
+def expired(lease: Object, unchanged: float) -> bool:
+    """Whether a Lease is anybody's, of which nothing changed for so many seconds of our own clock, as client-go does.
+
+    Clocks of two machines differ: its renewTime is never compared with ours.
+    """
+    return unchanged > int(lease.get("spec", {}).get("leaseDurationSeconds", SECONDS))
+
+
+def process(pid: int) -> str:
+    """A process among all of this boot and its process namespace; nothing where Linux's /proc does not tell."""
     try:
-        if found is None:
-            cluster.create(wanted)
-            return True
-        if not expired(found, datetime.now(UTC)):
-            return False
-        wanted["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-        cluster.replace(wanted)
-    except Problem as problem:
-        if "already exists" in problem.why or "has been modified" in problem.why:
-            return False
-        raise
-    return True
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()} {pid}"
+    except OSError:
+        return ""
 
 
-def expired(lease: Object, now: datetime) -> bool:
-    """Whether a Lease was not renewed in time."""
-    spec = lease.get("spec", {})
-    renewed = datetime.fromisoformat(spec.get("renewTime", "1970-01-01T00:00:00+00:00"))
-    return (now - renewed).total_seconds() > int(spec.get("leaseDurationSeconds", SECONDS))
-
-
-def _renew(cluster: Cluster, namespace: str, who: str, ended: threading.Event) -> None:
-    while not ended.wait(RENEW):
-        with contextlib.suppress(Problem):
-            now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
-            lease = cluster.get("coordination.k8s.io/v1", "Lease", NAME, namespace)
-            if lease and lease["spec"].get("holderIdentity") == who:
-                cluster.patch(lease, {"spec": {"renewTime": now}})
+def ended(lease: Object) -> bool:
+    """Whether a Lease is of a process of this machine, and it has ended."""
+    mark = lease["metadata"].get("annotations", {}).get(PROCESS, "")
+    pid = mark.rpartition(" ")[2]
+    if not pid.isdigit() or mark != process(int(pid)):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # another user's, and it lives
+    return False

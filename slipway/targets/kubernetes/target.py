@@ -23,6 +23,7 @@ from slipway.targets.kubernetes.manifests import (
     BY,
     IMAGE,
     MANIFEST,
+    NAME,
     RELEASE,
     ROLE,
     SCALED,
@@ -106,7 +107,7 @@ class KubernetesTarget:
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """See `Target.apply`. Old pods serve until new ones do; a release that fails its checks gives way again."""
         where, service = self.where, wanted.service
-        with self._lock.held(say.note, say.cancel):
+        with self._lock.held(say) as say:
             state = self.read()
             reason = self.differs(state, wanted)
             if reason is None:
@@ -140,7 +141,7 @@ class KubernetesTarget:
     def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:  # noqa: ARG002  it has its own
         """See `Target.rollback`: the objects that the release had, and its own number."""
         where = self.where
-        with self._lock.held(say.note, say.cancel):
+        with self._lock.held(say) as say:
             state = self.read()
             kept = next(k for k in state.releases(release.service) if k.release.number == release.number)
             missing = [n for n in sorted(kept.names("Secret")) if state.find("Secret", n) is None]
@@ -192,10 +193,12 @@ class KubernetesTarget:
         """See `Target.generated`."""
         return facts.generated
 
-    def keep(self, values: Mapping[str, str]) -> str:
-        """See `Target.keep`."""
+    def keep(self, values: Mapping[str, str], say: Say) -> str:
+        """See `Target.keep`: what another deploy has kept by now stays as it is."""
         where = self.where
-        self.cluster.apply(generated(where.project, where.namespace, values), force=True)
+        with self._lock.held(say):
+            values = {**values, **self.read().generated}
+            self.cluster.apply(generated(where.project, where.namespace, values), force=True)
         return f"kept in Secret slipway.generated of namespace {where.namespace}"
 
     def earlier(self, service: str, number: int | None) -> Release:
@@ -272,8 +275,10 @@ class KubernetesTarget:
         """See `Target.restart`: new pods of the same release, as `kubectl rollout restart` makes them."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         mark = {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}
-        self.cluster.patch(self._there(service.name), {"spec": {"template": {"metadata": mark}}})
-        rollout.wait(apply.place(self.where, service.name), say)
+        there = self._there(service.name)
+        with self._lock.held(say) as say:
+            self.cluster.patch(there, {"spec": {"template": {"metadata": mark}}})
+            rollout.wait(apply.place(self.where, service.name), say)
 
     def scale(self, service: Service, replicas: int | None, say: Say) -> None:
         """See `Target.scale`."""
@@ -281,18 +286,19 @@ class KubernetesTarget:
         if service.autoscale or (serving and serving.settings.autoscale):
             fix = "change `autoscale` or `replicas` in its service file and deploy"
             raise Problem(f"{service.name} is scaled by its autoscaler", fix=fix, code=ExitCode.USAGE)
-        there = self._there(service.name)
-        state = self.read()
-        kept = self._serving(state, service.name)
-        if kept is None:
-            raise Problem(f"{service.name}: {UNRECORDED}", fix="./invoke deploy, then scale")
-        settings = kept.release.settings
-        marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
-        live = {**there, "metadata": {**there["metadata"], "annotations": marks}}
-        objects = scaled(kept.objects, live, settings)
-        apply.permitted(self.cluster, objects, state)
-        apply.put(self.cluster, objects, say)
-        rollout.wait(apply.place(self.where, service.name), say)
+        self._there(service.name)
+        with self._lock.held(say) as say:
+            state = self.read()
+            kept = self._serving(state, service.name)
+            if kept is None:
+                raise Problem(f"{service.name}: {UNRECORDED}", fix="./invoke deploy, then scale")
+            settings = kept.release.settings
+            live = dict(state.find("Deployment", service.name) or {})
+            marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
+            objects = scaled(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
+            apply.permitted(self.cluster, objects, state)
+            apply.put(self.cluster, objects, say)
+            rollout.wait(apply.place(self.where, service.name), say)
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
@@ -307,34 +313,38 @@ class KubernetesTarget:
 
     def down(self, services: Sequence[str], say: Say) -> None:
         """See `Target.down`."""
-        state = self.read()
-        for service in services:
-            mine = [o for o in state.objects if o["metadata"]["labels"].get("app.kubernetes.io/name") == service]
-            for one in mine:
+        if not self.read().namespace:
+            return
+        with self._lock.held(say) as say:
+            for one in (o for o in self.read().objects if o["metadata"]["labels"].get(NAME) in services):
                 if one["kind"] not in {"PersistentVolumeClaim", "Pod"} and ROLE not in one["metadata"]["labels"]:
                     self.cluster.delete(one)
                     say.note(f"{one['kind']} {one['metadata']['name']} removed")
-        for _ in range(600):
-            pods = [p for s in services for p in self.read().of(s, "Pod")]
-            if not pods:
-                return
-            say.progress(0, len(pods), "pods")
-            say.cancel.wait(0.2)
+            for _ in range(600):
+                state = self.read()
+                pods = [pod for service in services for pod in state.of(service, "Pod")]
+                if not pods:
+                    return
+                say.progress(0, len(pods), "pods")
+                say.cancel.wait(0.2)
         raise Problem("pods did not end within 120 s", fix="kubectl get pods")
 
     def purge(self, services: Sequence[str], *, everything: bool, say: Say) -> None:
         """See `Target.purge`."""
-        claims = []
-        for one in self.read().objects:
-            marks = one["metadata"]["labels"]
-            mine = marks.get("app.kubernetes.io/name") in services
-            kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
-            if (mine and kept) or (everything and marks.get(ROLE) == "generated" and marks.get(BY) == "slipway"):
-                self.cluster.delete(one)
-                say.note(f"{one['kind']} {one['metadata']['name']} removed")
-                claims += [one] if one["kind"] == "PersistentVolumeClaim" else []
-        if self.storage:
-            self.storage.remove(claims, say)
+        if not self.read().namespace:
+            return
+        with self._lock.held(say) as say:
+            claims = []
+            for one in self.read().objects:
+                marks = one["metadata"]["labels"]
+                kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
+                made = everything and marks.get(ROLE) == "generated" and marks.get(BY) == "slipway"
+                if (marks.get(NAME) in services and kept) or made:
+                    self.cluster.delete(one)
+                    say.note(f"{one['kind']} {one['metadata']['name']} removed")
+                    claims += [one] if one["kind"] == "PersistentVolumeClaim" else []
+            if self.storage:
+                self.storage.remove(claims, say)
 
     def _there(self, service: str) -> Object:
         found = self.probe.facts().find("Deployment", service)

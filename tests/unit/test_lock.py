@@ -1,0 +1,173 @@
+"""The Lease of a namespace: who gets it, who waits, how soon a killed holder loses it, and what a lost one ends."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from slipway.errors import Cancelled, Problem
+from slipway.events import Event, Output
+from slipway.steps import Cancel, Say, silent
+from slipway.targets.kubernetes import lock as leases
+from slipway.targets.kubernetes.lock import NAME, PROCESS, Lock, expired, process
+from tests.unit.fake_cluster import FakeCluster, Object
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+def lock(cluster: FakeCluster, who: str = "me", first: Callable[[], None] = lambda: None) -> Lock:
+    return Lock(cluster, "hh", "hh", who, first)
+
+
+def lease(who: str, renewed: datetime, mark: str = "") -> Object:
+    spec = {"holderIdentity": who, "leaseDurationSeconds": 20, "renewTime": renewed.isoformat()}
+    meta = {"name": NAME, "namespace": "hh", "annotations": {PROCESS: mark}}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
+
+
+def holder(cluster: FakeCluster) -> str:
+    return str(cluster.objects["Lease", NAME]["spec"]["holderIdentity"])
+
+
+def test_the_threads_of_a_process_hold_its_lock_together(cluster: FakeCluster) -> None:
+    together = threading.Barrier(2, timeout=10)
+    both = lock(cluster, first=lambda: cluster.deeds.append("swept"))
+
+    def deploy() -> None:
+        with both.held(silent()):
+            together.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(deploy) for _ in range(2)]:
+            one.result()
+    assert cluster.deeds == ["create Lease slipway", "swept", "delete Lease slipway"]
+
+
+def test_the_lock_is_not_taken_any_more_once_the_run_is_to_end(cluster: FakeCluster) -> None:
+    cancel = Cancel()
+    cancel.request()
+    with pytest.raises(Cancelled), lock(cluster).held(silent(cancel)):
+        pytest.fail("it was taken")
+    assert cluster.deeds == []
+
+
+def test_another_process_waits_for_the_lock_and_hears_whose_it_is(cluster: FakeCluster) -> None:
+    heard, cancel = list[str](), Cancel()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output):
+            heard.append(event.text)
+            cancel.request()
+
+    with lock(cluster).held(silent()), pytest.raises(Cancelled), lock(cluster, "you").held(Say("", hear, cancel)):
+        pytest.fail("two held it")
+    assert heard == ["waits for me, which deploys to this namespace"]
+
+
+def test_a_lease_is_anybodys_once_it_was_not_renewed_in_time() -> None:
+    dead = lease("dead", datetime.now(UTC))
+    assert not expired(dead, 20)
+    assert expired(dead, 21)
+
+
+@pytest.mark.parametrize("skew", [-3600, 0, 3600])
+def test_a_killed_holder_loses_it_by_our_own_clock_whatever_its_clock_said(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, skew: int
+) -> None:
+    monkeypatch.setattr(leases, "LOOK", 0)
+    cluster.create(lease("dead", datetime.now(UTC) + timedelta(seconds=skew)))
+    seconds, cancel = [0.0], Cancel()
+
+    def clock() -> float:
+        seconds[0] += 1
+        if seconds[0] > 60:
+            cancel.request()
+        return seconds[0]
+
+    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(silent(cancel)):
+        assert holder(cluster) == "me"
+    assert 20 < seconds[0] <= 30
+
+
+def test_a_holder_that_renews_it_keeps_it_though_its_clock_is_an_hour_behind(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LOOK", 0)
+    then = datetime.now(UTC) - timedelta(hours=1)
+    cluster.create(lease("alive", then))
+    seconds, cancel = [0], Cancel()
+
+    def clock() -> float:
+        seconds[0] += 1
+        if seconds[0] % 5 == 0:
+            renewed = (then + timedelta(seconds=seconds[0])).isoformat()
+            cluster.patch(lease("alive", then), {"spec": {"renewTime": renewed}})
+        if seconds[0] > 200:
+            cancel.request()
+        return float(seconds[0])
+
+    with pytest.raises(Cancelled), Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(silent(cancel)):
+        pytest.fail("a live lock was stolen")
+    assert holder(cluster) == "alive"
+
+
+def test_a_holder_of_this_machine_that_was_killed_loses_it_at_once(cluster: FakeCluster) -> None:
+    killed = subprocess.Popen(["sleep", "60"])
+    mark = process(killed.pid)
+    cluster.create(lease("killed", datetime.now(UTC), mark))
+    killed.kill()
+    killed.wait()
+
+    def clock() -> float:
+        return 0.0  # no time passes
+
+    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(silent()):
+        assert holder(cluster) == "me"
+
+
+def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_alone(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RENEW", 0.01)
+    run, yours = Cancel(), lease("you", datetime.now(UTC))
+    yours["metadata"]["uid"] = "yours"
+
+    def deed() -> None:
+        with lock(cluster).held(silent(run)) as say:
+            cluster.objects["Lease", NAME] = yours
+            with pytest.raises(Cancelled):
+                say.cancel.wait(20)
+            with pytest.raises(Problem, match="was lost"):
+                cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
+            say.cancel.check()
+
+    with pytest.raises(Problem, match="the lock of namespace hh was lost: you has it now"):
+        deed()
+    assert not run.requested
+    assert holder(cluster) == "you"
+    assert cluster.closed is None
+
+
+def test_a_held_lock_is_renewed(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW", 0.01)
+    renewed = threading.Event()
+    patch = cluster.patch
+
+    def told(document: Object, change: Object) -> Object:
+        found = patch(document, change)
+        renewed.set()
+        return found
+
+    monkeypatch.setattr(cluster, "patch", told)
+    with lock(cluster).held(silent()):
+        before = cluster.objects["Lease", NAME]["spec"]["acquireTime"]
+        assert renewed.wait(10)
+        assert cluster.objects["Lease", NAME]["spec"]["renewTime"] > before
