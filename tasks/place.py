@@ -172,7 +172,8 @@ def render(command: Command, service: str = "") -> None:
         hidden = dict.fromkeys(model.secrets, "***")
         found += manifests.render(config.project.name, namespace, model, manifests.IMAGE, hidden)
     yaml = YAML()
-    yaml.dump_all([manifests.namespace(config.project.name, namespace), *found], sys.stdout)
+    shown = manifests.hidden(found)
+    yaml.dump_all([manifests.namespace(config.project.name, namespace), *shown], sys.stdout)
 
 
 def _folder(command: Command, text: str) -> Path:

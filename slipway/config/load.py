@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from slipway.config import manifests
 from slipway.config.across import across, checks
 from slipway.config.document import Document, Faults, M, parse, read
 from slipway.config.models import Config, Environment, Hosts, Images, Project, Service, Tools
@@ -114,6 +115,7 @@ def _services(folder: Path, faults: Faults) -> tuple[dict[str, Service], dict[st
                 what = f"{relative} is no folder" if not shared.is_dir() else f"{relative} is the service's own"
                 faults.add(path, document.line(("sources", index)), what, "sources are folders beside the service's")
         checks(service, document, faults)
+        manifests.check(path.parent, faults)
     return found, documents
 
 

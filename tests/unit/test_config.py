@@ -185,3 +185,21 @@ def test_no_text_gives_anything_but_a_problem(team: Path, text: str) -> None:
         load(team)
     except Problem as problem:
         assert "service.yaml:" in problem.why  # noqa: PT017  either outcome is fine, another error is not
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("kind: [\n", "own.yaml:2: "),
+        ("a: 1\n---\n- b\n", "own.yaml:1: an object lacks apiVersion, kind, metadata.name"),
+        ("apiVersion: v1\nkind: X\nmetadata: {name: x}\n---\napiVersion: v1\n", "own.yaml:5: an object lacks kind"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  A: not base64!\n", "own.yaml:5: data.A must be"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {A: 5}\n", "stringData.A must be text"),
+        ("apiVersion: v1\nkind: X\nmetadata: {name: x, labels: }\n", "metadata.labels must be keys and values"),
+    ],
+)
+def test_a_fault_in_a_services_own_manifest_is_named_by_its_line(team: Path, text: str, fault: str) -> None:
+    own = team / "apps" / "web" / "manifests" / "own.yaml"
+    own.parent.mkdir()
+    own.write_text(text)
+    assert fault in faults(team)[0]

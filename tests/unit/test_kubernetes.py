@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.copies import scaled
 from slipway.targets.kubernetes.diagnose import Scene, causes, starved
-from slipway.targets.kubernetes.drift import added, adopted, differences
+from slipway.targets.kubernetes.drift import added, adopted, changed, differences
 from slipway.targets.kubernetes.logs import warnings
 from slipway.targets.kubernetes.manifests import (
     IMAGE,
@@ -29,6 +30,7 @@ from slipway.targets.kubernetes.manifests import (
     SCALED,
     SOURCE,
     digest,
+    hidden,
     marked,
     render,
     selector,
@@ -360,3 +362,23 @@ def test_what_another_tool_added_to_a_list_is_no_drift_and_what_a_person_added_i
     for manager, drift in (("injector", False), ("kubectl-edit", True)):
         deployment(live)["metadata"]["managedFields"] = [owner(manager, "Update", fields)]
         assert bool(differences(wanted, live)) is drift
+
+
+def test_a_shown_manifest_has_no_secrets_value(tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    own = "apiVersion: v1\nkind: Secret\nmetadata: {name: own}\nstringData: {KEY: geheim}\n"
+    (tmp_path / "manifests" / "own.yaml").write_text(own)
+    found = hidden(render("hh", "ns", service(folder=tmp_path), IMAGE, {"KEY": "geheim"}))
+    assert found[-1]["data"] == {"KEY": "***"}
+    assert "geheim" not in json.dumps(found)
+    assert base64.b64encode(b"geheim").decode() not in json.dumps(found)
+
+
+@pytest.mark.parametrize("wanted", [False, "", 0, {}, [], None, {"privileged": False}])
+def test_what_is_empty_anyway_may_be_left_out_by_the_server(wanted: object) -> None:
+    assert list(changed({"spec": {"field": wanted}}, {"spec": {}})) == []
+
+
+def test_a_number_is_a_quantity_too() -> None:
+    assert list(changed({"cpu": 0.5, "memory": "1Gi"}, {"cpu": "500m", "memory": "1024Mi"})) == []
+    assert list(changed({"cpu": 0.5}, {"cpu": "600m"})) == ["cpu is 600m instead of 0.5"]

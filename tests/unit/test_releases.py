@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +26,9 @@ from tests.unit.fake_cluster import FakeCluster, Object
 class Deploys:
     """A target on a cluster in memory, and deploys of a service `web` to it, which has no checks."""
 
-    def __init__(self) -> None:
-        self.cluster = FakeCluster()
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cluster = folder, FakeCluster()
+        (folder / "manifests").mkdir()
         where = Where(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), lambda _: "probe", "me")
         self.target = KubernetesTarget(where, Probe(lambda: read(self.cluster, "hh", "hh")))
         self.heard: list[str] = []
@@ -35,7 +39,7 @@ class Deploys:
             self.heard.append(event.text)
 
     def wanted(self, version: int, **changes: Any) -> Wanted:
-        service = Service.model_validate({"name": "web", **changes})
+        service = Service.model_validate({"name": "web", "folder": self.folder, **changes})
         return Wanted(service, f"r/web@sha256:{version}", f"src{version}", {}, "me", "")
 
     def deploy(self, version: int, **changes: Any) -> Wanted:
@@ -62,6 +66,16 @@ class Deploys:
         self.target.rollback(release, {}, lambda *_: Verdict(), self.say)
         self.target.probe.forget()
 
+    def own(self, **parts: Any) -> None:
+        """Write a Secret of the service's own."""
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, **parts}
+        (self.folder / "manifests" / "own.yaml").write_text(json.dumps(secret))
+
+    @property
+    def own_values(self) -> dict[str, str]:
+        data = self.cluster.objects["Secret", "own"]["data"]
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
     @property
     def deployment(self) -> Object:
         return self.cluster.objects["Deployment", "web"]
@@ -80,8 +94,8 @@ class Deploys:
 
 
 @pytest.fixture
-def deploys() -> Deploys:
-    return Deploys()
+def deploys(tmp_path: Path) -> Deploys:
+    return Deploys(tmp_path)
 
 
 def test_a_rollback_that_fails_after_a_killed_deploy_puts_the_newest_kept_release_back(deploys: Deploys) -> None:
@@ -234,3 +248,36 @@ def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -
     deploys.target.down(["web"], deploys.say)
     deploys.target.purge(["web"], everything=True, say=deploys.say)
     assert deploys.cluster.deeds == []
+
+
+@pytest.mark.parametrize("parts", [{"data": {"A": "MQ=="}}, {"stringData": {"A": "1"}}])
+def test_a_secret_of_the_services_own_is_applied_and_its_changed_value_is_a_new_release(
+    deploys: Deploys, parts: Object
+) -> None:
+    deploys.own(**parts)
+    wanted = deploys.deploy(1)
+    assert deploys.own_values == {"A": "1"}
+    assert deploys.target.differs(deploys.facts, wanted) is None
+    deploys.own(stringData={"B": "two"})
+    assert deploys.target.differs(deploys.facts, wanted) == "its settings or checks differ from what serves"
+    deploys.deploy(1)
+    assert deploys.own_values == {"B": "two"}
+    assert "two" not in json.dumps([kept.objects for kept in deploys.facts.kept])
+
+
+def test_a_hand_in_a_secret_of_the_services_own_is_noticed_and_mended(deploys: Deploys) -> None:
+    deploys.own(stringData={"A": "1"})
+    wanted = deploys.deploy(1)
+    deploys.cluster.by_hand("Secret", "own", "kubectl-edit", {"data": {"A": "Mg==", "C": "Mw=="}})
+    assert "Secret own: its values were changed" in str(deploys.target.differs(deploys.facts, wanted))
+    deploys.deploy(1)
+    assert deploys.own_values == {"A": "1"}
+    assert deploys.target.differs(deploys.facts, wanted) is None
+
+
+def test_the_values_of_the_services_own_secret_come_back_with_the_release_before(deploys: Deploys) -> None:
+    deploys.own(stringData={"A": "1"})
+    deploys.deploy(1)
+    deploys.own(stringData={"A": "2", "B": "3"})
+    deploys.fails(2)
+    assert deploys.own_values == {"A": "1"}

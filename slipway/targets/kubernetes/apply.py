@@ -14,7 +14,7 @@ from slipway.targets.kubernetes.asker import asker, calm, resolved
 from slipway.targets.kubernetes.client import MANAGER, Cluster, Conflicts, contested
 from slipway.targets.kubernetes.drift import added, adopted, foreign
 from slipway.targets.kubernetes.manifests import BY, NAME, PART, Object
-from slipway.targets.kubernetes.release import Kept, State, surplus
+from slipway.targets.kubernetes.release import Kept, State, bare, surplus
 from slipway.targets.target import Verify, addresses
 
 SCALER = "HorizontalPodAutoscaler"
@@ -53,11 +53,6 @@ def permitted(cluster: Cluster, objects: Sequence[Object], state: State) -> None
             cluster.apply(one, dry=True)
         except Conflicts as conflict:
             _refused(conflict)
-
-
-def bare(one: Object) -> bool:
-    """Whether it is the Secret of an earlier release, kept without its values: it is there, whole."""
-    return one["kind"] == "Secret" and "stringData" not in one
 
 
 def _ours(cluster: Cluster, one: Object, state: State) -> None:

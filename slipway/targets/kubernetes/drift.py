@@ -8,7 +8,7 @@ from typing import Any
 
 from slipway.config.quantity import number
 from slipway.targets.kubernetes.client import MANAGER, Conflict
-from slipway.targets.kubernetes.manifests import Object
+from slipway.targets.kubernetes.manifests import VALUES, Object, valued
 
 IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
 HANDS = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers that are a person
@@ -30,7 +30,7 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
         if other is None:
             found.append(f"{kind} {name} is not there")
             continue
-        paths = [*changed(compared(one), spared(other)), *added(one, other)]
+        paths = [*changed(compared(one), spared(other)), *added(one, other), *revalued(one, other)]
         if paths:
             found.append(f"{kind} {name}: {', '.join(paths[:4])}")
     return found
@@ -38,7 +38,15 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
 
 def compared(one: Object) -> Object:
     """The part of an object that a hand can change: neither its labels' owner nor what a server adds."""
-    return {k: v for k, v in one.items() if k not in {"apiVersion", "kind", "metadata", "stringData"}}
+    spared = {"apiVersion", "kind", "metadata", *(("data", "stringData") if one["kind"] == "Secret" else ())}
+    return {k: v for k, v in one.items() if k not in spared}
+
+
+def revalued(wanted: Object, live: Object) -> Iterator[str]:
+    """Whether the values of a service's own Secret are others than it was released with."""
+    marked = wanted["metadata"].get("annotations", {}).get(VALUES)
+    if marked is not None and marked != valued(live):
+        yield "its values were changed"
 
 
 def changed(wanted: Any, live: Any, place: str = "") -> Iterator[str]:
@@ -51,7 +59,7 @@ def changed(wanted: Any, live: Any, place: str = "") -> Iterator[str]:
             inner = f"{place}.{key}" if place else str(key)
             if key in live:
                 yield from changed(value, live[key], inner)
-            elif value not in ({}, [], None):
+            elif not absent(value):
                 yield f"{inner} was removed"
     elif isinstance(wanted, list):
         if not isinstance(live, list) or len(wanted) != len(live):
@@ -63,13 +71,18 @@ def changed(wanted: Any, live: Any, place: str = "") -> Iterator[str]:
         yield f"{place} is {live} instead of {wanted}"
 
 
+def absent(value: Any) -> bool:
+    """Whether the API server may leave a value out: an empty one, false and 0 are what most fields have without it."""
+    return all(absent(inner) for inner in value.values()) if isinstance(value, Mapping) else not value
+
+
 def same(wanted: Any, live: Any) -> bool:
     """Whether two values are one: quantities may be written in several ways."""
     if wanted == live:
         return True
-    if not (isinstance(wanted, str | int) and isinstance(live, str | int)):
+    if not (isinstance(wanted, str | int | float) and isinstance(live, str | int | float)):
         return False
-    return (one := number(wanted)) is not None and one == number(live)
+    return (one := number(str(wanted))) is not None and one == number(str(live))
 
 
 def added(wanted: Object, live: Object) -> Iterator[str]:
@@ -80,7 +93,9 @@ def added(wanted: Object, live: Object) -> Iterator[str]:
 
 def _unwanted(entry: Object, wanted: Object) -> Iterator[str]:
     if HANDS.match(entry.get("manager", "")) and not entry.get("subresource"):
-        yield from owned(entry.get("fieldsV1", {}).get("f:spec", {}), wanted.get("spec", {}), "spec")
+        for part in ("spec", "data"):
+            if wanted["kind"] != "Secret" or part in wanted:  # a release keeps no values: see `revalued`
+                yield from owned(entry.get("fieldsV1", {}).get(f"f:{part}", {}), wanted.get(part, {}), part)
 
 
 def managed(live: Object) -> list[Object]:

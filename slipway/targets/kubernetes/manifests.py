@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slipway.config.manifests import documents
 from slipway.config.models import Service
 from slipway.targets.secrets import fingerprint
 
 NAME, PART, BY = "app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"
 SOURCE, MANIFEST, RELEASE, ROLE = "slipway/source", "slipway/manifest", "slipway/release", "slipway/role"
+VALUES = "slipway/values"  # of a Secret: the fingerprint of its values
 SCALED = "slipway/scaled"  # "3 of 2": scaled by hand to 3 when the file said 2
 IMAGE = "IMAGE"  # stands for the image in what is digested: its identity is the source digest
 DRAIN = 5  # seconds that a pod goes on answering while others learn that it ends
@@ -60,17 +63,37 @@ def render(project: str, namespace: str, service: Service, image: str, secrets: 
 
 def own(project: str, namespace: str, service: Service) -> list[Object]:
     """The service's own manifests/*.yaml, labelled as its own and put into its namespace."""
-    from ruamel.yaml import YAML
-
     found = []
-    for path in sorted((service.folder / "manifests").glob("*.yaml")) if service.folder != Path() else ():
-        for document in YAML(typ="safe").load_all(path.read_text()):
-            if document:
-                meta = document.setdefault("metadata", {})
-                meta["namespace"] = namespace
-                meta["labels"] = {**meta.get("labels", {}), **labels(project, service.name)}
-                found.append(document)
+    for document in documents(service.folder) if service.folder != Path() else ():
+        meta = document["metadata"]
+        meta["namespace"] = namespace
+        meta["labels"] = {**meta.get("labels", {}), **labels(project, service.name)}
+        if document["kind"] == "Secret":
+            document["data"] = _encoded(document)
+            document.pop("stringData", None)  # of which server-side apply takes no key away
+            meta["annotations"] = {**meta.get("annotations", {}), VALUES: valued(document)}
+        found.append(document)
     return found
+
+
+def _encoded(secret: Object) -> dict[str, str]:
+    data = {key: "".join(value.split()) for key, value in secret.get("data", {}).items()}
+    texts = secret.get("stringData", {}).items()
+    return {**data, **{key: base64.b64encode(value.encode()).decode() for key, value in texts}}
+
+
+def valued(secret: Object) -> str:
+    """The fingerprint of a Secret's values, by which its digest and its drift are told without them."""
+    return fingerprint(secret.get("data", {}))[:10]
+
+
+def hidden(objects: Sequence[Object]) -> list[Object]:
+    """The objects without the value of any secret, to be shown."""
+    parts = ("data", "stringData")
+    return [
+        {k: dict.fromkeys(v, "***") if k in parts and one["kind"] == "Secret" else v for k, v in one.items()}
+        for one in objects
+    ]
 
 
 def digest(objects: Sequence[Object], checks: Sequence[Mapping[str, Any]]) -> str:

@@ -114,6 +114,20 @@ def pack(project: str, namespace: str, release: Release, objects: Iterable[Objec
     }
 
 
+def bare(one: Object) -> bool:
+    """Whether it is the Secret of a release, kept without its values."""
+    return one["kind"] == "Secret" and not one.keys() & {"data", "stringData"}
+
+
+def valued_as_now(objects: Iterable[Object], state: State) -> list[Object]:
+    """Objects of a release, its service's own Secrets with the values that are there: no others are kept."""
+    found = []
+    for one in objects:
+        there = state.find("Secret", one["metadata"]["name"]) if bare(one) and not immutable(one) else None
+        found.append({**one, "data": there.get("data", {})} if there else one)
+    return found
+
+
 def unpack(secret: Object) -> Kept:
     """A release from its Secret."""
     found = json.loads(gzip.decompress(base64.b64decode(secret["data"]["release"])))

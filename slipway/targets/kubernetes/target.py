@@ -34,7 +34,7 @@ from slipway.targets.kubernetes.manifests import (
     namespace,
     render,
 )
-from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read
+from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read, valued_as_now
 from slipway.targets.kubernetes.storage import Storage
 from slipway.targets.target import UNRECORDED, Live, Pod, Release, Verify, Wanted, pick
 
@@ -159,8 +159,9 @@ class KubernetesTarget:
         if (number := by_hand(live, service)) is not None:
             say.note(f"it stays scaled to {number}: ./invoke scale --service {service.name} --replicas file")
         if before:
-            before = replace(before, objects=tuple(scaled(before.objects, live, before.release.settings)))
-        return Way(service, scaled(objects, live, service), before, kept)
+            copies = scaled(before.objects, live, before.release.settings)
+            before = replace(before, objects=tuple(valued_as_now(copies, state)))
+        return Way(service, valued_as_now(scaled(objects, live, service), state), before, kept)
 
     def _digest(self, wanted: Wanted) -> str:
         checks = [check.model_dump(mode="json") for check in wanted.service.checks]
@@ -296,6 +297,7 @@ class KubernetesTarget:
             live = dict(state.find("Deployment", service.name) or {})
             marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
             objects = scaled(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
+            objects = valued_as_now(objects, state)
             apply.permitted(self.cluster, objects, state)
             apply.put(self.cluster, objects, say)
             rollout.wait(apply.place(self.where, service.name), say)
