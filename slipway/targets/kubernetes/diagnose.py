@@ -70,7 +70,8 @@ def _pod(pod: Object, scene: Scene) -> Iterator[Cause]:
         state = container.get("state", {})
         if waiting := state.get("waiting"):
             yield from _waiting(waiting, spec)
-        end = state.get("terminated") or container.get("lastState", {}).get("terminated")
+        before = {} if container.get("ready") else container.get("lastState", {})
+        end = state.get("terminated") or before.get("terminated")
         if end and (end.get("exitCode") or end.get("reason") == "OOMKilled"):
             limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
             log = "\n".join((scene.logs.get(name, "") if scene.logs else "", end.get("message", "")))

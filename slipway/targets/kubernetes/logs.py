@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from slipway.errors import Problem
@@ -47,23 +49,27 @@ def followed(place: Place, tail: int) -> Iterator[str]:
 
 def _one(place: Place, pod: str, tail: int, lines: queue.Queue[str]) -> None:
     query = {"follow": "true", "timestamps": "true", "tailLines": str(tail)}
-    last, seen = "", set[bytes]()
+    last = ""
     while True:
-        try:
+        heard = moment(last)
+        with suppress(Problem):  # the API or the node is away for a moment, or the container is not there yet
             for line in place.cluster.stream(_path(place, pod), query):
-                stamp, _, text = line.partition(b" ")
-                if line in seen:
-                    continue
-                seen = {line} if stamp.decode() != last else seen | {line}
-                last = stamp.decode()
-                lines.put(f"{pod} {text.decode(errors='replace')}")
+                stamp, _, text = line.decode(errors="replace").partition(" ")
+                if moment(stamp) > heard:
+                    last = stamp
+                    lines.put(f"{pod} {text}")
+        with suppress(Problem):
             if place.cluster.get("v1", "Pod", pod, place.namespace) is None:
                 return
-        except Problem:
-            if last and time.time() - datetime.fromisoformat(last).timestamp() > RECENT:
-                return
         time.sleep(AGAIN)
-        query = {"follow": "true", "timestamps": "true", **({"sinceTime": last[:19] + "Z"} if last else {})}
+        if last:  # of whole seconds only: lines of the last one come again
+            query = {"follow": "true", "timestamps": "true", "sinceTime": last}
+
+
+def moment(stamp: str) -> tuple[str, str]:
+    """A line's time (RFC 3339, with as many digits of a second as there are), so that two of a pod can be compared."""
+    seconds, rest = stamp[:19], stamp[19:].lstrip(".")
+    return seconds, re.split(r"[Z+-]", rest)[0].ljust(9, "0")
 
 
 def _pods(place: Place) -> list[Object]:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from slipway.config.quantity import number
 from slipway.errors import ExitCode, Problem
@@ -22,6 +21,7 @@ BUDGET = 40.0  # seconds that a cause gets that may heal
 RESTARTS = 2  # of one new pod, after which a crash is no accident
 AWAY = 90.0  # seconds that the API server may be away
 UNSEEN = "the controller has not seen it yet"
+LINES = 40  # of a container's log, and as many of the one before it
 WINDOW = 1  # seconds of one watch, after which pods are looked at again
 
 
@@ -60,9 +60,11 @@ def wait(place: Place, say: Say) -> None:
     seen: dict[str, str] = {}
     suspected: dict[str, float] = {}
     oom: set[str] = set()
+    before: dict[str, int] = {}  # restarts, by pod, of those that ran when the wait began
     while True:
         say.cancel.check()
         scene = _patiently(place, say)
+        before = before or {pod["metadata"]["name"]: _restarts(pod) for pod in scene.pods}
         oom |= starved(scene.pods)
         left = status(scene.deployment)
         _show(scene, seen, say)
@@ -77,10 +79,10 @@ def wait(place: Place, say: Say) -> None:
             suspected.setdefault(kind(cause), now)
         suspected = {k: t for k, t in suspected.items() if k in {kind(cause) for cause in found}}
         over = [c for c in found if (c.final and not _there(place, c)) or now - suspected[kind(c)] > BUDGET]
-        crashing = any(_restarts(pod) >= RESTARTS for pod in scene.pods)
+        crashing = any(_restarts(pod) - before.get(pod["metadata"]["name"], 0) >= RESTARTS for pod in scene.pods)
         if over or (crashing and found) or now - began > DEADLINE or (seen_by_controller and _stuck(scene.deployment)):
             raise failed(place, replace(look(place, whole=True), starved=oom), left)
-        _watch(place, scene.deployment)
+        _watch(place, scene.deployment, say)
 
 
 def _patiently(place: Place, say: Say) -> Scene:
@@ -128,7 +130,7 @@ def evidence(scene: Scene) -> str:
         containers = pod.get("status", {}).get("containerStatuses", [])
         lines += [f"  state {one.get('state')}, last {one.get('lastState')}" for one in containers]
         text = scene.logs.get(pod["metadata"]["name"], "") if scene.logs else ""
-        lines += [f"  | {line}" for line in text.splitlines()[-40:]]
+        lines += [f"  | {line}" for line in text.splitlines()]
     for event in scene.events:
         if event.get("type") == "Warning":
             lines.append(f"event {event.get('reason')}: {event.get('message')} (x{event.get('count') or 1})")
@@ -152,7 +154,7 @@ def look(place: Place, *, whole: bool = False) -> Scene:
         new = newest(found, sets.result(), pods.result())
         names = {pod["metadata"]["name"] for pod in new}
         about = [e for e in events.result() if e.get("involvedObject", {}).get("name") in names]
-        needed = [pod for pod in new if whole or _restarts(pod)]
+        needed = [pod for pod in new if whole or (_restarts(pod) and pod_state(pod) != "Ready")]
         logs = dict(
             zip((p["metadata"]["name"] for p in needed), pool.map(lambda p: last(place, p), needed), strict=True)
         )
@@ -192,7 +194,7 @@ def requested(pods: list[Object]) -> dict[str, tuple[float, float]]:
 def last(place: Place, pod: Object) -> str:
     """The last lines of a pod's container, of the one before it if that one crashed."""
     path = f"/api/v1/namespaces/{place.namespace}/pods/{pod['metadata']['name']}/log"
-    query: dict[str, Any] = {"tailLines": "60"}
+    query = {"tailLines": str(LINES)}
     texts = []
     for previous in ("true", "false") if _restarts(pod) else ("false",):
         try:
@@ -246,7 +248,7 @@ def pod_state(pod: Object) -> str:
     return str(status.get("phase", "Unknown"))
 
 
-def _watch(place: Place, deployment: Object) -> None:
+def _watch(place: Place, deployment: Object, say: Say) -> None:
     """Wait for the Deployment's next change, or for the window's end; what was missed is asked anew."""
     path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments"
     query = {
@@ -255,6 +257,8 @@ def _watch(place: Place, deployment: Object) -> None:
         "resourceVersion": deployment["metadata"]["resourceVersion"],
         "timeoutSeconds": str(WINDOW),
     }
+    began = time.monotonic()
     with suppress(Problem):  # the API is away: the next look says so, and waits
         for _ in place.cluster.stream(path, query):
             return
+    say.cancel.wait(max(0.0, WINDOW - (time.monotonic() - began)))  # it may be forbidden, or end at once
