@@ -71,6 +71,7 @@ def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
     def differs(facts: Any) -> Change | None:
         if facts.down and here.environment.minikube:
             minikube_tool.room(here.place.probe.facts(), here.environment.machine)
+        minikube_tool.runtime(facts.runtimes, here.environment.machine)
         return Change(facts.down) if facts.down else None
 
     def start(say: Say) -> None:
@@ -303,7 +304,7 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     if not local:
         yield cluster(here, after=after)
         yield namespace(here, after=("cluster",))
-        yield platform(here, after=("cluster",))
+        yield platform(here, names, after=("cluster",))
         after = (*after, "namespace", "platform")
         if here.environment.minikube and any(here.service(name).autoscale for name in names):
             yield metrics(here)
@@ -362,8 +363,8 @@ def namespace(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
     return Step("namespace", f"namespace {target.where.namespace}", here.live, differs, target.settle, after)
 
 
-def platform(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
-    """Whether the nodes run what is built here. There is nothing to mend, only to say, and before anything is built."""
+def platform(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Step[Any]:
+    """Whether the nodes get and run what is built here. There is nothing to mend, only to say, before it is built."""
     target = here.cluster_target
 
     def fits(found: set[str] | None) -> None:
@@ -371,6 +372,8 @@ def platform(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
         if found and mine not in found:
             what = f"images built here are for {mine}, the cluster's nodes for {', '.join(sorted(found))}"
             raise Problem(what, fix="deploy from a machine like the nodes", code=ExitCode.USAGE)
+        if any(here.released(name) is None for name in names):
+            here.reachable()
 
     def there() -> set[str] | None:
         """The platforms that the nodes have; a Minikube has its machine's, so that only other clusters are asked."""

@@ -65,6 +65,8 @@ class Here:
     bundle: bundles.Bundle | None = None
     _drafts: dict[str, str] = field(default_factory=dict)  # generated secrets, by place
     _drafting: threading.Lock = field(default_factory=threading.Lock)
+    _brought: dict[str, str] = field(default_factory=dict)  # references, by the image's name
+    _bringing: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def names(self) -> Names:
@@ -175,19 +177,30 @@ class Here:
         source = source or self.daemon
         from slipway.targets.kubernetes.registry import Elsewhere, Nearby
 
+        self.reachable()
         if self.environment.registry:
             return Elsewhere(source, self.environment.registry)
-        if not self.environment.minikube:
-            fix = f"registry: HOST/NAME in environments/{self.environment.name}.yaml"
-            what = f"environment {self.environment.name} names no registry"
-            raise Problem(what, fix=fix, code=ExitCode.USAGE)
         return Nearby(source, self.place, self.beside, minikube_tool.PROFILE, self.provided("registry", say))
 
+    def reachable(self) -> None:
+        """Raise Problem where no image reaches the cluster: a context that names no registry, and no Minikube here."""
+        environment = self.environment
+        if not (environment.registry or environment.minikube or self._minikube_here):
+            fix = f"registry: HOST/NAME in environments/{environment.name}.yaml"
+            raise Problem(f"environment {environment.name} names no registry", fix=fix, code=ExitCode.USAGE)
+
+    @cached_property
+    def _minikube_here(self) -> bool:
+        """Whether the context that is named is that of a Minikube on this machine's Docker."""
+        return self.environment.context == minikube_tool.PROFILE and self.beside.find(minikube_tool.PROFILE) is not None
+
     def brought(self, name: str, say: Say) -> str:
-        """An image that Slipway runs itself, brought to the cluster: the reference by which a pod takes it."""
-        image = self.provided(name, say)
-        repository = f"{self.config.project.name}/slipway-{name}"
-        return self.delivery(say, self.beside).deliver(image, repository, "1", say)
+        """An image that Slipway runs itself, brought to the cluster once: the reference by which a pod takes it."""
+        with self._bringing:
+            if name not in self._brought:
+                image, repository = self.provided(name, say), f"{self.config.project.name}/slipway-{name}"
+                self._brought[name] = self.delivery(say, self.beside).deliver(image, repository, "1", say)
+            return self._brought[name]
 
     def part(self, name: str) -> str:
         """The tag of an image that Slipway runs itself: a bundle's, else its pinned reference's."""

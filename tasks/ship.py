@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SERVICE = "services, separated by commas; default: all"
 
 
-@verb(changes=True, bundle=True)
+@verb(changes=True, confirm=True, bundle=True)
 def up(command: Command) -> None:
     """Everything on this machine: `setup`, then `deploy`.
 
@@ -24,7 +24,11 @@ def up(command: Command) -> None:
 
     """
     from slipway import flows
+    from slipway.errors import ExitCode, Problem
 
+    if (name := command.environment.name) not in {"local", "minikube"}:
+        fix = f"./invoke setup --env {name}, then ./invoke deploy --env {name}"
+        raise Problem(f"up is for this machine: local or minikube, not {name}", fix=fix, code=ExitCode.USAGE)
     machine = list(flows.setup(command.here))
     ready = tuple(step.id for step in machine)
     names = flows.chosen(command.config, "")

@@ -42,6 +42,12 @@ def _place(value: str) -> str:
     return value
 
 
+def _version(value: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", value):
+        raise ValueError(f"'{value}' is not a version such as 1.34.4")
+    return value
+
+
 Place = Annotated[str, AfterValidator(_place)]
 Label = Annotated[str, AfterValidator(named)]
 Cpus = Annotated[str, _read_by(quantity.cpus)]
@@ -228,7 +234,7 @@ class Cluster(Model):
     runtime: Literal["containerd"] = "containerd"
     cpus: Annotated[Whole, Field(ge=2)] = 2
     memory: Annotated[str, _read_by(quantity.minikube)] = "4g"
-    kubernetes: str = "1.34.4"
+    kubernetes: Annotated[str, AfterValidator(_version)] = "1.34.4"
 
 
 class Override(Model):

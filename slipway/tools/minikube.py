@@ -149,6 +149,15 @@ def room(facts: Facts, cluster: Cluster) -> None:
         raise Problem("this machine is too small for the cluster", why="\n".join(short), fix=fix)
 
 
+def runtime(found: Collection[str], cluster: Cluster) -> None:
+    """Raise Problem if a Minikube that runs has nodes with another runtime, as Kubernetes tells it: docker://28.4.0."""
+    others = sorted(one for one in found if not one.startswith(f"{cluster.runtime}://"))
+    if others:
+        what = f"the Minikube that runs has {', '.join(others)}, and {cluster.runtime} is wanted: images can't reach it"
+        fix = "./invoke cluster.delete removes it and all that is on it; the next deploy makes it anew"
+        raise Problem(what, fix=fix, code=ExitCode.USAGE)
+
+
 @dataclass
 class Events:
     """Minikube's own events, as progress and notes; what it says of an error is kept."""

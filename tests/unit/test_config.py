@@ -203,3 +203,13 @@ def test_a_fault_in_a_services_own_manifest_is_named_by_its_line(team: Path, tex
     own.parent.mkdir()
     own.write_text(text)
     assert fault in faults(team)[0]
+
+
+@pytest.mark.parametrize("version", ["v1.34.4", "1.34", "latest", "1.34.4-rc.1"])
+def test_a_kubernetes_version_is_three_numbers(team: Path, version: str) -> None:
+    (team / "config" / "environments").mkdir()
+    file = team / "config" / "environments" / "minikube.yaml"
+    file.write_text(f"cluster:\n  kubernetes: '{version}'\n")
+    assert faults(team) == [
+        f"config/environments/minikube.yaml:2: cluster.kubernetes: '{version}' is not a version such as 1.34.4"
+    ]

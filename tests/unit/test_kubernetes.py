@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Service
+from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
 from slipway.steps import Probe
-from slipway.targets.kubernetes import rollout
+from slipway.targets.kubernetes import client, rollout
 from slipway.targets.kubernetes.apply import Where
 from slipway.targets.kubernetes.client import Access, Cluster, conflicts
 from slipway.targets.kubernetes.copies import scaled
@@ -382,3 +384,37 @@ def test_what_is_empty_anyway_may_be_left_out_by_the_server(wanted: object) -> N
 def test_a_number_is_a_quantity_too() -> None:
     assert list(changed({"cpu": 0.5, "memory": "1Gi"}, {"cpu": "500m", "memory": "1024Mi"})) == []
     assert list(changed({"cpu": 0.5}, {"cpu": "600m"})) == ["cpu is 600m instead of 0.5"]
+
+
+def kubeconfig(folder: Path, authority: bytes, server: str = "https://192.0.2.1:6443") -> str:
+    cluster = {"server": server, "certificate-authority-data": base64.b64encode(authority).decode()}
+    found = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "x",
+        "clusters": [{"name": "x", "cluster": cluster}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "users": [{"name": "x", "user": {"token": "t"}}],
+    }
+    file = folder / f"{hash(authority)}.json"
+    file.write_text(json.dumps(found))
+    return str(file)
+
+
+def test_what_is_kept_of_a_clusters_api_is_found_again_by_its_authority(tmp_path: Path) -> None:
+    names = []
+    for authority in (b"one", b"one", b"two"):
+        way = kubeconfig(tmp_path, authority)
+        names.append(Cluster(Access("x", lambda way=way: way))._identity)  # type: ignore[misc]
+    assert names[0] == names[1] != names[2]
+
+
+def test_an_api_that_never_answers_is_told_though_its_kinds_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(client, "TIMEOUT", (0.2, 0.2))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        way = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(Problem, match="does not answer"):
+            Cluster(Access("x", lambda: way)).knows("example.org/v1", "Rule")

@@ -281,3 +281,15 @@ def test_the_values_of_the_services_own_secret_come_back_with_the_release_before
     deploys.own(stringData={"A": "2", "B": "3"})
     deploys.fails(2)
     assert deploys.own_values == {"A": "1"}
+
+
+@pytest.mark.parametrize("content", ["", "bm8=", "H4sIAAAAAAAC/w=="])
+def test_a_release_that_can_not_be_read_is_left_alone_and_said(deploys: Deploys, content: str) -> None:
+    deploys.deploy(1)
+    deploys.deploy(2)
+    deploys.cluster.objects["Secret", "slipway.web.release.0002"]["data"]["release"] = content
+    deploys.target.probe.forget()
+    assert [release.number for release in deploys.target.history("web")] == [1]
+    assert "Secret slipway.web.release.0002 is a release that can't be read" in deploys.target.warnings()[0]
+    deploys.deploy(3)
+    assert [release.number for release in deploys.target.history("web")] == [3, 1]

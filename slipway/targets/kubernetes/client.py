@@ -101,16 +101,27 @@ class Cluster:
     @cached_property
     def _discovered(self) -> DynamicClient:
         """The API's own list of what it knows; asked only for kinds that are not in `PLURALS`, and kept in a file."""
-        import hashlib
-
         from kubernetes.dynamic import DynamicClient
         from platformdirs import user_cache_path
 
-        settings = self._client.configuration
-        name = hashlib.sha256(f"{settings.host} {settings.ssl_ca_cert}".encode()).hexdigest()[:16]
-        cache = user_cache_path("slipway", ensure_exists=True) / f"discovery-{name}.json"
+        class Hasty(DynamicClient):
+            def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+                return super().request(method, path, body, **{"_request_timeout": TIMEOUT, **params})
+
+        cache = user_cache_path("slipway", ensure_exists=True) / f"discovery-{self._identity}.json"
         with self._told("the cluster's API can't be read"):
-            return DynamicClient(self._client, cache_file=str(cache))  # type: ignore[no-untyped-call]
+            return Hasty(self._client, cache_file=str(cache))  # type: ignore[no-untyped-call]
+
+    @property
+    def _identity(self) -> str:
+        """What tells this cluster from all others, whatever port a tunnel to it has: its address and its authority."""
+        import hashlib
+        from pathlib import Path
+
+        settings = self._client.configuration
+        place = self.access.context if self.access.kubeconfig else settings.host
+        authority = Path(settings.ssl_ca_cert).read_bytes() if settings.ssl_ca_cert else b""
+        return hashlib.sha256(f"{place}\n".encode() + authority).hexdigest()[:16]
 
     def path(self, document: Document, *, named: bool = True) -> str:
         """The path of an object, or without `named` of its kind in its namespace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from slipway.steps import Say
 NAME, PORT = "slipway-registry", 5000
 PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
 SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
+_MAKING = threading.Lock()  # deliveries of one run go side by side, and the first of them makes the registry
 SEEN = 5  # seconds that a node gets to list an image that it has pulled
 
 
@@ -63,6 +65,11 @@ class Nearby:
 
     def ready(self, say: Say) -> int:
         """The registry running and known to the node; its port on the loopback of their machine."""
+        with _MAKING:
+            self._make(say)
+        return self._answers(say)
+
+    def _make(self, say: Say) -> None:
         found = self.beside.find(NAME)
         if found is None or self.node not in found.fixed:
             if found:
@@ -75,7 +82,6 @@ class Nearby:
         if self.beside.read(self.node, PLACE) != SETTING.encode():
             self.beside.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]])
             self.beside.write(self.node, PLACE, SETTING.encode(), 0o644)
-        return self._answers(say)
 
     @property
     def spec(self) -> Spec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class State:
     namespace: bool = False
     down: str = ""
     kept: tuple[Kept, ...] = field(default=())
+    unread: tuple[str, ...] = ()  # the Secrets of releases that can't be read
+    runtimes: frozenset[str] = frozenset()  # of a Minikube's nodes: containerd://1.7.28
 
     def find(self, kind: str, name: str) -> Object | None:
         """The object of that kind and name."""
@@ -62,6 +65,13 @@ class State:
         """The kept releases, newest first."""
         return [kept for kept in self.kept if service in {None, kept.release.service}]
 
+    def last(self, service: str) -> int:
+        """The highest number that a release of a service has here, readable or not; 0 before the first."""
+        names = [
+            o["metadata"]["name"] for o in self.of(service, "Secret") if o["metadata"]["labels"].get(ROLE) == "release"
+        ]
+        return max((int(number) for name in names if (number := name.rpartition(".")[2]).isdigit()), default=0)
+
     @property
     def generated(self) -> dict[str, str]:
         """The generated secrets, by SERVICE.NAME."""
@@ -69,8 +79,10 @@ class State:
         return {k: base64.b64decode(v).decode() for k, v in (found or {}).get("data", {}).items()}
 
 
-def read(cluster: Cluster, project: str, namespace: str) -> State:
+def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False) -> State:
     """One list per kind, at once: of the kinds that Slipway renders, and of those that kept releases brought beside.
+
+    `nodes`: it is a Minikube of ours, and what its nodes run containers with is asked too.
 
     Raises Problem when the cluster can't be asked.
     """
@@ -81,11 +93,26 @@ def read(cluster: Cluster, project: str, namespace: str) -> State:
             return [one for found in lists for one in found.result()]
 
         there = pool.submit(cluster.get, "v1", "Namespace", namespace)
+        machines = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
         objects = listed(KINDS)
         exists = there.result() is not None
-        kept = [unpack(one) for one in objects if one["metadata"]["labels"].get(ROLE) == "release"]
+        kept, unread = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
         objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
-    return State(tuple(objects), exists, "", tuple(sorted(kept, key=lambda k: (k.release.service, -k.release.number))))
+        infos = [one["status"]["nodeInfo"] for one in (machines.result() if machines else ())]
+    kept.sort(key=lambda k: (k.release.service, -k.release.number))
+    runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)
+    return State(tuple(objects), exists, "", tuple(kept), tuple(unread), runtimes)
+
+
+def _readable(secrets: Iterable[Object]) -> tuple[list[Kept], list[str]]:
+    """The releases, and the names of those that a hand broke or another version of Slipway wrote."""
+    kept, unread = [], []
+    for one in secrets:
+        try:
+            kept.append(unpack(one))
+        except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error):
+            unread.append(one["metadata"]["name"])
+    return kept, unread
 
 
 def beside(kept: Iterable[Kept]) -> set[tuple[str, str]]:

@@ -56,7 +56,7 @@ class KubernetesTarget:
 
     def read(self) -> State:
         """The namespace as it is now."""
-        return read(self.cluster, self.where.project, self.where.namespace)
+        return read(self.cluster, self.where.project, self.where.namespace, nodes=self.storage is not None)
 
     def settle(self, say: Say) -> None:
         """Make the namespace."""
@@ -118,7 +118,7 @@ class KubernetesTarget:
                 apply.verdict(where, service, verify, say)
                 return
             objects = self._objects(wanted)
-            number = max((k.release.number for k in state.releases(service.name)), default=0) + 1
+            number = state.last(service.name) + 1
             marks = {RELEASE: str(number), SOURCE: wanted.source, MANIFEST: self._digest(wanted)}
             way = self._way(state, service, marked(objects, wanted.image, marks), say)
             apply.permitted(self.cluster, way.objects, state)
@@ -261,10 +261,12 @@ class KubernetesTarget:
         return {f"{info['operatingSystem']}/{info['architecture']}" for info in infos}
 
     def warnings(self) -> list[str]:
-        """The namespace's warnings of the last minutes, newest last."""
-        pods = (one for one in self.probe.facts().objects if one["kind"] == "Pod")
+        """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
+        facts = self.probe.facts()
+        pods = (one for one in facts.objects if one["kind"] == "Pod")
         unready = {pod["metadata"]["name"] for pod in pods if rollout.pod_state(pod) != "Ready"}
-        return warnings(self.cluster.list("v1", "Event", self.where.namespace), unready, datetime.now(UTC))
+        unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in facts.unread]
+        return [*unread, *warnings(self.cluster.list("v1", "Event", self.where.namespace), unready, datetime.now(UTC))]
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """See `Target.logs`: every line with its pod's name."""

@@ -1,0 +1,137 @@
+"""What an environment's images reach, and that what Slipway runs itself is brought there once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from slipway import flows
+from slipway.config.load import load
+from slipway.config.models import Environment
+from slipway.errors import Problem
+from slipway.here import Here
+from slipway.hosts.docker import Container, Spec
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+from slipway.hosts.fake_docker import FakeDaemon
+from slipway.steps import Say, silent
+from slipway.targets.kubernetes.registry import NAME, Nearby
+from slipway.targets.kubernetes.release import State
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def here(daemon: FakeDaemon | None = None, **settings: str) -> Here:
+    host, daemon = FakeHost("h", Facts("Linux", "x86_64")), daemon or FakeDaemon()
+    environment = Environment(name="staging", **settings)  # type: ignore[arg-type]
+    return Here(load(ROOT), environment, host, daemon, host, daemon, lambda _: None)
+
+
+def docker(*images: str) -> FakeDaemon:
+    daemon = FakeDaemon()
+    for image in images:
+        daemon.load_root(image.encode(), image, [])
+    return daemon
+
+
+def minikube() -> FakeDaemon:
+    daemon = docker("node", "registry")
+    daemon.start(daemon.create(Spec("minikube", "node")))
+    return daemon
+
+
+@pytest.mark.parametrize(
+    ("daemon", "settings", "reached"),
+    [
+        (FakeDaemon(), {"context": "my-cluster"}, False),
+        (minikube(), {"context": "my-cluster"}, False),
+        (FakeDaemon(), {"context": "minikube"}, False),
+        (minikube(), {"context": "minikube"}, True),
+        (FakeDaemon(), {"context": "my-cluster", "registry": "r.example.com/team"}, True),
+        (FakeDaemon(), {}, True),
+    ],
+)
+def test_a_context_names_its_registry_unless_it_is_a_minikube_here(
+    daemon: FakeDaemon, settings: dict[str, str], reached: bool
+) -> None:
+    place = here(daemon, **settings)
+    if reached:
+        place.reachable()
+        return
+    with pytest.raises(Problem, match="environment staging names no registry"):
+        place.reachable()
+
+
+@pytest.mark.parametrize("released", [None, "r/auth@sha256:1"])
+def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(
+    released: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = here(context="my-cluster")
+    monkeypatch.setattr(place, "released", lambda _: released)
+    check = flows.platform(place, ["auth"]).check
+    if released:
+        assert check({"linux/amd64"}) is None
+        return
+    with pytest.raises(Problem, match="names no registry"):
+        check({"linux/amd64"})
+
+
+def test_a_minikube_that_runs_with_another_runtime_is_told() -> None:
+    check = flows.cluster(here()).check
+    assert check(State(runtimes=frozenset({"containerd://1.7.28"}))) is None
+    with pytest.raises(Problem, match=r"has docker://28.4.0, and containerd is wanted"):
+        check(State(runtimes=frozenset({"docker://28.4.0"})))
+
+
+def test_what_slipway_runs_itself_is_brought_once_by_rollouts_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, brought, second = here(), list[str](), threading.Event()
+
+    class Slow:
+        def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:  # noqa: ARG002
+            brought.append(repository)
+            second.set() if len(brought) > 1 else second.wait(0.3)
+            return f"r/{repository}"
+
+    monkeypatch.setattr(place, "provided", lambda *_: "image")
+    monkeypatch.setattr(place, "delivery", lambda *_: Slow())
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: place.brought("probe", silent()), range(2)))
+    assert len(brought) == 1
+    assert found[0] == found[1]
+
+
+class Raced(FakeDaemon):
+    """A daemon in which the first that makes a registry waits for a moment, so that a second one may be faster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.second = 0, threading.Event()
+
+    def find(self, container: str) -> Container | None:
+        if container == NAME:
+            self.asked += 1
+            if self.asked > 1:
+                self.second.set()
+        return super().find(container)
+
+    def volume(self, name: str, labels: object) -> None:  # noqa: ARG002
+        self.second.wait(0.3)
+
+
+def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Raced()
+    for image in ("node", "registry"):
+        daemon.load_root(image.encode(), image, [])
+    daemon.start(daemon.create(Spec("minikube", "node")))
+    monkeypatch.setattr(Nearby, "_answers", lambda *_: 5000)
+    host = FakeHost("h", Facts("Linux", "x86_64"))
+
+    def ready(_: int) -> int:
+        return Nearby(daemon, host, daemon, "minikube", "registry").ready(silent())
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(ready, range(2))) == [5000, 5000]
+    assert [c.name for c in daemon.containers.values() if c.running] == ["minikube", NAME]
