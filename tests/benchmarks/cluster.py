@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.measure import Row, command, in_turn, seconds
@@ -35,12 +36,33 @@ def rows() -> Iterator[Row]:
                 moved.append(received() - before)
             yield Row("a change of sources to a verified rollout", sorted(times)[1], 25.0)
             yield Row("  what the registry received", sorted(moved)[1] / 1e6, 1.0, unit="MB")
-            faults = [fault for attempt in range(KILLS) for fault in toys.killed(attempt, 12)]
-            yield Row(f"kill -9 of a deploy at {KILLS} moments", len(faults), 0, unit="faults", notes=tuple(faults))
+            took, least = floor_of_a_change(toys)
+            yield Row("  its floor: docker push, time", took, 5.0)
+            yield Row("  its floor: docker push, what the registry received", least / 1e6, 1.0, unit="MB")
+            killed = [toys.killed(attempt, 10) for attempt in range(KILLS)]
+            alive, faults = sum(one.alive for one in killed), tuple(fault for one in killed for fault in one.faults)
+            yield Row(f"kill -9 of a deploy, {alive} times", len(faults), 0, unit="faults", notes=faults)
+            yield Row("  deploys that had ended before", KILLS - alive, KILLS // 4, unit=f"of {KILLS}")
         finally:
             toys.invoke("down", "--purge")
             toys.kubectl("delete", "namespace", toys.name, "--wait=false")
             toys.purge()
+
+
+def floor_of_a_change(toys: Toys) -> tuple[float, float]:
+    """Seconds and bytes that a bare `docker push` of a changed image takes, whose other layers are there: medians."""
+    port = subprocess.check_output(["docker", "port", "slipway-registry", "5000"], text=True).split(":")[1].split()[0]
+    tag, found = f"127.0.0.1:{port}/{toys.name}/floor:1", []
+    try:
+        for version in range(4):
+            toys.write(note=f"floor {version}")
+            command(["docker", "build", "--quiet", "--tag", tag, str(toys.service)])()
+            before = received()
+            found.append((seconds(command(["docker", "push", "--quiet", tag])), received() - before))
+    finally:
+        command(["docker", "rmi", "--force", tag])()
+    times, sizes = zip(*found[1:], strict=True)  # the first brings the layers that all share
+    return median(times), median(sizes)
 
 
 def received() -> int:

@@ -13,11 +13,15 @@ import requests
 
 from tests.lab.toys import Toys
 
+WORKERS = 16  # that ask at once: enough for a rate while some wait for an answer
 SERVICES = "10.96.0.0/12"  # minikube's addresses of Services
 
 
 class Load:
-    """Counts what was sent, what was answered with 200, and keeps the words of what failed."""
+    """Counts what was sent, what was answered with 200, and keeps the words of what failed, each behind its time.
+
+    `silence` is the longest time without an answer, in seconds; `rate` is what was really sent, requests a second.
+    """
 
     def __init__(self, toys: Toys, rate: int) -> None:
         address = toys.object("service")["spec"]["clusterIP"]
@@ -32,14 +36,17 @@ class Load:
         self.last = ""
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        workers = 6
-        self._pause = workers / rate
-        self._threads = [threading.Thread(target=self._ask, args=(bool(n % 2),)) for n in range(workers)]
+        self.silence = self.rate = 0.0
+        self._began = self._heard = 0.0
+        self._pause = WORKERS / rate
+        self._threads = [threading.Thread(target=self._ask, args=(bool(n % 2), n / rate)) for n in range(WORKERS)]
 
-    def _ask(self, kept: bool) -> None:
+    def _ask(self, kept: bool, due: float) -> None:
+        """Ask whenever it is `due`, seconds from the beginning; what an answer took is caught up with."""
         session = requests.Session()
         session.trust_env = False
-        while not self._ended.wait(self._pause):
+        while not self._ended.wait(max(0.0, self._began + due - time.monotonic())):
+            due += self._pause
             with self._lock:
                 self.sent += 1
             try:
@@ -52,15 +59,21 @@ class Load:
                 continue
             with self._lock:
                 self.answered += 1
+                self._answer()
                 self.last = answer.text
                 if found := re.search(r"from (\S+),", answer.text):
                     self.names.add(found[1])
+
+    def _answer(self) -> None:
+        now = time.monotonic()
+        self.silence, self._heard = max(self.silence, now - self._heard), now
 
     def more(self, seconds: float) -> None:
         """Go on for a while."""
         self._ended.wait(seconds)
 
     def __enter__(self) -> Self:
+        self._began = self._heard = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -69,5 +82,7 @@ class Load:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
+        self.rate = self.sent / (time.monotonic() - self._began)
+        self._answer()
         for thread in self._threads:
             thread.join()

@@ -56,3 +56,19 @@ def test_load_raises_the_replicas_and_its_end_lets_them_fall(toy: Toys) -> None:
     while replicas(toy) > 1:
         assert time.monotonic() < deadline, toy.kubectl("describe", "hpa")
         time.sleep(2)
+
+
+def test_copies_stay_while_a_service_becomes_autoscaled_and_none_is_claimed_when_it_is_no_more(toy: Toys) -> None:
+    toy.write(replicas=3)
+    assert toy.deploy().exit == 0
+    toy.write(replicas=1, autoscale={"max": 4, "cpu": 90})
+    done = toy.invoke("deploy", "--output", "json", timeout=400)
+    assert done.exit == 0, done.out
+    assert replicas(toy) == 3
+    toy.kubectl("scale", "deployment/toy", "--replicas=4")
+    assert toy.deploy("--plan").exit == 0
+    toy.write(replicas=2)
+    done = toy.deploy()
+    assert done.exit == 0, done.out
+    assert (replicas(toy), toy.object("hpa")) == (2, {})
+    assert toy.deploy("--plan").exit == 0

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ SERVICE: dict[str, Any] = {
     "health": {"ready": "/health/ready", "live": "/health/live"},
     "checks": [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200, "body": "^hello from"}}],
 }
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A deploy that was to be killed so many seconds in; whether it was `alive` then; what the next one left wrong."""
+
+    moment: float
+    alive: bool
+    faults: tuple[str, ...]
 
 
 class Toys(Project):
@@ -62,15 +72,17 @@ class Toys(Project):
         """The names of the pods that run."""
         return self.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name")
 
-    def killed(self, attempt: int, most: float) -> list[str]:
-        """A deploy of a change that is killed at a seeded moment, up to `most` seconds in, and another; its faults."""
+    def killed(self, attempt: int, most: float) -> Killed:
+        """A deploy of a change that is killed at a seeded moment, up to `most` seconds in, and another behind it."""
         seed = random.Random(41 + attempt)  # noqa: S311  a fixed sequence is wanted
         self.write(note=f"attempt {attempt}", env={"VERSION": str(attempt)})
-        quiet = subprocess.DEVNULL
+        quiet, moment = subprocess.DEVNULL, seed.uniform(0.5, most)
         running = subprocess.Popen(self.command("deploy"), stdout=quiet, stderr=quiet, start_new_session=True)
-        time.sleep(seed.uniform(0.5, most))
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
+        try:
+            running.wait(moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+        alive = running.wait() == -signal.SIGKILL
         began = time.monotonic()
         done = self.deploy()
         took = time.monotonic() - began
@@ -81,7 +93,14 @@ class Toys(Project):
             "a plan finds something to do": self.deploy("--plan").exit != 0,
             "a pod that asks was left": "slipway-probe" in self.running,
         }
-        return [fault for fault, true in faults.items() if true]
+        return Killed(moment, alive, tuple(fault for fault, true in faults.items() if true))
+
+    def shot(self, pod: str) -> None:
+        """Kill a pod's process on its node with SIGKILL. Raises CalledProcessError where none runs."""
+        container = f"$(crictl ps --quiet --state running --label io.kubernetes.pod.name={pod})"
+        process = f"$(crictl inspect --output go-template --template '{{{{.info.pid}}}}' {container})"
+        words = ["docker", "exec", "minikube", "sh", "-c", f"kill -9 {process}"]
+        subprocess.run(words, check=True, capture_output=True)
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl says; its exit code is not checked."""
