@@ -98,9 +98,8 @@ class Toys(Project):
     def shot(self, pod: str) -> None:
         """Kill a pod's process on its node with SIGKILL. Raises CalledProcessError where none runs."""
         container = f"$(crictl ps --quiet --state running --label io.kubernetes.pod.name={pod})"
-        process = f"$(crictl inspect --output go-template --template '{{{{.info.pid}}}}' {container})"
-        words = ["docker", "exec", "minikube", "sh", "-c", f"kill -9 {process}"]
-        subprocess.run(words, check=True, capture_output=True)
+        script = f"ctr --namespace k8s.io tasks kill --signal SIGKILL {container}"
+        subprocess.run(["docker", "exec", "minikube", "sh", "-c", script], check=True, capture_output=True)
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl says; its exit code is not checked."""

@@ -16,6 +16,7 @@ from slipway.here import Here
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
+from slipway.steps import silent
 from slipway.ui.session import Session
 
 SECRET = "pä$s'w\"ö rd-${HOME}"
@@ -77,7 +78,7 @@ def test_what_a_service_says_is_shown_without_its_secrets(
         monkeypatch.setenv("THE_OTHER", "verborgen")
     session, host, daemon = Session("plain", run="r"), FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
     here = Here(config, environment, host, daemon, host, daemon, session.mask)
-    here.target.keep({"web.KEY": "geheim"})
+    here.target.keep({"web.KEY": "geheim"}, silent())
     here.hide(here.service("web"))
     session.say("geheim verborgen")
     assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")
