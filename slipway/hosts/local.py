@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn, Self
 
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import ExitCode, Problem
 from slipway.hosts import facts
 from slipway.hosts.host import HERE, Command, Done, Privilege, script, shown
 from slipway.steps import Lane, Probe, Say, silent
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
 CHUNK = 65536
+POLL = 0.1  # seconds between two looks at the clock and at cancellation
 
 
 class Local:
@@ -56,12 +58,25 @@ class Local:
             raise Problem(f"{command.argv[0]} is not on this machine", why=str(error), fix="./invoke setup") from error
         except OSError as error:
             raise Problem(f"{command.argv[0]} could not be started", why=str(error)) from error
-        forget = say.cancel.on_request(lambda: _signal(process, signal.SIGTERM))
-        try:
-            return _Talk(process, command, say).finish(stdin)
-        finally:
-            forget()
-            _end(process)
+        with _Talk(process, command, say) as talk:
+            try:
+                return talk.finish(stdin)
+            except BaseException:
+                talk.end(lambda number: self._signal(process.pid, number, command.privilege))
+                raise
+
+    def _signal(self, group: int, number: signal.Signals, privilege: Privilege) -> None:
+        """Signal a process group that is there, as root where its command runs as root."""
+        if not _there(group):
+            return
+        if privilege is Privilege.USER or os.geteuid() == 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, number)
+            return
+        words = ("sh", "-c", f"kill -s {number.name.removeprefix('SIG')} -- -{group}")
+        with contextlib.suppress(Problem, OSError, subprocess.TimeoutExpired):
+            argv, stdin = self._privileged(Command(words, privilege=privilege))
+            subprocess.run(argv, input=stdin, capture_output=True, timeout=GRACE, check=False, start_new_session=True)
 
     def _privileged(self, command: Command) -> tuple[list[str], bytes]:
         argv = list(command.argv)
@@ -157,57 +172,96 @@ class _Talk:
         self._process, self._command, self._say = process, command, say
         self._taken: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+        self._selector = selectors.DefaultSelector()
+        self._pending = memoryview(b"")
+        self._heard = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def finish(self, stdin: bytes) -> Done:
+        """What the command answered. Raises Problem when a clock runs out, Cancelled when the run is to end."""
         process, command = self._process, self._command
         assert process.stdin  # noqa: S101  Popen was given three pipes
         assert process.stdout  # noqa: S101
         assert process.stderr  # noqa: S101
         deadline = time.monotonic() + command.timeout
-        heard = time.monotonic()
-        pending = memoryview(stdin)
-        with selectors.DefaultSelector() as selector:
-            for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
-                os.set_blocking(pipe.fileno(), False)
-                selector.register(pipe, selectors.EVENT_READ, name)
-            if pending:
-                os.set_blocking(process.stdin.fileno(), False)
-                selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
-            else:
-                process.stdin.close()
-            while any(key.data != "stdin" for key in selector.get_map().values()):
-                now = time.monotonic()
-                if self._say.cancel.requested:
-                    raise Cancelled
-                if now > deadline or (command.idle is not None and now - heard > command.idle):
-                    self._too_long(now > deadline)
-                for key, _ in selector.select(timeout=0.1):
-                    if key.data == "stdin":
-                        pending = self._feed(selector, pending)
-                    elif chunk := os.read(key.fd, CHUNK):
-                        heard = now
-                        self._take(key.data, chunk)
-                    else:
-                        selector.unregister(key.fileobj)
-        code = process.wait()
+        for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
+            os.set_blocking(pipe.fileno(), False)
+            self._selector.register(pipe, selectors.EVENT_READ, name)
+        if stdin:
+            self._pending = memoryview(stdin)
+            os.set_blocking(process.stdin.fileno(), False)
+            self._selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
+        else:
+            process.stdin.close()
+        while self._speaks() or process.poll() is None:
+            now = time.monotonic()
+            self._say.cancel.check()
+            if now > deadline:
+                self._too_long(f"{command.timeout:.0f} s")
+            if command.idle is not None and now - self._heard > command.idle:
+                self._too_long(f"{command.idle:.0f} s without a word")
+            self._hear(POLL)
         for stream in self._partial:
             self._line(stream, self._partial[stream])
-        if self._say.cancel.requested:
-            raise Cancelled
-        return Done(command, code, b"".join(self._taken["stdout"]), b"".join(self._taken["stderr"]))
+        self._say.cancel.check()
+        return Done(command, process.returncode, b"".join(self._taken["stdout"]), b"".join(self._taken["stderr"]))
 
-    def _feed(self, selector: selectors.BaseSelector, pending: memoryview) -> memoryview:
+    def end(self, signalled: Callable[[signal.Signals], None]) -> None:
+        """End the whole group: asked first, then killed. It is heard meanwhile, so that no full pipe keeps it."""
+        process = self._process
+        signalled(signal.SIGTERM)
+        try:
+            self._hear_until(lambda: process.poll() is not None and not _there(process.pid))
+        finally:
+            signalled(signal.SIGKILL)
+        if not self._hear_until(lambda: process.poll() is not None):
+            self._say.note(f"`{self._command.argv[0]}` (pid {process.pid}) could not be ended")
+
+    def _hear_until(self, true: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + GRACE
+        while not true():
+            if time.monotonic() > deadline:
+                return False
+            self._hear(POLL / 2)
+        return True
+
+    def _speaks(self) -> bool:
+        return any(key.data != "stdin" for key in self._selector.get_map().values())
+
+    def _hear(self, seconds: float) -> None:
+        """Feed and read once, or wait for the end of what neither takes nor says anything more; at most so long."""
+        if not self._selector.get_map():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        for key, _ in self._selector.select(seconds) if self._selector.get_map() else ():
+            if key.data == "stdin":
+                self._feed()
+            elif chunk := os.read(key.fd, CHUNK):
+                self._heard = time.monotonic()
+                self._take(key.data, chunk)
+            else:
+                self._selector.unregister(key.fileobj)
+
+    def _feed(self) -> None:
         pipe = self._process.stdin
         assert pipe  # noqa: S101  Popen was given a pipe
         try:
-            pending = pending[os.write(pipe.fileno(), pending[:CHUNK]) :]
+            self._pending = self._pending[os.write(pipe.fileno(), self._pending[:CHUNK]) :]
         except BrokenPipeError:
-            pending = pending[:0]
-        if not pending:
-            selector.unregister(pipe)
+            self._pending = self._pending[:0]
+        if not self._pending:
+            self._selector.unregister(pipe)
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-        return pending
 
     def _take(self, stream: str, chunk: bytes) -> None:
         self._taken[stream].append(chunk)
@@ -219,29 +273,18 @@ class _Talk:
         if text := shown(line):
             self._say.output(stream, text)
 
-    def _too_long(self, total: bool) -> None:  # noqa: FBT001  which of the two clocks ran out
+    def _too_long(self, limit: str) -> NoReturn:
         command = self._command
-        limit = f"{command.timeout:.0f} s" if total else f"{command.idle:.0f} s without a word"
         last = (self._taken["stderr"] or self._taken["stdout"] or [b""])[-1].decode(errors="replace").strip()
         raise Problem(f"`{command.argv[0]}` took more than {limit} and was ended", why=f"$ {command.line}\n{last}")
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group: asked first, then killed; nothing of it is left when this returns."""
-    if process.poll() is None:
-        _signal(process, signal.SIGTERM)
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
-            process.wait()
-        _signal(process, signal.SIGKILL)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+def _there(group: int) -> bool:
+    """Whether a process group has members."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # root's
+    return True

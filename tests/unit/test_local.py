@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from slipway.errors import Cancelled, Problem
 from slipway.events import Event, Output
+from slipway.hosts import local
+from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege, script
 from slipway.hosts.local import Local
-from slipway.steps import Cancel, Say, silent
+from slipway.steps import Cancel, Probe, Say, silent
 
 
 def test_output_comes_line_by_line_and_whole() -> None:
@@ -52,10 +55,99 @@ def test_cancelling_ends_the_whole_group_even_one_that_ignores_it(tmp_path: Path
     with pytest.raises(Cancelled):
         Local().run(script(text), Say("x", lambda _: None, cancel))
     assert time.monotonic() - began < 6
+    gone(pids)
+
+
+def gone(pids: Path) -> None:
     deadline = time.monotonic() + 2  # a killed process may take a moment to go on a busy machine
     while alive := [pid for pid in map(int, pids.read_text().split()) if running(pid)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+def test_a_child_that_ignores_the_signal_is_killed_though_its_leader_went(how: str, tmp_path: Path) -> None:
+    cancel, pids = Cancel(), tmp_path / "pids"
+    text = f"(trap '' TERM; exec sleep 47) & echo $! >{pids}; echo $$; wait"
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output) and how == "cancel":
+            cancel.request()
+            until = time.monotonic() + 0.5  # whoever hears the request may be faster than who looks at the clock
+            while running(int(event.text)) and time.monotonic() < until:
+                time.sleep(0.01)
+
+    with pytest.raises((Cancelled, Problem)):
+        Local().run(script(text, timeout=600 if how == "cancel" else 0.3), Say("x", hear, cancel))
+    gone(pids)
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Local:
+    """The machine here as a user who may become root sees it: a root process is signalled through sudo, or not at all."""
+    sudo = tmp_path / "bin" / "sudo"
+    sudo.parent.mkdir()
+    sudo.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n')
+    sudo.chmod(0o755)
+    real = os.killpg
+
+    def denied(group: int, number: int) -> None:
+        real(group, 0)
+        raise PermissionError(1, "Operation not permitted", number)
+
+    monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "killpg", denied)
+    here = Local()
+    here.probe = Probe(lambda: Facts("Linux", "x86_64", sudo="nopasswd"))
+    return here
+
+
+@pytest.mark.parametrize("limit", [{"timeout": 0.5}, {"idle": 0.5}])
+def test_a_root_command_of_a_sudo_user_is_ended_too(limit: dict[str, float], user: Local, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = Command(("sh", "-c", f"echo $$ >{pids}; sleep 47; true"), privilege=Privilege.ROOT, **limit)  # type: ignore[arg-type]
+    began = time.monotonic()
+    with pytest.raises(Problem, match="was ended"):
+        user.run(command, silent())
+    assert time.monotonic() - began < 3
+    gone(pids)
+
+
+def test_a_root_command_that_nobody_can_end_is_named_and_not_waited_for(
+    user: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "GRACE", 0.2)
+    sudo = Path(os.environ["PATH"].split(":")[0]) / "sudo"
+    sudo.write_text(sudo.read_text().replace("exec", 'case "$*" in *kill*) exit 1;; esac; exec'))
+    events: list[Event] = []
+    command = Command(("sleep", "4"), privilege=Privilege.ROOT, timeout=0.2)
+    began = time.monotonic()
+    with pytest.raises(Problem, match="was ended"):
+        user.run(command, Say("x", events.append, Cancel()))
+    assert time.monotonic() - began < 3
+    assert [e.text for e in events if isinstance(e, Output) and "`sleep` (pid " in e.text]
+
+
+def test_last_words_larger_than_a_pipe_do_not_keep_a_command_from_ending() -> None:
+    cancel, events = Cancel(), []
+    text = "trap 'head -c 300000 /dev/zero; echo; echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"
+
+    def hear(event: Event) -> None:
+        events.append(event)
+        cancel.request()
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        Local().run(script(text), Say("x", hear, cancel))
+    assert time.monotonic() - began < local.GRACE
+    assert isinstance(events[-1], Output)
+    assert events[-1].text == "bye"
+
+
+def test_a_command_that_closed_its_pipes_is_still_watched() -> None:
+    with pytest.raises(Problem, match="was ended"):
+        Local().run(script("exec >/dev/null 2>&1; sleep 47", timeout=0.3), silent())
 
 
 def running(pid: int) -> bool:
