@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,12 +67,13 @@ class Cancel:
         return self._event.is_set()
 
     def request(self) -> None:
-        """Ask the run to end: every registered hook is called once, from this thread."""
+        """Ask the run to end: every registered hook is called once, from this thread; one that fails stops no other."""
         self._event.set()
         with self._lock:
             hooks, self._hooks = self._hooks, []
         for hook in hooks:
-            hook()
+            with contextlib.suppress(Exception):
+                hook()
 
     def on_request(self, hook: Callable[[], None]) -> Callable[[], None]:
         """Call `hook` when the run is to end (at once if it already is); the result unregisters it."""

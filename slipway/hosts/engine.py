@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import socket
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,7 @@ class Engine:
     def __init__(self, host: Host, closing: ExitStack) -> None:
         self._host = host
         self._closing = closing
+        self._path = ""
         self._connected: APIClient | None = None
 
     @property
@@ -46,12 +49,42 @@ class Engine:
         if self._connected is None:
             from docker.errors import DockerException
 
-            path = self._closing.enter_context(self._host.forward(SOCKET))
+            self._path = self._closing.enter_context(self._host.forward(SOCKET))
             try:
-                self._connected = _client(path)
+                self._connected = _client(self._path)
             except DockerException as error:
                 raise unreachable(error) from error
         return self._connected
+
+    @contextmanager
+    def _long(self, say: Say) -> Iterator[APIClient]:
+        """A client for one long conversation: its sockets are shut down when the run is to end, and so is the work.
+
+        Raises Cancelled then, whatever the conversation makes of it.
+        """
+        version, sockets = self._api.api_version, list[socket.socket]()
+
+        def hang_up() -> None:
+            for one in sockets:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+        def opened(one: socket.socket) -> None:
+            sockets.append(one)
+            say.cancel.check()
+
+        say.cancel.check()
+        api = _client(self._path, version, opened)
+        forget = say.cancel.on_request(hang_up)
+        try:
+            yield api
+        except Exception:
+            say.cancel.check()
+            raise
+        finally:
+            forget()
+            api.close()
+        say.cancel.check()
 
     def state(self, project: str) -> State:
         """Everything that checks ask about, in five questions and one per container of the project."""
@@ -109,8 +142,8 @@ class Engine:
         image = ""
         with _told("the image could not be built"):
             for attempt in stamina.retry_context(on=_Vanished, attempts=3, wait_initial=0.1):
-                with attempt:
-                    stream = self._api.build(
+                with attempt, self._long(say) as api:
+                    stream = api.build(
                         fileobj=io.BytesIO(context),
                         custom_context=True,
                         dockerfile=dockerfile,
@@ -129,13 +162,10 @@ class Engine:
 
     def _built(self, stream: Iterator[dict[str, Any]], say: Say) -> str:
         image = ""
-        forget = say.cancel.on_request(lambda: stream.close() if hasattr(stream, "close") else None)
-        try:
-            for part in stream:
-                say.cancel.check()
-                image = self._heard(part, say) or image
-        finally:
-            forget()
+        for part in stream:
+            say.cancel.check()
+            image = self._heard(part, say) or image
+        say.cancel.check()
         if not image:
             raise Problem("Docker built no image and gave no reason", fix="docker version; then try again")
         return image
@@ -185,17 +215,17 @@ class Engine:
 
     def pull(self, reference: str, say: Say, platform: str = "") -> str:
         """Pull an image by digest, for this machine or for `platform`; its id. Progress in bytes over all layers."""
-        with _told(f"{reference} could not be pulled"):
-            for _ in _moved(self._api.pull(reference, stream=True, decode=True, platform=platform or None), say):
+        with _told(f"{reference} could not be pulled"), self._long(say) as api:
+            for _ in _moved(api.pull(reference, stream=True, decode=True, platform=platform or None), say):
                 pass
             return str(self._api.inspect_image(reference)["Id"])
 
     def push(self, tag: str, say: Say) -> str:
         """Push a tag; the digest of its manifest. Progress in bytes of the layers that move."""
         name, _, version = tag.rpartition(":")
-        with _told(f"{tag} could not be pushed"):
+        with _told(f"{tag} could not be pushed"), self._long(say) as api:
             digest = ""
-            for part in _moved(self._api.push(name, version, stream=True, decode=True), say):
+            for part in _moved(api.push(name, version, stream=True, decode=True), say):
                 digest = str((part.get("aux") or {}).get("Digest", "")) or digest
             if not digest:
                 raise Problem(f"{tag} was pushed, and the registry told no digest")
@@ -206,8 +236,8 @@ class Engine:
         what = f"{archive} could not be loaded"
         with _told(what), self._host.lend(Path(archive), say) as there:
             if there == archive:
-                with Path(archive).open("rb") as file:
-                    said = "".join(str(part.get("stream", "")) for part in self._parts(self._api.load_image(file), say))
+                with Path(archive).open("rb") as file, self._long(say) as api:
+                    said = "".join(str(part.get("stream", "")) for part in self._parts(api.load_image(file), say))
             else:
                 command = Command(("docker", "load", "--input", there), timeout=1800)
                 said = self._host.run(command, say).checked(what).text
@@ -225,9 +255,9 @@ class Engine:
     def save(self, image: str, archive: str, say: Say) -> None:
         """Write an image as a `docker save` archive, whole or not at all."""
         part = Path(f"{archive}.part")
-        with _told(f"{image} could not be saved"), part.open("wb") as file:
+        with _told(f"{image} could not be saved"), part.open("wb") as file, self._long(say) as api:
             done = 0
-            for chunk in self._api.get_image(image):
+            for chunk in api.get_image(image):
                 say.cancel.check()
                 done += file.write(chunk)
                 say.progress(done, 0, "bytes")
@@ -411,18 +441,34 @@ def _container(raw: Mapping[str, Any]) -> Container:
     )
 
 
-def _client(path: str) -> APIClient:
-    """docker-py's client with one pool of connections; its own has one for every path that is asked."""
+def _client(path: str, version: str = "auto", opened: Callable[[socket.socket], None] | None = None) -> APIClient:
+    """docker-py's client with one pool of connections; its own has one for every path that is asked.
+
+    `version` is the API's; to find it out costs a question. `opened` hears of each socket.
+    """
     from docker import APIClient
     from docker.transport import UnixHTTPAdapter
+    from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+
+    class Connection(UnixHTTPConnection):  # type: ignore[misc]
+        def connect(self) -> None:
+            super().connect()
+            if opened:
+                opened(self.sock)
+
+    class Pool(UnixHTTPConnectionPool):  # type: ignore[misc]
+        def _new_conn(self) -> Any:
+            return Connection(self.base_url, self.socket_path, self.timeout)
 
     class OnePool(UnixHTTPAdapter):  # type: ignore[misc]
         def get_connection(self, url: str, proxies: Any = None) -> Any:  # noqa: ARG002  whatever it is
-            return super().get_connection("docker", proxies)
+            return self.pools["docker"]
 
-    api = APIClient(base_url=f"unix://{path}", version="auto", timeout=TIMEOUT)
+    adapter = OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL)
+    adapter.pools["docker"] = Pool("docker", path, TIMEOUT, maxsize=POOL)
+    api = APIClient(base_url=f"unix://{path}", version=version, timeout=TIMEOUT)
     api.get_adapter(api.base_url).close()
-    api.mount("http+docker://", OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL))
+    api.mount("http+docker://", adapter)
     return api
 
 

@@ -228,21 +228,26 @@ class _Talk:
 
     def _hear_until(self, true: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + GRACE
-        while not true():
-            if time.monotonic() > deadline:
-                return False
+        while not (met := true()) and time.monotonic() < deadline:
             self._hear(POLL / 2)
-        return True
+        while self._hear(0) and time.monotonic() < deadline:
+            pass  # its last words are still in the pipes
+        return met
 
     def _speaks(self) -> bool:
         return any(key.data != "stdin" for key in self._selector.get_map().values())
 
-    def _hear(self, seconds: float) -> None:
-        """Feed and read once, or wait for the end of what neither takes nor says anything more; at most so long."""
+    def _hear(self, seconds: float) -> bool:
+        """Feed and read once, or wait for the end of what neither takes nor says anything more; at most so long.
+
+        Returns whether there was anything to feed or read.
+        """
         if not self._selector.get_map():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
-        for key, _ in self._selector.select(seconds) if self._selector.get_map() else ():
+            return False
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
             if key.data == "stdin":
                 self._feed()
             elif chunk := os.read(key.fd, CHUNK):
@@ -250,6 +255,7 @@ class _Talk:
                 self._take(key.data, chunk)
             else:
                 self._selector.unregister(key.fileobj)
+        return bool(ready)
 
     def _feed(self) -> None:
         pipe = self._process.stdin

@@ -1,18 +1,26 @@
-"""What the Docker daemon's client makes of a builder's words."""
+"""What the Docker daemon's client makes of a builder's words, and of a daemon that says none."""
 
 from __future__ import annotations
 
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, cast
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from slipway.errors import Problem
+from slipway.errors import Cancelled, Problem
+from slipway.hosts import engine
 from slipway.hosts.engine import Engine
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.steps import silent
+from slipway.steps import Cancel, Say, silent
 
+HERE = FakeHost("here", Facts("Linux", "x86_64"))
 ID = "a" * 64
 GONE = (
     f"failed to get digest sha256:{ID}: open /var/lib/docker/image/{ID}: no such file or directory",
@@ -24,6 +32,8 @@ GONE = (
 class Builder:
     """An API whose builds answer one after the other."""
 
+    api_version = "1.43"
+
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
         self.cached: list[bool] = []
@@ -32,12 +42,18 @@ class Builder:
         self.cached.append(not nocache)
         return iter([self.answers.pop(0)])
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def built(builder: Builder) -> str:
-    with ExitStack() as closing:
-        engine = Engine(FakeHost("here", Facts("Linux", "x86_64")), closing)
-        engine._connected = cast("Any", builder)
-        return engine.build(b"", "Dockerfile", (), {}, {}, "", silent())
+    with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_client", lambda *_: builder)
+        return build(Engine(HERE, closing), silent())
+
+
+def build(daemon: Engine, say: Say) -> str:
+    return daemon.build(b"", "Dockerfile", (), {}, {}, "", say)
 
 
 @pytest.mark.parametrize("words", GONE)
@@ -53,3 +69,85 @@ def test_a_build_that_fails_of_itself_fails_at_once() -> None:
         built(builder)
     assert "non-zero code" in raised.value.why
     assert builder.cached == [True]
+
+
+class Silent(socketserver.ThreadingUnixStreamServer):
+    """A daemon that begins every long answer and then says nothing more, until whoever asked hangs up."""
+
+    daemon_threads = True
+
+    def __init__(self, path: str, answers: bool) -> None:
+        self.answers, self.asked, self.hung_up = answers, threading.Event(), threading.Event()
+        super().__init__(path, Quiet)
+
+
+class Quiet(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Silent
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/version"):
+            body = b'{"ApiVersion": "1.43"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
+        if self.server.answers:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            part = b'{"stream": "Step 1/2 : RUN sleep 300"}'
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.server.asked.set()
+        while self.connection.recv(65536):
+            pass
+        self.server.hung_up.set()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def address_string(self) -> str:
+        return "whoever"
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(params=[True, False], ids=["answers", "never-answers"])
+def quiet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
+    path = str(tmp_path / "docker.sock")
+    monkeypatch.setattr(engine, "SOCKET", path)
+    with Silent(path, request.param) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda daemon, _, say: build(daemon, say),
+        lambda daemon, _, say: daemon.pull(f"postgres@sha256:{ID}", say),
+        lambda daemon, _, say: daemon.push("127.0.0.1:5000/auth:1", say),
+        lambda daemon, folder, say: daemon.save("auth:1", str(folder / "image.tar"), say),
+    ],
+    ids=["build", "pull", "push", "save"],
+)
+def test_cancelling_hangs_up_on_a_silent_daemon_and_stops_what_else_is_to_end(
+    ask: Callable[[Engine, Path, Say], object], quiet: Silent, tmp_path: Path
+) -> None:
+    cancel, later = Cancel(), threading.Event()
+
+    def interrupt() -> None:
+        quiet.asked.wait(10)
+        cancel.on_request(later.set)
+        cancel.request()
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    began = time.monotonic()
+    with ExitStack() as closing, pytest.raises(Cancelled):
+        ask(Engine(HERE, closing), tmp_path, Say("x", lambda _: None, cancel))
+    assert time.monotonic() - began < 10
+    assert quiet.hung_up.wait(10)
+    assert later.wait(10)

@@ -204,6 +204,14 @@ def test_cancel_calls_its_hooks_once_and_a_late_one_at_once() -> None:
         cancel.check()
 
 
+def test_a_hook_that_fails_keeps_no_other_from_being_called() -> None:
+    cancel, called = Cancel(), list[str]()
+    cancel.on_request(lambda: called.remove("absent"))
+    cancel.on_request(lambda: called.append("second"))
+    cancel.request()
+    assert called == ["second"]
+
+
 def test_events_have_the_documented_fields() -> None:
     from slipway.events import fields
 
