@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from enum import IntEnum
 
 
@@ -46,6 +47,16 @@ def untrusted(whose: str, why: str) -> Problem:
         "/usr/local/share/ca-certificates/NAME.crt, run update-ca-certificates, then the same command again"
     )
     return Problem(f"{whose}: its certificate is not trusted here", why=why, fix=fix, code=ExitCode.UNREACHABLE)
+
+
+def unknown(kind: str, names: Sequence[str], known: Collection[str]) -> Problem:
+    """Nothing of that kind has these names: which there are, and which one was probably meant."""
+    from difflib import get_close_matches
+
+    meant = [one for name in names for one in get_close_matches(name, known, 1)]
+    guess = f"did you mean {', '.join(meant)}? " if meant else ""
+    fix = f"{guess}there are: {', '.join(sorted(known)) or 'none'}"
+    return Problem(f"no {kind} is called {', '.join(names)}", fix=fix, code=ExitCode.USAGE)
 
 
 class Lost(Problem):

@@ -12,7 +12,7 @@ from slipway.build import image as images
 from slipway.build import jar as jars
 from slipway.build import source
 from slipway.config.models import Config, Environment, Service
-from slipway.errors import ExitCode, Problem
+from slipway.errors import ExitCode, Problem, unknown
 from slipway.here import Here, Sources
 from slipway.hosts import ports as local_ports
 from slipway.hosts.docker import LABEL, State
@@ -35,10 +35,9 @@ if TYPE_CHECKING:
 def chosen(config: Config, names: str) -> list[str]:
     """The services behind `--service a,b` (default all), what they need first. Raises Problem for an unknown one."""
     asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(config.services)
-    unknown = [name for name in asked if name not in config.services]
-    if unknown:
-        fix = f"there are: {', '.join(sorted(config.services))}"
-        raise Problem(f"no service is called {', '.join(unknown)}", fix=fix, code=ExitCode.USAGE)
+    strange = [name for name in asked if name not in config.services]
+    if strange:
+        raise unknown("service", strange, config.services)
     ordered = (need for name in asked for need in (*config.needs(name), name))
     return [name for name in dict.fromkeys(ordered) if name in asked]
 

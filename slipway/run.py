@@ -6,13 +6,13 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.errors import Cancelled, ExitCode, Lost, Problem
 from slipway.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
-from slipway.steps import Cancel, Change, Lane, Say, Step, ordered
+from slipway.steps import Cancel, Change, Lane, Say, Step, Threads, ordered
 
 WORKERS = 16
 ATTEMPTS = 4  # times that a step begins again when the link to its machine breaks
@@ -62,27 +62,23 @@ def foresee(steps: Iterable[Step[Any]], *, at_once: int = WORKERS) -> Result:
     graph = ordered(steps)
     titles = {step.id: step.title for step in graph}
     result = Result()
-    failed_probes: dict[int, Problem] = {}
-    with ThreadPoolExecutor(at_once) as pool:  # every probe is read at once
-        probes = {id(step.probe): step.probe for step in graph}
-        readings = {key: pool.submit(probe.facts) for key, probe in probes.items()}
-        for step in graph:
-            source = next((dep for dep in step.after if dep in result.reasons or dep in result.failures), None)
-            if source is not None:
-                result.reasons[step.id] = f"follows from {titles[source]}"
-                continue
-            try:
-                if known := failed_probes.get(id(step.probe)):
-                    raise known
-                if reading := readings.get(id(step.probe)):
-                    reading.result()
-                change: Change | None = step.check(step.probe.facts())
-            except Problem as error:
-                failed_probes[id(step.probe)] = error
-                result.failures[step.id] = error
-            else:
-                if change:
-                    result.reasons[step.id] = change.reason
+    threads = Threads(at_once)
+    probes = {id(step.probe): step.probe for step in graph}
+    readings = {key: threads.submit(probe.facts) for key, probe in probes.items()}  # every probe is read at once
+    for step in graph:
+        source = next((dep for dep in step.after if dep in result.reasons or dep in result.failures), None)
+        if source is not None:
+            result.reasons[step.id] = f"follows from {titles[source]}"
+            continue
+        try:
+            change = step.check(readings[id(step.probe)].result())
+        except Cancelled:
+            raise
+        except Exception as error:  # noqa: BLE001  see `fault`
+            result.failures[step.id] = fault(step, error)
+        else:
+            if change:
+                result.reasons[step.id] = change.reason
     result.outcome = Outcome.FAILED if result.failures else Outcome.DONE
     for step in graph:
         would = step.id in result.reasons
@@ -90,6 +86,14 @@ def foresee(steps: Iterable[Step[Any]], *, at_once: int = WORKERS) -> Result:
             Status.FAILED if step.id in result.failures else Status.WAITING if would else Status.UNCHANGED
         )
     return result
+
+
+def fault(step: Step[Any], error: Exception) -> Problem:
+    """A step's error as what the user sees: a Problem as it is, a mistake of ours whole. Call it where it is caught."""
+    if isinstance(error, Problem):
+        return error
+    what = f"{step.title}: {type(error).__name__}: {error}"
+    return Problem(what, why=traceback.format_exc(), fix="this is a bug in Slipway: please report it")
 
 
 def plan(steps: Iterable[Step[Any]], emit: Emit, *, at_once: int = WORKERS) -> Result:
@@ -127,17 +131,17 @@ class Run:
         self._emit(Plan(tuple(PlanStep(step.id, step.title) for step in self._graph)))
         waiting = list(self._graph)
         running: dict[Future[None], Step[Any]] = {}
-        with ThreadPoolExecutor(WORKERS) as pool:
-            while waiting or running:
-                for step in self._ready(waiting):
-                    waiting.remove(step)
-                    running[pool.submit(self._step, step)] = step
-                if not running:
-                    break
-                done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
-                for future in done:
-                    running.pop(future)
-                    future.result()
+        threads = Threads(WORKERS)
+        while waiting or running:
+            for step in self._ready(waiting):
+                waiting.remove(step)
+                running[threads.submit(self._step, step)] = step
+            if not running:
+                break
+            done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                running.pop(future)
+                future.result()
         for step in waiting:
             self._set(step, Status.SKIPPED, "the run was interrupted before it")
         if self._cancel.requested:
@@ -180,13 +184,8 @@ class Run:
                 self._apply(step, change)
         except Cancelled:
             self._set(step, Status.SKIPPED, "interrupted; run the same command again to go on")
-        except Problem as known:
-            self._fail(step, known)
-        except Exception as error:  # noqa: BLE001  a mistake of ours: shown whole, stops its dependents
-            what = f"{step.title}: {type(error).__name__}: {error}"
-            self._fail(
-                step, Problem(what, why=traceback.format_exc(), fix="this is a bug in Slipway: please report it")
-            )
+        except Exception as error:  # noqa: BLE001  see `fault`: it stops what depends on the step and nothing else
+            self._fail(step, fault(step, error))
 
     def _apply(self, step: Step[Any], change: Change) -> None:
         self._cancel.check()
@@ -200,7 +199,7 @@ class Run:
                 losses.append(lost)
                 if attempt == ATTEMPTS:
                     raise min(losses, key=lambda one: one.code) from lost  # the first behind which something changed
-                say.note(f"{lost.what}; asks what is true, and goes on")
+                say.note(f"{lost.what}; reconnecting, then checking what is left to do")
                 self._cancel.wait(attempt)
                 continue
             break

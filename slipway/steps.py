@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from slipway.errors import Cancelled
 from slipway.events import Emit, Output, Progress
 
 F = TypeVar("F")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,27 @@ class Lane:
     def __init__(self, name: str, width: int = 1) -> None:
         self.name = name
         self.lock = threading.BoundedSemaphore(width)
+
+
+class Threads:
+    """At most `width` works at once, each in a thread that the end of the process does not wait for."""
+
+    def __init__(self, width: int) -> None:
+        self._room = threading.Semaphore(width)
+
+    def submit(self, work: Callable[P, F], *args: P.args, **kwargs: P.kwargs) -> Future[F]:
+        """Begin the work as soon as there is room; its result, or what it raised, is the future's."""
+        future: Future[F] = Future()
+
+        def go() -> None:
+            with self._room:
+                try:
+                    future.set_result(work(*args, **kwargs))
+                except BaseException as error:  # noqa: BLE001  raised where the result is asked for
+                    future.set_exception(error)
+
+        threading.Thread(target=go, daemon=True).start()
+        return future
 
 
 class Cancel:
@@ -143,6 +166,27 @@ class Step(Generic[F]):
     after: tuple[str, ...] = ()
     lane: Lane | None = None
     stales: tuple[Probe[Any], ...] = ()  # other facts that the deed changes
+
+
+def once(
+    id: str,  # noqa: A002  the step's
+    title: str,
+    act: Callable[[Say], None],
+    *,
+    wanted: Callable[[], object] = lambda: True,
+    stales: tuple[Probe[Any], ...] = (),
+) -> Step[None]:
+    """A deed that somebody asks for, as a step: done when it was done, unless it is not `wanted` at all."""
+    done: list[bool] = []
+
+    def apply(say: Say) -> None:
+        act(say)
+        done.append(True)
+
+    def differs(_: None) -> Change | None:
+        return None if done or not wanted() else Change("asked for")
+
+    return Step(id, title, Probe(lambda: None), differs, apply, stales=stales)
 
 
 def ordered(steps: Iterable[Step[Any]]) -> list[Step[Any]]:

@@ -1,14 +1,9 @@
-"""One command from its flags to its exit code: configuration, view, run, Ctrl-C."""
+"""What a task's body works with: flags, configuration, machines, and the run of its steps."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import ExitCode, Problem, unknown
 from slipway.hosts.host import prefix
-from slipway.steps import Cancel, Say, Step
+from slipway.steps import Cancel, Say, Step, Threads, once
 from slipway.ui.session import Session
+from tasks import show
+from tasks.passwords import Passwords, tried
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
@@ -32,29 +29,27 @@ if TYPE_CHECKING:
     from slipway.machines import Site
     from slipway.run import Result
     from slipway.tools.bundle import Bundle
+    from tasks.guard import Guard
 
 ROOT = Path(__file__).resolve().parent.parent
-SECRETS = {  # of a host: the variable that may say it (with _HOSTNAME behind, for one host), and the question
-    "sudo": ("SLIPWAY_SUDO_PASSWORD", "the sudo password"),
-    "password": ("SLIPWAY_SSH_PASSWORD", "the SSH password"),
-    "passphrase": ("SLIPWAY_SSH_PASSPHRASE", "the passphrase of the key"),
-}
-RUNS = 50  # logs and evidence of the newest runs that are kept
 
 
 @dataclass
-class Command:
-    """What a task's body works with."""
+class Invocation:
+    """One command as it was called. `guard` is what Ctrl-C reaches; `closing` ends with the command."""
 
     name: str
     session: Session
     flags: dict[str, Any]
     closing: ExitStack
-    cancel: Cancel
-    _asking: threading.Lock = field(default_factory=threading.Lock)
+    guard: Guard
     result: Result | None = None  # of the last run or plan
     _hosts: dict[str, Ssh] = field(default_factory=dict)
-    _answers: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def cancel(self) -> Cancel:
+        """Whether the command is to end."""
+        return self.guard.cancel
 
     @property
     def plan(self) -> bool:
@@ -62,25 +57,31 @@ class Command:
         return bool(self.flags.get("plan"))
 
     @property
-    def interactive(self) -> bool:
-        """Whether somebody can be asked."""
-        return not self.session.json and sys.stdin.isatty() and sys.stdout.isatty() and not self.flags.get("yes")
+    def unasked(self) -> str:
+        """Why nobody can be asked; empty where somebody can."""
+        if self.session.json:
+            return "--output json asks nothing"
+        if self.flags.get("yes"):
+            return "--yes asks nothing"
+        return "" if sys.stdin.isatty() and sys.stdout.isatty() else "this is not a terminal"
+
+    def folder(self, text: str, variable: str = "") -> Path | None:
+        """A folder that a flag or a variable names, from where the user stands."""
+        from slipway.config.load import folder_option
+
+        return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
 
     @cached_property
     def config(self) -> Config:
         """The whole configuration; every fault is raised at once."""
-        from slipway.config.load import folder_option, load
+        from slipway.config.load import load
 
-        here = Path(os.environ.get("SLIPWAY_CWD") or Path.cwd())
-        services = folder_option(self.flags["services"], "SLIPWAY_SERVICES", here)
+        services = self.folder(self.flags["services"], "SLIPWAY_SERVICES")
         return load(ROOT, settings=self._settings, services=services)
 
     @cached_property
     def _settings(self) -> Path | None:
-        from slipway.config.load import folder_option
-
-        here = Path(os.environ.get("SLIPWAY_CWD") or Path.cwd())
-        return folder_option(self.flags["settings"], "SLIPWAY_SETTINGS", here)
+        return self.folder(self.flags["settings"], "SLIPWAY_SETTINGS")
 
     @cached_property
     def hosts(self) -> Hosts:
@@ -93,14 +94,10 @@ class Command:
         """Begin to read the facts of the hosts in `--host a,b`, while the rest of the configuration is read."""
         import slipway.hosts.link  # noqa: F401  before the threads, so that they connect while this one goes on
 
-        for name in (name.strip() for name in text.split(",")):
-            if name in self.hosts.hosts:
-                threading.Thread(target=self._reach, args=(self.ssh(name),), daemon=True).start()
-
-    @staticmethod
-    def _reach(host: Ssh) -> None:
-        with contextlib.suppress(Problem):  # the host's first step says it
-            host.probe.facts()
+        names = [name for name in (name.strip() for name in text.split(",")) if name in self.hosts.hosts]
+        threads = Threads(len(names) or 1)
+        for name in names:
+            threads.submit(self.ssh(name).probe.facts)  # what is wrong with it, its first step says
 
     @cached_property
     def environment(self) -> Environment:
@@ -110,8 +107,7 @@ class Command:
         name = self.flags["env"] or default_environment(ROOT)
         found = self.config.environments.get(name)
         if found is None:
-            fix = f"there are: {', '.join(sorted(self.config.environments))}"
-            raise Problem(f"no environment is called {name}", fix=fix, code=ExitCode.USAGE)
+            raise unknown("environment", [name], self.config.environments)
         if found.protected and self.flags.get("confirm") and not self.plan and self.flags.get("yes") != name:
             fix = f"--yes {name}"
             raise Problem(f"environment {name} is protected", fix=fix, code=ExitCode.USAGE)
@@ -122,7 +118,7 @@ class Command:
         """The machine that Slipway runs on."""
         from slipway.hosts.local import Local
 
-        return Local(self._password)
+        return Local(lambda: self.passwords.secret("sudo", ""))
 
     @cached_property
     def here(self) -> Here:
@@ -143,7 +139,7 @@ class Command:
         from slipway.hosts.ssh import Ssh
 
         if name not in self._hosts:
-            self._hosts[name] = Ssh(name, self.hosts, self.secret)
+            self._hosts[name] = Ssh(name, self.hosts, self.passwords.secret)
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 
@@ -152,11 +148,10 @@ class Command:
         known = self.hosts.hosts
         behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
         names = [name.strip() for name in text.split(",") if name.strip()] or behind
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            what = f"no host is called {', '.join(unknown)}" if unknown else "hosts.yaml names no host"
-            fix = f"there are: {', '.join(sorted(known))}" if known else "write it to config/hosts.yaml"
-            raise Problem(what, fix=fix, code=ExitCode.USAGE)
+        if not known:
+            raise Problem("hosts.yaml names no host", fix="write it to config/hosts.yaml", code=ExitCode.USAGE)
+        if strange := [name for name in names if name not in known]:
+            raise unknown("host", strange, known)
         return list(dict.fromkeys(names))
 
     @cached_property
@@ -167,49 +162,23 @@ class Command:
         folder = self.folder(self.flags.get("bundle", ""))
         return Bundle(folder) if folder else None
 
-    @staticmethod
-    def folder(text: str) -> Path | None:
-        """A folder that a flag names, from where the user stands."""
-        from slipway.config.load import folder_option
-
-        return folder_option(text, "", Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
-
     def use(self, name: str) -> None:
         """Make an environment this checkout's default. Raises Problem unless it is `local` or `minikube`."""
         if name not in {"local", "minikube"}:
             fix = "name others each time: --env NAME"
             raise Problem("only local and minikube can be a checkout's default", fix=fix, code=ExitCode.USAGE)
+        if self.plan:
+            return
         file = ROOT / ".slipway" / "environment"
         file.parent.mkdir(mode=0o700, exist_ok=True)
         file.write_text(f"{name}\n")
 
-    def _password(self) -> str:
-        return self.secret("sudo", "")
-
-    def secret(self, kind: str, host: str) -> str:
-        """A password of a host (this machine: no name), from the environment, else asked once per group of hosts."""
-        from slipway.config.load import given
-
-        variable, question = SECRETS[kind]
-        with self._asking:
-            found = given(variable, host)
-            if found is None:
-                groups = self.hosts.hosts[host].groups if host in self.hosts.hosts else ()
-                key = (kind, groups[0] if groups else host)
-                found = self._answers.get(key)
-                if found is None:
-                    found = self._answers[key] = self._asked(question, variable, key[1])
-            self.session.mask([found])
-        return found
-
-    def _asked(self, question: str, variable: str, whose: str) -> str:
-        of = f" of {whose}" if whose else ""
-        if not self.interactive:
-            fix = f"set {variable}, or run it on a terminal"
-            raise Problem(f"{question}{of} is wanted, and there is nobody to ask", fix=fix, code=ExitCode.USAGE)
-        import getpass
-
-        return getpass.getpass(f"{question}{of}: ")
+    @cached_property
+    def passwords(self) -> Passwords:
+        """What hosts want to be told."""
+        made = Passwords(lambda: self.hosts, lambda: self.unasked, self.session.mask, self.cancel)
+        self.closing.callback(made.close)
+        return made
 
     def run(self, steps: Sequence[Step[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
         """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
@@ -222,12 +191,16 @@ class Command:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
             self._permitted(steps)
-            with self._alone():
+            with self._docker_lock(), self.guard.running():
                 result = self.result = Run(steps, self.session.emit, self.cancel, at_once=at_once).go()
                 lines = tuple(closing()) if result.exit_code is ExitCode.DONE else ()
                 self.session.emit(result.finished(time.monotonic() - began, lines))
         if result.exit_code is not ExitCode.DONE:
             raise Exit(code=int(result.exit_code))
+
+    def deed(self, title: str, act: Callable[[Say], None], *, wanted: Callable[[], object] = lambda: True) -> None:
+        """`run` a single deed on where the services run, if it is `wanted`."""
+        self.run([once(self.name, title, act, wanted=wanted, stales=(self.here.live,))])
 
     def _permitted(self, steps: Sequence[Step[Any]]) -> None:
         """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
@@ -251,23 +224,13 @@ class Command:
                     self.session.say(f"  will change  {step}: {reason}")
             if facts.sudo == "password":
                 self.session.say("These need root.")
-                self._try_password(names[name])
-
-    def _try_password(self, host: Host) -> None:
-        if host is not self.machine:
-            self.secret("sudo", host.name)  # each host tries it by itself, so that one refusal stops no other
-            return
-        from slipway.hosts.host import Command as HostCommand
-        from slipway.hosts.host import Privilege
-        from slipway.steps import silent
-
-        probe = HostCommand(("true",), privilege=Privilege.ROOT, timeout=30)
-        if host.run(probe, silent(self.cancel)).exit != 0:
-            fix = "is it this user's, and may this user use sudo? sudo -v tells"
-            raise Problem("sudo did not accept the password", fix=fix, code=ExitCode.USAGE)
+                if names[name] is self.machine:
+                    tried(self.machine, self.cancel)
+                else:
+                    self.passwords.secret("sudo", name)  # each tries it itself, so that one refusal stops no other
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _docker_lock(self) -> Iterator[None]:
         """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
         from slipway.hosts import locks
 
@@ -299,80 +262,8 @@ class Command:
                 for host in dict.fromkeys(step.id.partition("/")[0] for step in steps)
             ]
             if statuses and len(rows) > 1:
-                self.table(("host", *columns), rows)
-
-    def table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-        """Columns that a person reads and `awk` does too."""
-        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-        for row in (head, *rows):
-            self.session.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+                show.table(self.session, ("host", *columns), rows)
 
     def say(self) -> Say:
-        """What a single deed speaks through."""
+        """What a deed outside a run speaks through."""
         return Say(self.name, self.session.emit, self.cancel)
-
-    def alone(self, name: str, title: str, act: Callable[[Say], None], done: Sequence[bool]) -> None:
-        """One deed that needs no machine, shown as a run of one step; it fills `done`."""
-        from slipway.run import Run
-        from slipway.steps import Change, Probe
-
-        began = time.monotonic()
-        check = lambda _: None if done else Change("asked for")  # noqa: E731
-        result = Run([Step(name, title, Probe(lambda: None), check, act)], self.session.emit, self.cancel).go()
-        self.session.emit(result.finished(time.monotonic() - began))
-        if result.exit_code is not ExitCode.DONE:
-            raise Exit(code=int(result.exit_code))
-
-    def deed(self, title: str, act: Callable[[Say], None]) -> None:
-        """One deed outside a graph, shown as a run of one step."""
-        from slipway.steps import Change, Probe
-
-        done: list[bool] = []
-
-        def apply(say: Say) -> None:
-            act(say)
-            done.append(True)
-
-        check = lambda _: None if done else Change("asked for")  # noqa: E731
-        self.run([Step(self.name, title, Probe(lambda: None), check, apply, stales=(self.here.live,))])
-
-
-def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: dict[str, Any]) -> None:
-    """Run a task's body; every error becomes words and an exit code, and Ctrl-C ends what runs."""
-    cancel = Cancel()
-    run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    try:
-        session = Session(flags["output"], run=run, log=None if flags.get("plan") else ROOT / ".slipway" / "runs" / run)
-    except Problem as problem:
-        raise Exit(str(problem), code=int(problem.code)) from problem
-    with _interruptible(cancel), ExitStack() as closing:
-        try:
-            body(Command(name, session, flags, closing, cancel), **own)
-        except Problem as problem:
-            session.problem(problem)
-            raise Exit(code=int(problem.code)) from problem
-        except (Cancelled, KeyboardInterrupt):
-            raise Exit("interrupted", code=int(ExitCode.INTERRUPTED)) from None
-        finally:
-            session.close()
-            _forget_old()
-
-
-@contextmanager
-def _interruptible(cancel: Cancel) -> Iterator[None]:
-    def ask(*_: object) -> None:
-        threading.Thread(target=cancel.request, daemon=True).start()  # never in a signal handler: it takes locks
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _forget_old() -> None:
-    with contextlib.suppress(OSError):
-        folders = sorted((ROOT / ".slipway" / "runs").iterdir())
-        for folder in folders[:-RUNS]:
-            shutil.rmtree(folder, ignore_errors=True)

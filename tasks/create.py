@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tasks.verb import verb
 
 if TYPE_CHECKING:
-    from tasks.command import Command
+    from tasks.command import Invocation
 
 
 @verb(changes=True, name="what it is called: lower-case letters, digits and -", port="where `local` publishes it")
-def new(command: Command, name: str = "", port: str = "") -> None:
+def new(command: Invocation, name: str = "", port: str = "") -> None:
     """Make a Clojure service that builds, passes its tests and checks and deploys as it is made.
 
     Examples:
@@ -22,7 +22,7 @@ def new(command: Command, name: str = "", port: str = "") -> None:
     """
     from slipway.errors import ExitCode, Problem
     from slipway.scaffold import service
-    from tasks.day import whole
+    from tasks.flags import whole
 
     if not name:
         raise Problem("what is it called?", fix="--name invoices", code=ExitCode.USAGE)

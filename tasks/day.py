@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
+from slipway.events import Output
+from slipway.steps import Threads
+from tasks import show
+from tasks.flags import one, whole
 from tasks.verb import verb
 
 if TYPE_CHECKING:
     from slipway.steps import Say
-    from tasks.command import Command
+    from tasks.command import Invocation
 
 ONE = "the service"
 
 
 @verb()
-def status(command: Command) -> None:
+def status(command: Invocation) -> None:
     """What serves: release, image, digest, age, ports, state.
 
     Examples:
@@ -42,32 +48,19 @@ def status(command: Command) -> None:
             ", ".join(f"{pod.name} {pod.state}" for pod in one.containers),
             one.image,
             one.digest.removeprefix("sha256:")[:12],
-            age(one.age),
+            show.age(one.age),
             ", ".join(one.ports),
         )
         for one in live
     ]
-    command.table(("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
-    for node in nodes:
-        cpu, memory = node["cpu"], node["memory"]
-        command.session.say(
-            f"node {node['name']}: {cpu['requested']:.2f} of {cpu['allocatable']:.0f} CPUs and "
-            f"{memory['requested'] / 2**30:.2f} of {memory['allocatable'] / 2**30:.1f} GiB are asked for"
-        )
+    show.table(command.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
+    show.nodes(command.session, nodes)
     for warning in warnings:
         command.session.say(f"warning  {warning}")
 
 
-def age(seconds: float) -> str:
-    """A duration in its largest fitting unit."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 @verb(service="a service; default: all")
-def history(command: Command, service: str = "") -> None:
+def history(command: Invocation, service: str = "") -> None:
     """The releases that are kept, newest first.
 
     Example:
@@ -87,7 +80,8 @@ def history(command: Command, service: str = "") -> None:
     if not releases:
         command.session.say("nothing was released here yet; ./invoke deploy")
         return
-    command.table(
+    show.table(
+        command.session,
         ("service", "release", "time", "who", "commit", "image", "checks", "serving"),
         [
             (
@@ -106,7 +100,7 @@ def history(command: Command, service: str = "") -> None:
 
 
 @verb(service=ONE, follow="go on as lines come, until Ctrl-C", tail="how many lines to begin with")
-def logs(command: Command, service: str = "", *, follow: bool = False, tail: str = "100") -> None:
+def logs(command: Invocation, service: str = "", *, follow: bool = False, tail: str = "100") -> None:
     """The log lines of a service.
 
     Example:
@@ -116,45 +110,22 @@ def logs(command: Command, service: str = "", *, follow: bool = False, tail: str
     name = one(command, service)
     command.here.hide(command.here.service(name))
     lines = command.here.target.logs(name, whole(tail, "--tail"), follow=follow)
-    if follow:
-        import threading
+    reading = Threads(1).submit(_told, command, name, lines)
+    while not wait([reading], timeout=0.2).done:
+        if command.session.closed:
+            return
+    reading.result()
 
-        ended = threading.Event()
 
-        def show() -> None:
-            for line in lines:
-                command.session.say(line)
-            ended.set()
-
-        threading.Thread(target=show, daemon=True).start()
-        while not ended.wait(0.2) and not command.cancel.requested:
-            pass
-        return
+def _told(command: Invocation, name: str, lines: Iterator[str]) -> None:
     for line in lines:
-        command.session.say(line)
-
-
-def one(command: Command, service: str) -> str:
-    """The one service that a command is about. Raises Problem if none or an unknown one is named."""
-    from slipway import flows
-    from slipway.errors import ExitCode, Problem
-
-    if not service and len(command.config.services) > 1:
-        raise Problem("which service?", fix=f"--service {min(command.config.services)}", code=ExitCode.USAGE)
-    return flows.chosen(command.config, service)[0]
-
-
-def whole(text: str, flag: str) -> int:
-    """A flag's whole number. Raises Problem for anything else."""
-    from slipway.errors import ExitCode, Problem
-
-    if not text.isdigit():
-        raise Problem(f"{flag} takes a whole number, not {text!r}", code=ExitCode.USAGE)
-    return int(text)
+        command.session.tell(Output(name, "stdout", line))
+        if command.session.closed:
+            return
 
 
 @verb(changes=True, service=ONE)
-def restart(command: Command, service: str = "") -> None:
+def restart(command: Invocation, service: str = "") -> None:
     """Stop and start a service; it keeps its release.
 
     Example:
@@ -167,7 +138,7 @@ def restart(command: Command, service: str = "") -> None:
 
 
 @verb(changes=True, confirm=True, service=ONE, to="the release's number; default: the one before what serves")
-def rollback(command: Command, service: str = "", to: str = "") -> None:
+def rollback(command: Invocation, service: str = "", to: str = "") -> None:
     """Serve an earlier release again, checked live like any other; data stays as it is.
 
     Examples:
@@ -192,7 +163,7 @@ def rollback(command: Command, service: str = "", to: str = "") -> None:
 
 
 @verb(changes=True, service=ONE, replicas="how many copies, or `file` for what the service file says")
-def scale(command: Command, service: str = "", replicas: str = "") -> None:
+def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
     """Change how many copies of a service run, until its file's number changes; it needs a cluster.
 
     Examples:
@@ -209,11 +180,13 @@ def scale(command: Command, service: str = "", replicas: str = "") -> None:
     command.here.hide(model)
     text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
     act = command.here.target.scale
+    if command.environment.local:
+        act(model, number, command.say())  # says why not, to --plan too
     command.deed(f"{model.name}: {text}", lambda say: act(model, number, say))
 
 
 @verb(service=ONE, port="the loopback port here; default: a fitting one")
-def forward(command: Command, service: str = "", port: str = "") -> None:
+def forward(command: Invocation, service: str = "", port: str = "") -> None:
     """A loopback address of the live service, until Ctrl-C.
 
     Example:
@@ -222,7 +195,7 @@ def forward(command: Command, service: str = "", port: str = "") -> None:
     """
     name = one(command, service)
     with command.here.target.forward(name, whole(port, "--port") if port else None) as url:
-        command.session.say(f"{name}  {url}  (Ctrl-C ends it)")
+        command.session.tell(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
         while not command.cancel.requested:
             command.cancel.wait(3600)
 
@@ -233,7 +206,7 @@ def forward(command: Command, service: str = "", port: str = "") -> None:
     service="services, separated by commas; default: all",
     purge="remove data, secrets and history too",
 )
-def down(command: Command, service: str = "", *, purge: bool = False) -> None:
+def down(command: Invocation, service: str = "", *, purge: bool = False) -> None:
     """Take the workloads away; data, generated secrets and history stay unless --purge.
 
     Examples:
@@ -250,4 +223,5 @@ def down(command: Command, service: str = "", *, purge: bool = False) -> None:
         if purge:
             here.target.purge(names, everything=not service, say=say)
 
-    command.deed("take away " + ", ".join(names), act)
+    there = lambda: purge or {live.name for live in here.target.status()}.intersection(names)  # noqa: E731
+    command.deed("take away " + ", ".join(names), act, wanted=there)

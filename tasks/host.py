@@ -10,16 +10,15 @@ from tasks.verb import verb
 if TYPE_CHECKING:
     from slipway.errors import Problem
     from slipway.hosts.facts import Facts
-    from tasks.command import Command
+    from tasks.command import Invocation
 
 WHICH = "hosts of hosts.yaml, separated by commas; default: the environment's, or all"
 
 
-def read(command: Command, text: str) -> dict[str, Facts | Problem]:
+def read(command: Invocation, text: str) -> dict[str, Facts | Problem]:
     """What each host is, or why it can't be told; all asked at once."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from slipway.errors import Problem
+    from slipway.steps import Threads
 
     def one(name: str) -> Facts | Problem:
         try:
@@ -30,11 +29,12 @@ def read(command: Command, text: str) -> dict[str, Facts | Problem]:
     names = command.named(text)
     for name in names:
         command.ssh(name)
-    with ThreadPoolExecutor(command.hosts.at_once) as pool:
-        return dict(zip(names, pool.map(one, names), strict=True))
+    threads = Threads(command.hosts.at_once)
+    asked = {name: threads.submit(one, name) for name in names}
+    return {name: answer.result() for name, answer in asked.items()}
 
 
-def told(command: Command, name: str, problems: list[Problem]) -> None:
+def told(command: Invocation, name: str, problems: list[Problem]) -> None:
     """What is wrong with a host, each with its fix."""
     for problem in problems:
         first, *rest = str(problem).splitlines()
@@ -44,7 +44,7 @@ def told(command: Command, name: str, problems: list[Problem]) -> None:
 
 
 @verb(host=WHICH)
-def check(command: Command, host: str = "") -> None:
+def check(command: Invocation, host: str = "") -> None:
     """Reach hosts and say what keeps them from being prepared, changing nothing.
 
     Examples:
@@ -56,8 +56,7 @@ def check(command: Command, host: str = "") -> None:
 
     from slipway.errors import ExitCode, Problem
     from slipway.hosts.fit import faults
-    from slipway.hosts.host import Command as HostCommand
-    from slipway.hosts.host import Privilege
+    from slipway.hosts.host import Command, Privilege
     from slipway.steps import silent
 
     bad: list[Problem] = []
@@ -69,7 +68,7 @@ def check(command: Command, host: str = "") -> None:
             problems = list(faults(name, found))
             if found.sudo == "password" and not problems:
                 try:
-                    root = HostCommand(("true",), privilege=Privilege.ROOT, timeout=30)
+                    root = Command(("true",), privilege=Privilege.ROOT, timeout=30)
                     command.ssh(name).run(root, silent(command.cancel))
                 except Problem as problem:
                     problems.append(problem)
@@ -90,7 +89,7 @@ def check(command: Command, host: str = "") -> None:
 
 
 @verb(host=WHICH)
-def facts(command: Command, host: str = "") -> None:
+def facts(command: Invocation, host: str = "") -> None:
     """What one probe reads off each host.
 
     Examples:
@@ -124,7 +123,7 @@ def facts(command: Command, host: str = "") -> None:
 
 
 @verb(changes=True, host=WHICH)
-def trust(command: Command, host: str = "") -> None:
+def trust(command: Invocation, host: str = "") -> None:
     """Show a host's key and record it among the known ones, so that its connections can be verified.
 
     Compare the fingerprint with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
@@ -151,11 +150,14 @@ def trust(command: Command, host: str = "") -> None:
         if command.plan:
             command.session.say(f"{name}  would be recorded in {link.known_hosts(hosts)}")
             continue
-        if not command.flags["yes"] and not (command.interactive and _agreed(name)):
+        if not command.flags["yes"] and (command.unasked or not _agreed(command, name)):
             fix = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
             raise Problem(f"{name}: its key was not recorded", fix=fix, code=ExitCode.USAGE)
         command.session.say(f"{name}  recorded in {link.record(place, key, hosts)}")
 
 
-def _agreed(name: str) -> bool:
-    return input(f"is this {name}'s fingerprint? [yes/no] ").strip().lower() == "yes"
+def _agreed(command: Invocation, name: str) -> bool:
+    from tasks.passwords import typed
+
+    answer = typed(f"is this {name}'s fingerprint? [yes/no] ", command.cancel, echo=True)
+    return answer.strip().lower() == "yes"

@@ -8,23 +8,21 @@ from tasks.verb import verb
 
 if TYPE_CHECKING:
     from slipway.steps import Say
-    from tasks.command import Command
+    from tasks.command import Invocation
 
 
 @verb(dir="the folder to fill")
-def bundle(command: Command, dir: str = "") -> None:  # noqa: A002  the flag's name
+def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag's name
     """Make an offline bundle from source: Kubernetes, minikube and the rest from their Go modules; cached by version.
 
     Example:
       ./invoke lab.bundle --dir ~/lab-bundle
 
     """
-    from slipway.errors import ExitCode, Problem
+    from slipway.steps import once
+    from tasks import flags
 
-    folder = command.folder(dir)
-    if folder is None:
-        raise Problem("which folder?", fix="--dir D", code=ExitCode.USAGE)
-    done: list[bool] = []
+    folder = flags.folder(command, dir)
 
     def act(say: Say) -> None:
         from tests.lab import bundle as made
@@ -32,13 +30,12 @@ def bundle(command: Command, dir: str = "") -> None:  # noqa: A002  the flag's n
 
         machines.register()
         made.make(folder, say.note)
-        done.append(True)
 
-    command.alone("bundle", f"bundle in {folder}", act, done)
+    command.run([once("bundle", f"bundle in {folder}", act)])
 
 
 @verb(count="how many", dir="the folder for their settings, key and password", suite="bookworm or trixie")
-def hosts(command: Command, count: str = "1", dir: str = "", suite: str = "bookworm") -> None:  # noqa: A002
+def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bookworm") -> None:  # noqa: A002
     """Start bare SSH hosts (systemd, sshd, sudo with a password) that --settings then names.
 
     Examples:
@@ -47,27 +44,24 @@ def hosts(command: Command, count: str = "1", dir: str = "", suite: str = "bookw
 
     """
     from slipway.errors import ExitCode, Problem
-    from tasks.day import whole
+    from slipway.steps import once
+    from tasks import flags
 
-    folder, number = command.folder(dir), whole(count, "--count")
-    if folder is None:
-        raise Problem("which folder?", fix="--dir D", code=ExitCode.USAGE)
+    folder, number = flags.folder(command, dir), flags.whole(count, "--count")
     if suite not in {"bookworm", "trixie"}:
         raise Problem(f"no lab host runs {suite}", fix="--suite bookworm or --suite trixie", code=ExitCode.USAGE)
-    done: list[bool] = []
 
     def act(say: Say) -> None:
         from tests.lab import machines
 
         for host in machines.start_hosts([suite] * number, folder):
             say.note(f"{host.name} at {host.address}")
-        done.append(True)
 
-    command.alone("hosts", f"{number} hosts, described in {folder}", act, done)
+    command.run([once("hosts", f"{number} hosts, described in {folder}", act)])
 
 
 @verb()
-def down(command: Command) -> None:
+def down(command: Invocation) -> None:
     """Take every machine of the lab away.
 
     Example:
@@ -76,4 +70,7 @@ def down(command: Command) -> None:
     """
     from tests.lab import machines
 
+    if command.plan:
+        command.session.say("every machine of the lab would be removed")
+        return
     command.session.say(f"{machines.remove_all()} machines removed")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from slipway.errors import ExitCode, Problem
+from tasks import show
+from tasks.flags import folder
 from tasks.verb import verb
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from slipway.steps import Say
-    from tasks.command import Command
+    from tasks.command import Invocation
 
 
 @verb(changes=True)
-def start(command: Command) -> None:
+def start(command: Invocation) -> None:
     """Start the Minikube behind an environment, or make it.
 
     Example:
@@ -29,7 +30,7 @@ def start(command: Command) -> None:
 
 
 @verb(changes=True)
-def stop(command: Command) -> None:
+def stop(command: Invocation) -> None:
     """Stop the Minikube behind an environment; what is on it stays.
 
     Example:
@@ -43,7 +44,7 @@ def stop(command: Command) -> None:
 
 
 @verb(changes=True, confirm=True)
-def delete(command: Command) -> None:
+def delete(command: Invocation) -> None:
     """Remove the Minikube behind an environment and everything on it: workloads, data, secrets and history.
 
     Example:
@@ -57,16 +58,16 @@ def delete(command: Command) -> None:
 
 
 @verb()
-def status(command: Command) -> None:
+def status(command: Invocation) -> None:
     """Whether the cluster answers, and what is asked of its nodes.
 
     Example:
       ./invoke cluster.status --env minikube
 
     """
-    from slipway.errors import ExitCode, Problem
-
-    target = command.here.cluster_target if not command.environment.local else _minikube(command)
+    if command.environment.local:
+        raise _none(command)
+    target = command.here.cluster_target
     down = target.probe.facts().down
     if down:
         name = command.environment.name
@@ -75,25 +76,21 @@ def status(command: Command) -> None:
     if command.session.json:
         command.session.document({"environment": command.environment.name, "nodes": nodes})
         return
-    for node in nodes:
-        cpu, memory = node["cpu"], node["memory"]
-        command.session.say(
-            f"{node['name']}  {cpu['requested']:.2f} of {cpu['allocatable']:.0f} CPUs, "
-            f"{memory['requested'] / 2**30:.2f} of {memory['allocatable'] / 2**30:.1f} GiB asked for"
-        )
+    show.nodes(command.session, nodes)
 
 
-def _minikube(command: Command) -> Any:
-    from slipway.errors import ExitCode, Problem
-
+def _minikube(command: Invocation) -> None:
     if command.environment.local or not command.environment.minikube:
-        what = f"there is no Minikube behind environment {command.environment.name}"
-        raise Problem(what, fix="--env minikube", code=ExitCode.USAGE)
-    return command.here.cluster_target
+        raise _none(command)
+
+
+def _none(command: Invocation) -> Problem:
+    what = f"there is no Minikube behind environment {command.environment.name}"
+    return Problem(what, fix="--env minikube", code=ExitCode.USAGE)
 
 
 @verb(graph="a picture of the services instead, as SVG on standard output")
-def environments(command: Command, *, graph: bool = False) -> None:
+def environments(command: Invocation, *, graph: bool = False) -> None:
     """The environments, which of them this checkout uses by default, and the services with what they need.
 
     Examples:
@@ -105,7 +102,7 @@ def environments(command: Command, *, graph: bool = False) -> None:
         from slipway.ui.graph import Box, svg
 
         boxes = (Box(s.name, s.port, s.needs, store=not s.leiningen) for s in command.config.services.values())
-        print(svg(boxes, f"The services of {command.config.project.name}"), end="")  # noqa: T201  the answer itself
+        command.session.answer(svg(boxes, f"The services of {command.config.project.name}"))
         return
     from slipway.config.load import default_environment
     from tasks.command import ROOT
@@ -122,10 +119,10 @@ def environments(command: Command, *, graph: bool = False) -> None:
         command.session.document({"environments": shown, "services": listed})
         return
 
-    command.table(("environment", "", "place"), rows)
+    show.table(command.session, ("environment", "", "place"), rows)
     command.session.say()
     listing = [(s.name, s.version, str(s.port), ", ".join(s.needs) or "-") for s in services]
-    command.table(("service", "version", "port", "needs"), listing)
+    show.table(command.session, ("service", "version", "port", "needs"), listing)
 
 
 def place(environment: Any) -> str:
@@ -140,19 +137,21 @@ def place(environment: Any) -> str:
 
 
 @verb(name="local or minikube")
-def use(command: Command, name: str = "") -> None:
+def use(command: Invocation, name: str = "") -> None:
     """Choose this checkout's default environment.
 
     Example:
       ./invoke env.use --name minikube
 
     """
+    if not name:
+        raise Problem("which environment?", fix="--name local, or --name minikube", code=ExitCode.USAGE)
     command.use(name)
-    command.session.say(f"the default is {name} now")
+    command.session.say(f"the default {'would be' if command.plan else 'is now'} {name}")
 
 
 @verb(service="services, separated by commas; default: all")
-def render(command: Command, service: str = "") -> None:
+def render(command: Invocation, service: str = "") -> None:
     """The manifests of a cluster environment, to standard output; no secret's value is in them.
 
     Example:
@@ -172,21 +171,14 @@ def render(command: Command, service: str = "") -> None:
         hidden = dict.fromkeys(model.secrets, "***")
         found += manifests.render(config.project.name, namespace, model, manifests.IMAGE, hidden)
     yaml = YAML()
+    text = StringIO()
     shown = manifests.hidden(found)
-    yaml.dump_all([manifests.namespace(config.project.name, namespace), *shown], sys.stdout)
-
-
-def _folder(command: Command, text: str) -> Path:
-    from slipway.errors import ExitCode, Problem
-
-    folder = command.folder(text)
-    if folder is None:
-        raise Problem("which folder?", fix="--dir D", code=ExitCode.USAGE)
-    return folder
+    yaml.dump_all([manifests.namespace(config.project.name, namespace), *shown], text)
+    command.session.answer(text.getvalue())
 
 
 @verb(dir="the folder to fill", platform="of the hosts that will use it")
-def create(command: Command, dir: str = "", platform: str = "linux/amd64") -> None:  # noqa: A002  the flag's name
+def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") -> None:  # noqa: A002  the flag's name
     """Download what config/ pins into a folder, each file checked; a broken download goes on where it broke.
 
     Docker's packages are those of this machine's own release, fetched by its apt; a base image that has a recipe alone,
@@ -197,32 +189,29 @@ def create(command: Command, dir: str = "", platform: str = "linux/amd64") -> No
 
     """
     from slipway import flows
+    from slipway.steps import once
     from slipway.tools.collect import Collection
 
-    here = command.here
-    folder = _folder(command, dir)
-    done: list[bool] = []
+    here, filled = command.here, folder(command, dir)
 
     def act(say: Say) -> None:
         base = lambda name, say: flows.base(here, name, say)  # noqa: E731
-        Collection(command.config, here.host, here.daemon, platform, folder, base).make(say)
-        done.append(True)
+        Collection(command.config, here.host, here.daemon, platform, filled, base).make(say)
 
-    command.alone("bundle", f"bundle in {folder}", act, done)
+    command.run([once("bundle", f"bundle in {filled}", act)])
 
 
 @verb(dir="the bundle's folder")
-def verify(command: Command, dir: str = "") -> None:  # noqa: A002  the flag's name
+def verify(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag's name
     """Name every file of a bundle that is missing or not what was pinned.
 
     Example:
       ./invoke bundle.verify --dir ~/slipway-bundle
 
     """
-    from slipway.errors import Problem
     from slipway.tools.bundle import Bundle
 
-    bundle = Bundle(_folder(command, dir))
+    bundle = Bundle(folder(command, dir))
     faults = bundle.faults(command.say())
     if faults:
         raise Problem(f"{len(faults)} of {len(bundle.files)} files are bad", why="\n".join(faults), fix="make it again")

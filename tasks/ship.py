@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from tasks.verb import verb
 
 if TYPE_CHECKING:
-    from tasks.command import Command
+    from tasks.command import Invocation
 
 SERVICE = "services, separated by commas; default: all"
 
 
 @verb(changes=True, confirm=True, bundle=True)
-def up(command: Command) -> None:
+def up(command: Invocation) -> None:
     """Everything on this machine: `setup`, then `deploy`.
 
     Examples:
@@ -34,17 +34,23 @@ def up(command: Command) -> None:
     names = flows.chosen(command.config, "")
     services = [step for step in flows.deploy(command.here, names, after=ready) if step.id not in ready]
     chosen(command)
+    said(command)
     command.run([*machine, *services], lambda: _urls(command, names))
 
 
-def chosen(command: Command) -> None:
+def chosen(command: Invocation) -> None:
     """A named `local` or `minikube` becomes this checkout's default."""
     if not command.plan and command.flags["env"] in {"local", "minikube"}:
         command.use(command.flags["env"])
 
 
+def said(command: Invocation) -> None:
+    """Which environment a deploy is about."""
+    command.session.say(f"environment {command.environment.name}")
+
+
 @verb(changes=True, bundle=True, host="SSH hosts, separated by commas: prepare these, without a cluster")
-def setup(command: Command, host: str = "") -> None:
+def setup(command: Invocation, host: str = "") -> None:
     """Prepare this machine, or an environment's SSH host: Docker, what builds need; for a Minikube that too, running.
 
     Examples:
@@ -68,7 +74,7 @@ def setup(command: Command, host: str = "") -> None:
 
 
 @verb(changes=True, service=SERVICE)
-def build(command: Command, service: str = "") -> None:
+def build(command: Invocation, service: str = "") -> None:
     """Build the jars, with Leiningen, of services whose sources changed.
 
     Example:
@@ -81,7 +87,7 @@ def build(command: Command, service: str = "") -> None:
 
 
 @verb(changes=True, service=SERVICE)
-def image(command: Command, service: str = "") -> None:
+def image(command: Invocation, service: str = "") -> None:
     """Build the Docker images of services whose sources changed.
 
     Example:
@@ -95,7 +101,7 @@ def image(command: Command, service: str = "") -> None:
 
 
 @verb(changes=True, service=SERVICE, keep="leave the container running, and say how to reach and remove it")
-def smoke(command: Command, service: str = "", *, keep: bool = False) -> None:
+def smoke(command: Invocation, service: str = "", *, keep: bool = False) -> None:
     """Run each image in a container, beside those it needs, and check it; what serves is not touched.
 
     Examples:
@@ -112,7 +118,7 @@ def smoke(command: Command, service: str = "", *, keep: bool = False) -> None:
 
 
 @verb(changes=True, confirm=True, service=SERVICE)
-def deploy(command: Command, service: str = "") -> None:
+def deploy(command: Invocation, service: str = "") -> None:
     """Build, test and roll out what changed; check it live; put the old one back if that fails.
 
     Examples:
@@ -124,11 +130,11 @@ def deploy(command: Command, service: str = "") -> None:
     from slipway import flows
 
     names = flows.chosen(command.config, service)
-    command.session.say(f"environment {command.environment.name}")
+    said(command)
     command.run(list(flows.deploy(command.here, names)), lambda: _urls(command, names))
 
 
-def _urls(command: Command, names: Sequence[str]) -> list[str]:
+def _urls(command: Invocation, names: Sequence[str]) -> list[str]:
     """One line per service: where it answers, or how to reach it."""
     lines = []
     for name in names:

@@ -26,9 +26,10 @@ def verb(
 ) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a task of `body(command, **own flags)`. `flags` are help texts of its own flags, whose defaults are text.
 
-    `changes`: it takes --plan and --yes; `confirm`: a protected environment wants --yes with its name.
+    `changes`: it takes --plan and --yes; Invoke's --dry is --plan for every command. `confirm`: a protected environment
+    wants --yes with its name.
 
-    Invoke reads the signature: it gets the body's own flags and the common ones. The body gets a `Command`.
+    Invoke reads the signature: it gets the body's own flags and the common ones. The body gets an `Invocation`.
     """
 
     def wrap(body: Callable[..., None]) -> Task[Any]:
@@ -37,10 +38,10 @@ def verb(
         common = {**COMMON, **(CHANGES if changes else {}), **(BUNDLE if bundle else {})}
 
         def run(context: Context, **given: Any) -> None:
-            from tasks.command import guarded
+            from tasks.guard import guarded
 
             shared = {name: given.pop(name, default) for name, (default, _) in common.items()}
-            if context.config.run.dry and changes:
+            if context.config.run.dry:
                 shared["plan"] = True
             shared["confirm"] = confirm
             guarded(body, body.__name__.rstrip("_"), shared, given)

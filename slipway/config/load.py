@@ -132,8 +132,12 @@ def given(variable: str, host: str) -> str | None:
 
     One that is empty is none.
     """
-    own = f"{variable}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"
-    return os.environ.get(own) or os.environ.get(variable) or None
+    return os.environ.get(own_variable(variable, host)) or os.environ.get(variable) or None
+
+
+def own_variable(variable: str, host: str) -> str:
+    """The variable of one host alone."""
+    return f"{variable}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"
 
 
 def folder_option(value: str | None, variable: str, cwd: Path) -> Path | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import fields as fields_of
 from dataclasses import is_dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from slipway.errors import ExitCode, Problem
-from slipway.events import Event, StepChanged, fields
+from slipway.events import Event, Finished, Outcome, Output, StepChanged, fields
 from slipway.ui.jsonl import Jsonl, line
 from slipway.ui.plain import Plain
 
@@ -49,11 +52,16 @@ class Session:
 
         logging.getLogger().addHandler(logging.NullHandler())  # libraries say what they have to as exceptions
         self.kind = choose(output)
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a locale without an arrow must not end a run
         self._run = run
         self._log = log
         self._secrets: list[str] = []
         self._lock = threading.RLock()
         self._closed = False
+        self._began = time.monotonic()
+        self._finished = False
+        self.fault: OSError | None = None  # why standard output took nothing more
         self._view: View = self._make()
 
     def _make(self) -> View:
@@ -95,15 +103,20 @@ class Session:
     def emit(self, event: Event) -> None:
         """Take one event, from any thread."""
         with self._lock:
-            safe: Event = self._safe(event) if self._secrets else event
+            safe: Event = self._safe(event)
+            self._finished = self._finished or isinstance(event, Finished)
             self._write(safe)
             self._draw(lambda: self._view.event(safe))
 
     def _safe(self, value: Any) -> Any:
+        if not self._secrets:
+            return value
         if isinstance(value, str) and type(value) is str:
             return self.masked(value)
-        if isinstance(value, tuple):
+        if isinstance(value, tuple | list):
             return tuple(self._safe(part) for part in value)
+        if isinstance(value, Mapping):
+            return {key: self._safe(part) for key, part in value.items()}
         if is_dataclass(value) and not isinstance(value, type):
             return replace(value, **{f.name: self._safe(getattr(value, f.name)) for f in fields_of(value)})
         return value
@@ -129,20 +142,48 @@ class Session:
             return
         try:
             deed()
-        except BrokenPipeError:
+        except OSError as error:
             self._closed = True
+            self.fault = None if isinstance(error, BrokenPipeError) else error
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # quiet at the interpreter's exit too
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads standard output any more."""
+        if self._closed:
+            return True
+        poll = select.poll()
+        try:
+            poll.register(sys.stdout, 0)
+        except (OSError, ValueError):
+            return False  # it is no file
+        return any(told & (select.POLLERR | select.POLLNVAL) for _, told in poll.poll(0))
 
     def document(self, data: dict[str, Any]) -> None:
         """One document on one line, for scripts."""
-        self._draw(lambda: print(json.dumps(data, ensure_ascii=False), flush=True))  # noqa: T201  ui prints
+        self._print(json.dumps(self._safe(data), ensure_ascii=False) + "\n")
+
+    def answer(self, text: str) -> None:
+        """What was asked for, as it is, to people and scripts."""
+        self._print(self.masked(text))
+
+    def _print(self, text: str) -> None:
+        self._draw(lambda: print(text, end="", flush=True))  # noqa: T201  ui prints
+
+    def tell(self, event: Output, text: str | None = None) -> None:
+        """A line that was asked for: an event to scripts, `text` (default: the event's) to people; no log keeps it."""
+        if not self.json:
+            self.say(event.text if text is None else text)
+            return
+        safe: Output = self._safe(event)
+        self._draw(lambda: self._view.event(safe))
 
     def say(self, text: Any = "") -> None:
         """Something for people; scripts don't get it."""
         if self.json:
             return
         if isinstance(text, str):
-            self._draw(lambda: print(self.masked(text), flush=True))  # noqa: T201  ui prints
+            self._print(f"{self.masked(text)}\n")
             return
         from rich.console import Console
 
@@ -154,9 +195,17 @@ class Session:
         safe = Problem(what, why=why, fix=fix, code=problem.code)
         if self.json:
             self._draw(lambda: self._view.problem(safe))
+            self.end(Outcome.FAILED)
             return
         print(str(safe), file=sys.stderr)  # noqa: T201  ui prints
 
+    def end(self, outcome: Outcome) -> None:
+        """To a script, the last event of a command that ends outside a run."""
+        if self.json and not self._finished:
+            self.emit(Finished(outcome, 0, 0, 0, time.monotonic() - self._began))
+
     def close(self) -> None:
-        """Leave the terminal as it was."""
-        self._draw(self._view.close)
+        """Leave the terminal as it was; what still comes is shown to nobody."""
+        with self._lock:
+            self._draw(self._view.close)
+            self._closed = True

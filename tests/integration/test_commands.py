@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,10 +32,12 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["deploy", "--env", "nowhere"], "no environment is called nowhere"),
         (["deploy", "--service", "nobody"], "no service is called nobody"),
         (["deploy", "--output", "loud"], "--output loud is no view"),
+        (["logs", "--service", "auth", "--tail", "²"], "--tail takes a whole number"),
         (["logs", "--service", "auth", "--tail", "many"], "--tail takes a whole number"),
         (["rollback", "--service", "auth", "--to", "x"], "--to takes a whole number"),
         (["scale", "--service", "auth", "--replicas", "2", "--env", "local"], "scaling needs a cluster"),
         (["scale", "--service", "auth"], "how many copies?"),
+        (["env.use"], "which environment?"),
         (["env.use", "--name", "staging"], "only local and minikube can be"),
         (["cluster.start", "--env", "local"], "there is no Minikube behind environment local"),
         (["bundle.verify"], "which folder?"),
@@ -120,3 +124,55 @@ def test_bash_completes_tasks_and_their_flags() -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert "--service" in done.stdout.splitlines(), done.stdout + done.stderr
     assert "--settings" in done.stdout.splitlines()
+
+
+def hanging(folder: Path) -> dict[str, str]:
+    """A machine whose probe hangs: a `date` on the PATH that does not end."""
+    folder.mkdir()
+    (folder / "date").write_text('#!/bin/sh\ntouch "$(dirname "$0")/asked"; exec sleep 60\n')
+    (folder / "date").chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("words", [["setup", "--plan"], ["deploy", "--plan"]], ids=" ".join)
+def test_ctrl_c_ends_what_only_reads_at_once(tmp_path: Path, words: list[str]) -> None:
+    env = hanging(tmp_path / "bin")
+    process = subprocess.Popen(
+        [str(ROOT / "invoke"), *words, "--env", "local"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=env,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "bin" / "asked").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=5)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_behind_standard_output_is_said() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(ROOT / "invoke"), "env.list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr.strip()) == (1, "standard output takes nothing more: No space left on device")
+
+
+def test_a_locale_without_an_arrow_ends_nothing() -> None:
+    done = invoke("env.list", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_name_that_is_nearly_right_is_guessed() -> None:
+    assert "did you mean auth?" in invoke("deploy", "--service", "aut", "--plan").stderr
+
+
+def test_dry_is_a_plan_for_what_would_write_a_file_too(tmp_path: Path) -> None:
+    before = (ROOT / ".slipway" / "environment").read_text() if (ROOT / ".slipway" / "environment").exists() else None
+    done = invoke("--dry", "env.use", "--name", "minikube")
+    assert (done.returncode, "would be minikube" in done.stdout) == (0, True)
+    after = (ROOT / ".slipway" / "environment").read_text() if (ROOT / ".slipway" / "environment").exists() else None
+    assert before == after
+    assert invoke("--dry", "bundle.create", "--dir", str(tmp_path / "bundle")).returncode == 3
+    assert not (tmp_path / "bundle").exists()

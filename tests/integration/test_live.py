@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pexpect
 import pyte
@@ -53,3 +57,37 @@ def test_help_and_list_do_not_need_a_terminal() -> None:
     code, lines, _ = screen([str(ROOT / "invoke"), "--list"], 80)
     assert code == 0
     assert any("deploy" in line for line in lines)
+
+
+def test_ctrl_c_at_a_password_prompt_ends_it_and_the_terminal_is_as_it_was(tmp_path: Path) -> None:
+    """A run that wants sudo's password, by a host whose user is not root and whose probe says so."""
+    script = """
+from slipway.steps import Cancel
+from tasks.guard import Guard
+from tasks.passwords import typed
+with Guard() as guard:
+    try:
+        typed("password: ", guard.cancel, echo=False)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+    child = pexpect.spawn(sys.executable, ["-c", script], cwd=str(ROOT), timeout=20, encoding="utf-8")
+    child.expect("password: ")
+    child.sendintr()
+    child.expect("interrupted")
+    child.expect(pexpect.EOF)
+
+
+def test_followed_logs_end_when_nobody_reads_them_any_more(deployed: Project) -> None:
+    words = shlex.join(deployed.command("logs", "--service", "auth", "--follow"))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} | head -n 1"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_log_lines_are_events_to_a_script(deployed: Project) -> None:
+    done = deployed.invoke("logs", "--service", "auth", "--tail", "3", "--output", "json")
+    assert {event["event"] for event in done.events} == {"output"}
+    assert len(done.events) == 3

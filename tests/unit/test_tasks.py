@@ -9,12 +9,12 @@ import pytest
 from invoke import Context
 
 from slipway.errors import ExitCode, Problem
-from tasks import command, ship
+from tasks import guard, ship
 
 
 def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(command, "guarded", lambda *given: asked.extend(given))
+    monkeypatch.setattr(guard, "guarded", lambda *given: asked.extend(given))
     ship.up(Context())
     body, _, flags, _ = asked
     assert flags["confirm"]

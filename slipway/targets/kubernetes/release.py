@@ -7,11 +7,11 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.config.models import Service
+from slipway.steps import Threads
 from slipway.targets.kubernetes.client import Cluster
 from slipway.targets.kubernetes.manifests import NAME, ROLE, Object, labels, selector
 from slipway.targets.target import Release
@@ -86,19 +86,19 @@ def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False)
 
     Raises Problem when the cluster can't be asked.
     """
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    pool = Threads(CONNECTIONS)
 
-        def listed(kinds: Iterable[tuple[str, str]]) -> list[Object]:
-            lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in kinds]
-            return [one for found in lists for one in found.result()]
+    def listed(kinds: Iterable[tuple[str, str]]) -> list[Object]:
+        lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in kinds]
+        return [one for found in lists for one in found.result()]
 
-        there = pool.submit(cluster.get, "v1", "Namespace", namespace)
-        machines = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
-        objects = listed(KINDS)
-        exists = there.result() is not None
-        kept, unread = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
-        objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
-        infos = [one["status"]["nodeInfo"] for one in (machines.result() if machines else ())]
+    there = pool.submit(cluster.get, "v1", "Namespace", namespace)
+    machines = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
+    objects = listed(KINDS)
+    exists = there.result() is not None
+    kept, unread = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
+    objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
+    infos = [one["status"]["nodeInfo"] for one in (machines.result() if machines else ())]
     kept.sort(key=lambda k: (k.release.service, -k.release.number))
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)
     return State(tuple(objects), exists, "", tuple(kept), tuple(unread), runtimes)

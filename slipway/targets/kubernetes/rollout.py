@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from slipway.config.quantity import number
 from slipway.errors import ExitCode, Problem
-from slipway.steps import Say
+from slipway.steps import Say, Threads
 from slipway.targets.kubernetes.client import Cluster
 from slipway.targets.kubernetes.diagnose import Cause, Scene, causes, starved
 from slipway.targets.kubernetes.manifests import Object, selector
@@ -141,25 +140,24 @@ def look(place: Place, *, whole: bool = False) -> Scene:
     """The Deployment and its newest pods; `whole` also asks for events, last lines and the nodes."""
     cluster, namespace = place.cluster, place.namespace
     labels = selector(place.project, place.service)
-    with ThreadPoolExecutor(6) as pool:
-        deployment = pool.submit(cluster.get, "apps/v1", "Deployment", place.service, namespace)
-        sets = pool.submit(cluster.list, "apps/v1", "ReplicaSet", namespace, labels)
-        pods = pool.submit(cluster.list, "v1", "Pod", namespace, labels)
-        events = pool.submit(cluster.list, "v1", "Event", namespace)
-        nodes = pool.submit(cluster.list, "v1", "Node", None) if whole else None
-        everywhere = pool.submit(cluster.list, "v1", "Pod", None) if whole else None
-        found = deployment.result()
-        if found is None:
-            raise Problem(f"{place.service}: its Deployment was deleted meanwhile", fix="./invoke deploy")
-        new = newest(found, sets.result(), pods.result())
-        names = {pod["metadata"]["name"] for pod in new}
-        about = [e for e in events.result() if e.get("involvedObject", {}).get("name") in names]
-        needed = [pod for pod in new if whole or (_restarts(pod) and pod_state(pod) != "Ready")]
-        logs = dict(
-            zip((p["metadata"]["name"] for p in needed), pool.map(lambda p: last(place, p), needed), strict=True)
-        )
-        all_nodes = nodes.result() if nodes else ()
-        used = requested(everywhere.result()) if everywhere else {}
+    pool = Threads(6)
+    deployment = pool.submit(cluster.get, "apps/v1", "Deployment", place.service, namespace)
+    sets = pool.submit(cluster.list, "apps/v1", "ReplicaSet", namespace, labels)
+    pods = pool.submit(cluster.list, "v1", "Pod", namespace, labels)
+    events = pool.submit(cluster.list, "v1", "Event", namespace)
+    nodes = pool.submit(cluster.list, "v1", "Node", None) if whole else None
+    everywhere = pool.submit(cluster.list, "v1", "Pod", None) if whole else None
+    found = deployment.result()
+    if found is None:
+        raise Problem(f"{place.service}: its Deployment was deleted meanwhile", fix="./invoke deploy")
+    new = newest(found, sets.result(), pods.result())
+    names = {pod["metadata"]["name"] for pod in new}
+    about = [e for e in events.result() if e.get("involvedObject", {}).get("name") in names]
+    needed = [pod for pod in new if whole or (_restarts(pod) and pod_state(pod) != "Ready")]
+    reading = {pod["metadata"]["name"]: pool.submit(last, place, pod) for pod in needed}
+    logs = {name: lines.result() for name, lines in reading.items()}
+    all_nodes = nodes.result() if nodes else ()
+    used = requested(everywhere.result()) if everywhere else {}
     return Scene(
         found,
         new,

@@ -1,0 +1,106 @@
+"""Passwords of hosts: from the environment, else asked on the terminal, once per group of hosts."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.steps import Cancel, silent
+
+if TYPE_CHECKING:
+    from slipway.config.models import Hosts
+    from slipway.hosts.host import Host
+
+SECRETS = {  # of a host: the variable that may say it (with _HOSTNAME behind, for one host), and what it is
+    "sudo": ("SLIPWAY_SUDO_PASSWORD", "sudo password"),
+    "password": ("SLIPWAY_SSH_PASSWORD", "SSH password"),
+    "passphrase": ("SLIPWAY_SSH_PASSPHRASE", "passphrase of the SSH key"),
+}
+LEAVE = 1.0  # seconds that a prompt gets to put the terminal back
+POLL = 0.1  # seconds between two looks at cancellation
+
+
+class Passwords:
+    """What hosts want to be told. `unasked` says why nobody can be asked, `mask` hears every secret first."""
+
+    def __init__(
+        self,
+        hosts: Callable[[], Hosts],
+        unasked: Callable[[], str],
+        mask: Callable[[Iterable[str]], None],
+        cancel: Cancel,
+    ) -> None:
+        self._hosts, self._unasked, self._mask, self._cancel = hosts, unasked, mask, cancel
+        self._asking = threading.Lock()
+        self._answers: dict[tuple[str, str], str] = {}
+
+    def secret(self, kind: str, host: str) -> str:
+        """A password of a host (this machine: no name). Raises Problem where nobody can be asked."""
+        from slipway.config.load import given
+
+        variable = SECRETS[kind][0]
+        with self._asking:
+            found = given(variable, host)
+            if found is None:
+                known = self._hosts().hosts
+                groups = known[host].groups if host in known else ()
+                key = (kind, groups[0] if groups else host)
+                found = self._answers.get(key)
+                if found is None:
+                    found = self._answers[key] = self._asked(kind, host, groups[0] if groups else "")
+            self._mask([found])
+        return found
+
+    def _asked(self, kind: str, host: str, group: str) -> str:
+        from slipway.config.load import own_variable
+
+        variable, what = SECRETS[kind]
+        whose = f"{what} for host {host}" if host else f"{what} for this machine"
+        whose += f" (group {group})" if group else ""
+        if reason := self._unasked():
+            own = f", or {own_variable(variable, host)} for this host alone" if host else ""
+            raise Problem(f"{whose} is needed, and {reason}", fix=f"set {variable}{own}", code=ExitCode.USAGE)
+        return typed(f"{whose}: ", self._cancel, echo=False)
+
+    def close(self) -> None:
+        """Wait a moment for a prompt that was interrupted in another thread, so that the terminal is as it was."""
+        self._asking.acquire(timeout=LEAVE)
+
+
+def typed(question: str, cancel: Cancel, *, echo: bool) -> str:
+    """A line from the terminal that is standard input. Raises Cancelled when the run is to end, or at Ctrl-D."""
+    source = sys.stdin.fileno()
+    before = termios.tcgetattr(source)
+    mode = termios.tcgetattr(source)
+    if not echo:
+        mode[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(source, termios.TCSAFLUSH, mode)
+        sys.stdout.write(question)
+        sys.stdout.flush()
+        while not select.select([source], [], [], POLL)[0]:
+            cancel.check()
+        line = os.read(source, 4096)
+    finally:
+        termios.tcsetattr(source, termios.TCSAFLUSH, before)
+        if not echo:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+    if not line:
+        raise Cancelled
+    return line.decode(errors="replace").rstrip("\r\n")
+
+
+def tried(host: Host, cancel: Cancel) -> None:
+    """Try sudo once, before anything relies on it. Raises Problem if it refuses."""
+    from slipway.hosts.host import Command, Privilege
+
+    if host.run(Command(("true",), privilege=Privilege.ROOT, timeout=30), silent(cancel)).exit != 0:
+        fix = "is it this user's, and may this user use sudo? sudo -v tells"
+        raise Problem("sudo did not accept the password", fix=fix, code=ExitCode.USAGE)
