@@ -94,9 +94,9 @@ class Invocation:
         """Begin to read the facts of the hosts in `--host a,b`, while the rest of the configuration is read."""
         import slipway.hosts.link  # noqa: F401  before the threads, so that they connect while this one goes on
 
-        names = [name for name in (name.strip() for name in text.split(",")) if name in self.hosts.hosts]
-        threads = Threads(len(names) or 1)
-        for name in names:
+        names = dict.fromkeys(name.strip() for name in text.split(","))
+        threads = Threads(self.hosts.at_once)
+        for name in (name for name in names if name in self.hosts.hosts):
             threads.submit(self.ssh(name).probe.facts)  # what is wrong with it, its first step says
 
     @cached_property
@@ -139,7 +139,7 @@ class Invocation:
         from slipway.hosts.ssh import Ssh
 
         if name not in self._hosts:
-            self._hosts[name] = Ssh(name, self.hosts, self.passwords.secret)
+            self._hosts[name] = Ssh(name, self.hosts, self.passwords.secret, self.cancel)
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 

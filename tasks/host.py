@@ -133,27 +133,32 @@ def trust(command: Invocation, host: str = "") -> None:
       ./invoke host.trust --host box1 --yes      without a question, where the fingerprint was compared before
 
     """
+    for name in command.named(host):
+        agreed = bool(command.flags["yes"])  # to one key, the one that was shown before
+        while not _trusted(command, name, agreed=agreed):
+            agreed = False
+
+
+def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
+    """Record the key of a host, or of the first hop before it that is unknown, once agreed; whether that is all."""
     from slipway.errors import ExitCode, Problem
     from slipway.hosts import link
 
     hosts = command.hosts
-    for name in command.named(host):
-        place, key, known = link.offered(name, hosts)
-        command.session.say(f"{name}  {place}  {key.get_name()}  {key.fingerprint}")
-        if known is not None and known == key:
-            command.session.say(f"{name}  is known already")
-            continue
-        if known is not None:
-            fix = f"if the host was made anew: ssh-keygen -f '{link.known_hosts(hosts)}' -R '{place}', then this again"
-            why = f"on record {known.fingerprint}"
-            raise Problem(f"{name}: its host key HAS CHANGED", why=why, fix=fix, code=ExitCode.UNREACHABLE)
-        if command.plan:
-            command.session.say(f"{name}  would be recorded in {link.known_hosts(hosts)}")
-            continue
-        if not command.flags["yes"] and (command.unasked or not _agreed(command, name)):
-            fix = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
-            raise Problem(f"{name}: its key was not recorded", fix=fix, code=ExitCode.USAGE)
-        command.session.say(f"{name}  recorded in {link.record(place, key, hosts)}")
+    found = link.offered(name, hosts, command.passwords.secret, command.cancel)
+    way = "" if found.hop == name else f", on the way to {name}"
+    command.session.say(f"{found.hop}{way}  {found.place}  {found.key.get_name()}  {found.key.fingerprint}")
+    if found.known:
+        command.session.say(f"{found.hop}  is known already")
+        return True
+    if command.plan:
+        command.session.say(f"{found.hop}  would be recorded in {link.known_hosts(hosts)}")
+        return True
+    if not agreed and (command.unasked or not _agreed(command, found.hop)):
+        fix = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
+        raise Problem(f"{found.hop}: its key was not recorded", fix=fix, code=ExitCode.USAGE)
+    command.session.say(f"{found.hop}  recorded in {link.record(found.place, found.key, hosts)}")
+    return found.hop == name
 
 
 def _agreed(command: Invocation, name: str) -> bool:

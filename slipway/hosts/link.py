@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from fabric import Config, Connection
-from paramiko import PKey, SSHClient
+from paramiko import PKey, SSHClient, Transport
 from paramiko.client import MissingHostKeyPolicy
 from paramiko.ssh_exception import (
     AuthenticationException,
     BadAuthenticationType,
-    BadHostKeyException,
     PasswordRequiredException,
     SSHException,
 )
 
 from slipway.config.load import given
 from slipway.config.models import HostEntry, Hosts
-from slipway.errors import ExitCode, Lost, Problem
+from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.hosts import alive, keys
+from slipway.hosts.hop import CONNECT, NOTHING, SYSTEM, Hop, Shown, told
+from slipway.hosts.keys import Known, Standing
+from slipway.steps import Cancel
 
-CONNECT = 10  # seconds to connect, and again for the banner and for the authentication
-KEEPALIVE = 5  # seconds between two signs of life
-SILENT = 20_000  # milliseconds after which unanswered data mean that the link is gone (TCP_USER_TIMEOUT, tcp(7))
+SECRETS = {"password": "SLIPWAY_SSH_PASSWORD", "passphrase": "SLIPWAY_SSH_PASSPHRASE"}
 
 
 class Ask(Protocol):
@@ -35,19 +36,16 @@ class Ask(Protocol):
     def __call__(self, kind: str, host: str) -> str: ...
 
 
-class Away(Lost):
-    """Nobody answers at a host's address."""
+class _Guard(MissingHostKeyPolicy):
+    """Asked about every key, since paramiko itself is told of none."""
 
+    def __init__(self, known: Known, *, look: bool) -> None:
+        self._known, self._look = known, look
 
-class _Unknown(Exception):
-    def __init__(self, key: PKey) -> None:
-        super().__init__(key.get_name())
-        self.key = key
-
-
-class _Refuse(MissingHostKeyPolicy):
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        raise _Unknown(key)
+        standing = self._known.standing(hostname, key.asbytes())
+        if self._look or standing is not Standing.GOOD:
+            raise Shown(hostname, key, standing, self._known.of(hostname))
 
 
 def entry(name: str, hosts: Hosts) -> HostEntry:
@@ -65,101 +63,190 @@ def _config() -> Config:
     return Config()
 
 
-def _made(name: str, hosts: Hosts, secrets: dict[str, str]) -> Connection:
-    """A connection that is not open yet, each of its jumps guarded like itself."""
-    mine = entry(name, hosts)
-    gateway = _made(mine.jump, hosts, secrets) if mine.jump else None
-    shared: dict[str, Any] = {f"{what}_timeout": CONNECT for what in ("banner", "auth", "channel")} | secrets
-    options = dict(shared)
-    if mine.key:
-        options |= {"key_filename": str(Path(mine.key).expanduser()), "look_for_keys": False, "allow_agent": False}
-    made = Connection(
-        mine.address, user=mine.user, port=mine.port, gateway=gateway, config=_config(), connect_kwargs=options
-    )
-    link: Any = made
-    while isinstance(link, Connection):  # itself, and every jump before it, those of ~/.ssh/config too
-        link.connect_kwargs = {**shared, **link.connect_kwargs}
-        link.client.set_missing_host_key_policy(_Refuse())
-        if known_hosts(hosts).is_file():
-            link.client.load_host_keys(str(known_hosts(hosts)))
-        if hosts.known_hosts is None and Path("/etc/ssh/ssh_known_hosts").is_file():
-            link.client.load_system_host_keys("/etc/ssh/ssh_known_hosts")
-        if link.gateway is None:
-            link.connect_kwargs["sock"] = _socket(link)
+def way(name: str, hosts: Hosts, *, look: bool = False) -> list[Hop]:
+    """The hops to a host, none open yet: the nearest first, the host last, whose key is only looked at with `look`."""
+    names = [name]
+    while jump := entry(names[-1], hosts).jump:
+        if jump in names:
+            circle, fix = " → ".join((*names, jump)), "take one `jump` out of hosts.yaml"
+            raise Problem(f"{name}: its jumps go in a circle", why=circle, fix=fix, code=ExitCode.USAGE)
+        names.append(jump)
+    hops: list[Hop] = []
+    for one in reversed(names):
+        mine, before = entry(one, hosts), hops[-1].link if hops else None
+        made = Connection(mine.address, user=mine.user, port=mine.port, gateway=before, config=_config())
+        if before is None:  # the jumps of ~/.ssh/config
+            hops += [Hop(link.original_host, name, link) for link in reversed(list(_links(made))[1:])]
+        hops.append(Hop(one, name, made, Path(mine.key).expanduser() if mine.key else None))
+    known = keys.read([known_hosts(hosts), *([] if hosts.known_hosts else [SYSTEM])])
+    for hop in hops:
+        _guard(hop, known, look=look and hop is hops[-1])
+    return hops
+
+
+def _links(link: Any) -> Iterator[Connection]:
+    while isinstance(link, Connection):
+        yield link
         link = link.gateway
-    return made
 
 
-def _socket(link: Connection) -> socket.socket:
-    """The first hop's own socket: without Nagle's delay, and one that notices when nobody answers any more."""
-    made = socket.create_connection((link.host, link.port), timeout=link.connect_timeout or CONNECT)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT)
-    return made
+def _guard(hop: Hop, known: Known, *, look: bool) -> None:
+    """Let a hop be opened only with a key that is known, of a type that is on record where there is one."""
+    kinds = {entry.kind for entry in known.of(keys.place(hop.link.host, hop.link.port))}
+    if "ssh-rsa" in kinds:
+        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}  # the same key, signed with another hash (RFC 8332)
+
+    def transport(sock: Any, **options: Any) -> Transport:
+        watched: Any = alive.Watched(sock)
+        made = Transport(watched, **options)
+        wanted = made.get_security_options()
+        wanted.key_types = sorted(wanted.key_types, key=lambda kind: kind not in kinds)
+        return made
+
+    options = {f"{what}_timeout": CONNECT for what in ("banner", "auth", "channel")}
+    files = [name for name in hop.link.connect_kwargs.get("key_filename") or () if Path(name).expanduser().is_file()]
+    hop.link.connect_kwargs = {
+        **hop.link.connect_kwargs,
+        **options,
+        "key_filename": files,
+        "transport_factory": transport,
+    }
+    if hop.key:
+        hop.link.connect_kwargs |= {"key_filename": None, "look_for_keys": False, "allow_agent": False}
+    hop.link.client.set_missing_host_key_policy(_Guard(known, look=look))
 
 
-def connect(name: str, hosts: Hosts, ask: Ask) -> Connection:
-    """An open connection whose host key was verified. Raises Problem that says why there is none, and what to do."""
-    secrets: dict[str, str] = {}
-    for kind, variable in (("password", "SLIPWAY_SSH_PASSWORD"), ("passphrase", "SLIPWAY_SSH_PASSPHRASE")):
-        if given(variable, name) is not None:
-            secrets[kind] = ask(kind, name)
-    while True:
-        with _told(name, hosts):
-            try:
-                return _open(name, hosts, secrets)
-            except PasswordRequiredException:
-                if "passphrase" in secrets:
-                    raise
-                secrets["passphrase"] = ask("passphrase", name)
-            except BadAuthenticationType as error:
-                if "password" in secrets or "password" not in error.allowed_types or entry(name, hosts).key:
-                    raise
-                secrets["password"] = ask("password", name)
+def connect(name: str, hosts: Hosts, ask: Ask, cancel: Cancel) -> Connection:
+    """An open connection, every hop of it verified and guarded. Raises Problem that says why there is none."""
+    hops = way(name, hosts)
+    with _opening(hops, cancel):
+        for hop in hops:
+            with told(hop):
+                _open(hop, ask, cancel)
+    return hops[-1].link
 
 
-def _open(name: str, hosts: Hosts, secrets: dict[str, str]) -> Connection:
-    made = _made(name, hosts, secrets)
+@contextmanager
+def _opening(hops: list[Hop], cancel: Cancel) -> Iterator[None]:
+    """Whatever goes wrong leaves nothing open; a run that is to end ends what is waited for."""
+    forget = cancel.on_request(lambda: _end(hops[-1].link))
     try:
-        made.open()
+        yield
     except BaseException:
-        made.client.close()
+        close(hops[-1].link)
+        if cancel.requested:
+            raise Cancelled from None
         raise
-    transport = made.client.get_transport()
-    if transport:
-        transport.set_keepalive(KEEPALIVE)
-    return made
+    finally:
+        forget()
 
 
-def offered(name: str, hosts: Hosts) -> tuple[str, PKey, PKey | None]:
-    """The name under which a host's key is kept, the key that it shows, and the one that is on record. No login."""
-    mine = entry(name, hosts)
-    with _told(name, hosts, trusting=True):
-        made = _made(name, hosts, {})
-        place = made.host if made.port == 22 else f"[{made.host}]:{made.port}"
+def _open(hop: Hop, ask: Ask, cancel: Cancel) -> None:
+    """Open a hop, the way to which is open, with its own secrets; one that turns out to be wanted is asked for."""
+    for kind, variable in SECRETS.items():
+        if given(variable, hop.name) is not None:
+            hop.secrets[kind] = ask(kind, hop.name)
+    while True:
+        hop.link.connect_kwargs |= hop.secrets
         try:
-            made.connect_kwargs |= {"allow_agent": False, "look_for_keys": False, "password": "", "key_filename": None}
-            made.open()
-        except _Unknown as error:
-            if mine.jump and not made.client.get_transport():
+            if hop.key:
+                hop.link.connect_kwargs["pkey"] = _key(hop.key, hop.secrets.get("passphrase"))
+            if hop.link.gateway is None:
+                timeout = hop.link.connect_timeout or CONNECT
+                hop.link.connect_kwargs["sock"] = alive.dial(hop.link.host, hop.link.port, timeout, cancel)
+            hop.link.open()
+        except PasswordRequiredException:
+            if "passphrase" in hop.secrets:
                 raise
-            return place, error.key, None
-        except BadHostKeyException as error:
-            return place, error.key, error.expected_key
-        except AuthenticationException:
-            transport = made.client.get_transport()
-            if transport is None:
+            hop.secrets["passphrase"] = ask("passphrase", hop.name)
+        except SSHException as error:
+            tried = isinstance(error, AuthenticationException)
+            if not (tried or NOTHING in str(error)) or hop.key or "password" in hop.secrets:
                 raise
-            key = transport.get_remote_server_key()
-            return place, key, key
-        finally:
-            made.client.close()
-        transport = made.client.get_transport()
-        if transport is None:
-            raise SSHException("the connection ended")
-        key = transport.get_remote_server_key()
-        return place, key, key
+            if not _accepts(hop, error) & {"password", "keyboard-interactive"}:
+                raise
+            hop.secrets["password"] = ask("password", hop.name)
+        else:
+            alive.keep(hop.link.transport)
+            return
+        cancel.check()
+        hop.link.client.close()
+
+
+def _accepts(hop: Hop, error: SSHException) -> set[str]:
+    """The ways to authenticate that a host offers; none where it has hung up."""
+    transport = hop.link.client.get_transport()
+    try:
+        if not isinstance(error, BadAuthenticationType) and transport:
+            transport.auth_none(hop.link.user)
+    except BadAuthenticationType as refusal:
+        error = refusal
+    except (SSHException, OSError, EOFError):
+        return set()
+    return set(error.allowed_types) if isinstance(error, BadAuthenticationType) else set()
+
+
+def _key(file: Path, passphrase: str | None) -> PKey:
+    """A private key. Raises PasswordRequiredException if it is sealed, Problem if it is no key or can't be opened."""
+    try:
+        sealed: Any = passphrase.encode() if passphrase else None  # bytes, as cryptography wants it
+        return PKey.from_path(file, sealed)
+    except OSError as error:
+        fix = "is `key` in hosts.yaml the private key's path?"
+        raise Problem(f"{file} can't be read", why=str(error), fix=fix, code=ExitCode.USAGE) from error
+    except TypeError as error:
+        if passphrase:
+            fix = "is it the private key? it has no passphrase"
+            raise Problem(f"{file} could not be opened", why=str(error), fix=fix, code=ExitCode.USAGE) from error
+        raise PasswordRequiredException(f"{file} is sealed") from error
+    except Exception as error:
+        what = "the passphrase is not this key's" if passphrase else "that is not a private key"
+        fix = f"ssh-keygen -yf {file} tries it; SLIPWAY_SSH_PASSPHRASE may say the passphrase"
+        raise Problem(f"{file}: {what}", why=str(error), fix=fix, code=ExitCode.USAGE) from error
+
+
+def _end(link: Connection) -> None:
+    """Hang up, on the nearest hop first: the readers behind it end at once."""
+    for one in reversed(list(_links(link))):
+        transport = one.client.get_transport()
+        if transport:
+            transport.sock.end()
+
+
+def close(link: Connection) -> None:
+    """End a connection, and the hops before it."""
+    _end(link)
+    for one in _links(link):
+        one.client.close()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The key that a host, or a hop on the way to it, shows; `place` is the name under which it is kept."""
+
+    hop: str
+    place: str
+    key: PKey
+    known: bool
+
+
+def offered(name: str, hosts: Hosts, ask: Ask, cancel: Cancel) -> Offer:
+    """The key of a host, or of the first hop on the way to it that is not known. No login where the key is shown.
+
+    Raises Problem if nobody answers, or if a key has changed.
+    """
+    hops = way(name, hosts, look=True)
+    with _opening(hops, cancel):
+        for hop in hops:
+            with told(hop):
+                try:
+                    _open(hop, ask, cancel)
+                except Shown as shown:
+                    if shown.standing not in {Standing.GOOD, Standing.UNKNOWN}:
+                        raise
+                    close(hops[-1].link)
+                    return Offer(hop.name, shown.place, shown.key, shown.standing is Standing.GOOD)
+    raise AssertionError  # pragma: no cover  the last hop's key is only looked at
 
 
 def record(place: str, key: PKey, hosts: Hosts) -> Path:
@@ -172,54 +259,3 @@ def record(place: str, key: PKey, hosts: Hosts) -> Path:
         kept.write(("" if not text or text.endswith("\n") else "\n") + f"{place} {key.get_name()} {key.get_base64()}\n")
     file.chmod(0o600)
     return file
-
-
-@contextmanager
-def _told(name: str, hosts: Hosts, *, trusting: bool = False) -> Iterator[None]:
-    mine = entry(name, hosts)
-    where = f"{name} ({mine.address})" if mine.address != name else name
-    check = f"ssh -v {mine.address} says more; the host's entry is in hosts.yaml"
-    try:
-        yield
-    except _Unknown as error:
-        why = f"{error.key.get_name()} {error.key.fingerprint}"
-        fix = f"compare it with the host's own, then ./invoke host.trust --host {name}"
-        if trusting and mine.jump:
-            fix = f"./invoke host.trust --host {mine.jump}"
-        raise Problem(f"{where}: its host key is not known here", why=why, fix=fix, code=ExitCode.UNREACHABLE) from None
-    except BadHostKeyException as error:
-        why = f"on record {error.expected_key.fingerprint}\nnow shown {error.key.fingerprint}"
-        fix = (
-            "somebody may be in between: ask who runs it. If the host was made anew: "
-            f"ssh-keygen -f '{known_hosts(hosts)}' -R '{error.hostname}', then ./invoke host.trust --host {name}"
-        )
-        raise Problem(f"{where}: its host key HAS CHANGED", why=why, fix=fix, code=ExitCode.UNREACHABLE) from None
-    except PasswordRequiredException as error:
-        fix = f"ssh-add {mine.key or 'the key'}, or set SLIPWAY_SSH_PASSPHRASE"
-        raise Problem(f"{where}: its key wants a passphrase", why=str(error), fix=fix, code=ExitCode.USAGE) from error
-    except AuthenticationException as error:
-        user = f"as {mine.user} " if mine.user else ""
-        fix = f"put your public key there: ssh-copy-id {mine.address}; or set SLIPWAY_SSH_PASSWORD. {check}"
-        why = str(error) or "authentication failed"
-        raise Problem(f"{where} lets nobody in {user}with what was tried", why=why, fix=fix,
-                      code=ExitCode.UNREACHABLE) from error  # fmt: skip
-    except socket.gaierror as error:
-        fix = "is `address` in hosts.yaml spelled as the host is called?"
-        raise Problem(
-            f"{where}: the name has no address", why=str(error), fix=fix, code=ExitCode.UNREACHABLE
-        ) from error
-    except ConnectionRefusedError as error:
-        fix = f"is sshd running there, and on port {mine.port or 22}? {check}"
-        raise Away(f"{where} refuses connections", why=str(error), fix=fix) from error
-    except TimeoutError as error:
-        fix = f"is it running, and does a firewall let port {mine.port or 22} through? {check}"
-        raise Away(f"{where} does not answer within {CONNECT} s", why=str(error), fix=fix) from error
-    except (OSError, EOFError, SSHException) as error:
-        if "No authentication methods" in str(error):
-            fix = f"start an agent with a key, name one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {check}"
-            what = f"{where} lets nobody in, and there is nothing to try"
-            raise Problem(what, why=str(error), fix=fix, code=ExitCode.UNREACHABLE) from error
-        if isinstance(error, SSHException) and "passphrase" in str(error):
-            fix = "SLIPWAY_SSH_PASSPHRASE is not this key's"
-            raise Problem(f"{where}: its key can't be read", why=str(error), fix=fix, code=ExitCode.USAGE) from error
-        raise Away(f"{where} can't be reached", why=f"{type(error).__name__}: {error}", fix=check) from error

@@ -7,13 +7,12 @@ import hashlib
 import io
 import select
 import shlex
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,7 +21,8 @@ from slipway.errors import Cancelled, ExitCode, Lost, Problem
 from slipway.hosts import facts
 from slipway.hosts.host import DIRECT, Command, Done, Privilege, Stream, script, shown
 from slipway.hosts.loopback import unix
-from slipway.steps import Lane, Probe, Say, silent
+from slipway.hosts.there import ABSENT, BEGIN, DIAL, GROUP, HAVE, RECEIVE, SHORT, WRAPPER, job
+from slipway.steps import Cancel, Lane, Probe, Say, silent
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -30,52 +30,20 @@ if TYPE_CHECKING:
 
     from slipway.hosts.link import Ask
 
+Rise = tuple[str, tuple[str, ...]]  # what a command needs before it: lines of standard input, and words
+End = Callable[[int, str], None]  # signals a process group
+
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
 CHUNK = 32768
 NONE = -1  # paramiko's exit code of a command that ended with its channel, or by a signal
 SIGNALLED = 128
 STRIDE = 1 << 20  # bytes between two words about progress
-SESSIONS = 5  # commands, and as many streams to Docker, at once on one connection: OpenSSH's MaxSessions is 10
+COMMANDS, STREAMS, ENDS = 4, 4, 2  # at once on one connection, whose MaxSessions is 10 (sshd_config(5))
 OPEN = 20  # seconds for the far side to open a channel
 REFUSED = 5  # seconds for which a refusal is the answer
-RETURN = 120  # seconds that a host which was reached before gets to come back
+RETURN = 120  # seconds that a host which was reached before gets to come back, from when its link broke
+RETRY = 1.0  # seconds between two tries
 ASKED = 4  # times that a question is asked when the link breaks meanwhile
-GROUP, ABSENT = b"slipway:group=", b"slipway:absent"
-
-# Says its process group, takes its environment from standard input, goes to a folder, and becomes the command.
-WRAPPER = f"""read -r _ _ _ _ g _ </proc/$$/stat; echo {GROUP.decode()}$g >&2
-n=$1; shift; while [ "$n" -gt 0 ]; do IFS= read -r v; export "$v"; n=$((n-1)); done
-[ -z "$1" ] || cd "$1" || exit 111; shift
-command -v "$1" >/dev/null 2>&1 || {{ echo {ABSENT.decode()} >&2; exit 127; }}
-exec "$@" """
-
-# $1 names a job; the rest is its command. It goes on when the connection ends; whoever comes meanwhile follows it.
-JOB = r"""umask 077; if [ "$(id -u)" = 0 ]; then d=/run/slipway/$1; else d=$HOME/.cache/slipway/jobs/$1; fi
-shift; mkdir -p "${d%/*}" || exit 111
-if mkdir "$d" 2>/dev/null; then mine=1; else mine=; sleep 0.3; fi
-p=$(cat "$d/pid" 2>/dev/null)
-if [ -z "$mine" ] && [ -n "$p" ] && [ -d "/proc/$p" ]; then
-  echo 'slipway: the same command runs there already, and is followed' >&2
-else
-  [ -n "$mine" ] || { rm -rf "$d"; mkdir "$d"; } || exit 111
-  : >"$d/out"; : >"$d/err"; cat >"$d/in" || exit 111
-  setsid sh -c 'd=$0; trap "" HUP; "$@" <"$d/in" >>"$d/out" 2>>"$d/err"; echo $? >"$d/code"; mv "$d/code" "$d/exit"' \
-    "$d" "$@" </dev/null >/dev/null 2>&1 &
-  p=$!; echo $p >"$d/pid"
-fi
-tail -c +1 -s 0.1 -f --pid="$p" "$d/err" >&2 &
-tail -c +1 -s 0.1 -f --pid="$p" "$d/out"
-wait; code=$(cat "$d/exit") || exit 112
-exit "$code"
-"""
-
-# Puts what comes behind $1's part file ($3: its sha256), and when that is whole in the place of $1 with mode $2.
-RECEIVE = """umask 022; t=$1.$3.part; mkdir -p "$(dirname "$1")" && umask 077 && cat >>"$t" || exit 111
-[ "$(sha256sum <"$t" | cut -c1-64)" = "$3" ] || { echo "it came through damaged" >&2; rm -f "$t"; exit 113; }
-chmod "$2" "$t" && sync "$t" && mv -f "$t" "$1" """
-# How much of that is there: `whole` if it is the file already (mode $2 is set then), else the part's size.
-HAVE = """if [ "$(sha256sum <"$1" 2>/dev/null | cut -c1-64)" = "$3" ]; then chmod "$2" "$1" && echo whole
-else stat -c %s "$1.$3.part" 2>/dev/null || echo 0; fi"""
 
 
 @dataclass
@@ -85,13 +53,18 @@ class Ssh:
     name: str
     hosts: Hosts
     ask: Ask
+    cancel: Cancel = field(default_factory=Cancel)  # ends what waits for the host
     packages: Lane = field(default_factory=lambda: Lane("the package manager"))
     probe: Probe[facts.Facts] = field(init=False)
     _connection: Connection | None = None
     _refused: tuple[float, Problem | None] = (0.0, None)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _sessions: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SESSIONS))
-    _streams: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(SESSIONS))
+    _broke: float | None = None  # when the link was found broken, until it is back
+    _sudo: str | None = None  # its password, once that was accepted
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _commands: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(COMMANDS))
+    _streams: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(STREAMS))
+    _ends: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(ENDS))
 
     def __post_init__(self) -> None:
         self.probe = Probe(self._facts)
@@ -107,7 +80,7 @@ class Ssh:
     def _asked(self) -> facts.Facts:
         for attempt in range(1, ASKED + 1):
             try:
-                text = self.run(script(facts.SCRIPT, timeout=30), silent()).text
+                text = self.run(script(facts.SCRIPT, timeout=30), silent(self.cancel)).text
                 return facts.parse(text, now=time.time())
             except Lost:
                 if attempt == ASKED or self._connection is None:
@@ -124,27 +97,19 @@ class Ssh:
         return both | {key.upper(): value for key, value in both.items()}
 
     def close(self) -> None:
-        """End the connection; the next question makes a new one."""
-        with self._lock:
-            if self._connection and self._connection.is_connected:
-                sock = self._open(self._connection).sock
-                if isinstance(sock, socket.socket):
-                    with contextlib.suppress(OSError):
-                        sock.shutdown(socket.SHUT_RDWR)  # its reader ends at once, not when it looks next
-                self._connection.client.close()
-
-    def _transport(self) -> Transport:
+        """End the connection, jumps too; the next question makes a new one."""
         from slipway.hosts import link
 
+        with self._lock:
+            if self._connection:
+                link.close(self._connection)
+
+    def _transport(self) -> Transport:
         with self._lock:
             if self._connection is None:
                 self._connection = self._first()
             elif not self._connection.is_connected:
-                import stamina
-
-                for attempt in stamina.retry_context(on=link.Away, attempts=100, timeout=RETURN, wait_max=3.0):
-                    with attempt:
-                        self._connection = link.connect(self.name, self.hosts, self.ask)
+                self._connection = self._again(self._connection)
             return self._open(self._connection)
 
     def _first(self) -> Connection:
@@ -155,10 +120,28 @@ class Ssh:
         if refused and time.monotonic() - when < REFUSED:
             raise refused
         try:
-            return link.connect(self.name, self.hosts, self.ask)
+            return link.connect(self.name, self.hosts, self.ask, self.cancel)
         except Problem as problem:
             self._refused = (time.monotonic(), problem)
             raise
+
+    def _again(self, broken: Connection) -> Connection:
+        """A new connection in place of a broken one; all who wait for it share the time that it may take."""
+        from slipway.hosts import hop, link
+
+        link.close(broken)  # its jumps may be well
+        self._broke = self._broke or time.monotonic()
+        while True:
+            self.cancel.check()
+            try:
+                made = link.connect(self.name, self.hosts, self.ask, self.cancel)
+            except hop.Away:
+                if time.monotonic() - self._broke > RETURN:
+                    raise
+                self.cancel.wait(RETRY)
+            else:
+                self._broke = None
+                return made
 
     @staticmethod
     def _open(connection: Connection) -> Transport:
@@ -191,44 +174,62 @@ class Ssh:
         return self._run(command, say)
 
     def _run(self, command: Command, say: Say, source: BinaryIO | None = None) -> Done:
+        say.cancel.check()
+        rise = self._rise(command.privilege)
+        head, line = self._line(job(command) if command.lasting else command, rise)
+        streams = [io.BytesIO(head + command.stdin), *([source] if source else [])]
+        with self._commands:
+            return self._talk(command, line, streams, say, partial(self._end, rise))
+
+    def _talk(self, command: Command, line: str, streams: list[BinaryIO], say: Say, end: End) -> Done:
         from paramiko import SSHException
 
-        say.cancel.check()
-        head, line = self._line(_job(command) if command.lasting else command)
-        with self._sessions:
-            channel = self._session()
-            try:
-                channel.exec_command(line)
-                streams = [io.BytesIO(head + command.stdin), *([source] if source else [])]
-                return _Talk(self, channel, command, say, streams).finish()
-            except (SSHException, OSError, EOFError) as error:
-                raise self._lost(error) from error
-            finally:
-                channel.close()
+        channel = self._session()
+        try:
+            channel.exec_command(line)
+            return _Talk(self, channel, command, say, streams, end).finish()
+        except (SSHException, OSError, EOFError) as error:
+            raise self._lost(error) from error
+        finally:
+            _shut(channel)
 
-    def _line(self, command: Command) -> tuple[bytes, str]:
+    def _end(self, rise: Rise, group: int, signal: str) -> None:
+        """Signal a process group there, beside all that runs; one that is gone already is fine."""
+        command = Command(("kill", f"-{signal}", "--", f"-{group}"), timeout=10)
+        head, line = self._line(command, rise)
+        with contextlib.suppress(Problem, Cancelled), self._ends:
+            self._talk(command, line, [io.BytesIO(head)], silent(), lambda *_: None)
+
+    def _rise(self, privilege: Privilege) -> Rise:
+        """What a command needs before it to run as somebody: lines of standard input, and words."""
+        if privilege is Privilege.USER or (known := self.probe.facts()).root:
+            return "", ()
+        if known.sudo == "nopasswd":
+            return "", ("sudo", "-n", "--")
+        return f"{self._password()}\n", ("sudo", "-k", "-S", "-p", "", "--")
+
+    def _line(self, command: Command, rise: Rise) -> tuple[bytes, str]:
         """What standard input begins with, and the line for the login shell; no secret is in the line."""
         env = [f"{key}={value}" for key, value in {**self._proxied, **(command.env or {})}.items()]
-        words = ["sh", "-c", WRAPPER, "sh", str(len(env)), command.cwd or "", *command.argv]
-        head = "".join(f"{line}\n" for line in env)
-        if command.privilege is Privilege.ROOT and not (known := self.probe.facts()).root:
-            if known.sudo == "nopasswd":
-                words = ["sudo", "-n", "--", *words]
-            else:
-                words = ["sudo", "-k", "-S", "-p", "", "--", *words]
-                head = f"{self._password}\n{head}"
-        return head.encode(), "exec " + shlex.join(words)
+        first, before = rise
+        words = [*before, "sh", "-c", WRAPPER, "sh", str(len(env)), command.cwd or "", *command.argv]
+        return (first + "".join(f"{line}\n" for line in env)).encode(), "exec " + shlex.join(words)
 
-    @cached_property
     def _password(self) -> str:
         """The sudo password, tried once before anything relies on it. Raises Problem if sudo is absent or refuses."""
+        with self._asking:
+            if self._sudo is None:
+                self._sudo = self._tried()
+            return self._sudo
+
+    def _tried(self) -> str:
         known = self.probe.facts()
         if not known.sudo:
             fix = f"install sudo there and allow {known.user} to use it, or log in as root"
             raise Problem(f"{self.name} has no sudo, and {known.user} is not root", fix=fix, code=ExitCode.USAGE)
         password = self.ask("sudo", self.name)
         tried = Command(("sudo", "-k", "-S", "-p", "", "--", "true"), stdin=f"{password}\n".encode(), timeout=30)
-        done = self._run(tried, silent())
+        done = self._run(tried, silent(self.cancel))
         if done.exit:
             fix = f"is it {known.user}'s, and may {known.user} use sudo there? sudo -v tells"
             why = done.stderr.decode(errors="replace").strip()
@@ -237,28 +238,37 @@ class Ssh:
 
     def put(self, content: bytes, path: str, mode: int, privilege: Privilege, say: Say) -> None:
         """See `Host.put`."""
-        self._receive(io.BytesIO(content), hashlib.sha256(content).hexdigest(), path, mode, privilege, say)
+        words = (path, f"{mode:o}", hashlib.sha256(content).hexdigest())
+        self._receive(io.BytesIO(content), words, len(content), 0, privilege, say).checked(*self._unwritten(path))
 
     def send(self, source: Path, path: str, mode: int, privilege: Privilege, say: Say) -> None:
         """See `Host.send`."""
         with source.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = source.stat().st_size
-        words = ("sh", "-c", HAVE, "sh", path, f"{mode:o}", sha256)
-        have = self.run(Command(words, privilege=privilege, timeout=120), replace(say, emit=lambda _: None))
-        text = have.checked(f"{path} of {self.name} could not be read").text.strip()
-        if text == "whole":
-            return
-        with source.open("rb") as file:
-            file.seek(min(int(text), size))
-            if int(text):
-                say.note(f"{source.name}: goes on at {int(text) / 2**20:.0f} of {size / 2**20:.0f} MiB")
-            self._receive(_Counted(file, size, say), sha256, path, mode, privilege, say)  # type: ignore[arg-type]
+            size, sha256 = source.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+            words = (path, f"{mode:o}", sha256)
+            have = Command(("sh", "-c", HAVE, "sh", *words), privilege=privilege, timeout=120)
+            for attempt in range(1, ASKED + 1):
+                found = self.run(have, replace(say, emit=lambda _: None))
+                text = found.checked(f"{path} of {self.name} could not be read").text.strip()
+                if text == "whole":
+                    return
+                begin = file.seek(min(int(text), size))
+                if begin:
+                    say.note(f"{source.name}: goes on at {begin / 2**20:.0f} of {size / 2**20:.0f} MiB")
+                counted: BinaryIO = _Counted(file, size, say)  # type: ignore[assignment]
+                done = self._receive(counted, words, size, begin, privilege, say)
+                if done.exit != SHORT or attempt == ASKED:  # short: somebody else goes on with it, or is through
+                    done.checked(*self._unwritten(path))
+                    return
 
-    def _receive(self, source: BinaryIO, sha256: str, path: str, mode: int, privilege: Privilege, say: Say) -> None:
-        words = ("sh", "-c", RECEIVE, "sh", path, f"{mode:o}", sha256)
-        done = self._run(Command(words, privilege=privilege, timeout=3600), say, source)
-        done.checked(f"{path} of {self.name} could not be written", "make room there, or check the rights")
+    def _receive(
+        self, source: BinaryIO, words: tuple[str, ...], size: int, begin: int, privilege: Privilege, say: Say
+    ) -> Done:
+        argv = ("sh", "-c", RECEIVE, "sh", *words, str(size), str(begin))
+        return self._run(Command(argv, privilege=privilege, timeout=3600), say, source)
+
+    def _unwritten(self, path: str) -> tuple[str, str]:
+        return f"{path} of {self.name} could not be written", "make room there, or check the rights"
 
     def get(self, path: str, say: Say) -> bytes:
         """See `Host.get`."""
@@ -278,26 +288,36 @@ class Ssh:
 
     @contextmanager
     def forward(self, target: str) -> Iterator[str]:
-        """See `Host.forward`: Docker's own client there passes the socket on, as it does for DOCKER_HOST=ssh://."""
-        from paramiko import SSHException
+        """See `Host.forward`."""
 
         def dial() -> Stream:
             self._streams.acquire()
             try:
-                channel = self._session()
-            except Problem:
+                return self._stream(target)
+            except BaseException:
                 self._streams.release()
                 raise
-            stream = _Limited(channel, self._streams.release)
-            try:
-                channel.exec_command(shlex.join(["docker", "--host", f"unix://{target}", "system", "dial-stdio"]))
-            except SSHException as error:
-                stream.close()
-                raise self._lost(error) from error
-            return stream
 
         with unix(dial) as path:
             yield path
+
+    def _stream(self, target: str) -> Stream:
+        from paramiko import SSHException
+
+        channel = self._session()
+        try:
+            channel.settimeout(OPEN)
+            channel.exec_command("exec " + shlex.join(["sh", "-c", DIAL, "sh", target]))
+            head = b""
+            while BEGIN + b"\n" not in head:
+                if not (chunk := channel.recv(4096)):
+                    raise EOFError("it ended before it began")
+                head += chunk
+            channel.settimeout(None)
+        except (SSHException, OSError, EOFError) as error:
+            _shut(channel)
+            raise self._lost(error) from error
+        return _Limited(channel, head.partition(BEGIN + b"\n")[2], self._streams.release)
 
     def dial(self, address: str, port: int) -> Stream:
         """See `Host.dial`."""
@@ -309,28 +329,26 @@ class Ssh:
             what = f"{address}:{port} does not answer on {self.name}"
             raise Problem(what, why=str(error), code=ExitCode.UNREACHABLE) from error
 
-    def end(self, group: int, signal: str, privilege: Privilege) -> None:
-        """Signal a process group there; one that is gone already is fine."""
-        command = Command(("kill", f"-{signal}", "--", f"-{group}"), privilege=privilege, timeout=10)
-        with contextlib.suppress(Problem):
-            self.run(command, silent())
 
-
-def _job(command: Command) -> Command:
-    """The command as a job: named by what it does, so that the same one is never started beside itself."""
-    name = hashlib.sha256(repr((command.argv, command.stdin, sorted((command.env or {}).items()))).encode())
-    return replace(command, argv=("sh", "-c", JOB, "sh", name.hexdigest()[:16], *command.argv))
+def _shut(channel: Channel) -> None:
+    """Close a channel, which says so to the far side; one whose link is gone is closed."""
+    with contextlib.suppress(OSError, EOFError):
+        channel.close()
 
 
 class _Limited:
-    """A channel that gives its place back when it is closed, once."""
+    """A channel of which something was read already, and that gives its place back when it is closed, once."""
 
-    def __init__(self, channel: Channel, free: Callable[[], None]) -> None:
-        self._channel, self._free = channel, [free]
-        self.recv, self.sendall, self.shutdown = channel.recv, channel.sendall, channel.shutdown
+    def __init__(self, channel: Channel, head: bytes, free: Callable[[], None]) -> None:
+        self._channel, self._head, self._free = channel, head, [free]
+        self.sendall, self.shutdown = channel.sendall, channel.shutdown
+
+    def recv(self, size: int, /) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head or self._channel.recv(size)
 
     def close(self) -> None:
-        self._channel.close()
+        _shut(self._channel)
         while self._free:
             self._free.pop()()
 
@@ -352,13 +370,16 @@ class _Counted:
 class _Talk:
     """Feeds a remote command, passes its lines on, and watches the clock, the run's cancellation and the link."""
 
-    def __init__(self, host: Ssh, channel: Channel, command: Command, say: Say, streams: list[BinaryIO]) -> None:
+    def __init__(
+        self, host: Ssh, channel: Channel, command: Command, say: Say, streams: list[BinaryIO], end: End
+    ) -> None:
         self._host, self._channel, self._command, self._say = host, channel, command, say
-        self._streams = streams
+        self._streams, self._end = streams, end
         self._pending = b""
         self._taken: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
-        self._group, self._head = 0, b""  # the remote process group, and what came before it was said
+        self._group = 0  # the remote process group
+        self._heads = {"stdout": b"", "stderr": b""}  # what came before the wrapper spoke, where it has not yet
         self._heard = time.monotonic()
 
     def finish(self) -> Done:
@@ -382,8 +403,9 @@ class _Talk:
                 self._too_long(now > deadline)
             if not moved and not feeding:
                 select.select([channel], [], [], 0.1)
-        self._taken["stderr"].append(self._head)
-        self._partial["stderr"] += self._head
+        for stream, head in self._heads.items():
+            self._taken[stream].append(head)
+            self._partial[stream] += head
         for stream, rest in self._partial.items():
             self._line(stream, rest)
         code = channel.recv_exit_status() if channel.exit_status_ready() else NONE
@@ -427,14 +449,16 @@ class _Talk:
 
     def _take(self, stream: str, chunk: bytes) -> None:
         self._heard = time.monotonic()
-        if stream == "stderr" and not self._group:
-            self._head += chunk
-            before, _, rest = self._head.partition(GROUP)
+        if stream in self._heads:
+            self._heads[stream] += chunk
+            before, _, rest = self._heads[stream].partition(GROUP if stream == "stderr" else BEGIN)
             number, whole, rest = rest.partition(b"\n")
             if not whole:
                 return  # the wrapper's own line has not come yet
-            self._group, self._head = int(number), b""
-            chunk = before + rest
+            del self._heads[stream]
+            if stream == "stderr":
+                self._group, rest = int(number.strip() or 0), before + rest
+            chunk = rest
         self._taken[stream].append(chunk)
         *lines, self._partial[stream] = (self._partial[stream] + chunk).split(b"\n")
         for line in lines:
@@ -451,12 +475,12 @@ class _Talk:
             self._say.note(f"`{command.argv[0]}` goes on on {self._host.name}; the same command follows it")
         if not self._group:
             return
-        self._host.end(self._group, "TERM", command.privilege)
+        self._end(self._group, "TERM")
         deadline = time.monotonic() + GRACE
         while not self._channel.closed and time.monotonic() < deadline:
             time.sleep(0.05)
         if not self._channel.closed:
-            self._host.end(self._group, "KILL", command.privilege)
+            self._end(self._group, "KILL")
 
     def _too_long(self, total: bool) -> None:  # noqa: FBT001  which of the two clocks ran out
         command = self._command

@@ -13,7 +13,8 @@ from slipway.errors import ExitCode, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fit import ROOM, SKEW, faults
 from slipway.hosts.host import Command, Privilege
-from slipway.hosts.ssh import Ssh, _job
+from slipway.hosts.ssh import Ssh
+from slipway.hosts.there import job
 from slipway.steps import Probe
 from slipway.tools.docker import proxy_differs, proxy_file
 
@@ -24,13 +25,14 @@ FIT = Facts(kernel="Linux", arch="x86_64", uid=1000, user="deploy", sudo="passwo
 def ssh(facts: Facts = FIT, proxy: str | None = None) -> Ssh:
     host = Ssh("box", Hosts(hosts={"box": HostEntry(address="192.0.2.1", proxy=proxy)}), lambda *_: PASSWORD)
     host.probe = Probe(lambda: facts)
-    host.__dict__["_password"] = PASSWORD  # as if it had been tried
+    host._sudo = PASSWORD  # as if it had been tried
     return host
 
 
 def test_the_sudo_password_and_the_environment_are_on_standard_input_and_never_in_the_line() -> None:
     command = Command(("apt-get", "install", "x y"), env={"TOKEN": "s3cr3t"}, privilege=Privilege.ROOT)
-    head, line = ssh()._line(command)
+    host = ssh()
+    head, line = host._line(command, host._rise(command.privilege))
     assert head == f"{PASSWORD}\nTOKEN=s3cr3t\n".encode()
     words = shlex.split(line)
     assert not [word for word in words if "s3cr3t" in word or PASSWORD in word or PASSWORD[:3] in word]
@@ -40,12 +42,13 @@ def test_the_sudo_password_and_the_environment_are_on_standard_input_and_never_i
 
 @pytest.mark.parametrize(("changes", "words"), [({"uid": 0}, False), ({"sudo": "nopasswd"}, True)])
 def test_root_needs_no_sudo_and_sudo_without_a_password_is_given_none(changes: dict[str, object], words: bool) -> None:
-    head, line = ssh(replace(FIT, **changes))._line(Command(("true",), privilege=Privilege.ROOT))  # type: ignore[arg-type]
+    host = ssh(replace(FIT, **changes))  # type: ignore[arg-type]
+    head, line = host._line(Command(("true",)), host._rise(Privilege.ROOT))
     assert (head, "sudo -n" in line) == (b"", words)
 
 
 def test_a_proxy_is_in_every_commands_environment() -> None:
-    head, line = ssh(proxy="http://user:pass@proxy:3128")._line(Command(("true",)))
+    head, line = ssh(proxy="http://user:pass@proxy:3128")._line(Command(("true",)), ("", ()))
     assert b"https_proxy=http://user:pass@proxy:3128\n" in head
     assert b"NO_PROXY=localhost,127.0.0.1," in head
     assert "pass@" not in line
@@ -61,9 +64,9 @@ def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
 
 def test_a_job_is_named_by_what_it_does() -> None:
     one = Command(("apt-get", "install", "x"), lasting=True)
-    assert _job(one).argv[4] == _job(replace(one, timeout=5)).argv[4]
-    assert _job(one).argv[4] != _job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
-    assert _job(one).argv[5:] == one.argv
+    assert job(one).argv[4] == job(replace(one, timeout=5)).argv[4]
+    assert job(one).argv[4] != job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
+    assert job(one).argv[5:] == one.argv
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_a_hosts_own_variable_comes_before_the_one_for_all(monkeypatch: pytest.M
 
 def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:
     host = ssh(replace(FIT, sudo=""))
-    del host.__dict__["_password"]
+    host._sudo = None
     with pytest.raises(Problem, match="no sudo") as raised:
-        host._line(Command(("true",), privilege=Privilege.ROOT))
+        host._rise(Privilege.ROOT)
     assert raised.value.code is ExitCode.USAGE

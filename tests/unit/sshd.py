@@ -1,0 +1,257 @@
+"""An sshd of this process on loopback, for tests: it runs what it is told here, and passes on what jumps through it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from paramiko import Channel, Ed25519Key, PKey, RSAKey, ServerInterface, Transport
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
+from paramiko.ssh_exception import SSHException
+
+from slipway.config.models import HostEntry, Hosts
+from slipway.errors import ExitCode, Lost, Problem
+from slipway.hosts import link
+from slipway.hosts.host import Command
+from slipway.hosts.ssh import Ssh
+from slipway.steps import Cancel, silent
+
+KEY = RSAKey.generate(1024)  # of every server that is given no other
+
+
+@dataclass
+class Sshd:
+    """A server and what it saw. `passwords` and `keys` let users in; `before` is what a login shell says first."""
+
+    key: PKey = KEY
+    passwords: dict[str, str] = field(default_factory=dict)
+    keys: tuple[PKey, ...] = ()
+    before: bytes = b""
+    home: Path = Path("/")
+    rewrite: tuple[str, str] = ("", "")  # what is put in place of what in a command's line
+    tried: list[str] = field(default_factory=list)  # passwords that were sent
+    port: int = 0
+    links: list[Transport] = field(default_factory=list)
+
+    def known(self, key: PKey | None = None) -> str:
+        """Its line of a known_hosts file."""
+        key = key or self.key
+        return f"[127.0.0.1]:{self.port} {key.get_name()} {key.get_base64()}\n"
+
+    def drop(self) -> None:
+        """End every connection; what runs sees its input end."""
+        ended, self.links = self.links, []
+        for one in ended:
+            one.close()
+
+
+@contextmanager
+def serving(*servers: Sshd) -> Iterator[None]:
+    """Have servers listen on free ports of loopback."""
+    listeners = []
+    try:
+        for server in servers:
+            listener = socket.create_server(("127.0.0.1", server.port))
+            listeners.append(listener)
+            server.port = listener.getsockname()[1]
+            threading.Thread(target=_accept, args=(listener, server), daemon=True).start()
+        yield
+    finally:
+        for listener in listeners:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        for server in servers:
+            server.drop()
+
+
+def _accept(listener: socket.socket, server: Sshd) -> None:
+    with suppress(OSError):
+        while True:
+            link = Transport(listener.accept()[0])
+            link.add_server_key(server.key)
+            server.links.append(link)
+            threading.Thread(target=_serve, args=(link, server), daemon=True).start()
+
+
+def _serve(link: Transport, server: Sshd) -> None:
+    with suppress(SSHException, EOFError, OSError):
+        link.start_server(server=_Session(link, server))
+
+
+class _Session(ServerInterface):
+    def __init__(self, link: Transport, server: Sshd) -> None:
+        self._link, self._server = link, server
+
+    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002  a fixed signature
+        return "publickey,password" if self._server.passwords else "publickey"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self._server.tried.append(password)
+        right = self._server.passwords.get(username) == password
+        return AUTH_SUCCESSFUL if right else AUTH_FAILED
+
+    def check_auth_publickey(self, username: str, key: PKey) -> int:  # noqa: ARG002  a fixed signature
+        return AUTH_SUCCESSFUL if key in self._server.keys else AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002  a fixed signature
+        return OPEN_SUCCEEDED
+
+    def check_channel_direct_tcpip_request(
+        self,
+        chanid: int,
+        origin: tuple[str, int],  # noqa: ARG002  a fixed signature
+        destination: tuple[str, int],
+    ) -> int:
+        try:
+            far = socket.create_connection(destination, timeout=5)
+        except OSError:
+            return OPEN_FAILED_CONNECT_FAILED
+        threading.Thread(target=self._jump, args=(chanid, far), daemon=True).start()
+        return OPEN_SUCCEEDED
+
+    def _jump(self, chanid: int, far: socket.socket) -> None:
+        channel = self._link.accept(5)
+        while channel is not None and channel.get_id() != chanid:
+            channel = self._link.accept(5)
+        if channel is None:
+            return
+        far.settimeout(None)
+        threading.Thread(target=_pump, args=(far, channel), daemon=True).start()
+        _pump(channel, far)
+
+    def check_channel_exec_request(self, channel: Channel, command: bytes) -> bool:
+        line = command.decode()
+        if self._server.rewrite[0]:
+            line = line.replace(*self._server.rewrite)
+        threading.Thread(target=_run, args=(channel, line, self._server), daemon=True).start()
+        return True
+
+
+def _pump(source: socket.socket | Channel, sink: socket.socket | Channel) -> None:
+    with suppress(OSError, EOFError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with suppress(OSError, EOFError):
+        sink.close()
+
+
+def _run(channel: Channel, line: str, server: Sshd) -> None:
+    if server.before:
+        channel.sendall(server.before)
+    process = subprocess.Popen(
+        ["sh", "-c", line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=server.home,
+        env={**os.environ, "HOME": str(server.home)},
+        start_new_session=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    threading.Thread(target=_feed, args=(channel, process), daemon=True).start()
+    readers = [
+        threading.Thread(target=_answer, args=(process.stdout.fileno(), channel.sendall), daemon=True),
+        threading.Thread(target=_answer, args=(process.stderr.fileno(), channel.sendall_stderr), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    code = process.wait()
+    with suppress(OSError, EOFError):
+        if code >= 0:
+            channel.send_exit_status(code)
+        channel.close()
+
+
+def _feed(channel: Channel, process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    with suppress(OSError, EOFError):
+        while data := channel.recv(65536):
+            process.stdin.write(data)
+            process.stdin.flush()
+    with suppress(OSError):
+        process.stdin.close()
+
+
+def _answer(source: int, send: object) -> None:
+    with suppress(OSError, EOFError):
+        while data := os.read(source, 65536):
+            send(data)  # type: ignore[operator]
+
+
+TIGHT = 10.0  # seconds: far less than any of the real waits
+
+
+def nobody(kind: str, host: str) -> str:
+    raise Problem(f"{kind} of {host} is wanted, and there is nobody to ask", code=ExitCode.USAGE)
+
+
+def answers(**said: str) -> tuple[link.Ask, list[tuple[str, str]]]:
+    """Somebody who knows secrets by host, and what was asked."""
+    asked: list[tuple[str, str]] = []
+
+    def ask(kind: str, host: str) -> str:
+        asked.append((kind, host))
+        return said[host]
+
+    return ask, asked
+
+
+def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without keys, agent and configuration but the test's own."""
+    monkeypatch.setenv("HOME", str(folder))
+    for name in ("SSH_AUTH_SOCK", "SLIPWAY_SSH_PASSWORD", "SLIPWAY_SSH_PASSPHRASE"):
+        monkeypatch.delenv(name, raising=False)
+    (folder / ".ssh").mkdir()
+    link._config.cache_clear()
+    return folder
+
+
+def sealed(place: Path, passphrase: str = "") -> PKey:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(place)], check=True)
+    return Ed25519Key.from_private_key_file(str(place), passphrase or None)
+
+
+def hosts(home: Path, *servers: Sshd, **entries: HostEntry) -> Hosts:
+    known = home / "known_hosts"
+    known.write_text("".join(server.known() for server in servers))
+    return Hosts(known_hosts=str(known), hosts=entries)
+
+
+def at(server: Sshd, **more: object) -> HostEntry:
+    return HostEntry(address="127.0.0.1", port=server.port, user="deploy", **more)  # type: ignore[arg-type]
+
+
+@contextmanager
+def reached(home: Path, server: Sshd, cancel: Cancel | None = None) -> Iterator[Ssh]:
+    """A host behind a server that takes a key."""
+    key = sealed(home / "key")
+    server.keys, server.home = (key,), home
+    with serving(server):
+        found = Ssh("box", hosts(home, server, box=at(server, key=str(home / "key"))), nobody, cancel or Cancel())
+        yield found
+        found.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIGHT
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def lost(box: Ssh, command: Command = Command(("true",))) -> None:  # noqa: B008  frozen
+    with pytest.raises(Lost):
+        box.run(command, silent())

@@ -1,0 +1,176 @@
+"""Connections, over an sshd of this process: whose key is taken, and whose secret goes where."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from paramiko import RSAKey
+
+from slipway.config.models import HostEntry, Hosts
+from slipway.errors import ExitCode, Problem
+from slipway.hosts import link
+from slipway.hosts.ssh import Ssh
+from slipway.steps import Cancel
+from tests.unit import sshd
+from tests.unit.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
+
+OTHER = RSAKey.generate(1024)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return sshd.home(tmp_path, monkeypatch)
+
+
+# Whose key it is.
+
+
+def test_a_jumps_key_is_recorded_under_the_jumps_own_name_and_then_the_hosts(home: Path) -> None:
+    key = sealed(home / ".ssh" / "id_ed25519")
+    gate, box = Sshd(keys=(key,)), Sshd(key=OTHER, keys=(key,))
+    with serving(gate, box):
+        (home / ".ssh" / "config").write_text(
+            f"Host box\n  HostName 127.0.0.1\n  Port {box.port}\n  User deploy\n  ProxyJump deploy@gate\n"
+            f"Host gate\n  HostName 127.0.0.1\n  Port {gate.port}\n"
+        )
+        named = hosts(home, box=HostEntry(address="box"))
+        for server, name in ((gate, "gate"), (box, "box")):
+            with pytest.raises(Problem, match="not known here") as unknown:
+                link.connect("box", named, nobody, Cancel())
+            assert unknown.value.what.startswith(name)
+            assert "host.trust --host box" in unknown.value.fix
+            offer = link.offered("box", named, nobody, Cancel())
+            assert (offer.hop, offer.place, offer.key, offer.known) == (
+                name, f"[127.0.0.1]:{server.port}", server.key, False)  # fmt: skip
+            link.record(offer.place, offer.key, named)
+        assert link.offered("box", named, nobody, Cancel()).known
+        link.close(link.connect("box", named, nobody, Cancel()))
+
+
+def test_a_changed_key_of_a_jump_is_said_to_be_the_jumps_with_the_line_that_removes_it(home: Path) -> None:
+    gate, box = Sshd(), Sshd()
+    with serving(gate, box):
+        named = hosts(home, box, gate=at(gate), box=at(box, jump="gate"))
+        Path(str(named.known_hosts)).write_text(box.known() + gate.known(OTHER))
+        for ask in (link.connect, link.offered):
+            with pytest.raises(Problem, match="HAS CHANGED") as changed:
+                ask("box", named, nobody, Cancel())
+            assert changed.value.what.startswith("gate (127.0.0.1), on the way to box")
+            assert f"ssh-keygen -f '{named.known_hosts}' -R '[127.0.0.1]:{gate.port}'" in changed.value.fix
+            assert f"{named.known_hosts}:2" in changed.value.why
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("@cert-authority * {other}\n{place} {key}\n", ""),
+        ("@revoked * {key}\n{place} {key}\n", "REVOKED"),
+        ("{place} {other}\n{place} {key}\n", ""),
+        ("{place} {key}\n{place} {other}\n", ""),
+        ("[127.0.0.*]:{port} {key}\n", ""),
+        ("*,!{place} {key}\n", "not known here"),
+        ("{hashed} {key}\n", ""),
+        ("# a comment\n\n{place} {other}\n", "HAS CHANGED"),
+        ("{place} {key}\n{place} ssh-rsa AAAAB3Nza\n", "known_hosts:2: not an entry"),
+        ("{place} {key}\none-word\n", "known_hosts:2: not an entry"),
+        ("@what {place} {key}\n", "known_hosts:1: not an entry"),
+    ],
+)
+def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: str) -> None:
+    key = sealed(home / "key")
+    server = Sshd(keys=(key,))
+    with serving(server):
+        named = hosts(home, box=at(server, key=str(home / "key")))
+        known, place = Path(str(named.known_hosts)), f"[127.0.0.1]:{server.port}"
+        known.write_text(f"{place} x\n")
+        subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=False, capture_output=True)
+        known.write_text(server.known())
+        subprocess.run(["ssh-keygen", "-H", "-f", str(known)], check=True, capture_output=True)
+        own, other = (f"{one.get_name()} {one.get_base64()}" for one in (KEY, OTHER))
+        hashed = known.read_text().split()[0]
+        known.write_text(text.format(place=place, port=server.port, key=own, other=other, hashed=hashed))
+        if not words:
+            link.close(link.connect("box", named, nobody, Cancel()))
+            return
+        with pytest.raises(Problem, match=words) as refused:
+            link.connect("box", named, nobody, Cancel())
+        assert refused.value.fix
+
+
+# Whose secret it is.
+
+
+def test_each_hop_is_given_its_own_password_and_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, box = Sshd(passwords={"deploy": "for the gate"}), Sshd(passwords={"deploy": "for the box"})
+    monkeypatch.setenv("SLIPWAY_SSH_PASSWORD_GATE", "for the gate")
+    monkeypatch.setenv("SLIPWAY_SSH_PASSWORD_BOX", "for the box")
+    ask, _ = answers(gate="for the gate", box="for the box")
+    with serving(gate, box):
+        link.close(link.connect("box", hosts(home, gate, box, gate=at(gate), box=at(box, jump="gate")), ask, Cancel()))
+    assert (gate.tried, box.tried) == (["for the gate"], ["for the box"])
+
+
+def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_one(home: Path) -> None:
+    sealed(home / ".ssh" / "id_ed25519")
+    box = Sshd(passwords={"deploy": "secret"})
+    ask, asked = answers(box="secret")
+    with serving(box):
+        named = hosts(home, box, box=at(box))
+        link.close(link.connect("box", named, ask, Cancel()))
+        assert asked == [("password", "box")]
+        with pytest.raises(Problem, match="password of box is wanted") as none:
+            link.connect("box", named, nobody, Cancel())
+        assert none.value.code is ExitCode.USAGE
+        with pytest.raises(Problem, match=r"box .*authentication failed for user deploy") as wrong:
+            link.connect("box", named, answers(box="wrong")[0], Cancel())
+        assert "was not accepted" in wrong.value.fix
+        assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.fix
+
+
+def test_a_host_that_takes_no_password_is_not_asked_one(home: Path) -> None:
+    sealed(home / ".ssh" / "id_ed25519")
+    with serving(box := Sshd()), pytest.raises(Problem, match="authentication failed for user deploy") as refused:
+        link.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
+    assert (refused.value.code, "ssh-copy-id" in refused.value.fix) == (ExitCode.UNREACHABLE, True)
+
+
+def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Sshd(keys=(sealed(home / "key", "open sesame"),))
+    (home / "text").write_text("no key")
+    ask, asked = answers(box="open sesame")
+    with serving(box):
+        named = hosts(home, box, box=at(box, key=str(home / "key")))
+        link.close(link.connect("box", named, ask, Cancel()))
+        assert asked == [("passphrase", "box")]
+        with pytest.raises(Problem, match="the passphrase is not this key's") as wrong:
+            link.connect("box", named, answers(box="wrong")[0], Cancel())
+        for name, words in (("absent", "absent can't be read"), ("text", "text: that is not a private key")):
+            with pytest.raises(Problem, match=words) as unread:
+                link.connect("box", hosts(home, box, box=at(box, key=str(home / name))), nobody, Cancel())
+            assert unread.value.code is wrong.value.code is ExitCode.USAGE
+        (home / "key").rename(home / ".ssh" / "id_ed25519")  # the user's own, named nowhere
+        monkeypatch.setenv("SLIPWAY_SSH_PASSPHRASE", "wrong")
+        with pytest.raises(Problem, match="its key can't be read") as own:
+            link.connect("box", hosts(home, box, box=at(box)), answers(box="wrong")[0], Cancel())
+        assert own.value.code is ExitCode.USAGE
+
+
+def test_sudo_passwords_of_two_hosts_are_tried_beside_each_other() -> None:
+    both = threading.Barrier(2, timeout=TIGHT)
+
+    class Slow(Ssh):
+        def _tried(self) -> str:
+            both.wait()  # for the other host's
+            return self.name
+
+    found = [Slow(name, Hosts(), nobody) for name in ("one", "two")]
+    said: list[str] = []
+    threads = [threading.Thread(target=lambda host=host: said.append(host._password())) for host in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(said) == ["one", "two"]

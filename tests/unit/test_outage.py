@@ -1,0 +1,148 @@
+"""What breaks between here and a host, over an sshd of this process: it is noticed, bounded, and heard by Ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from paramiko import Channel, Message
+
+from slipway.config.models import HostEntry
+from slipway.errors import Cancelled
+from slipway.hosts import alive, link
+from slipway.hosts import ssh as hosts_ssh
+from slipway.hosts.hop import Away
+from slipway.hosts.host import Command
+from slipway.hosts.ssh import Ssh
+from slipway.steps import Cancel, silent
+from tests.unit import sshd
+from tests.unit.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return sshd.home(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("hop", ["gate", "box"])
+def test_a_hop_that_says_nothing_any_more_ends_the_connection(
+    home: Path, monkeypatch: pytest.MonkeyPatch, hop: str
+) -> None:
+    monkeypatch.setattr(alive, "ASK", 0.05)
+    monkeypatch.setattr(alive, "SILENT", 0.5)
+    key = sealed(home / "key")
+    servers = {"gate": Sshd(keys=(key,)), "box": Sshd(keys=(key,))}
+    with serving(*servers.values()):
+        entries = {name: at(server, key=str(home / "key")) for name, server in servers.items()}
+        entries["box"] = entries["box"].model_copy(update={"jump": "gate"})
+        made = link.connect("box", hosts(home, *servers.values(), **entries), nobody, Cancel())
+        server, answered, silence = servers[hop].links[0], list[int](), threading.Event()
+        send = server.packetizer.send_message
+
+        def answer(data: Message) -> None:
+            answered.append(1)
+            if not silence.is_set():
+                send(data)
+
+        monkeypatch.setattr(server.packetizer, "send_message", answer)
+        until(lambda: len(answered) > 20)  # asked for longer than it may be silent, it answers
+        assert made.is_connected
+        silence.set()
+        until(lambda: not made.is_connected)
+        link.close(made)
+        assert not made.gateway.is_connected
+
+
+def test_ctrl_c_is_heard_while_a_host_is_awaited(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel, server = Cancel(), Sshd()
+    with reached(home, server, cancel) as box:
+        assert box.run(Command(("echo", "hi")), silent()).text == "hi\n"
+        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(Away("box does not answer")))
+        server.drop()
+        threading.Timer(0.2, cancel.request).start()
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            box.run(Command(("echo", "hi")), silent())
+        assert time.monotonic() - began < TIGHT
+
+
+def test_ctrl_c_is_heard_while_a_host_says_nothing(home: Path) -> None:
+    cancel = Cancel()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        entry = HostEntry(address="127.0.0.1", port=mute.getsockname()[1], user="deploy")
+        threading.Timer(0.2, cancel.request).start()
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            link.connect("box", hosts(home, box=entry), nobody, cancel)
+        assert time.monotonic() - began < link.CONNECT / 2
+
+
+def test_all_who_wait_for_a_host_share_the_time_that_it_may_take(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts_ssh, "RETURN", 1.0)
+    monkeypatch.setattr(hosts_ssh, "RETRY", 0.1)
+    server = Sshd()
+    with reached(home, server) as box:
+        box.run(Command(("true",)), silent())
+        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(Away("box does not answer")))
+        server.drop()
+        began = time.monotonic()
+        threads = [threading.Thread(target=lost, args=(box,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 1.0 <= time.monotonic() - began < 2.0
+
+
+def test_more_commands_than_a_connection_has_room_for_end_together(home: Path) -> None:
+    cancel = Cancel()
+    marks = [home / f"began-{number}" for number in range(hosts_ssh.COMMANDS)]
+    ended: list[str] = []
+
+    def one(box: Ssh, mark: Path) -> None:
+        command = Command(("sh", "-c", f"touch {mark}; sleep 60"))
+        try:
+            box.run(command, silent(cancel))
+        except Cancelled:
+            ended.append(mark.name)
+
+    with reached(home, Sshd()) as box:
+        threads = [threading.Thread(target=one, args=(box, mark)) for mark in marks]
+        for thread in threads:
+            thread.start()
+        for mark in marks:
+            until(mark.exists)
+        began = time.monotonic()
+        cancel.request()
+        for thread in threads:
+            thread.join(30)
+        assert len(ended) == len(marks)
+        assert time.monotonic() - began < TIGHT
+
+
+def test_a_socket_that_can_not_be_reached_takes_no_place_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reached(home, Sshd()) as box:
+        monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
+        (home / "docker").write_text("#!/bin/sh\nexec cat\n")
+        (home / "docker").chmod(0o755)
+        with box.forward("/run/docker.sock") as path:
+            for _ in range(hosts_ssh.STREAMS + 1):
+                with socket.socket(socket.AF_UNIX) as client:
+                    monkeypatch.setattr(Channel, "exec_command", _dead)
+                    client.settimeout(TIGHT)
+                    client.connect(path)
+                    assert client.recv(1) == b""
+            monkeypatch.undo()
+            monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(TIGHT)
+                client.connect(path)
+                client.sendall(b"ping")
+                assert client.recv(4) == b"ping"
+
+
+def _dead(*_: object) -> None:
+    raise EOFError
