@@ -33,7 +33,8 @@ def host(config: Config, site: Site) -> Iterator[Step[Any]]:
     check: Callable[[Facts], None] = lambda facts: fit(site.host.name, facts)  # noqa: E731
     first = Step(f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None)
     yield first
-    proxy = config.hosts.hosts[site.host.name].proxy if site.host.name in config.hosts.hosts else None
+    entry = config.hosts.hosts.get(site.host.name)
+    proxy = (entry.proxy if entry else None) or ""
     yield from docker_tool.steps(
         site.host, config.tools.docker, site.daemon, bundle=site.bundle, after=(first.id,), proxy=proxy
     )
@@ -48,7 +49,7 @@ def hosts(config: Config, sites: Sequence[Site]) -> Iterator[Step[Any]]:
 
 def minikube(config: Config, site: Site) -> Iterator[Step[Any]]:
     """Kubectl and minikube on a machine whose Docker runs, and what a bundle has for them."""
-    running = (f"{prefix(site.host)}/docker/running",)
+    running = (f"{prefix(site.host)}/docker/engine",)
     yield from minikube_tool.steps(site.host, config.tools, site.cluster, site.bundle, running)
     if site.bundle:
         yield from bundles.steps(site.bundle, site.host, site.daemon, site.state, running)

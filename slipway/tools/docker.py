@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from slipway.config.models import DockerTool, Script
-from slipway.errors import ExitCode, Problem
+from slipway.errors import ExitCode, Lost, Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
 from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.host import DIRECT, Command, Host, Privilege, prefix, script, titled
@@ -32,58 +33,53 @@ def steps(
     after: tuple[str, ...] = (),
     proxy: str | None = None,
 ) -> Iterator[Step[Facts]]:
-    """The steps that bring a host to a usable Docker. Each is always there; what differs decides which act."""
+    """The steps that bring a host to a usable Docker. Each is always there; what differs decides which act.
+
+    `proxy` is what dockerd is told of ("": of none), or None where that is not asked, as on this machine. The group and
+    the proxy come first, so that the daemon begins with both, and a container can be run as soon as it does.
+    """
     docker = f"{prefix(host)}/docker"
-    yield Step(
-        id=f"{docker}/engine",
-        title=titled(host, "Docker engine"),
-        probe=host.probe,
-        check=lambda facts: engine_differs(facts, want),
-        apply=lambda say: _install(host, want, bundle, say),
-        after=after,
-        lane=host.packages,
-    )
     yield Step(
         id=f"{docker}/group",
         title=titled(host, "Docker for this user"),
         probe=host.probe,
         check=group_differs,
         apply=lambda say: _join(host, say),
-        after=(f"{docker}/engine",),
+        after=after,
     )
-    yield Step(
-        id=f"{docker}/running",
-        title=titled(host, "Docker running"),
-        probe=host.probe,
-        check=running_differs,
-        apply=lambda say: _start(host, daemon, say),
-        after=(f"{docker}/group",),
-        lane=host.packages,
-    )
-    if proxy:
+    first = [f"{docker}/group"]
+    if proxy is not None:
         yield Step(
             id=f"{docker}/proxy",
             title=titled(host, "Docker's proxy"),
             probe=host.probe,
             check=lambda facts: proxy_differs(facts, proxy),
-            apply=lambda say: _proxy(host, proxy, say),
-            after=(f"{docker}/running",),
+            apply=lambda say: _proxy(host, daemon, proxy, say),
+            after=tuple(first) if proxy else after,
             lane=host.packages,
         )
+        first.append(f"{docker}/proxy")
+    yield Step(
+        id=f"{docker}/engine",
+        title=titled(host, "Docker engine"),
+        probe=host.probe,
+        check=lambda facts: engine_differs(facts, want),
+        apply=lambda say: _bring(host, want, daemon, bundle, say),
+        after=tuple(first),
+        lane=host.packages,
+    )
 
 
 def engine_differs(facts: Facts, want: DockerTool) -> Change | None:
+    """Why the engine must be installed or started, or None. Raises Problem where Docker is not to be had."""
+    return missing(facts, want) or running_differs(facts)
+
+
+def missing(facts: Facts, want: DockerTool) -> Change | None:
     """Why the engine must be installed, or None. Raises Problem where Docker is not this machine's or not to be had."""
-    elsewhere(facts)
-    if facts.kernel == "Darwin" or (facts.wsl and not facts.dockerd):
-        if facts.socket:
-            return None
-        app = "Docker Desktop or Colima" if facts.kernel == "Darwin" else "Docker Desktop with WSL integration"
-        raise Problem(
-            "Docker does not run", fix=f"install and start {app}, then run the same command", code=ExitCode.USAGE
-        )
-    if facts.kernel != "Linux":
-        raise Problem(f"{facts.kernel} is not supported", fix="use Linux, macOS or WSL2", code=ExitCode.USAGE)
+    supported(facts)
+    if desktop(facts):
+        return None
     minimum = tuple(int(part) for part in want.minimum.split(".")[:2])
     if not facts.dockerd:
         return Change("the Docker engine is not installed")
@@ -92,6 +88,23 @@ def engine_differs(facts: Facts, want: DockerTool) -> Change | None:
     if facts.engine_version < minimum:
         return Change(f"Docker {facts.engine_version[0]}.{facts.engine_version[1]} is older than {want.minimum}")
     return None
+
+
+def desktop(facts: Facts) -> bool:
+    """Whether Docker is an application that somebody else installs and starts."""
+    return facts.kernel == "Darwin" or (facts.wsl and not facts.dockerd)
+
+
+def supported(facts: Facts) -> None:
+    """Raise Problem where Docker is not this machine's, or can't be had by Slipway."""
+    elsewhere(facts)
+    if desktop(facts) and not facts.socket:
+        app = "Docker Desktop or Colima" if facts.kernel == "Darwin" else "Docker Desktop with WSL integration"
+        raise Problem(
+            "Docker does not run", fix=f"install and start {app}, then run the same command", code=ExitCode.USAGE
+        )
+    if facts.kernel not in {"Linux", "Darwin"}:
+        raise Problem(f"{facts.kernel} is not supported", fix="use Linux, macOS or WSL2", code=ExitCode.USAGE)
 
 
 def elsewhere(facts: Facts) -> None:
@@ -120,7 +133,8 @@ def running_differs(facts: Facts) -> Change | None:
 
 
 def group_differs(facts: Facts) -> Change | None:
-    """Why the user must join group docker, or None. Its members can do all that root can."""
+    """Why the user must join group docker, or None. Its members can do all that root can. Raises as `supported`."""
+    supported(facts)
     if facts.root or facts.kernel != "Linux" or "docker" in facts.enrolled:
         return None
     return Change(f"{facts.user} is not in group docker (membership equals root)")
@@ -128,25 +142,42 @@ def group_differs(facts: Facts) -> Change | None:
 
 def proxy_file(proxy: str) -> tuple[str, str]:
     """The path and text of what tells dockerd of a proxy; the path says which, the text is root's alone."""
-    text = "".join(f'Environment="{key}={value}"\n' for key, value in (
+    text = "".join(f'Environment="{key}={_escaped(value)}"\n' for key, value in (
         ("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", DIRECT)))  # fmt: skip
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{DROP_INS}/slipway-proxy-{name}.conf", f"[Service]\n{text}"
 
 
+def _escaped(value: str) -> str:
+    """A value between double quotes in a unit's file (systemd.syntax(7); %: systemd.unit(5), specifiers)."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+
+
 def proxy_differs(facts: Facts, proxy: str) -> Change | None:
-    """Why dockerd must be told of a proxy, or None."""
+    """Why dockerd must be told of a proxy, or of none any more; or None."""
     if not facts.systemd:
         return None  # a detached dockerd has the environment of who starts it
-    return None if facts.docker_proxy == (proxy_file(proxy)[0],) else Change("dockerd does not know the proxy")
+    wanted = (proxy_file(proxy)[0],) if proxy else ()
+    if facts.docker_proxy == wanted:
+        return None
+    return Change("dockerd does not know the proxy" if proxy else "dockerd knows a proxy that hosts.yaml does not name")
 
 
-def _proxy(host: Host, proxy: str, say: Say) -> None:
-    path, text = proxy_file(proxy)
-    host.put(text.encode(), path, 0o600, Privilege.ROOT, say)
-    others = " ".join(other for other in host.probe.facts().docker_proxy if other != path)
-    again = f"{f'rm -f {others}; ' if others else ''}systemctl daemon-reload && systemctl restart docker"
+def _proxy(host: Host, daemon: Daemon, proxy: str, say: Say) -> None:
+    facts = host.probe.facts()
+    wanted = ""
+    if proxy:
+        wanted, text = proxy_file(proxy)
+        host.put(text.encode(), wanted, 0o600, Privilege.ROOT, say)
+    others = [other for other in facts.docker_proxy if other != wanted]
+    again = f"""
+        {shlex.join(["rm", "-f", *others])}
+        systemctl daemon-reload || exit
+        ! systemctl is-active --quiet docker || systemctl restart docker
+    """
     host.run(script(again, privilege=Privilege.ROOT, timeout=120), say).checked("dockerd could not be restarted")
+    if facts.daemon and group_differs(facts) is None:
+        prove(host, daemon, say)
 
 
 def from_script(saved: str, want: Script) -> Command:
@@ -163,14 +194,15 @@ def _install(host: Host, want: DockerTool, bundle: Bundle | None, say: Say) -> N
     if want.script and facts.family in {"debian", "ubuntu", "fedora", "rhel"}:
         try:
             saved = Path(fetch(want.script.url, want.script.sha256, say))
+        except Problem as problem:
+            say.note(f"{problem.what}; the distribution's packages instead")
+        else:
             copy = f"/var/cache/slipway/docker-install-{want.script.sha256[:12]}.sh"
             host.send(saved, copy, 0o600, Privilege.ROOT, say)
-            done = host.run(from_script(copy, want.script), say)
+            done = host.run(from_script(copy, want.script), say)  # a broken link or a timeout: it may run there yet
             if done.exit == 0:
                 return
             say.note(f"Docker's own script failed (exit code {done.exit}); the distribution's packages instead")
-        except Problem as problem:
-            say.note(f"{problem.what}; the distribution's packages instead")
     names = packages.named(want.packages, facts)
     if names is None:
         fix = "install Docker by hand: https://docs.docker.com/engine/install/"
@@ -209,8 +241,11 @@ def starting(facts: Facts) -> Command:
     return script(text, privilege=Privilege.ROOT, timeout=2 * START + 30)
 
 
-def _start(host: Host, daemon: Daemon, say: Say) -> None:
+def _bring(host: Host, want: DockerTool, daemon: Daemon, bundle: Bundle | None, say: Say) -> None:
+    """Install what is missing, start it now and with the machine, and prove that it works."""
     facts = host.probe.facts()
+    if missing(facts, want):
+        _install(host, want, bundle, say)
     host.run(starting(facts), say).checked("dockerd could not be started", f"its log: {LOG}, or journalctl -u docker")
     prove(host, daemon, say)
 
@@ -224,6 +259,8 @@ def prove(host: Host, daemon: Daemon, say: Say) -> None:
     try:
         image = daemon.pull(PROOF, say)
         what = "hello-world"
+    except Lost:
+        raise
     except Problem:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
