@@ -52,8 +52,8 @@ def setup(here: Here) -> Iterator[Step[Any]]:
     if here.place is here.host:
         yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon, bundle=here.bundle)
         if here.bundle and not here.environment.minikube:  # a Minikube gets all images of it, below
-            running, bases_of_it = (f"{prefix(here.host)}/docker/running",), here.config.images.bases.__contains__
-            yield from bundles.steps(here.bundle, here.host, here.daemon, here.state, running, bases_of_it)
+            engine, bases_of_it = (f"{prefix(here.host)}/docker/engine",), here.config.images.bases.__contains__
+            yield from bundles.steps(here.bundle, here.host, here.daemon, here.state, engine, bases_of_it)
         if any(service.leiningen for service in here.config.services.values()):
             yield from java_tool.steps(here.host, here.config.tools, here.clojars)
     if here.environment.minikube:

@@ -49,7 +49,7 @@ def hosts(config: Config, sites: Sequence[Site]) -> Iterator[Step[Any]]:
 
 def minikube(config: Config, site: Site) -> Iterator[Step[Any]]:
     """Kubectl and minikube on a machine whose Docker runs, and what a bundle has for them."""
-    running = (f"{prefix(site.host)}/docker/engine",)
-    yield from minikube_tool.steps(site.host, config.tools, site.cluster, site.bundle, running)
+    engine = (f"{prefix(site.host)}/docker/engine",)
+    yield from minikube_tool.steps(site.host, config.tools, site.cluster, site.bundle, engine)
     if site.bundle:
-        yield from bundles.steps(site.bundle, site.host, site.daemon, site.state, running)
+        yield from bundles.steps(site.bundle, site.host, site.daemon, site.state, engine)

@@ -110,7 +110,6 @@ def rows() -> Iterator[Row]:
             fleet.describe()
             moments, faults = Random(SEED), list[str]()  # noqa: S311  it must repeat
             for ways in (("network", "sessions"), ("sessions", "network")) * (CUTS // 4) + (("network", "sessions"),):
-                hosts[0].machine.run(f"rm -rf {LIB} {BIN}/kubectl {BIN}/minikube")
                 faults += cut(fleet, hosts[0], small, moments, ways)
             yield Row(
                 f"connections cut at {CUTS} moments of a setup", len(faults), 0, unit="faults", notes=tuple(faults)

@@ -19,6 +19,8 @@ from tests.lab.machines import Host
 from tests.lab.sources import program
 from tests.lab.toys import Toys
 
+LIB = "/usr/local/lib/slipway"
+
 
 class Fleet(Toys):
     """Toys whose settings name the lab's hosts."""
@@ -47,12 +49,12 @@ class Fleet(Toys):
         done = self.hosts[0].ssh(f"{line} <<'END'\n{text or ''}\nEND\n")
         return done.stdout + done.stderr
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command that goes on, in a group of its own."""
+    def start(self, *words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """A command that goes on, in a group of its own; `before` are words that start it."""
         import os
 
         env = {**os.environ, **self.env}
-        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        return subprocess.Popen([*before, *self.command(*words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 env=env, start_new_session=True)  # fmt: skip
 
 
@@ -126,12 +128,14 @@ def cut(fleet: Fleet, host: Host, bundle: Path, moments: Random, ways: Sequence[
     `network`: the host's interface is down for a while. `sessions`: sshd's sessions are killed.
     """
     words = ("setup", "--host", host.name, "--bundle", str(bundle), "--output", "json")
-    ran = fleet.start(*words)
+    host.machine.run(f"apt-get -q -y remove docker.io; rm -rf {LIB} /usr/local/bin/kubectl /usr/local/bin/minikube")
+    ran, alive = fleet.start(*words), 0
     said: list[str] = []
     reader = threading.Thread(target=lambda: said.append(ran.communicate()[0]))
     reader.start()
     for way in ways:
-        time.sleep(moments.uniform(0.5, 5))
+        time.sleep(moments.uniform(0.5, 2.5))
+        alive += ran.poll() is None
         if way == "network":
             with away(host):
                 time.sleep(moments.uniform(1, 3))
@@ -139,9 +143,11 @@ def cut(fleet: Fleet, host: Host, bundle: Path, moments: Random, ways: Sequence[
             host.machine.run("pkill -KILL -u deploy sshd || true")
     reader.join(400)
     again = fleet.invoke(*words, timeout=600)
-    sound = host.machine.run("dpkg --audit; sha256sum /usr/local/lib/slipway/*; ls -A /usr/local/lib/slipway").stdout
+    sound = host.machine.run(f"dpkg --audit; sha256sum {LIB}/*; ls -A {LIB}").stdout
     files = json.loads((bundle / "bundle.yaml").read_text())["files"]
     faults = {
+        f"only {alive} cuts of {len(ways)} came while it ran": alive < len(ways),
+        f"no broken connection was said: {''.join(said)[-3000:]}": "reconnecting" not in "".join(said),
         f"setup failed: {''.join(said)[-3000:]}": ran.returncode != 0,
         f"another setup found something to do: {again.out[-2000:]}": (again.exit, changed(again)) != (0, set()),
         "not all files are whole": not all(file["sha256"] in sound for file in files),

@@ -135,7 +135,7 @@ class Machine:
     """A host that becomes what is installed and started there, and what was asked of it."""
 
     def __init__(self, tmp_path: Path, **values: str) -> None:
-        self.values, self.asked, self.script = values, list[str](), 0
+        self.values, self.asked, self.script = {"has": "apt-get", **values}, list[str](), 0
         self.cancel, self.daemon = Cancel(), FakeDaemon({docker.PROOF: "sha256:" + "0" * 64})
         self.host = FakeHost("box", recorded(), dict.fromkeys(("sh", "systemctl", "apt-get"), self.answer))
         self.host.probe = Probe(lambda: recorded(**self.values))
@@ -157,7 +157,8 @@ class Machine:
             self.values |= {key: SYSTEM[key] for key in ("socket", "daemon", "docker_enabled")}
         if "daemon-reload" in text:
             kept = [path for path in (self.values.get("docker_proxy"), *self.host.files) if path and path not in text]
-            self.values["docker_proxy"] = "".join(kept)
+            self.values.pop("docker_proxy", None)
+            self.values |= {"docker_proxy": path for path in kept}
         return 0, b"", b""
 
     def steps(self, proxy: str = "", script: Script | None = None) -> list[Step[Facts]]:
