@@ -158,7 +158,8 @@ class Machine:
         if "daemon-reload" in text:
             kept = [path for path in (self.values.get("docker_proxy"), *self.host.files) if path and path not in text]
             self.values.pop("docker_proxy", None)
-            self.values |= {"docker_proxy": path for path in kept}
+            if kept:
+                self.values["docker_proxy"] = kept[0]
         return 0, b"", b""
 
     def steps(self, proxy: str = "", script: Script | None = None) -> list[Step[Facts]]:
