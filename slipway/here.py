@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     from slipway.targets.kubernetes.target import KubernetesTarget
 
 
+Unless = Callable[[str], object]  # whether what a step makes of a service is not wanted after all
+
+
+def never(_: str) -> bool:
+    """See `Unless`."""
+    return False
+
+
 @dataclass(frozen=True)
 class Sources:
     """A service's sources as they stand: their digest, and the jar made from them if it is there."""
@@ -227,6 +235,14 @@ class Here:
         if self.environment.local or self.live.facts().down:
             return None
         return self.cluster_target.released(self.live.facts(), self._wanted(name, ""))
+
+    def spared(self, names: Sequence[str]) -> Unless:
+        """Whether a deploy of `names` makes nothing of a service: it and all that need it are released as they are."""
+        return lambda name: all(self.released(one) for one in names if one == name or name in self.config.needs(one))
+
+    def docker_unless(self, unless: Unless, names: Sequence[str]) -> Probe[State | None]:
+        """What Docker here has; None, and not asked, where nothing is to be made of these services."""
+        return Probe(lambda: None if all(unless(name) for name in names) else self.state.facts())
 
     def service(self, name: str) -> Service:
         """A service as this environment wants it."""

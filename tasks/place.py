@@ -23,10 +23,10 @@ def start(command: Invocation) -> None:
       ./invoke cluster.start --env minikube
 
     """
-    from slipway import flows
+    from slipway import clusters
 
     _minikube(command)
-    command.run([flows.cluster(command.here)])
+    command.run([clusters.cluster(command.here)])
 
 
 @verb(changes=True)
@@ -188,14 +188,14 @@ def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") ->
       ./invoke bundle.create --dir ~/slipway-bundle
 
     """
-    from slipway import flows
+    from slipway import artifacts
     from slipway.steps import once
     from slipway.tools.collect import Collection
 
     here, filled = command.here, folder(command, dir)
 
     def act(say: Say) -> None:
-        base = lambda name, say: flows.base(here, name, say)  # noqa: E731
+        base = lambda name, say: artifacts.base(here, name, say)  # noqa: E731
         Collection(command.config, here.host, here.daemon, platform, filled, base).make(say)
 
     command.run([once("bundle", f"bundle in {filled}", act)])

@@ -191,7 +191,7 @@ def _answer(source: int, send: object) -> None:
             send(data)  # type: ignore[operator]
 
 
-TIGHT = 10.0  # seconds: far less than any of the real waits
+TIGHT = 25.0  # seconds: less than any of the real waits
 
 
 def nobody(kind: str, host: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway import flows
+from slipway import clusters
 from slipway.config.load import load
 from slipway.config.models import Environment
 from slipway.errors import Problem
@@ -71,7 +71,7 @@ def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(
 ) -> None:
     place = here(context="my-cluster")
     monkeypatch.setattr(place, "released", lambda _: released)
-    check = flows.platform(place, ["auth"]).check
+    check = clusters.platform(place, ["auth"]).check
     if released:
         assert check({"linux/amd64"}) is None
         return
@@ -80,7 +80,7 @@ def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(
 
 
 def test_a_minikube_that_runs_with_another_runtime_is_told() -> None:
-    check = flows.cluster(here()).check
+    check = clusters.cluster(here()).check
     assert check(State(runtimes=frozenset({"containerd://1.7.28"}))) is None
     with pytest.raises(Problem, match=r"has docker://28.4.0, and containerd is wanted"):
         check(State(runtimes=frozenset({"docker://28.4.0"})))

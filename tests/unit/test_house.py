@@ -11,7 +11,7 @@ FLOORS = (
     {"errors", "events"},
     {"steps", "config", "hosts"},
     {"tools", "build", "smoke", "targets", "scaffold"},
-    {"machines", "here", "flows"},
+    {"machines", "here", "artifacts", "clusters", "flows"},
 )
 ASIDE = {"run", "ui"}  # they know steps and events, and nothing below knows them
 

@@ -94,7 +94,7 @@ def test_all_who_wait_for_a_host_share_the_time_that_it_may_take(home: Path, mon
             thread.start()
         for thread in threads:
             thread.join()
-        assert 1.0 <= time.monotonic() - began < 2.0
+        assert 1.0 <= time.monotonic() - began < 3.5  # one after the other it would be 4
 
 
 def test_more_commands_than_a_connection_has_room_for_end_together(home: Path) -> None:
