@@ -7,13 +7,14 @@ import io
 import re
 import socket
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.errors import ExitCode, Lost, Problem
+from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Image, ImageConfig, Spec, State, Volume
+from slipway.hosts.docker_api import Vanished, built, client, inspected, moved, told, unreachable
 from slipway.hosts.host import Command
 from slipway.steps import Say
 
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from slipway.hosts.host import Host
 
 SOCKET = "/var/run/docker.sock"
-POOL = 4  # connections that are kept open
-TIMEOUT = 60  # seconds for one answer of the daemon
-VANISHED = re.compile(  # the builder's words for an image of its cache, or a layer of one, that is not there any more
-    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)|(no such|unknown|not found).*sha256:[0-9a-f]{64}",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-class _Vanished(Problem):
-    """An image that a build took from its cache was removed meanwhile."""
 
 
 class Engine:
@@ -51,7 +42,7 @@ class Engine:
 
             self._path = self._closing.enter_context(self._host.forward(SOCKET))
             try:
-                self._connected = _client(self._path)
+                self._connected = client(self._path)
             except DockerException as error:
                 raise unreachable(error) from error
         return self._connected
@@ -74,7 +65,7 @@ class Engine:
             say.cancel.check()
 
         say.cancel.check()
-        api = _client(self._path, version, opened)
+        api = client(self._path, version, opened)
         forget = say.cancel.on_request(hang_up)
         try:
             yield api
@@ -88,7 +79,7 @@ class Engine:
 
     def state(self, project: str) -> State:
         """Everything that checks ask about, in five questions and one per container of the project."""
-        with _told("Docker could not be asked what it has"):
+        with told("Docker could not be asked what it has"):
             api = self._api
             filters = {"label": f"{LABEL}={project}"}
             rows = api.containers(all=True, filters=filters)
@@ -112,15 +103,15 @@ class Engine:
         """A container by name or id; None where it is not there (any more)."""
         from docker.errors import NotFound
 
-        with _told(f"container {container} could not be read"):
+        with told(f"container {container} could not be read"):
             try:
-                return _container(self._api.inspect_container(container))
+                return inspected(self._api.inspect_container(container))
             except NotFound:
                 return None
 
     def inspect(self, container: str) -> Container:
-        with _told(f"container {container} could not be read"):
-            return _container(self._api.inspect_container(container))
+        with told(f"container {container} could not be read"):
+            return inspected(self._api.inspect_container(container))
 
     def build(
         self,
@@ -140,8 +131,8 @@ class Engine:
         import stamina
 
         image = ""
-        with _told("the image could not be built"):
-            for attempt in stamina.retry_context(on=_Vanished, attempts=3, wait_initial=0.1):
+        with told("the image could not be built"):
+            for attempt in stamina.retry_context(on=Vanished, attempts=3, wait_initial=0.1):
                 with attempt, self._long(say) as api:
                     stream = api.build(
                         fileobj=io.BytesIO(context),
@@ -155,59 +146,35 @@ class Engine:
                         forcerm=True,
                         decode=True,
                     )
-                    image = self._built(stream, say)
+                    image = built(stream, say)
             for tag in tags:
                 self.tag(image, tag)
         return image
 
-    def _built(self, stream: Iterator[dict[str, Any]], say: Say) -> str:
-        image = ""
-        for part in stream:
-            say.cancel.check()
-            image = self._heard(part, say) or image
-        say.cancel.check()
-        if not image:
-            raise Problem("Docker built no image and gave no reason", fix="docker version; then try again")
-        return image
-
-    def _heard(self, part: dict[str, Any], say: Say) -> str:
-        if "error" in part:
-            why = str(part["error"])
-            kind = _Vanished if VANISHED.search(why) else Problem
-            raise kind("the image could not be built", why=why, fix="mend the Dockerfile, run again")
-        text = str(part.get("stream", "")).strip()
-        if text:
-            say.output("stdout", text)
-        if text.startswith("Step ") and "/" in text:
-            done, _, total = text.split()[1].partition("/")
-            if done.isdigit() and total.isdigit():
-                say.progress(int(done), int(total), "steps")
-        return str((part.get("aux") or {}).get("ID", ""))
-
     def config(self, image: str) -> ImageConfig:
         """The configuration of an image that is there."""
-        with _told(f"image {image} could not be read"):
+        with told(f"image {image} could not be read"):
             found = self._api.inspect_image(image)
         entrypoint = tuple(found["Config"].get("Entrypoint") or ())
         return ImageConfig(tuple(found["RootFS"].get("Layers") or ()), entrypoint)
 
     def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         """Import a root file system as an image of one layer; `config` are Dockerfile instructions."""
-        with _told(f"image {tag} could not be imported"):
+        with told(f"image {tag} could not be imported"):
             name, _, version = tag.rpartition(":")
             self._api.import_image_from_data(tar, repository=name, tag=version, changes=list(config))
             return str(self._api.inspect_image(tag)["Id"])
 
     def tag(self, image: str, tag: str) -> None:
         name, _, version = tag.rpartition(":")
-        with _told(f"image {tag} could not be tagged"):
+        with told(f"image {tag} could not be tagged"):
             self._api.tag(image, name, version)
 
     def untag(self, tag: str) -> None:
         """Take a name from an image; one that is gone already is gone."""
         from docker.errors import NotFound
 
-        with _told(f"image {tag} could not be removed"):
+        with told(f"image {tag} could not be removed"):
             try:
                 self._api.remove_image(tag)
             except NotFound:
@@ -215,17 +182,17 @@ class Engine:
 
     def pull(self, reference: str, say: Say, platform: str = "") -> str:
         """Pull an image by digest, for this machine or for `platform`; its id. Progress in bytes over all layers."""
-        with _told(f"{reference} could not be pulled"), self._long(say) as api:
-            for _ in _moved(api.pull(reference, stream=True, decode=True, platform=platform or None), say):
+        with told(f"{reference} could not be pulled"), self._long(say) as api:
+            for _ in moved(api.pull(reference, stream=True, decode=True, platform=platform or None), say):
                 pass
             return str(self._api.inspect_image(reference)["Id"])
 
     def push(self, tag: str, say: Say) -> str:
         """Push a tag; the digest of its manifest. Progress in bytes of the layers that move."""
         name, _, version = tag.rpartition(":")
-        with _told(f"{tag} could not be pushed"), self._long(say) as api:
+        with told(f"{tag} could not be pushed"), self._long(say) as api:
             digest = ""
-            for part in _moved(api.push(name, version, stream=True, decode=True), say):
+            for part in moved(api.push(name, version, stream=True, decode=True), say):
                 digest = str((part.get("aux") or {}).get("Digest", "")) or digest
             if not digest:
                 raise Problem(f"{tag} was pushed, and the registry told no digest")
@@ -234,7 +201,7 @@ class Engine:
     def load(self, archive: str, say: Say) -> str:
         """Load a `docker save` archive of one image, which is on this machine; the image's id."""
         what = f"{archive} could not be loaded"
-        with _told(what), self._host.lend(Path(archive), say) as there:
+        with told(what), self._host.lend(Path(archive), say) as there:
             if there == archive:
                 with Path(archive).open("rb") as file, self._long(say) as api:
                     said = "".join(str(part.get("stream", "")) for part in self._parts(api.load_image(file), say))
@@ -255,7 +222,7 @@ class Engine:
     def save(self, image: str, archive: str, say: Say) -> None:
         """Write an image as a `docker save` archive, whole or not at all."""
         part = Path(f"{archive}.part")
-        with _told(f"{image} could not be saved"), part.open("wb") as file, self._long(say) as api:
+        with told(f"{image} could not be saved"), part.open("wb") as file, self._long(say) as api:
             done = 0
             for chunk in api.get_image(image):
                 say.cancel.check()
@@ -265,13 +232,13 @@ class Engine:
 
     def execute(self, container: str, argv: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container: its exit code, and both streams as text."""
-        with _told(f"`{argv[0]}` could not be run in {container}"):
+        with told(f"`{argv[0]}` could not be run in {container}"):
             made = self._api.exec_create(container, list(argv))["Id"]
             said = self._api.exec_start(made).decode(errors="replace")
             return int(self._api.exec_inspect(made)["ExitCode"]), said
 
     def create(self, spec: Spec) -> str:
-        with _told(f"container {spec.name} could not be made"):
+        with told(f"container {spec.name} could not be made"):
             api = self._api
             host = api.create_host_config(
                 binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
@@ -311,21 +278,21 @@ class Engine:
         return str(found[-2]) if found else None
 
     def start(self, container: str) -> None:
-        with _told(f"container {container[:12]} could not be started"):
+        with told(f"container {container[:12]} could not be started"):
             self._api.start(container)
 
     def stop(self, container: str, grace: int) -> None:
-        with _told(f"container {container[:12]} could not be stopped"):
+        with told(f"container {container[:12]} could not be stopped"):
             self._api.stop(container, timeout=grace)
 
     def rename(self, container: str, name: str) -> None:
-        with _told(f"container {container[:12]} could not be renamed to {name}"):
+        with told(f"container {container[:12]} could not be renamed to {name}"):
             self._api.rename(container, name)
 
     def remove(self, container: str) -> None:
         from docker.errors import NotFound
 
-        with _told(f"container {container[:12]} could not be removed"):
+        with told(f"container {container[:12]} could not be removed"):
             try:
                 self._api.remove_container(container, force=True, v=True)
             except NotFound:
@@ -333,7 +300,7 @@ class Engine:
 
     def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:
         """Lines of both streams, oldest first; with `follow` until the container ends."""
-        with _told(f"the logs of {container[:12]} could not be read"):
+        with told(f"the logs of {container[:12]} could not be read"):
             if not follow:
                 yield from self._api.logs(container, tail=tail).decode(errors="replace").splitlines()
                 return
@@ -344,7 +311,7 @@ class Engine:
 
     def volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a volume if it is absent. Raises Problem if one of that name has other labels."""
-        with _told(f"volume {name} could not be made"):
+        with told(f"volume {name} could not be made"):
             self._api.create_volume(name, labels=dict(labels))
             # Docker's answer to `create` leaves out the labels of a volume from before its last restart.
             there = self._api.inspect_volume(name).get("Labels") or {}
@@ -352,23 +319,23 @@ class Engine:
                 raise Problem(f"volume {name} is there already, with other labels", fix=f"docker volume inspect {name}")
 
     def remove_volume(self, name: str) -> None:
-        with _told(f"volume {name} could not be removed"):
+        with told(f"volume {name} could not be removed"):
             self._api.remove_volume(name)
 
     def network(self, name: str, labels: Mapping[str, str]) -> None:
-        with _told(f"network {name} could not be made"):
+        with told(f"network {name} could not be made"):
             if not self._api.networks(names=[f"^{name}$"]):
                 self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)
 
     def remove_network(self, name: str) -> None:
-        with _told(f"network {name} could not be removed"):
+        with told(f"network {name} could not be removed"):
             self._api.remove_network(name)
 
     def read(self, container: str, path: str) -> bytes | None:
         """A file of a container, running or not; None if it is not there."""
         from docker.errors import NotFound
 
-        with _told(f"{path} of container {container[:12]} could not be read"):
+        with told(f"{path} of container {container[:12]} could not be read"):
             try:
                 stream, _ = self._api.get_archive(container, path)
             except NotFound:
@@ -386,110 +353,5 @@ class Engine:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
             archive.addfile(entry, io.BytesIO(content))
-        with _told(f"{path} of container {container[:12]} could not be written"):
+        with told(f"{path} of container {container[:12]} could not be written"):
             self._api.put_archive(container, folder or "/", buffer.getvalue())
-
-
-def _moved(stream: Iterator[dict[str, Any]], say: Say) -> Iterator[dict[str, Any]]:
-    """The parts of a pull or push, with progress in bytes over all layers. Raises APIError for one that says so."""
-    from docker.errors import APIError
-
-    layers: dict[str, tuple[int, int]] = {}
-    for part in stream:
-        say.cancel.check()
-        if "error" in part:
-            raise APIError(str(part["error"]))
-        detail = part.get("progressDetail") or {}
-        if detail.get("total"):
-            layers[part["id"]] = (detail.get("current", 0), detail["total"])
-            done, total = (sum(column) for column in zip(*layers.values(), strict=True))
-            say.progress(done, total, "bytes")
-        yield part
-
-
-def _container(raw: Mapping[str, Any]) -> Container:
-    config, host, state = raw["Config"], raw["HostConfig"], raw["State"]
-    bindings = (raw["NetworkSettings"].get("Ports") or {}) if state.get("Running") else (host.get("PortBindings") or {})
-    ports = {
-        int(port.split("/")[0]): (there[0].get("HostIp", ""), int(there[0].get("HostPort") or 0))
-        for port, there in bindings.items()
-        if there
-    }
-    networks = raw["NetworkSettings"].get("Networks") or {}
-    return Container(
-        id=raw["Id"],
-        name=raw["Name"].lstrip("/"),
-        image=raw["Image"],
-        labels=config.get("Labels") or {},
-        state=state["Status"],
-        exit=state.get("ExitCode", 0),
-        oom=bool(state.get("OOMKilled")),
-        env=tuple(config.get("Env") or ()),
-        ports=ports,
-        aliases={name: tuple(there.get("Aliases") or ()) for name, there in networks.items()},
-        fixed={
-            name: there["IPAMConfig"]["IPv4Address"]
-            for name, there in networks.items()
-            if (there.get("IPAMConfig") or {}).get("IPv4Address")
-        },
-        mounts={m["Destination"]: m["Name"] for m in raw.get("Mounts", []) if m.get("Type") == "volume"},
-        memory=host.get("Memory") or 0,
-        read_only=bool(host.get("ReadonlyRootfs")),
-        restart=(host.get("RestartPolicy") or {}).get("Name") or "no",
-        restarts=raw.get("RestartCount", 0),
-        started=state.get("StartedAt", ""),
-    )
-
-
-def _client(path: str, version: str = "auto", opened: Callable[[socket.socket], None] | None = None) -> APIClient:
-    """docker-py's client with one pool of connections; its own has one for every path that is asked.
-
-    `version` is the API's; to find it out costs a question. `opened` hears of each socket.
-    """
-    from docker import APIClient
-    from docker.transport import UnixHTTPAdapter
-    from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
-
-    class Connection(UnixHTTPConnection):  # type: ignore[misc]
-        def connect(self) -> None:
-            super().connect()
-            if opened:
-                opened(self.sock)
-
-    class Pool(UnixHTTPConnectionPool):  # type: ignore[misc]
-        def _new_conn(self) -> Any:
-            return Connection(self.base_url, self.socket_path, self.timeout)
-
-    class OnePool(UnixHTTPAdapter):  # type: ignore[misc]
-        def get_connection(self, url: str, proxies: Any = None) -> Any:  # noqa: ARG002  whatever it is
-            return self.pools["docker"]
-
-    adapter = OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL)
-    adapter.pools["docker"] = Pool("docker", path, TIMEOUT, maxsize=POOL)
-    api = APIClient(base_url=f"unix://{path}", version=version, timeout=TIMEOUT)
-    api.get_adapter(api.base_url).close()
-    api.mount("http+docker://", adapter)
-    return api
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn docker-py's and the transport's errors into one Problem that begins with `what`."""
-    from docker.errors import APIError, DockerException
-    from requests import RequestException
-
-    try:
-        yield
-    except APIError as error:
-        raise Problem(what, why=str(error.explanation or error)) from error
-    except (DockerException, RequestException, OSError) as error:
-        raise unreachable(error) from error
-
-
-def unreachable(error: Exception) -> Problem:
-    """Docker does not answer: what a user can do about it."""
-    text = str(error)
-    if "Permission denied" in text:
-        fix = "./invoke setup (adds you to group docker), or run as root"
-        return Problem("Docker's socket is not open to this user", why=text, fix=fix, code=ExitCode.UNREACHABLE)
-    return Lost("Docker does not answer", why=text, fix="./invoke setup")

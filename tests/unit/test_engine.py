@@ -48,7 +48,7 @@ class Builder:
 
 def built(builder: Builder) -> str:
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_client", lambda *_: builder)
+        patch.setattr(engine, "client", lambda *_: builder)
         return build(Engine(HERE, closing), silent())
 
 

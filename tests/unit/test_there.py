@@ -11,7 +11,7 @@ import pytest
 
 from slipway.errors import Lost
 from slipway.events import Event, Output
-from slipway.hosts import ssh as hosts_ssh
+from slipway.hosts import talk
 from slipway.hosts.host import Command, Privilege
 from slipway.steps import Cancel, Say, silent
 from tests.unit import sshd
@@ -29,7 +29,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(home: Path, monkeypatch: 
     source.write_bytes(content)
     server, heard = Sshd(), list[Event]()
     say = Say("step", heard.append, Cancel())
-    monkeypatch.setattr(hosts_ssh, "STRIDE", 1 << 16)
+    monkeypatch.setattr(talk, "STRIDE", 1 << 16)
     with reached(home, server) as box:
         cut = threading.Event()
 
