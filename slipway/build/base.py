@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slipway.build import debian
 from slipway.build.root import USER, Root
-from slipway.config.models import Base, Debian, Jlink
+from slipway.config.pinned import Base, Debian, Jlink
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.facts import Facts, Jdk, libraries

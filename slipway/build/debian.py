@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from slipway.build.root import Root
-from slipway.config.models import Debian
+from slipway.config.pinned import Debian
 from slipway.errors import ExitCode, Problem
 from slipway.hosts import apt
 from slipway.hosts.host import Command, Host, script

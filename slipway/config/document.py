@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from slipway.config.models import Model
+from slipway.config.fields import Model
 
 M = TypeVar("M", bound=Model)
 CHOICES = frozenset({"Generated", "Of", "FromEnv", "FromFile"})  # pydantic names these in the place of a fault

@@ -8,7 +8,8 @@ from pathlib import Path
 from slipway.config import manifests
 from slipway.config.across import across, checks
 from slipway.config.document import Document, Faults, M, parse, read
-from slipway.config.models import Config, Environment, Hosts, Images, Project, Service, Tools
+from slipway.config.models import Config, Environment, Hosts, Project, Service
+from slipway.config.pinned import Images, Tools
 from slipway.errors import ExitCode, Problem
 
 

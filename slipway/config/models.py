@@ -3,66 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from slipway.config import quantity
-
-
-def named(value: str) -> str:
-    """The name itself. Raises ValueError for what is no DNS label (RFC 1123, a letter first)."""
-    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
-        raise ValueError(f"'{value}' is not a DNS label: lower-case letters, digits and -, a letter first")
-    return value
-
-
-def _read_by(parse: Callable[[str], object]) -> AfterValidator:
-    def checked(value: str) -> str:
-        parse(value)
-        return value
-
-    return AfterValidator(checked)
-
-
-def _regex(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"'{value}' is not a regular expression: {error}") from None
-    return value
-
-
-def _place(value: str) -> str:
-    if not value.startswith(("/", "~")):
-        raise ValueError(f"'{value}' is not an absolute path, nor one that begins with ~")
-    return value
-
-
-def _version(value: str) -> str:
-    if not re.fullmatch(r"\d+\.\d+\.\d+", value):
-        raise ValueError(f"'{value}' is not a version such as 1.34.4")
-    return value
-
-
-Place = Annotated[str, AfterValidator(_place)]
-Label = Annotated[str, AfterValidator(named)]
-Cpus = Annotated[str, _read_by(quantity.cpus)]
-Size = Annotated[str, _read_by(quantity.size)]
-Regex = Annotated[str, AfterValidator(_regex)]
-Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-Whole = Annotated[int, Field(strict=True)]  # `true` is no number here, nor is '2'
-Count = Annotated[Whole, Field(ge=1)]
-Port = Annotated[Whole, Field(ge=1, le=65535)]
-
-
-class Model(BaseModel):
-    """Frozen; an unknown key is a fault."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+from slipway.config.fields import (
+    Count,
+    Cpus,
+    Label,
+    MinikubeSize,
+    Model,
+    Place,
+    Port,
+    Regex,
+    Size,
+    Variable,
+    Version,
+    Whole,
+)
+from slipway.config.pinned import Images, Tools
 
 
 class Generate(Model):
@@ -233,8 +193,8 @@ class Cluster(Model):
     driver: Literal["docker"] = "docker"
     runtime: Literal["containerd"] = "containerd"
     cpus: Annotated[Whole, Field(ge=2)] = 2
-    memory: Annotated[str, _read_by(quantity.minikube)] = "4g"
-    kubernetes: Annotated[str, AfterValidator(_version)] = "1.34.4"
+    memory: MinikubeSize = "4g"
+    kubernetes: Version = "1.34.4"
 
 
 class Override(Model):
@@ -310,129 +270,6 @@ class Project(Model):
     name: Label
     short: Label
     services: str = "services"
-
-
-class Script(Model):
-    """An upstream script: `sha256` is of the file at `url`, `version` of what it installs."""
-
-    url: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    version: str
-
-
-class LeinScript(Script):
-    """Leiningen's own script and the jar that it runs."""
-
-    jar_url: str
-    jar_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-Packages = dict[str, tuple[str, ...]]  # by release (debian-12) or family (debian)
-
-
-class DockerTool(Model):
-    """Which Docker, and where it comes from."""
-
-    minimum: str = "20.10"
-    script: Script | None = None
-    packages: Packages = {}
-
-
-class JavaTool(Model):
-    """Which JDK."""
-
-    minimum: Count = 17
-    packages: Packages = {}
-
-
-class LeiningenTool(Model):
-    """Which Leiningen."""
-
-    packages: Packages = {}
-    script: LeinScript | None = None
-
-
-class ClojureTool(Model):
-    """What stands in where Clojars can't be reached: a Leiningen profile and the packages that it reads."""
-
-    profile: str = "debian"
-    packages: Packages = {}
-
-
-class Download(Model):
-    """A file to fetch, and what it must be."""
-
-    url: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Archive(Model):
-    """A release archive to fetch, and what it must be, as Kubernetes publishes it: by SHA-512."""
-
-    url: str
-    sha512: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
-
-
-class Kubernetes(Model):
-    """Kubernetes' own release archives, which a bundle takes apart."""
-
-    version: str
-    platforms: dict[str, Archive]  # by Docker platform: linux/amd64
-
-
-class Binary(Model):
-    """A program of one file. What is there already is taken from `minimum` on; else `version` is installed."""
-
-    version: str
-    minimum: str
-    platforms: dict[str, Download]  # by Docker platform: linux/amd64
-
-
-class Tools(Model):
-    """tools.yaml."""
-
-    minikube: Binary | None = None
-    kubectl: Binary | None = None
-    kubernetes: Kubernetes | None = None
-    docker: DockerTool = DockerTool()
-    java: JavaTool = JavaTool()
-    leiningen: LeiningenTool = LeiningenTool()
-    clojure: ClojureTool = ClojureTool()
-
-
-class Jlink(Model):
-    """A base made by jlink: the JDK's modules that are in it."""
-
-    kind: Literal["jlink"] = "jlink"
-    modules: tuple[str, ...]
-
-
-class Debian(Model):
-    """A base made of Debian's packages. Patterns are those of a gitignore file, `!` among them.
-
-    `packages` names what is wanted and picks from what that depends on; libraries come by themselves.
-    `files` picks from what is in them, `owned` are folders of the unprivileged user.
-    """
-
-    kind: Literal["packages"] = "packages"
-    packages: Annotated[tuple[str, ...], Field(min_length=1)]
-    files: Annotated[tuple[str, ...], Field(min_length=1)]
-    owned: tuple[str, ...] = ()
-
-
-class Base(Model):
-    """Where a base image comes from, the first that works: a bundle that was loaded, a pinned reference, a recipe."""
-
-    upstream: Annotated[str, Field(pattern=r"@sha256:[0-9a-f]{64}$")] | None = None
-    recipe: Annotated[Jlink | Debian, Field(discriminator="kind")] | None = None
-
-
-class Images(Model):
-    """images.yaml: what services stand on, what Slipway runs on a cluster, what a Minikube's node is made of."""
-
-    bases: dict[str, Base] = {}
-    parts: dict[str, Base] = {}
-    cluster: dict[str, Base] = {}
 
 
 class Config(Model):

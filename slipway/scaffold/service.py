@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from slipway.config.models import Override, Service, named
+from slipway.config.fields import named
+from slipway.config.models import Override, Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts import ports
 from slipway.steps import Change, Probe, Say, Step

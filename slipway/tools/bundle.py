@@ -9,7 +9,7 @@ from typing import Literal
 
 from slipway.config.document import Faults, parse
 from slipway.config.document import read as read_document
-from slipway.config.models import Model
+from slipway.config.fields import Model
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
 from slipway.hosts.facts import Facts

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.config.models import Config, Debian, Jlink
+from slipway.config.models import Config
+from slipway.config.pinned import Debian, Jlink
 from slipway.errors import Problem
 from slipway.hosts import apt
 from slipway.hosts.docker import Daemon

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from slipway.config.models import DockerTool, Script
+from slipway.config.pinned import DockerTool, Script
 from slipway.errors import ExitCode, Lost, Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
 from slipway.hosts.facts import Facts, libraries

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from slipway.config.models import Tools
+from slipway.config.pinned import Tools
 from slipway.errors import ExitCode, Problem, untrusted
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, Privilege, prefix

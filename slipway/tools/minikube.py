@@ -11,7 +11,8 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from slipway.config import quantity
-from slipway.config.models import Binary, Cluster, Tools
+from slipway.config.models import Cluster
+from slipway.config.pinned import Binary, Tools
 from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output
 from slipway.hosts import locks

@@ -14,7 +14,7 @@ import pytest
 
 from slipway.build import base, classes, debian, image, jar, layers, source
 from slipway.build.root import USER, Root
-from slipway.config.models import Base, Debian, Jlink
+from slipway.config.pinned import Base, Debian, Jlink
 from slipway.errors import Problem
 from slipway.hosts import apt
 from slipway.hosts.facts import Facts, libraries

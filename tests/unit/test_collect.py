@@ -16,7 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from slipway.config.models import Config, Images, Tools
+from slipway.config.models import Config
+from slipway.config.pinned import Images, Tools
 from slipway.errors import Problem
 from slipway.events import Output
 from slipway.hosts.facts import Facts

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from slipway.config.models import DockerTool, Script
+from slipway.config.pinned import DockerTool, Script
 from slipway.errors import Lost, Problem
 from slipway.events import Event, Output, Status
 from slipway.hosts import ports

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.config.models import Binary, Cluster
+from slipway.config.models import Cluster
+from slipway.config.pinned import Binary
 from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output, Progress
 from slipway.hosts.facts import Facts

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from slipway.config.models import Config, Environment, Hosts, Images, Project, Service, Tools
+from slipway.config.models import Config, Environment, Hosts, Project, Service
+from slipway.config.pinned import Images, Tools
 from slipway.errors import Problem
 from slipway.events import Output, Plan, PlanStep, Status, StepChanged
 from slipway.here import Here

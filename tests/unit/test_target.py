@@ -16,12 +16,11 @@ from slipway.config.models import (
     Generate,
     Generated,
     Hosts,
-    Images,
     Of,
     Project,
     Service,
-    Tools,
 )
+from slipway.config.pinned import Images, Tools
 from slipway.errors import Problem
 from slipway.flows import needed
 from slipway.here import Here
