@@ -134,7 +134,7 @@ def hanging(folder: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("words", [["setup", "--plan"], ["deploy", "--plan"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["setup", "--plan"], ["up", "--plan"]], ids=" ".join)
 def test_ctrl_c_ends_what_only_reads_at_once(tmp_path: Path, words: list[str]) -> None:
     env = hanging(tmp_path / "bin")
     process = subprocess.Popen(
