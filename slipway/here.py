@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from slipway.build import base as bases
 from slipway.build import image as images
@@ -23,9 +20,8 @@ from slipway.build import source
 from slipway.config.models import Config, Environment, Generate, Service
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.docker import Daemon, State
-from slipway.hosts.host import Command, Host
-from slipway.hosts.loopback import tunnel
-from slipway.steps import Lane, Probe, Say, silent
+from slipway.hosts.host import Host
+from slipway.steps import Lane, Probe, Say
 from slipway.targets import secrets as secret_sources
 from slipway.targets.container import Names
 from slipway.targets.docker import DockerTarget
@@ -132,11 +128,12 @@ class Here:
         """The target, where it is a cluster."""
         from slipway.targets.kubernetes.apply import Where
         from slipway.targets.kubernetes.client import Access, Cluster
+        from slipway.targets.kubernetes.kubeconfig import borrowed
         from slipway.targets.kubernetes.storage import Storage
         from slipway.targets.kubernetes.target import KubernetesTarget
 
         environment, project = self.environment, self.config.project
-        far = None if self.place is self.host else self._kubeconfig
+        far = None if self.place is self.host else partial(borrowed, self.place, minikube_tool.PROFILE, self.closing)
         cluster = Cluster(Access(environment.context or minikube_tool.PROFILE, far))
         namespace = environment.namespace or project.name
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
@@ -157,25 +154,6 @@ class Here:
                 return ClusterState(down="there is no cluster")
             why = "the cluster's API does not answer" if node.running else "the cluster is stopped"
             return ClusterState(down=why)
-
-    def _kubeconfig(self) -> str:
-        """A kubeconfig by which this process reaches the cluster behind the place, through a tunnel of its own."""
-        shape = ("--minify", "--flatten", "--output=json")
-        words = ("kubectl", "config", "view", *shape, f"--context={minikube_tool.PROFILE}")
-        done = self.place.run(Command(words, timeout=60), silent())
-        if done.exit:
-            why = done.stderr.decode(errors="replace").strip()
-            raise Problem(f"there is no cluster on {self.place.name} yet", why=why, code=ExitCode.UNREACHABLE)
-        document = json.loads(done.text)
-        for entry in document["clusters"]:
-            server = urlsplit(entry["cluster"]["server"])
-            dial = lambda server=server: self.place.dial(server.hostname, server.port or 443)  # noqa: E731
-            port = self.closing.enter_context(tunnel(0, dial))
-            entry["cluster"]["server"] = f"https://127.0.0.1:{port}"
-        file = Path(self.closing.enter_context(TemporaryDirectory(prefix="slipway-"))) / "kubeconfig"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(document))
-        return str(file)
 
     def delivery(self, say: Say, source: Daemon | None = None) -> Delivery:
         """How an image of `source` (default: this machine's Docker) gets to where the services run.

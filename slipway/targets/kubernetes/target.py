@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.config.models import Service
-from slipway.config.quantity import number
 from slipway.errors import ExitCode, Problem
 from slipway.steps import Probe, Say
-from slipway.targets.kubernetes import apply, rollout
+from slipway.targets.kubernetes import apply, rollout, status
 from slipway.targets.kubernetes.apply import Way, Where
 from slipway.targets.kubernetes.asker import sweep
 from slipway.targets.kubernetes.copies import by_hand, scaled
@@ -36,7 +35,7 @@ from slipway.targets.kubernetes.manifests import (
 )
 from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read, valued_as_now
 from slipway.targets.kubernetes.storage import Storage
-from slipway.targets.target import UNRECORDED, Live, Pod, Release, Verify, Wanted, pick
+from slipway.targets.target import UNRECORDED, Live, Release, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
 UNREADY = "none of its copies is ready"
@@ -218,47 +217,19 @@ class KubernetesTarget:
     def status(self) -> list[Live]:
         """See `Target.status`."""
         facts = self.probe.facts()
-        deployments = [o for o in facts.objects if o["kind"] == "Deployment"]
-        return sorted((self._live(facts, one) for one in deployments), key=lambda live: live.name)
-
-    def _live(self, facts: State, deployment: Object) -> Live:
-        name, state = deployment["metadata"]["name"], deployment.get("status", {})
-        kept = self._serving(facts, name)
-        pods = facts.of(name, "Pod")
-        image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-        began = [datetime.fromisoformat(p["status"]["startTime"]) for p in pods if p.get("status", {}).get("startTime")]
-        ports = (f"{p['port']}" for s in facts.of(name, "Service") for p in s["spec"].get("ports", []))
-        return Live(
-            name=name,
-            release=kept.release.number if kept else None,
-            wanted=deployment["spec"].get("replicas", 1),
-            ready=state.get("readyReplicas", 0),
-            restarts=sum(
-                c.get("restartCount", 0) for p in pods for c in p.get("status", {}).get("containerStatuses", [])
-            ),
-            image=image.partition("@")[0],
-            digest=image.partition("@")[2],
-            age=max(0.0, (datetime.now(UTC) - min(began)).total_seconds()) if began else 0.0,
-            ports=tuple(f"{name}.{self.where.namespace}.svc:{port}" for port in ports),
-            containers=tuple(Pod(p["metadata"]["name"], rollout.pod_state(p)) for p in pods),
-        )
+        found = []
+        for one in (o for o in facts.objects if o["kind"] == "Deployment"):
+            kept = self._serving(facts, one["metadata"]["name"])
+            found.append(status.live(facts, one, kept.release.number if kept else None))
+        return sorted(found, key=lambda live: live.name)
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Each node's requested and allocatable CPUs and bytes, for `status`."""
-        used = rollout.requested(self.cluster.list("v1", "Pod", None))
-        found = []
-        for node in self.cluster.list("v1", "Node", None):
-            name, have = node["metadata"]["name"], node["status"]["allocatable"]
-            cpu, memory = used.get(name, (0.0, 0.0))
-            room = {key: number(have[key]) or 0.0 for key in ("cpu", "memory")}
-            asked = {"cpu": round(cpu, 3), "memory": memory}
-            found.append({"name": name, **{k: {"requested": asked[k], "allocatable": room[k]} for k in room}})
-        return found
+        """See `Target.nodes`."""
+        return status.nodes(self.cluster)
 
     def platforms(self) -> set[str]:
         """The Docker platforms of the nodes: linux/amd64."""
-        infos = (node["status"]["nodeInfo"] for node in self.cluster.list("v1", "Node", None))
-        return {f"{info['operatingSystem']}/{info['architecture']}" for info in infos}
+        return status.platforms(self.cluster)
 
     def warnings(self) -> list[str]:
         """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
