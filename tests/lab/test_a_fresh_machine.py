@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.project import ROOT
 from tests.lab import machines
 from tests.lab.machines import Machine
+from tests.lab.test_walkthrough import BLOCK
 
 pytestmark = pytest.mark.lab
 PLACE = "/root/a clone"
@@ -40,6 +43,13 @@ END
 """
 
 
+ALONE = """
+    git rm -rq services/consumer services/provider services/service services/order services/alert services/postgres
+    git -c user.name=ann -c user.email=ann@example.org commit -qm 'auth alone'
+"""
+MINUTES = 9  # that the first `up` of all services may take
+
+
 def on(machine: Machine, script: str) -> tuple[int, str]:
     """A script in the clone: its exit code, and all that it said."""
     done = machine.run(f"cd '{PLACE}'; set +e; {script}\n")
@@ -48,12 +58,16 @@ def on(machine: Machine, script: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A fresh machine after one `./invoke up`."""
+    """A fresh machine after one `./invoke up`: of all services on Debian 12, of auth alone on Debian 13."""
     with machines.fresh(request.param) as made:
         machines.clone(made, PLACE)
         made.run("apt-get -q -y purge python3-venv 'python3.1?-venv'", timeout=120)  # Debian leaves it out by default
+        if request.param != "bookworm":
+            on(made, ALONE)
+        began = time.monotonic()
         code, said = on(made, "./invoke up")
         assert code == 0, said
+        assert time.monotonic() - began < MINUTES * 60
         assert "installing python3-venv" in said
         assert "dockerd does not run" in said
         yield made
@@ -86,6 +100,18 @@ def test_the_service_answers_and_its_token_opens_with_the_containers_key(machine
 def test_a_second_run_and_a_second_clone_find_nothing_to_do(machine: Machine, again: str) -> None:
     code, said = on(machine, again)
     assert (code, set(re.findall(r"done: (\d+) changed", said))) == (0, {"0"}), said
+
+
+@FAULTS
+def test_all_services_answer_and_the_booking_story_passes(machine: Machine) -> None:
+    _, catcher, story, *_ = BLOCK.findall((ROOT / "docs" / "walkthrough.md").read_text())
+    code, said = on(machine, f"apt-get -q -y install jq >/dev/null 2>&1; set -eu; {catcher}\n{story}")
+    assert code == 0, said
+    assert re.search(r"Your booking is created.*Dear Ann", said), said
+    status = json.loads(on(machine, "./invoke status --output json")[1])
+    states = {one["name"]: (one["wanted"], one["ready"]) for one in status["services"]}
+    assert len(states) >= 7
+    assert set(states.values()) == {(1, 1)}
 
 
 @FAULTS
@@ -142,6 +168,7 @@ def test_a_sudo_user_outside_group_docker_gets_there_in_one_run() -> None:
     password = "slip'way$1 \"x"
     with machines.systemd(password, "trixie") as machine:
         machines.clone(machine, "/home/deploy/a clone", "deploy")
+        assert machine.run(f"cd '/home/deploy/a clone'\n{ALONE}", user="deploy").returncode == 0
         up = "cd '/home/deploy/a clone' && ./invoke up 2>&1 </dev/null"
         without = machine.run(up, user="deploy")
         assert without.returncode == 2, without.stdout
