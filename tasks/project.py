@@ -5,16 +5,28 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from invoke import Context, Exit, task
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = {
-    "unit": (),
-    "integration": ("-n", "4", "--dist", "worksteal"),
-    "lab": ("--timeout", "1800", "--durations", "20"),
+LAB = "tests/lab"
+# By suite, the words for pytest of each of its parts, which run side by side: those of the lab mostly wait.
+SUITES: dict[str, dict[str, tuple[str, ...]]] = {
+    "unit": {"unit": ("tests/unit",)},
+    "integration": {"integration": ("tests/integration", "-n", "4", "--dist", "worksteal")},
+    "lab": {
+        "hosts": (f"{LAB}/test_a_fresh_machine.py", f"{LAB}/test_an_ssh_host.py"),
+        "cluster": tuple(
+            f"{LAB}/test_{name}.py"  # what asks for steady rates last, when the hosts are done
+            for name in ("up", "walkthrough", "causes", "layers", "cluster", "scaling", "helping_hands")
+        ),
+    },
 }
+FLAGS = {"lab": ("--timeout", "1800", "--durations", "20")}
 
 
 @task(positional=[], auto_shortflags=False, help={"lab": "also the suite that needs the test lab"})
@@ -37,34 +49,43 @@ def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not 
 
 
 def _suite(name: str) -> dict[str, int]:
-    import xml.etree.ElementTree as ET
-    from tempfile import TemporaryDirectory
-
+    """Run a suite and say how many of its tests passed, failed and were skipped."""
     began = time.monotonic()
-    with TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        words = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            f"tests/{name}",
-            f"--junitxml={report}",
-            "-p",
-            "no:cacheprovider",
-            *SUITES.get(name, ()),
+    parts = SUITES[name]
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(len(parts)) as pool:
+        reports = [Path(folder) / f"{part}.xml" for part in parts]
+        labels = [f"{part} | " if len(parts) > 1 else "" for part in parts]
+        runs = [
+            pool.submit(_pytest, (*words, *FLAGS.get(name, ()), f"--junitxml={report}"), label)
+            for words, report, label in zip(parts.values(), reports, labels, strict=True)
         ]
-        code = subprocess.run(words, cwd=ROOT, check=False).returncode
-        root = ET.parse(report).getroot().find("testsuite") if report.is_file() else None  # noqa: S314  our own
-    number = {
-        key: int(root.get(key, "0")) if root is not None else 0 for key in ("tests", "failures", "errors", "skipped")
-    }
-    failed = number["failures"] + number["errors"] or int(code not in {0, 5})
-    passed = number["tests"] - number["failures"] - number["errors"] - number["skipped"]
-    counts = {"passed": passed, "failed": failed, "skipped": number["skipped"]}
+        found = [_counts(report, run.result()) for run, report in zip(runs, reports, strict=True)]
+    counts = {key: sum(one[key] for one in found) for key in found[0]}
     text = ", ".join(f"{count} {key}" for key, count in counts.items())
     print(f"suite {name}: {text} in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  the task's answer
     return counts
+
+
+def _pytest(words: Sequence[str], label: str) -> int:
+    """Run pytest, its lines passed on behind `label`, where there is one; its exit code."""
+    line = [sys.executable, "-m", "pytest", "-v" if label else "-q", "-p", "no:cacheprovider", *words]
+    if not label:
+        return subprocess.run(line, cwd=ROOT, check=False).returncode
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for said in process.stdout or ():
+            print(label + said, end="", flush=True)  # noqa: T201  the task's answer
+        return process.wait()
+
+
+def _counts(report: Path, code: int) -> dict[str, int]:
+    """How many tests of a JUnit report passed, failed and were skipped. A pytest that ran none has failed."""
+    import xml.etree.ElementTree as ET
+
+    root = ET.parse(report).getroot().find("testsuite") if report.is_file() else None  # noqa: S314  our own
+    keys = ("tests", "failures", "errors", "skipped")
+    tests, failures, errors, skipped = (int(root.get(key, "0")) if root is not None else 0 for key in keys)
+    failed = failures + errors or int(code != 0)
+    return {"passed": tests - failures - errors - skipped, "failed": failed, "skipped": skipped}
 
 
 @task(

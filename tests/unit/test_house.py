@@ -63,3 +63,10 @@ def test_nothing_below_the_views_prints() -> None:
 def test_the_views_know_events_and_not_steps() -> None:
     known = {other for file in (ROOT / "slipway" / "ui").rglob("*.py") for other in imported(file)}
     assert known <= {"ui", "events", "errors", "config"}, known
+
+
+def test_every_test_file_of_the_lab_belongs_to_one_part_of_its_suite() -> None:
+    from tasks.project import SUITES
+
+    listed = [words for part in SUITES["lab"].values() for words in part]
+    assert sorted(listed) == sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "lab").glob("test_*.py"))
