@@ -19,10 +19,10 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     "unit": {"unit": ("tests/unit",)},
     "integration": {"integration": ("tests/integration", "-n", "4", "--dist", "worksteal")},
     "lab": {
-        "hosts": (f"{LAB}/test_a_fresh_machine.py", f"{LAB}/test_an_ssh_host.py"),
+        "hosts": tuple(f"{LAB}/test_{name}.py" for name in ("a_fresh_machine", "an_ssh_host", "layers", "lein")),
         "cluster": tuple(
-            f"{LAB}/test_{name}.py"  # what asks for steady rates last, when the hosts are done
-            for name in ("up", "walkthrough", "causes", "layers", "cluster", "scaling", "helping_hands")
+            f"{LAB}/test_{name}.py"  # what mostly waits first, what asks for steady rates when the hosts are done
+            for name in ("causes", "cluster", "up", "walkthrough", "scaling", "helping_hands")
         ),
     },
 }

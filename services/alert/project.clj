@@ -16,7 +16,7 @@
   :resource-paths ["resources" "../shared/resources"]
   :test-paths ["test" "../shared/test/support" "../shared/test/system"]
   :main helping-hands.alert.main
-  :profiles {:dev     {:jvm-opts     ["-Dconf=config/conf.edn"]
+  :profiles {:dev     {:jvm-opts     ["-XX:TieredStopAtLevel=1" "-Dconf=config/conf.edn"]
                        :dependencies [[com.github.davidmoten/subethasmtp "7.1.3"]]}
              ;; Others' namespaces first: numbers in the names of their classes then tell nothing of our code.
              :uberjar {:aot          [clojure.data.json clojure.java.jdbc ring.adapter.jetty ring.middleware.head

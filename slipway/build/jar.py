@@ -20,7 +20,9 @@ from slipway.steps import Say
 
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
-SAME = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2"  # Clojure names classes in the order of identity hashes
+# Clojure names classes in the order of identity hashes. A compiler's JVM is over before C2 pays: Leiningen's own word
+# on that gives way to a profile's :jvm-opts.
+OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
 LOCK = ".lein-slipway.lock"  # in the project, where every user's process finds it; not in target, which lein cleans
 
 
@@ -46,7 +48,7 @@ def uberjar(folder: Path, lein: Leiningen) -> Command:
     """The command that makes the jar."""
     profile = ("with-profile", f"+{lein.profile}") if lein.profile else ()
     java = f"{lein.java_home}/bin/java"
-    options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), SAME)))
+    options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), OPTIONS)))
     env = {"JDK_JAVA_OPTIONS": options} | {
         "JAVA_HOME": lein.java_home,
         "JAVA_CMD": java,

@@ -141,7 +141,7 @@ def test_a_wrong_sudo_password_and_none_at_all(fleet: Fleet) -> None:
         fleet.env["SLIPWAY_SUDO_PASSWORD"] = PASSWORD
     applied = setup(fleet, "--host", "h1", SLIPWAY_SUDO_PASSWORD="wrong")
     assert applied.exit == 2, applied.out
-    assert "sudo did not accept" in applied.failure("h1/docker/engine")
+    assert "sudo did not accept" in applied.failure("h1/docker/group")
 
 
 @pytest.mark.parametrize(
