@@ -171,14 +171,21 @@ class Engine:
             self._api.tag(image, name, version)
 
     def untag(self, tag: str) -> None:
-        """Take a name from an image; one that is gone already is gone."""
-        from docker.errors import NotFound
+        """Take a name from an image; one that is gone already is gone.
+
+        Docker takes the steps behind an image away with it, and fails where another removal has just taken one that
+        both had: then it is asked again.
+        """
+        import stamina
+        from docker.errors import APIError, NotFound
+
+        def raced(error: Exception) -> bool:
+            return isinstance(error, APIError) and "unrecognized image ID" in str(error)
 
         with told(f"image {tag} could not be removed"):
-            try:
-                self._api.remove_image(tag)
-            except NotFound:
-                return
+            for attempt in stamina.retry_context(on=raced, attempts=3, wait_initial=0.1):
+                with attempt, contextlib.suppress(NotFound):
+                    self._api.remove_image(tag)
 
     def pull(self, reference: str, say: Say, platform: str = "") -> str:
         """Pull an image by digest, for this machine or for `platform`; its id. Progress in bytes over all layers."""

@@ -15,7 +15,6 @@ import pytest
 
 from tests.integration.project import ROOT
 from tests.lab.hands import SERVICES, Bookings, Hands, Parties
-from tests.lab.toys import Toys
 
 pytestmark = pytest.mark.lab
 LOCAL = pytest.mark.parametrize("hands", ["local"], indirect=True)  # the images are the same
@@ -23,10 +22,10 @@ MINIKUBE = pytest.mark.parametrize("hands", ["minikube"], indirect=True)  # a sw
 
 
 @pytest.fixture(scope="module", params=["local", "minikube"])
-def hands(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, jars: None, toys: Toys
-) -> Iterator[Hands]:
+def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, jars: None) -> Iterator[Hands]:
     """All services, deployed to one environment after the other, with the mail catcher."""
+    if request.param == "minikube":
+        request.getfixturevalue("toys")  # the cluster is there
     folder = tmp_path_factory.mktemp("hands")
     services = folder / "services"
     shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns(".lein*"))

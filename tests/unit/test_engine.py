@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import APIError, NotFound
 
 from slipway.errors import Cancelled, Problem
 from slipway.hosts import engine
@@ -69,6 +70,23 @@ def test_a_build_that_fails_of_itself_fails_at_once() -> None:
         built(builder)
     assert "non-zero code" in raised.value.why
     assert builder.cached == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"), [(f"unrecognized image ID sha256:{ID}", 2), (f"No such image: sha256:{ID}", 1)]
+)
+def test_an_image_whose_steps_another_removal_took_is_removed_all_the_same(words: str, asked: int) -> None:
+    answers: list[Exception | None] = [(NotFound if words.startswith("No such") else APIError)(words), None]
+
+    class Remover(Builder):
+        def remove_image(self, _: str) -> None:
+            if answer := answers.pop(0):
+                raise answer
+
+    with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "client", lambda *_: Remover())
+        Engine(HERE, closing).untag("auth:1")
+    assert len(answers) == 2 - asked
 
 
 class Silent(socketserver.ThreadingUnixStreamServer):

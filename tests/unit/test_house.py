@@ -65,8 +65,15 @@ def test_the_views_know_events_and_not_steps() -> None:
     assert known <= {"ui", "events", "errors", "config"}, known
 
 
-def test_every_test_file_of_the_lab_belongs_to_one_part_of_its_suite() -> None:
+def test_every_test_of_the_lab_belongs_to_one_part_of_its_suite() -> None:
     from tasks.project import SUITES
 
-    listed = [words for part in SUITES["lab"].values() for words in part]
-    assert sorted(listed) == sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "lab").glob("test_*.py"))
+    hosts, cluster = (set(part) for part in SUITES["lab"].values())
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "lab").glob("test_*.py")}
+    assert files == {word for word in hosts | cluster if word.endswith(".py")}
+    both = ROOT / "tests" / "lab" / "test_helping_hands.py"
+    assert hosts & cluster == {"-k", str(both.relative_to(ROOT))}
+    assert {"not minikube]", "not local]"} <= hosts | cluster
+    for test in ast.parse(both.read_text()).body:  # each has an environment, and so is in one of the two
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+            assert {"hands", "parties"} & {argument.arg for argument in test.args.args}, test.name
