@@ -130,7 +130,7 @@ def cut(fleet: Fleet, host: Host, bundle: Path, moments: Random, ways: Sequence[
     words = ("setup", "--host", host.name, "--bundle", str(bundle), "--output", "json")
     host.machine.run(f"apt-get -q -y remove docker.io; rm -rf {LIB} /usr/local/bin/kubectl /usr/local/bin/minikube")
     ran, alive = fleet.start(*words), 0
-    said: list[str] = []
+    said = [awaited(ran, '"event": "plan"')]  # before it, there may be no connection yet that a cut could break
     reader = threading.Thread(target=lambda: said.append(ran.communicate()[0]))
     reader.start()
     for way in ways:
