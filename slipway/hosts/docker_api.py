@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 POOL = 4  # connections that are kept open
 TIMEOUT = 60  # seconds for one answer of the daemon
-VANISHED = re.compile(  # the builder's words for an image of its cache, or a layer of one, that is not there any more
-    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)|(no such|unknown|not found).*sha256:[0-9a-f]{64}",
+VANISHED = re.compile(  # the daemon's words for a step of an image, or a layer of one, that is not there any more
+    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"
+    r"|(no such|unknown|unrecognized|not found).*sha256:[0-9a-f]{64}",
     re.IGNORECASE | re.DOTALL,
 )
 

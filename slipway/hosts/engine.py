@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Image, ImageConfig, Spec, State, Volume
-from slipway.hosts.docker_api import Vanished, built, client, inspected, moved, told, unreachable
+from slipway.hosts.docker_api import VANISHED, Vanished, built, client, inspected, moved, told, unreachable
 from slipway.hosts.host import Command
 from slipway.steps import Say
 
@@ -180,7 +180,7 @@ class Engine:
         from docker.errors import APIError, NotFound
 
         def raced(error: Exception) -> bool:
-            return isinstance(error, APIError) and "unrecognized image ID" in str(error)
+            return isinstance(error, APIError) and VANISHED.search(str(error)) is not None
 
         with told(f"image {tag} could not be removed"):
             for attempt in stamina.retry_context(on=raced, attempts=3, wait_initial=0.1):

@@ -25,7 +25,9 @@ def built(folder: Path, umask: str, time: int, *, anew: bool = False) -> dict[st
     services = folder / "services"
     shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns(".lein*", *["target"] * anew))
     for path in services.glob("*/Dockerfile") if anew else ():
-        path.write_text(path.read_text().replace("FROM ${BASE}\n", f"FROM ${{BASE}}\nLABEL of='{folder}'\n"))
+        before, base, after = path.read_text().partition("FROM ${BASE}\n")
+        assert base, path
+        path.write_text(f"{before}{base}LABEL of='{folder}'\n{after}")
     for path in services.rglob("*"):
         os.utime(path, (time, time))
     hands = Hands(folder, "local", services)
