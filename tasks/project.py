@@ -22,8 +22,8 @@ def _lab(*names: str) -> tuple[str, ...]:
 # By suite, the words for pytest of each of its parts, which run side by side: those of the lab mostly wait.
 # `cluster` begins with what waits most and ends with what asks for steady rates.
 SUITES: dict[str, dict[str, tuple[str, ...]]] = {
-    "unit": {"unit": ("tests/unit",)},
-    "integration": {"integration": ("tests/integration", "-n", "4", "--dist", "worksteal")},
+    "unit": {"unit": ("tests/unit", "-n", "2")},
+    "integration": {"integration": ("tests/integration", "-n", "3", "--dist", "loadfile")},
     "lab": {
         "hosts": (
             *_lab("a_fresh_machine", "helping_hands", "layers", "lein", "an_ssh_host"),

@@ -115,14 +115,15 @@ def loaded(daemon: Daemon, image: str, how: Start, env: Mapping[str, str], trial
     container = daemon.create(Spec(_name(), image, trial, {**env, "JAVA_TOOL_OPTIONS": options}))
     try:
         daemon.start(container)
-        found: list[str] = []
+        newest: list[str] = []
         until = quiet = time.monotonic() + PATIENCE
         while time.monotonic() < min(until, quiet) and daemon.inspect(container).running:
             time.sleep(QUIET / 4)
             say.cancel.check()
-            now = listed(list(daemon.logs(container, 1_000_000, follow=False)), how.first)
-            if len(now) > len(found):
-                found, quiet = now, time.monotonic() + QUIET
+            now = listed(list(daemon.logs(container, 100, follow=False)), how.first)
+            if now != newest:
+                newest, quiet = now, time.monotonic() + QUIET
+        found = listed(list(daemon.logs(container, 1_000_000, follow=False)), how.first)
     finally:
         daemon.remove(container)
     say.output("stdout", f"{len(found)} classes are loaded by a start")

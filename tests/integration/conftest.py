@@ -1,47 +1,76 @@
-"""What integration tests share: one deployed project, so that the first build is paid once."""
+"""What the tests of a file share: a deployed project, so that the first build is paid once."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from filelock import FileLock
 
-from tests.integration.project import Project
+from tests.integration.project import Another, Light, Project
 
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose auth service serves its first release."""
     project = Project(tmp_path_factory.mktemp("a team") / "p")
-    shared = tmp_path_factory.getbasetemp().parent / "target"
-    with FileLock(f"{shared}.lock"):  # the first worker builds the jar and fills Maven's cache; the others take it
-        if not shared.exists():
-            done = project.invoke("build", "--output", "json")
-            assert done.exit == 0, done.out + done.err
-            shutil.copytree(project.service / "target", shared)
-    if not (project.service / "target").exists():
-        shutil.copytree(shared, project.service / "target")
     done = project.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out + done.err
     yield project
     project.purge()
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Another]:
+    """A project whose service is of another team, and serves its first release."""
+    another = Another(tmp_path_factory.mktemp("another team") / "our project")
+    done = another.invoke("deploy", "--output", "json")
+    assert done.exit == 0, done.out + done.err
+    yield another
+    another.purge()
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Light]:
+    """A project whose light service serves its first release."""
+    light = Light(tmp_path_factory.mktemp("a light team") / "p")
+    done = light.invoke("deploy", "--output", "json")
+    assert done.exit == 0, done.out + done.err
+    yield light
+    light.purge()
+
+
 @pytest.fixture
 def project(deployed: Project) -> Iterator[Project]:
-    """The deployed project, its files put back and deployed again after the test."""
-    kept = {
-        path: path.read_bytes()
-        for path in sorted(deployed.service.rglob("*"))
-        if path.is_file() and "target" not in path.parts
-    }
-    yield deployed
+    """The deployed project, put back after the test."""
+    with put_back(deployed):
+        yield deployed
+
+
+@pytest.fixture
+def another(built: Another) -> Iterator[Another]:
+    """The project of another team, put back after the test."""
+    with put_back(built):
+        yield built
+
+
+@pytest.fixture
+def light(running: Light) -> Iterator[Light]:
+    """The project of the light service, put back after the test."""
+    with put_back(running):
+        yield running
+
+
+@contextmanager
+def put_back(project: Project) -> Iterator[None]:
+    """Afterwards the project's files are as they were, and deployed again."""
+    paths = (path for path in sorted(project.service.rglob("*")) if path.is_file() and "target" not in path.parts)
+    kept = {path: path.read_bytes() for path in paths}
+    yield
     for path, content in kept.items():
         if not path.exists() or path.read_bytes() != content:
             path.write_bytes(content)
-    deployed.environment({})
-    deployed.env.clear()
-    done = deployed.invoke("deploy", "--output", "json")
+    project.environment()
+    project.env.clear()
+    done = project.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out + done.err

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,31 +84,33 @@ class Project:
     port: int = field(default_factory=free_port)
     env: dict[str, str] = field(default_factory=dict)
     where: str = "local"
+    of: str = "auth"
 
     def __post_init__(self) -> None:
         (self.folder / "settings" / "environments").mkdir(parents=True)
         (self.folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
-        self.environment({})
+        self.environment()
+        self.sources()
+
+    def sources(self) -> None:
+        """Write the service's sources."""
         for name in ("auth", "shared"):
             source, ignored = ROOT / "services" / name, shutil.ignore_patterns("target", ".lein*")
             shutil.copytree(source, self.service.parent / name, ignore=ignored)
 
     @property
     def service(self) -> Path:
-        """The auth service's folder."""
-        return self.folder / "services of a team" / "auth"
+        """The service's folder."""
+        return self.folder / "services of a team" / self.of
 
     @property
     def container(self) -> str:
         """The serving container's name."""
-        return f"{self.name}_auth_01"
+        return f"{self.name}_{self.of}_01"
 
-    def environment(self, more: dict[str, Any]) -> None:
-        """Write the local environment."""
-        data = {
-            "services": {"auth": {"publish": self.port, **more.get("auth", {})}},
-            "secrets": more.get("secrets", {}),
-        }
+    def environment(self, secrets: dict[str, Any] | None = None, **service: Any) -> None:
+        """Write the local environment: where secrets come from, and what differs in the service file."""
+        data = {"services": {self.of: {"publish": self.port, **service}}, "secrets": secrets or {}}
         (self.folder / "settings" / "environments" / "local.yaml").write_text(json.dumps(data))
 
     def command(self, *words: str) -> list[str]:
@@ -137,6 +142,23 @@ class Project:
         """What Docker says of the serving container."""
         return dict(json.loads(subprocess.check_output(["docker", "inspect", self.container]))[0])
 
+    def finished_after_a_kill(self, attempt: int, least: float, most: float) -> None:
+        """A deploy is killed at a seeded moment, so many seconds in; the next goes on, and nothing is left of the first."""
+        moment = random.Random(20261123 + attempt).uniform(least, most)  # noqa: S311  a fixed sequence is wanted
+        running = subprocess.Popen(
+            self.command("deploy"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(moment)
+        os.killpg(running.pid, signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL, "it was over before"
+        done = self.invoke("deploy", "--output", "json")
+        assert done.exit == 0, done.out
+        names = subprocess.check_output(
+            ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={self.name}"], text=True
+        )
+        assert names.split() == [self.container]
+        assert self.invoke("deploy", "--plan").exit == 0
+
     def purge(self) -> None:
         """Take everything away that carries this project's label."""
         label = f"label=slipway.project={self.name}"
@@ -149,3 +171,108 @@ class Project:
             found = sorted(set(subprocess.check_output([*listing, "--filter", label], text=True).split()))
             if found:
                 subprocess.run([*removal, *found], capture_output=True, check=False)
+
+
+SERVER = """(ns shop.core (:gen-class) (:import (java.net ServerSocket)))
+(defn -main [& _]
+  (with-open [server (ServerSocket. 9000)]
+    (while true
+      (with-open [socket (.accept server)]
+        (.read (.getInputStream socket) (byte-array 4096))
+        (doto (.getOutputStream socket)
+          (.write (.getBytes "HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nConnection: close\\r\\n\\r\\nhello"))
+          (.flush))))))
+"""
+SHOP = {
+    "project.clj": """(defproject shop "2.3" :dependencies [[org.clojure/clojure "1.11.4"]]
+  :main shop.core :source-paths ["code"] :uberjar-name "the-shop.jar" :profiles {:uberjar {:aot :all}})""",
+    "code/shop/core.clj": SERVER,
+    "docker/shop.Dockerfile": """ARG BASE
+FROM ${BASE}
+COPY target/the-shop.jar /srv/shop.jar
+USER 10001
+ENTRYPOINT ["java", "-jar", "/srv/shop.jar"]
+""",
+    "service.yaml": """name: shop
+version: "2.3"
+port: 9000
+dockerfile: docker/shop.Dockerfile
+checks:
+  - {name: it says hello, curl: 'curl "$BASE/"', expect: {status: 200, body: '^hello$'}}
+""",
+}
+
+
+class Another(Project):
+    """A project of another team's service, which Leiningen builds in seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, of="shop")
+
+    def sources(self) -> None:
+        """See `Project.sources`."""
+        for place, text in SHOP.items():
+            path = self.service / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+
+PROGRAM = """import java.net.*;
+class Light {
+    public static void main(String[] words) throws Exception {
+        var env = System.getenv();
+        Thread.sleep(Long.parseLong(env.getOrDefault("DELAY", "0")));
+        var said = env.getOrDefault("SAYS", "hello");
+        if (env.containsKey("ASKS")) said += new String(new URL(env.get("ASKS")).openStream().readAllBytes());
+        var head = "HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: " + said.length() + "\\r\\n\\r\\n";
+        System.out.println(env.getOrDefault("KEY", "open"));
+        try (var server = new ServerSocket(8080)) {
+            System.out.println("it listens");
+            while (true) try (var socket = server.accept()) {
+                socket.getInputStream().read(new byte[4096]);
+                socket.getOutputStream().write((head + said).getBytes());
+            }
+        }
+    }
+}
+"""
+DOCKERFILE = """ARG BASE
+FROM ${BASE}
+COPY classes /classes
+USER 10001:10001
+ENTRYPOINT ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", "/classes", "Light"]
+"""
+LIGHT: dict[str, Any] = {
+    "name": "light",
+    "build": "none",
+    "port": 8080,
+    "env": {"LEVEL": "info"},
+    "secrets": {"SECRET": {"generate": {}}},
+    "health": {"ready": "/"},
+    "checks": [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200, "body": "^hello$"}}],
+}
+
+
+def light(folder: Path) -> None:
+    """What the image of a light service is made from: it answers with $SAYS and what $ASKS says, $DELAY ms after its start.
+
+    It is compiled already, and starts in a moment.
+    """
+    (folder / "classes").mkdir(parents=True)
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    source = folder.parent / "Light.java"
+    source.write_text(PROGRAM)
+    subprocess.run(["javac", "-nowarn", "-d", folder / "classes", source], check=True)
+    source.unlink()
+
+
+class Light(Project):
+    """A project of a light service, for what is the same of every service."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, of="light")
+
+    def sources(self) -> None:
+        """See `Project.sources`."""
+        light(self.service)
+        (self.service / "service.yaml").write_text(json.dumps(LIGHT))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,29 +13,15 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.project import Project, free_port
+from tests.integration.project import Project, free_port, light
 
-SERVER = """(ns stock.core (:gen-class) (:import (java.net ServerSocket)))
-(defn -main [& _]
-  (let [answer (str (System/getenv "SAYS") (some-> (System/getenv "ASKS") slurp))
-        answer (str "HTTP/1.1 200 OK\\r\\nContent-Length: " (count answer) "\\r\\nConnection: close\\r\\n\\r\\n" answer)]
-    (println (or (System/getenv "KEY") "open"))
-    (with-open [server (ServerSocket. 9000)]
-      (while true
-        (with-open [socket (.accept server)]
-          (.read (.getInputStream socket) (byte-array 4096))
-          (doto (.getOutputStream socket) (.write (.getBytes answer)) (.flush)))))))
-"""
-BUILD = """(defproject stock "1" :dependencies [[org.clojure/clojure "1.11.4"]] :main stock.core
-  :uberjar-name "stock.jar" :profiles {:uberjar {:aot :all}})"""
-DOCKERFILE = 'ARG BASE\nFROM ${BASE}\nCOPY JAR /stock.jar\nUSER 10001\nENTRYPOINT ["java", "-jar", "/stock.jar"]\n'
-STOCK: dict[str, Any] = {"name": "stock", "port": 9000, "env": {"SAYS": "3 left"}}
+STOCK: dict[str, Any] = {"name": "stock", "build": "none", "port": 8080, "env": {"SAYS": "3 left"}}
 SHOP: dict[str, Any] = {
     "name": "shop",
     "build": "none",
-    "port": 9000,
+    "port": 8080,
     "needs": ["stock"],
-    "env": {"SAYS": "stock: ", "ASKS": "http://stock:9000/"},
+    "env": {"SAYS": "stock: ", "ASKS": "http://stock:8080/"},
     "checks": [
         {"name": "it asks", "curl": 'curl "$BASE/"', "expect": {"body": "^stock: 3 left$"}},
         {"name": "what it needs is asked too", "curl": 'curl "$STOCK_URL/"', "expect": {"body": "^3 left$"}},
@@ -45,18 +30,14 @@ SHOP: dict[str, Any] = {
 
 
 class Shop(Project):
-    """A project of two services that share one jar."""
+    """A project of two light services, of which one is written at first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
         (folder / "settings").mkdir()
         (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
         self.ports = {"stock": free_port(), "shop": free_port()}
-        for path, text in {"src/stock/core.clj": SERVER, "project.clj": BUILD}.items():
-            place = self.service / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        (self.service / "Dockerfile").write_text(DOCKERFILE.replace("JAR", "target/stock.jar"))
+        light(self.service)
         self.write(STOCK)
 
     @property
@@ -72,7 +53,6 @@ class Shop(Project):
     def write(self, service: dict[str, Any], **changes: Any) -> None:
         """Write a service file with these changes."""
         name = str(service["name"])
-        (self.folder / "services" / name).mkdir(exist_ok=True)
         text = json.dumps({**service, "publish": self.ports[name], **changes})
         (self.folder / "services" / name / "service.yaml").write_text(text)
 
@@ -88,9 +68,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     made = Shop(tmp_path_factory.mktemp("shop"))
     done = made.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out
+    light(made.shop)
     made.write(SHOP)
-    shutil.copy(made.service / "target" / "stock.jar", made.shop / "stock.jar")
-    (made.shop / "Dockerfile").write_text(DOCKERFILE.replace("JAR", "stock.jar"))
     yield made
     made.purge()
 

@@ -1,17 +1,86 @@
-"""Images as they come out: the same layers from the same source, small when little changed, nothing in them to abuse."""
+"""The real auth service, its image and its container: what they are, and that they stay so."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from jwcrypto import jwe, jwk
 
 from tests.integration.project import Project
 
+TOKEN = "/tokens?uid=hhuser&pwd=hhuser"
+ROUTES = "src/helping_hands/auth/routes.clj"
 CLASS_DATA = "app.jsa"
+
+
+def token(project: Project) -> str:
+    answer = requests.get(project.url(TOKEN), timeout=10)
+    assert answer.status_code == 200
+    return answer.headers["Authorization"].removeprefix("Bearer ")
+
+
+def valid(project: Project, value: str, perms: str = "order.read") -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {value}"}
+    answer = requests.post(project.url("/tokens/validate"), data={"perms": perms}, headers=headers, timeout=10)
+    return answer.status_code, answer.json()
+
+
+def digest(project: Project) -> str:
+    return str(project.inspect()["Image"])
+
+
+def test_a_token_opens_with_the_containers_key_and_a_tampered_one_is_refused(deployed: Project) -> None:
+    env = dict(line.split("=", 1) for line in deployed.inspect()["Config"]["Env"])
+    value = token(deployed)
+    assert len(value.split(".")) == 5
+    opened = jwe.JWE()
+    opened.deserialize(value, jwk.JWK(kty="oct", k=env["AUTH_KEY"]))
+    assert json.loads(opened.payload)
+    assert valid(deployed, value) == (200, True)
+    assert valid(deployed, value, "user.admin") == (200, False)
+    assert valid(deployed, value[:-3] + "AAA")[0] == 401
+
+
+def test_the_container_is_as_people_expect_and_unprivileged(deployed: Project) -> None:
+    found = deployed.inspect()
+    host = found["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["PortBindings"]["8080/tcp"][0]["HostIp"] == "127.0.0.1"
+    assert found["Config"]["User"] not in {"", "root", "0", "0:0"}
+    assert "auth" in found["NetworkSettings"]["Networks"][deployed.name]["Aliases"]
+
+
+def test_an_old_token_is_valid_after_a_restart(deployed: Project) -> None:
+    before, value = deployed.inspect()["State"]["StartedAt"], token(deployed)
+    assert deployed.invoke("restart", "--service", "auth").exit == 0
+    assert deployed.inspect()["State"]["StartedAt"] != before
+    assert valid(deployed, value) == (200, True)
+
+
+def test_an_edited_handler_is_named_by_a_plan_and_served_by_a_deploy(project: Project) -> None:
+    before = digest(project)
+    project.edit(ROUTES, "(ns helping-hands.auth.routes", ";; edited\n(ns helping-hands.auth.routes")
+    planned = project.invoke("deploy", "--plan", "--output", "json")
+    reasons = {step["id"]: step["reason"] for step in planned.events[0]["steps"]}
+    assert planned.exit == 3
+    assert "no jar of these sources" in reasons["auth/jar"]
+    assert reasons["auth/release"].startswith("follows from")
+    assert project.invoke("deploy").exit == 0
+    assert digest(project) != before
+
+
+def test_touching_a_file_rebuilds_nothing(project: Project) -> None:
+    os.utime(project.service / ROUTES)
+    assert project.invoke("deploy", "--plan").exit == 0
 
 
 def inspect(project: Project) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""Another team's service, laid out in its own way: no conf.edn, no ring, its own port, Dockerfile and jar name.
+
+It is built, and what becomes of builds that fail, or are killed or interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+import requests
+
+from tests.integration.project import ROOT, Another
+
+CORE = "code/shop/core.clj"
+
+
+def greets(another: Another) -> bool:
+    return requests.get(another.url("/"), timeout=10).text == "hello"
+
+
+def digest(another: Another) -> str:
+    return str(another.inspect()["Image"])
+
+
+def test_it_is_built_checked_and_served(another: Another) -> None:
+    assert greets(another)
+    status = json.loads(another.invoke("status", "--output", "json").out)
+    assert [one["name"] for one in status["services"]] == ["shop"]
+    assert another.invoke("deploy", "--plan").exit == 0
+    assert list((another.service / "target").glob("the-shop.*.jar"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "step", "headline", "words"),
+    [
+        ("(nope!)", "shop/jar", "shop: shop/core.clj:1: Unable to resolve symbol: nope!", "shop/core.clj:1"),
+        (
+            '(when-not *compile-files* (throw (Exception. "dies at start")))',
+            "shop/smoke",
+            "shop: it ended with exit code 1",
+            "dies at start",
+        ),
+    ],
+)
+def test_a_broken_handler_is_explained_and_the_old_release_serves(
+    another: Another, broken: str, step: str, headline: str, words: str
+) -> None:
+    before = digest(another)
+    another.edit(CORE, "(ns shop.core", f"{broken}\n(ns shop.core")
+    done = another.invoke("deploy", "--output", "json")
+    assert done.exit == 1
+    assert done.steps[step] == "failed"
+    assert done.steps["shop/release"] == "skipped"
+    assert done.failure(step).startswith(headline)
+    assert words in done.failure(step)
+    assert digest(another) == before
+    assert greets(another)
+    kept = ROOT / ".slipway" / "runs" / done.events[0]["run"] / f"{step.replace('/', '-')}.txt"
+    assert words in kept.read_text()
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_a_deploy_that_was_killed_while_it_built_is_finished_by_the_next(another: Another, attempt: int) -> None:
+    another.edit(CORE, "(ns shop.core", f";; {attempt}\n(ns shop.core")
+    another.finished_after_a_kill(attempt, 1 + 3 * attempt, 4 + 3 * attempt)
+    assert greets(another)
+
+
+def test_ctrl_c_ends_within_5_seconds_says_what_is_not_done_and_the_next_run_goes_on(another: Another) -> None:
+    another.edit(CORE, "(ns shop.core", ";; interrupted\n(ns shop.core")
+    running = subprocess.Popen(another.command("deploy"), stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert running.stdout
+    for line in running.stdout:
+        if "Compiling" in line:
+            break
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    rest = running.stdout.read()
+    assert running.wait(10) == 130
+    assert time.monotonic() - began < 5
+    assert "not done: shop: jar" in rest
+    assert "interrupted" in rest
+    assert not subprocess.run(["pgrep", "-f", str(another.service)], capture_output=True, check=False).stdout
+    assert another.invoke("deploy").exit == 0
