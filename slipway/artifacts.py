@@ -64,9 +64,14 @@ def _build(here: Here, name: str, say: Say) -> None:
 
 
 def image(
-    here: Here, names: Sequence[str], *, after: tuple[str, ...] = (), unless: Unless = never
+    here: Here,
+    names: Sequence[str],
+    *,
+    after: tuple[str, ...] = (),
+    own: Mapping[str, tuple[str, ...]] | None = None,
+    unless: Unless = never,
 ) -> Iterator[Step[Any]]:
-    """An image per service, and the bases that they stand on."""
+    """An image per service, behind its `own` steps, and the bases that they stand on."""
     built = (here.service(name) for name in names if not here.service(name).image)
     wanted = {s.base for s in built if images.stands_on_base(s.folder, s.dockerfile)}
     used = sorted(name for name in wanted if name in here.config.images.bases)
@@ -74,7 +79,7 @@ def image(
         yield base_of(here, base, names, after=after, unless=unless)
     for name in names:
         service = here.service(name)
-        needed = (f"{name}/jar",) if service.leiningen else after
+        needed = (f"{name}/jar",) if service.leiningen else (*after, *(own or {}).get(name, ()))
         stands = (f"base/{service.base}",) if service.base in used else ()
         yield image_of(here, name, after=(*needed, *stands), unless=unless)
 

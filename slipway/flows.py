@@ -67,10 +67,10 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     yield secrets(here, names, after=after)
     if local:
         yield from (port(here, name, after=after) for name in names)
+    ports = {name: each([name], names, "port") if local else () for name in tried}
     for name in tried:
-        own = each([name], names, "port") if local else ()
-        yield from build(here, [name], after=(*after, *own), unless=lambda one: here.built(one) or unless(one))
-    yield from image(here, tried, after=after, unless=unless)
+        yield from build(here, [name], after=(*after, *ports[name]), unless=lambda one: here.built(one) or unless(one))
+    yield from image(here, tried, after=after, own=ports, unless=unless)
     yield from smoke(here, names)
     if not local:
         yield from (clusters.delivery(here, name) for name in names)

@@ -120,7 +120,7 @@ def loaded(daemon: Daemon, image: str, how: Start, env: Mapping[str, str], trial
         while time.monotonic() < min(until, quiet) and daemon.inspect(container).running:
             time.sleep(QUIET / 4)
             say.cancel.check()
-            now = listed(list(daemon.logs(container, 100, follow=False)), how.first)
+            now = listed(list(daemon.logs(container, 100, follow=False)), how.first)  # its end tells of new ones
             if now != newest:
                 newest, quiet = now, time.monotonic() + QUIET
         found = listed(list(daemon.logs(container, 1_000_000, follow=False)), how.first)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
 from tests.integration.project import Another, Light, Project
 
+P = TypeVar("P", bound=Project)
 
-@pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project whose auth service serves its first release."""
-    project = Project(tmp_path_factory.mktemp("a team") / "p")
+
+@contextmanager
+def serving(project: P) -> Iterator[P]:
+    """The project, whose service serves its first release, until it is taken away."""
     done = project.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out + done.err
     yield project
@@ -21,23 +23,24 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 @pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project whose auth service serves."""
+    with serving(Project(tmp_path_factory.mktemp("a team") / "p")) as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Another]:
-    """A project whose service is of another team, and serves its first release."""
-    another = Another(tmp_path_factory.mktemp("another team") / "our project")
-    done = another.invoke("deploy", "--output", "json")
-    assert done.exit == 0, done.out + done.err
-    yield another
-    another.purge()
+    """A project whose service is of another team, and serves."""
+    with serving(Another(tmp_path_factory.mktemp("another team") / "our project")) as another:
+        yield another
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Light]:
-    """A project whose light service serves its first release."""
-    light = Light(tmp_path_factory.mktemp("a light team") / "p")
-    done = light.invoke("deploy", "--output", "json")
-    assert done.exit == 0, done.out + done.err
-    yield light
-    light.purge()
+    """A project whose light service serves."""
+    with serving(Light(tmp_path_factory.mktemp("a light team") / "p")) as light:
+        yield light
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from slipway.build.jar import Leiningen, uberjar
 from slipway.config.load import load
 from slipway.hosts.local import Local
@@ -142,6 +144,11 @@ class Project:
         """What Docker says of the serving container."""
         return dict(json.loads(subprocess.check_output(["docker", "inspect", self.container]))[0])
 
+    @property
+    def digest(self) -> str:
+        """The image that serves."""
+        return str(self.inspect()["Image"])
+
     def finished_after_a_kill(self, attempt: int, least: float, most: float) -> None:
         """A deploy is killed at a seeded moment, so many seconds in; the next goes on, and nothing is left of the first."""
         moment = random.Random(20261123 + attempt).uniform(least, most)  # noqa: S311  a fixed sequence is wanted
@@ -171,6 +178,11 @@ class Project:
             found = sorted(set(subprocess.check_output([*listing, "--filter", label], text=True).split()))
             if found:
                 subprocess.run([*removal, *found], capture_output=True, check=False)
+
+
+def greets(project: Project) -> bool:
+    """Whether a light service, or the other team's, answers as it should."""
+    return requests.get(project.url("/"), timeout=10).text == "hello"
 
 
 SERVER = """(ns shop.core (:gen-class) (:import (java.net ServerSocket)))
@@ -203,11 +215,11 @@ checks:
 }
 
 
+@dataclass
 class Another(Project):
     """A project of another team's service, which Leiningen builds in seconds."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, of="shop")
+    of: str = "shop"
 
     def sources(self) -> None:
         """See `Project.sources`."""
@@ -266,11 +278,11 @@ def light(folder: Path) -> None:
     source.unlink()
 
 
+@dataclass
 class Light(Project):
     """A project of a light service, for what is the same of every service."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, of="light")
+    of: str = "light"
 
     def sources(self) -> None:
         """See `Project.sources`."""

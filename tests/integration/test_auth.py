@@ -31,10 +31,6 @@ def valid(project: Project, value: str, perms: str = "order.read") -> tuple[int,
     return answer.status_code, answer.json()
 
 
-def digest(project: Project) -> str:
-    return str(project.inspect()["Image"])
-
-
 def test_a_token_opens_with_the_containers_key_and_a_tampered_one_is_refused(deployed: Project) -> None:
     env = dict(line.split("=", 1) for line in deployed.inspect()["Config"]["Env"])
     value = token(deployed)
@@ -67,7 +63,7 @@ def test_an_old_token_is_valid_after_a_restart(deployed: Project) -> None:
 
 
 def test_an_edited_handler_is_named_by_a_plan_and_served_by_a_deploy(project: Project) -> None:
-    before = digest(project)
+    before = project.digest
     project.edit(ROUTES, "(ns helping-hands.auth.routes", ";; edited\n(ns helping-hands.auth.routes")
     planned = project.invoke("deploy", "--plan", "--output", "json")
     reasons = {step["id"]: step["reason"] for step in planned.events[0]["steps"]}
@@ -75,7 +71,7 @@ def test_an_edited_handler_is_named_by_a_plan_and_served_by_a_deploy(project: Pr
     assert "no jar of these sources" in reasons["auth/jar"]
     assert reasons["auth/release"].startswith("follows from")
     assert project.invoke("deploy").exit == 0
-    assert digest(project) != before
+    assert project.digest != before
 
 
 def test_touching_a_file_rebuilds_nothing(project: Project) -> None:

@@ -11,19 +11,10 @@ import subprocess
 import time
 
 import pytest
-import requests
 
-from tests.integration.project import ROOT, Another
+from tests.integration.project import ROOT, Another, greets
 
 CORE = "code/shop/core.clj"
-
-
-def greets(another: Another) -> bool:
-    return requests.get(another.url("/"), timeout=10).text == "hello"
-
-
-def digest(another: Another) -> str:
-    return str(another.inspect()["Image"])
 
 
 def test_it_is_built_checked_and_served(another: Another) -> None:
@@ -49,7 +40,7 @@ def test_it_is_built_checked_and_served(another: Another) -> None:
 def test_a_broken_handler_is_explained_and_the_old_release_serves(
     another: Another, broken: str, step: str, headline: str, words: str
 ) -> None:
-    before = digest(another)
+    before = another.digest
     another.edit(CORE, "(ns shop.core", f"{broken}\n(ns shop.core")
     done = another.invoke("deploy", "--output", "json")
     assert done.exit == 1
@@ -57,7 +48,7 @@ def test_a_broken_handler_is_explained_and_the_old_release_serves(
     assert done.steps["shop/release"] == "skipped"
     assert done.failure(step).startswith(headline)
     assert words in done.failure(step)
-    assert digest(another) == before
+    assert another.digest == before
     assert greets(another)
     kept = ROOT / ".slipway" / "runs" / done.events[0]["run"] / f"{step.replace('/', '-')}.txt"
     assert words in kept.read_text()

@@ -9,17 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.integration.project import ROOT, Another, Light
-
-
-def greets(light: Light) -> bool:
-    return requests.get(light.url("/"), timeout=10).text == "hello"
-
-
-def digest(light: Light) -> str:
-    return str(light.inspect()["Image"])
+from tests.integration.project import ROOT, Another, Light, Project, greets
 
 
 def test_a_second_deploy_changes_nothing_and_a_plan_exits_0(running: Light) -> None:
@@ -41,7 +32,7 @@ def test_status_and_history_are_one_document_each(running: Light) -> None:
     status = json.loads(running.invoke("status", "--output", "json").out)
     assert set(status) == {"environment", "services", "nodes", "warnings"}
     service = status["services"][0]
-    assert (service["name"], service["ready"], service["digest"]) == ("light", 1, digest(running))
+    assert (service["name"], service["ready"], service["digest"]) == ("light", 1, running.digest)
     history = json.loads(running.invoke("history", "--output", "json").out)["releases"]
     assert set(history[0]) == {"service", "number", "time", "who", "commit", "image", "checks", "serving"}
     assert [release["serving"] for release in history].count(True) == 1
@@ -88,19 +79,19 @@ def test_a_changed_environment_and_a_rotated_secret_are_drift(light: Light) -> N
 
 
 def test_a_check_that_never_passes_keeps_the_old_release_and_shows_the_line(light: Light) -> None:
-    before = digest(light)
+    before = light.digest
     light.edit("service.yaml", '"status": 200', '"status": 418')
     done = light.invoke("deploy", "--output", "json")
     assert done.exit == 1
     assert "wanted status 418, got 200" in done.failure("light/smoke")
     assert 'curl "http://127.0.0.1:' in done.failure("light/smoke")
-    assert digest(light) == before
+    assert light.digest == before
 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_release_that_fails_only_live_is_put_back(light: Light, *, killed: bool) -> None:
     """What served comes back, even where a deploy was `killed` before and had stopped it."""
-    before, served = digest(light), str(light.inspect()["Id"])
+    before, served = light.digest, str(light.inspect()["Id"])
     light.environment(env={"LEVEL": "debug", "DELAY": "2000"})
     assert light.invoke("smoke").exit == 0
     if killed:
@@ -119,7 +110,7 @@ def test_a_release_that_fails_only_live_is_put_back(light: Light, *, killed: boo
     assert done.exit == 1
     assert done.steps["light/smoke"] in {"changed", "unchanged"}
     assert "serves again" in done.failure("light/release")
-    assert (digest(light), light.inspect()["Id"]) == (before, served)
+    assert (light.digest, light.inspect()["Id"]) == (before, served)
     assert "LEVEL=info" in light.inspect()["Config"]["Env"]
     assert greets(light)
 
@@ -160,7 +151,7 @@ def test_a_secret_with_difficult_characters_arrives_whole_and_appears_nowhere(li
     assert f"PASSPHRASE={value}" in light.inspect()["Config"]["Env"]
     run = ROOT / ".slipway" / "runs" / done.events[0]["run"]
     logs = light.invoke("logs", "--service", "light").out
-    layers = subprocess.check_output(["docker", "history", "--no-trunc", digest(light)], text=True)
+    layers = subprocess.check_output(["docker", "history", "--no-trunc", light.digest], text=True)
     labels = json.dumps(light.inspect()["Config"]["Labels"], ensure_ascii=False)
     written = "".join(path.read_text() for path in run.rglob("*") if path.is_file())
     for place in (done.out, done.err, logs, layers, labels, written):
@@ -168,18 +159,22 @@ def test_a_secret_with_difficult_characters_arrives_whole_and_appears_nowhere(li
         assert json.dumps(value)[1:-1] not in place
 
 
-def test_a_taken_port_names_its_process_and_a_free_one_before_anything_is_built(tmp_path: Path) -> None:
-    another = Another(tmp_path / "p")
+@pytest.mark.parametrize(("team", "built"), [(Another, "shop/jar"), (Light, "light/image")])
+def test_a_taken_port_names_its_process_and_a_free_one_before_anything_is_built(
+    team: type[Project], built: str, tmp_path: Path
+) -> None:
+    project = team(tmp_path / "p")
     with socket.socket() as other:
-        other.bind(("127.0.0.1", another.port))
+        other.bind(("127.0.0.1", project.port))
         other.listen()
-        done = another.invoke("deploy", "--output", "json")
-    another.purge()
+        done = project.invoke("deploy", "--output", "json")
+    project.purge()
     assert done.exit in {1, 4}
-    assert f"port {another.port} is taken" in done.failure("shop/port")
-    assert f"(pid {os.getpid()})" in done.failure("shop/port")
-    assert "publish: " in done.failure("shop/port")
-    assert done.steps["shop/jar"] == "skipped"
+    said = done.failure(f"{project.of}/port")
+    assert f"port {project.port} is taken" in said
+    assert f"(pid {os.getpid()})" in said
+    assert "publish: " in said
+    assert done.steps[built] == "skipped"
 
 
 @pytest.mark.parametrize("attempt", range(2, 5))
