@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ def _lab(*names: str) -> tuple[str, ...]:
 # `cluster` begins with what waits most and ends with what asks for steady rates.
 SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     "unit": {"unit": ("tests/unit", "-n", "2")},
-    "integration": {"integration": ("tests/integration", "-n", "3", "--dist", "loadfile")},
+    "integration": {"integration": ("tests/integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")},
     "lab": {
         "hosts": (
             *_lab("a_fresh_machine", "helping_hands", "layers", "lein", "an_ssh_host"),
@@ -78,9 +79,12 @@ def _suite(name: str) -> dict[str, int]:
 def _pytest(words: Sequence[str], label: str) -> int:
     """Run pytest, its lines passed on behind `label`, where there is one; its exit code."""
     line = [sys.executable, "-m", "pytest", "-v" if label else "-q", "-p", "no:cacheprovider", *words]
+    env = {**os.environ}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # many commands follow: what the first compiles, the others read
     if not label:
-        return subprocess.run(line, cwd=ROOT, check=False).returncode
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        return subprocess.run(line, cwd=ROOT, env=env, check=False).returncode
+    out = subprocess.PIPE
+    with subprocess.Popen(line, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT, text=True) as process:
         for said in process.stdout or ():
             print(label + said, end="", flush=True)  # noqa: T201  the task's answer
         return process.wait()

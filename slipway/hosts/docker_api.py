@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from slipway.steps import Say
 if TYPE_CHECKING:
     from docker import APIClient
 
+sys.modules.setdefault("docker.transport.sshconn", None)  # type: ignore[arg-type]  # unused; its paramiko takes 60 ms
 POOL = 4  # connections that are kept open
 TIMEOUT = 60  # seconds for one answer of the daemon
 VANISHED = re.compile(  # the daemon's words for a step of an image, or a layer of one, that is not there any more

@@ -11,6 +11,12 @@ import pytest
 from tests.integration.project import Another, Light, Project
 
 P = TypeVar("P", bound=Project)
+LONG = ("test_deploy.py", "test_builds.py", "test_auth.py")  # they begin first, or the last one runs alone
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files, which are handed out as they stand (`--no-loadscope-reorder`)."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @contextmanager
