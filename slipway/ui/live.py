@@ -49,12 +49,13 @@ class Live:
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
         self._live: RichLive | None = None
+        self._plan: Plan | None = None
 
     def event(self, event: Event) -> None:
         """Draw one event. The screen is drawn from a thread of its own, which takes the lock for what it reads."""
         match event:
             case Plan(steps) if any(step.reason for step in steps):
-                self._plan(event)
+                self._planned(event)
             case Plan(steps):
                 with self._lock:
                     self._rows = {step.id: _Row(step.title) for step in steps}
@@ -70,7 +71,8 @@ class Live:
             case Finished():
                 self._finished(event)
 
-    def _plan(self, plan: Plan) -> None:
+    def _planned(self, plan: Plan) -> None:
+        self._plan = plan
         table = Table.grid(padding=(0, 2))
         for step in plan.steps:
             style = "yellow" if step.reason else "dim"
@@ -137,7 +139,7 @@ class Live:
                 if row.status is Status.SKIPPED:
                     self._console.print(Text(f"not done: {row.title}", "yellow"))
         style = "green" if event.status is Outcome.DONE else "red"
-        self._console.print(Text(summary(event), style))
+        self._console.print(Text(summary(event, self._plan), style))
         for name, row in self._rows.items():
             if row.status is Status.FAILED:
                 self._console.print(Text(f"\nfailed: {name}", "bold red"))

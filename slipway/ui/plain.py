@@ -30,11 +30,11 @@ def amount(progress: Progress) -> str:
     return f"{progress.unit} {done:.0f} of {total:.0f}" if total else f"{done:.0f} {progress.unit}"
 
 
-def summary(event: Finished) -> str:
-    """The one line at the end of a run."""
-    counts = f"{event.changed} changed, {event.unchanged} unchanged" + (
-        f", {event.failed} failed" if event.failed else ""
-    )
+def summary(event: Finished, plan: Plan | None = None) -> str:
+    """The one line at the end of a run, or of a plan."""
+    would = sum(bool(step.reason) for step in plan.steps) - event.failed if plan else 0
+    changes = f"{would} would change" if would else f"{event.changed} changed"
+    counts = f"{changes}, {event.unchanged} unchanged" + (f", {event.failed} failed" if event.failed else "")
     words = {Outcome.DONE: "done", Outcome.FAILED: "failed", Outcome.INTERRUPTED: "interrupted"}
     return f"{words[event.status]}: {counts} in {event.seconds:.1f} s"
 
@@ -47,12 +47,13 @@ class Plain:
         self._failures: list[StepChanged] = []
         self._skipped: list[StepChanged] = []
         self._told: dict[str, tuple[float, float]] = {}
+        self._plan: Plan | None = None
 
     def event(self, event: Event) -> None:
         """Draw one event."""
         match event:
             case Plan(steps) if any(step.reason for step in steps):
-                self._plan(event)
+                self._planned(event)
             case StepChanged():
                 self._step(event)
             case Output(name, _, text):
@@ -62,7 +63,8 @@ class Plain:
             case Finished():
                 self._finished(event)
 
-    def _plan(self, plan: Plan) -> None:
+    def _planned(self, plan: Plan) -> None:
+        self._plan = plan
         for step in plan.steps:
             self._line(f"would change  {step.id}: {step.reason}" if step.reason else f"unchanged     {step.id}")
 
@@ -89,7 +91,7 @@ class Plain:
         if event.status is Outcome.INTERRUPTED:
             for step in self._skipped:
                 self._line(f"not done: {step.title}")
-        self._line(summary(event))
+        self._line(summary(event, self._plan))
         for failure in self._failures:
             self._line("")
             self._line(f"failed: {failure.id}")

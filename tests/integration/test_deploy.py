@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -63,7 +64,9 @@ def test_what_a_hand_changed_is_named_by_a_plan_and_mended_by_a_deploy(
 
 def test_a_changed_environment_and_a_rotated_secret_are_drift(light: Light) -> None:
     light.environment(env={"LEVEL": "debug"})
-    assert light.invoke("deploy", "--plan").exit == 3
+    planned = light.invoke("deploy", "--plan")
+    assert planned.exit == 3
+    assert re.search(r"^done: 2 would change, \d+ unchanged in", planned.out, re.MULTILINE), planned.out
     assert light.invoke("deploy").exit == 0
     assert "LEVEL=debug" in light.inspect()["Config"]["Env"]
     light.environment(secrets={"SECRET": {"env": "ROTATED"}})

@@ -53,6 +53,7 @@ def test_it_works_from_anywhere_through_a_link_two_at_once_and_prepares_only_whe
     assert [process.returncode for process in both] == [0, 0], said
     assert all(out == f"['a b'] {tmp_path}\n" for out, _ in said)
     assert sum("preparing .venv" in err for _, err in said) == 1
+    assert list((place / "tasks" / "__pycache__").glob("main.*"))
 
     assert run(place / "invoke")[2] == ""
     (place / "requirements.txt").write_text("filelock\npackaging\n")

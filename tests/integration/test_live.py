@@ -39,6 +39,9 @@ def test_a_run_ends_with_its_tree_one_summary_and_the_address(running: Light, co
 
 def test_a_failure_stands_last_and_in_full_on_a_narrow_screen(light: Light) -> None:
     light.edit("service.yaml", '"status": 200', '"status": 418')
+    code, lines, _ = screen(light.command("deploy", "--plan", "--output", "live"), 80)
+    assert code == 3
+    assert any(line.startswith("done: 2 would change, ") for line in lines), lines
     code, lines, _ = screen(light.command("smoke", "--output", "live"), 40)
     text = "".join(lines)
     assert code == 1, text
