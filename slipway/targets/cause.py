@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 TOLD, KILLED = 143, 137  # 128 + SIGTERM, SIGKILL
+FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")  # where a stack trace passed; what it is of stands before
 JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
 
 
@@ -35,7 +36,8 @@ def ended(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> C
         return Cause(what, "is that service deployed (`needs`), and does the cluster's DNS run?")
     if "OutOfMemoryError" in log:
         return Cause(f"the JVM's heap was full (limit {limit})", "raise resources.memory, or MaxRAMPercentage")
-    last = " | ".join(line.strip() for line in log.strip().splitlines()[-3:])
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not FRAME.match(line)]
+    last = " | ".join(lines[-3:])
     said = f"; its last lines: {last}" if last else ""
     times = f" ({restarts} restarts)" if restarts else ""
     signals = {

@@ -6,6 +6,7 @@ import pytest
 
 from slipway.targets.cause import ended
 
+CODE, DIES = "it ended with exit code 3", "java.lang.Exception: dies"
 NEWER = "A has been compiled (class file version 65.0), this runtime only recognizes versions up to 61.0"
 
 
@@ -17,6 +18,11 @@ NEWER = "A has been compiled (class file version 65.0), this runtime only recogn
         ("Caused by: java.net.UnknownHostException: db: no", False, "it can't resolve the name db"),
         ("java.lang.OutOfMemoryError: Java heap space", False, "the JVM's heap was full (limit 64Mi)"),
         ("one\ntwo\nthree\nfour\n", False, "it ended with exit code 3; its last lines: two | three | four"),
+        (
+            "up\njava.lang.Exception: dies\n\tat a.b(c.clj:14)\n\t... 2 more\n",
+            False,
+            f"{CODE}; its last lines: up | {DIES}",
+        ),
         ("", False, "it ended with exit code 3"),
     ],
 )
