@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.project import prepare
 from tasks.verb import verb
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag'
     from tasks import flags
 
     folder = flags.folder(command, dir)
+    if not command.plan:
+        prepare()
 
     def act(say: Say) -> None:
         from tests.lab import bundle as made
@@ -50,6 +53,8 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
     folder, number = flags.folder(command, dir), flags.whole(count, "--count")
     if suite not in {"bookworm", "trixie"}:
         raise Problem(f"no lab host runs {suite}", fix="--suite bookworm or --suite trixie", code=ExitCode.USAGE)
+    if not command.plan:
+        prepare()
 
     def act(say: Say) -> None:
         from tests.lab import machines
@@ -68,9 +73,10 @@ def down(command: Invocation) -> None:
       ./invoke lab.down
 
     """
-    from tests.lab import machines
-
     if command.plan:
         command.session.say("every machine of the lab would be removed")
         return
+    prepare()
+    from tests.lab import machines
+
     command.session.say(f"{machines.remove_all()} machines removed")

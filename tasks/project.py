@@ -48,7 +48,7 @@ def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not 
       ./invoke test --lab
 
     """
-    _prepare()
+    prepare()
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     for suite in SUITES if lab else [name for name in SUITES if name != "lab"]:
         counts = _suite(suite)
@@ -116,7 +116,7 @@ def bench(_: Context, *, defects: bool = False) -> None:
       ./invoke bench --defects
 
     """
-    _prepare()
+    prepare()
     from tests.benchmarks import cluster, hosts, local, planted
 
     missed = 0
@@ -136,19 +136,20 @@ def lint(_: Context) -> None:
       ./invoke lint
 
     """
-    _prepare()
+    prepare()
     here = Path(sys.executable).parent
     for words in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         if subprocess.run([str(here / words[0]), *words[1:]], cwd=ROOT, check=False).returncode:
             raise Exit(code=1)
 
 
-def _prepare() -> None:
-    """What tests and lint need beyond the product, once per content of requirements-dev.txt."""
+def prepare() -> None:
+    """Install what tests, lint and the lab need beyond the product, once per content of requirements-dev.txt."""
     wanted = ROOT / "requirements-dev.txt"
     done = Path(sys.prefix) / "requirements-dev.done"
     if done.is_file() and done.read_bytes() == wanted.read_bytes():
         return
+    print("slipway: installing requirements-dev.txt (once, and when it changes)", file=sys.stderr)  # noqa: T201
     words = [sys.executable, "-m", "pip", "install", "-q", "-r", str(wanted)]
     if subprocess.run(words, check=False, cwd=ROOT).returncode:
         raise Exit("the tests' packages could not be installed", code=4)
