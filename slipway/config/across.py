@@ -17,8 +17,10 @@ def across(
     sources: Mapping[str, Document],
     hosts: Hosts | None,
     faults: Faults,
+    unread: Collection[str] = (),
 ) -> None:
-    """What only shows when the files are seen together."""
+    """What only shows when the files are seen together. Services `unread` are there, with faults of their own."""
+    known = {*services, *unread}
     published = {name: service.published for name, service in services.items()}
     for name, *fault in clashes(published, published):
         line = documents[name].line(("publish",) if services[name].publish else ("port",))
@@ -26,7 +28,7 @@ def across(
     for name, service in services.items():
         document = documents[name]
         for index, need in enumerate(service.needs):
-            if need not in services:
+            if need not in known:
                 faults.add(
                     document.path,
                     document.line(("needs", index)),
@@ -34,7 +36,7 @@ def across(
                     _near(need, services),
                 )
         for secret, how in service.secrets.items():
-            if not isinstance(how, Of):
+            if not isinstance(how, Of) or how.of in unread:
                 continue
             made = services[how.of].secrets.get(secret) if how.of in services else None
             place = document.line(("secrets", secret))
@@ -53,7 +55,7 @@ def across(
         for one, *fault in clashes(published | moved, moved):
             faults.add(document.path, document.line(("services", one, "publish")), *fault)
         for service_name in environment.services:
-            if service_name not in services:
+            if service_name not in known:
                 place = document.line(("services", service_name))
                 faults.add(document.path, place, f"{service_name} is no service", _near(service_name, services))
         if environment.host and hosts is not None and environment.host not in hosts.hosts:

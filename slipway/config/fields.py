@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from slipway.config import quantity
 
@@ -16,6 +16,11 @@ def named(value: str) -> str:
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
         raise ValueError(f"'{value}' is not a DNS label: lower-case letters, digits and -, a letter first")
     return value
+
+
+def _written(value: object) -> object:
+    """A bare number of YAML (`cpu: 2`) as the text that it is."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _read_by(parse: Callable[[str], object]) -> AfterValidator:
@@ -48,9 +53,9 @@ def _version(value: str) -> str:
 
 Place = Annotated[str, AfterValidator(_place)]
 Label = Annotated[str, AfterValidator(named)]
-Cpus = Annotated[str, _read_by(quantity.cpus)]
-Size = Annotated[str, _read_by(quantity.size)]
-MinikubeSize = Annotated[str, _read_by(quantity.minikube)]
+Cpus = Annotated[str, BeforeValidator(_written), _read_by(quantity.cpus)]
+Size = Annotated[str, BeforeValidator(_written), _read_by(quantity.size)]
+MinikubeSize = Annotated[str, BeforeValidator(_written), _read_by(quantity.minikube)]
 Version = Annotated[str, AfterValidator(_version)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]

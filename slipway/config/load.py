@@ -49,7 +49,8 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
         environments.setdefault(name, Environment(name=name))
     folder = services or root / (project.services if project else "services")
     found_services, documents = _services(folder, faults)
-    across(found_services, documents, environments, sources, hosts, faults)
+    unread = {path.parent.name for path in folder.glob("*/service.yaml")} - {*found_services}
+    across(found_services, documents, environments, sources, hosts, faults, unread)
     if faults.lines:
         count = len(faults.lines)
         what = f"the configuration has {count} fault{'s' if count > 1 else ''}"

@@ -33,8 +33,8 @@ def cpus(text: str) -> float:
 
 
 def minikube(text: str) -> int:
-    """Bytes of a size as minikube's --memory takes it, whose units are powers of two: 4g, 4096m. Raises ValueError."""
+    """Bytes of a size as minikube's --memory takes it, in powers of two: 4g, 4096m, or 4096 alone. Raises ValueError."""
     found = re.fullmatch(r"(\d+)([kmgt]?)i?", text.lower())
     if not found:
         raise ValueError(f"'{text}' is not a size such as 4g or 4096m")
-    return int(found[1]) << 10 * " kmgt".index(found[2] or " ")
+    return int(found[1]) << 10 * " kmgt".index(found[2] or "m")

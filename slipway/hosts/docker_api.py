@@ -68,7 +68,8 @@ def moved(stream: Iterator[dict[str, Any]], say: Say) -> Iterator[dict[str, Any]
             raise APIError(str(part["error"]))
         detail = part.get("progressDetail") or {}
         if detail.get("total"):
-            layers[part["id"]] = (detail.get("current", 0), detail["total"])
+            current, whole = detail.get("current", 0), detail["total"]
+            layers[part["id"]] = (min(current, whole), whole)  # a push counts its archive's headers too
             done, total = (sum(column) for column in zip(*layers.values(), strict=True))
             say.progress(done, total, "bytes")
         yield part

@@ -114,6 +114,22 @@ def test_a_secret_of_a_service_that_takes_it_from_another_names_the_one_that_mak
     assert faults(team) == ["apps/web/service.yaml:4: service api takes KEY from another service itself · of: db"]
 
 
+def test_a_bare_number_is_a_quantity_too(team: Path) -> None:
+    service(team, "web", PLAIN + "resources: {cpu: 2, memory: 268435456}\n")
+    resources = load(team).services["web"].resources
+    assert (resources.cpu, resources.memory) == ("2", "268435456")
+    service(team, "web", PLAIN + "resources: {cpu: 0.5}\n")
+    assert load(team).services["web"].resources.cpu == "0.5"
+
+
+def test_a_service_whose_file_has_a_fault_is_still_one_that_others_may_name(team: Path) -> None:
+    service(team, "web", PLAIN + "needs: [api]\nsecrets: {KEY: {of: api}}\n")
+    service(team, "api", "name: api\nbuild: none\nport: nine\n")
+    (team / "config" / "environments").mkdir()
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {api: {replicas: 2}}\n")
+    assert [line.partition(": ")[0] for line in faults(team)] == ["apps/api/service.yaml:3"]
+
+
 def test_all_faults_of_all_files_come_at_once(team: Path) -> None:
     service(team, "web", PLAIN + "helth: 1\nprot: 2\n")
     service(team, "api", "name: api\nbuild: none\nport: nine\n")

@@ -16,6 +16,7 @@ from slipway.config.quantity import cpus, minikube, number, size
         (size, "256Mi", 2**28), (size, "1.5Gi", 3 * 2**29), (size, "10M", 10**7), (size, "5", 5),
         (cpus, "100m", 0.1), (cpus, "0.5", 0.5), (cpus, "2", 2.0),
         (minikube, "4g", 2**32), (minikube, "4Gi", 2**32), (minikube, "4096m", 2**32), (minikube, "1024k", 2**20),
+        (minikube, "4096", 2**32),
     ],
 )  # fmt: skip
 def test_a_quantity_is_read(parse: Callable[[str | int], object], text: str | int, value: object) -> None:
