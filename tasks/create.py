@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from tasks.verb import verb
@@ -34,6 +35,6 @@ def new(command: Invocation, name: str = "", port: str = "") -> None:
         f"{made.name}  {made.folder}",
         f"./invoke deploy --service {made.name}",
         f'curl "http://127.0.0.1:{made.port}/greetings?name=Ada"',
-        f"its tests: cd {made.folder} && lein test",
+        f"its tests: cd {shlex.quote(str(made.folder))} && lein test",
     )
     command.run([service.step(made)], lambda: lines)

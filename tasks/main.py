@@ -5,9 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from invoke.exceptions import ParseError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +28,17 @@ def _said() -> Iterator[None]:
     except (ValueError, OSError, ImportError, UnknownFileType, AmbiguousEnvVar, UncastableEnvVar) as error:
         print(f"wrong usage: {error}\n  hint: ./invoke --help", file=sys.stderr)  # noqa: T201  the answer
         sys.exit(2)
+
+
+def _way_out(error: ParseError, names: Iterable[str]) -> str:
+    """What to type instead of what Invoke could not read."""
+    import difflib
+    import re
+
+    unknown = re.search(r"No idea what '(.+)' is", str(error))
+    if unknown and (near := difflib.get_close_matches(unknown[1], names, n=1, cutoff=0.7)):
+        return f"did you mean {near[0]}?"
+    return f"./invoke --help {error.context.name}" if error.context and error.context.name else "./invoke --list"
 
 
 def main() -> None:
@@ -55,7 +70,8 @@ def main() -> None:
             try:
                 super().run(argv, exit=exit)
             except SystemExit as end:
-                if isinstance(end.__context__, ParseError):
+                if isinstance(error := end.__context__, ParseError):
+                    print(f"  hint: {_way_out(error, ns.task_names)}", file=sys.stderr)  # noqa: T201  the answer
                     sys.exit(2)
                 raise
 

@@ -33,7 +33,7 @@ def cpus(text: str) -> float:
 
 
 def minikube(text: str) -> int:
-    """Bytes of a size as minikube's --memory takes it, in powers of two: 4g, 4096m, or 4096 alone. Raises ValueError."""
+    """Bytes of a size as minikube's --memory takes it, in powers of two: 4g, 4096m, 4096. Raises ValueError."""
     found = re.fullmatch(r"(\d+)([kmgt]?)i?", text.lower())
     if not found:
         raise ValueError(f"'{text}' is not a size such as 4g or 4096m")

@@ -24,8 +24,10 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nope"], "nope"),
-        (["deploy", "--nope"], "--nope"),
+        (["nope"], "hint: ./invoke --list"),
+        (["dploy"], "hint: did you mean deploy?"),
+        (["deploy", "--nope"], "hint: ./invoke --help deploy"),
+        (["env.use", "local"], "hint: ./invoke --help env.use"),
         (["--config"], "needed value"),
         (["--config", "/nope", "deploy"], "/nope"),
         (["--command-timeout", "x", "deploy"], "wrong usage"),
