@@ -79,12 +79,10 @@ def _suite(name: str) -> dict[str, int]:
 def _pytest(words: Sequence[str], label: str) -> int:
     """Run pytest, its lines passed on behind `label`, where there is one; its exit code."""
     line = [sys.executable, "-m", "pytest", "-v" if label else "-q", "-p", "no:cacheprovider", *words]
-    env = {**os.environ}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)  # many commands follow: what the first compiles, the others read
     if not label:
-        return subprocess.run(line, cwd=ROOT, env=env, check=False).returncode
+        return subprocess.run(line, cwd=ROOT, check=False).returncode
     out = subprocess.PIPE
-    with subprocess.Popen(line, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True) as process:
         for said in process.stdout or ():
             print(label + said, end="", flush=True)  # noqa: T201  the task's answer
         return process.wait()
@@ -145,6 +143,7 @@ def lint(_: Context) -> None:
 
 def prepare() -> None:
     """Install what tests, lint and the lab need beyond the product, once per content of requirements-dev.txt."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # many commands follow: what the first compiles, the others read
     wanted = ROOT / "requirements-dev.txt"
     done = Path(sys.prefix) / "requirements-dev.done"
     if done.is_file() and done.read_bytes() == wanted.read_bytes():
