@@ -142,7 +142,10 @@ def lint(_: Context) -> None:
 
 
 def prepare() -> None:
-    """Install what tests, lint and the lab need beyond the product, once per content of requirements-dev.txt."""
+    """Install what tests, lint and the lab need beyond the product, once per content of requirements-dev.txt.
+
+    What this process starts may write bytecode afterwards, whatever the shell said.
+    """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # many commands follow: what the first compiles, the others read
     wanted = ROOT / "requirements-dev.txt"
     done = Path(sys.prefix) / "requirements-dev.done"
