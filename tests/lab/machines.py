@@ -201,7 +201,11 @@ def start_hosts(suites: Sequence[str], folder: Path, password: str | None = None
     secret.touch(mode=0o600)
     secret.write_text((password or secrets.token_urlsafe(12)) + "\n")
     (folder / "known_hosts").write_text("")
+    network = _network(folder)
+    if not sh("docker", "network", "ls", "-q", "--filter", f"name={network}"):
+        sh("docker", "network", "create", "--label", LABEL, network)
     base = ["docker", "run", "-d", "--privileged", "--label", LABEL, "-v", "/var/lib/docker", *MOUNTS]
+    base += ["--network", network, "-v", f"{_resolver()}:/etc/resolv.conf:ro"]  # Docker's own is of its containers only
     made = []
     for number, suite in enumerate(suites, 1):
         machine = Machine(f"slipway-lab-{secrets.token_hex(4)}")
@@ -216,6 +220,17 @@ def start_hosts(suites: Sequence[str], folder: Path, password: str | None = None
     cluster = "{kind: minikube, driver: docker, runtime: containerd, cpus: 2, memory: 3g, kubernetes: 1.34.4}"
     (folder / "environments" / "lab.yaml").write_text(f"host: h1\ncluster: {cluster}\n")
     return found
+
+
+def _network(folder: Path) -> str:
+    """The hosts' own Docker network, where no other container takes a host's address while that restarts."""
+    return f"slipway-lab-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+
+
+def _resolver() -> Path:
+    """The file that names the name servers a container can reach: systemd's stub is at an address of this machine's."""
+    behind = Path("/run/systemd/resolve/resolv.conf")
+    return behind if behind.is_file() else Path("/etc/resolv.conf")
 
 
 def _reachable(machine: Machine, name: str, folder: Path) -> Host:
@@ -243,6 +258,7 @@ def hosts(suites: Sequence[str], folder: Path, password: str | None = None) -> I
     finally:
         for host in found:
             subprocess.run(["docker", "rm", "-fv", host.machine.name], capture_output=True, check=False)
+        subprocess.run(["docker", "network", "rm", _network(folder)], capture_output=True, check=False)
 
 
 def clone(machine: Machine, place: str, owner: str = "root") -> None:
@@ -263,4 +279,5 @@ def remove_all() -> int:
     found = sh("docker", "ps", "-aq", "--filter", f"label={LABEL}").split()
     if found:
         sh("docker", "rm", "-fv", *found)
+    sh("docker", "network", "prune", "-f", "--filter", f"label={LABEL}")
     return len(found)
