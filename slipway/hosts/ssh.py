@@ -98,12 +98,12 @@ class Ssh:
             if self._connection:
                 link.close(self._connection)
 
-    def _transport(self) -> Transport:
+    def _transport(self, say: Say) -> Transport:
         with self._lock:
             if self._connection is None:
                 self._connection = self._first()
             elif not self._connection.is_connected:
-                self._connection = self._again(self._connection)
+                self._connection = self._again(self._connection, say)
             return self._open(self._connection)
 
     def _first(self) -> Connection:
@@ -119,10 +119,11 @@ class Ssh:
             self._refused = (time.monotonic(), problem)
             raise
 
-    def _again(self, broken: Connection) -> Connection:
+    def _again(self, broken: Connection, say: Say) -> Connection:
         """A new connection in place of a broken one; all who wait for it share the time that it may take."""
         from slipway.hosts import hop, link
 
+        say.note(f"the connection to {self.name} broke; reconnecting")
         link.close(broken)  # its jumps may be well
         self._broke = self._broke or time.monotonic()
         while True:
@@ -142,12 +143,12 @@ class Ssh:
         transport: Transport = connection.client.get_transport()
         return transport
 
-    def _session(self) -> Channel:
+    def _session(self, say: Say) -> Channel:
         """A new channel; nothing was asked on it yet, so that a broken link is simply made anew."""
         from paramiko import ChannelException, SSHException
 
         for attempt in range(1, ASKED + 1):
-            transport = self._transport()
+            transport = self._transport(say)
             try:
                 return transport.open_session(timeout=OPEN)
             except (SSHException, OSError, EOFError) as error:
@@ -178,7 +179,7 @@ class Ssh:
     def _talk(self, command: Command, line: str, streams: list[BinaryIO], say: Say, end: End) -> Done:
         from paramiko import SSHException
 
-        channel = self._session()
+        channel = self._session(say)
         try:
             channel.exec_command(line)
             return Talk(self.name, channel, command, say, streams, end).finish()
@@ -298,7 +299,7 @@ class Ssh:
     def _stream(self, target: str) -> Stream:
         from paramiko import SSHException
 
-        channel = self._session()
+        channel = self._session(silent(self.cancel))
         try:
             channel.settimeout(OPEN)
             channel.exec_command("exec " + shlex.join(["sh", "-c", DIAL, "sh", target]))
@@ -318,7 +319,8 @@ class Ssh:
         from paramiko import SSHException
 
         try:
-            return self._transport().open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=OPEN)
+            transport = self._transport(silent(self.cancel))
+            return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=OPEN)
         except (SSHException, OSError, EOFError) as error:
             what = f"{address}:{port} does not answer on {self.name}"
             raise Problem(what, why=str(error), code=ExitCode.UNREACHABLE) from error
