@@ -148,6 +148,7 @@ def cut(fleet: Fleet, host: Host, bundle: Path, moments: Random, ways: Sequence[
     faults = {
         f"only {alive} cuts of {len(ways)} came while it ran": alive < len(ways),
         "a session was to be killed, and there was none": killed < ways.count("sessions"),
+        f"no broken connection was said: {''.join(said)[-3000:]}": "reconnecting" not in "".join(said),
         f"setup failed: {''.join(said)[-3000:]}": ran.returncode != 0,
         f"another setup found something to do: {again.out[-2000:]}": (again.exit, changed(again)) != (0, set()),
         "not all files are whole": not all(file["sha256"] in sound for file in files),
