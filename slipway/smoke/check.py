@@ -25,6 +25,7 @@ WORDS = {  # curl's exit codes (curl(1)) in plain words
     56: "the connection broke",
     60: "an untrusted certificate",
 }
+WAIT = 30.0  # seconds for an answer: a service is often smoke-tested beside builds, and cold
 EXCERPT = 2048  # bytes of a body that evidence shows
 
 Curl = Callable[[Sequence[str], bytes, float], tuple[int, bytes, bytes]]  # (argv, stdin, seconds) -> exit, out, err
@@ -159,8 +160,11 @@ def saved(save: Mapping[str, Save], got: Answer) -> dict[str, str]:
     return values
 
 
-def run_checks(checks: Sequence[Check], addresses: Mapping[str, str], curl: Curl, *, seconds: float = 10.0) -> Report:
-    """Ask every check at these addresses, in order; one whose value is missing fails as not asked."""
+def run_checks(checks: Sequence[Check], addresses: Mapping[str, str], curl: Curl, *, seconds: float = WAIT) -> Report:
+    """Ask every check at these addresses, in order; one whose value is missing fails as not asked.
+
+    An answer is waited for `seconds`, or twice what the check calls fast enough where that is longer.
+    """
     values = dict(addresses)
     results = []
     for check in checks:
