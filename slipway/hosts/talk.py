@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import select
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
@@ -76,6 +76,11 @@ class Talk:
         self._group = 0  # the remote process group
         self._heads = {"stdout": b"", "stderr": b""}  # what came before the wrapper spoke, where it has not yet
         self._heard = time.monotonic()
+        # not select() on the channel: where both sides close at once, paramiko's transport writes to the closed pipe
+        # that it makes for that, and the whole connection ends
+        self._news = threading.Event()
+        channel.in_buffer.set_event(self._news)
+        channel.in_stderr_buffer.set_event(self._news)
 
     def finish(self) -> Done:
         """Talk until the command has ended. Raises EOFError when the link breaks before its end is known."""
@@ -101,7 +106,7 @@ class Talk:
                 self._stop()
                 raise self._too_long(f"{command.idle:.0f} s without a word")
             if not moved and not feeding:
-                select.select([channel], [], [], 0.1)
+                (channel.status_event if channel.eof_received else self._news).wait(0.1)
         for stream, head in self._heads.items():
             self._taken[stream].append(head)
             self._partial[stream] += head

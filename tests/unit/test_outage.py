@@ -97,30 +97,37 @@ def test_all_who_wait_for_a_host_share_the_time_that_it_may_take(home: Path, mon
         assert 1.0 <= time.monotonic() - began < 3.5  # one after the other it would be 4
 
 
-def test_more_commands_than_a_connection_has_room_for_end_together(home: Path) -> None:
-    cancel = Cancel()
-    marks = [home / f"began-{number}" for number in range(hosts_ssh.COMMANDS)]
-    ended: list[str] = []
+def test_more_commands_than_a_connection_has_room_for_end_together_and_it_stays(home: Path) -> None:
+    server = Sshd()
+    with reached(home, server) as box:
+        for turn in range(12):
+            marks = [home / f"began-{turn}-{number}" for number in range(hosts_ssh.COMMANDS)]
+            _end_together(box, marks)
+        assert len(server.links) == 1
 
-    def one(box: Ssh, mark: Path) -> None:
+
+def _end_together(box: Ssh, marks: list[Path]) -> None:
+    cancel = Cancel()
+    ended: list[Path] = []
+
+    def one(mark: Path) -> None:
         command = Command(("sh", "-c", f"touch {mark}; sleep 60"))
         try:
             box.run(command, silent(cancel))
         except Cancelled:
-            ended.append(mark.name)
+            ended.append(mark)
 
-    with reached(home, Sshd()) as box:
-        threads = [threading.Thread(target=one, args=(box, mark)) for mark in marks]
-        for thread in threads:
-            thread.start()
-        for mark in marks:
-            until(mark.exists)
-        began = time.monotonic()
-        cancel.request()
-        for thread in threads:
-            thread.join(30)
-        assert len(ended) == len(marks)
-        assert time.monotonic() - began < TIGHT
+    threads = [threading.Thread(target=one, args=(mark,)) for mark in marks]
+    for thread in threads:
+        thread.start()
+    for mark in marks:
+        until(mark.exists)
+    began = time.monotonic()
+    cancel.request()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(ended) == marks
+    assert time.monotonic() - began < TIGHT
 
 
 def test_a_socket_that_can_not_be_reached_takes_no_place_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
