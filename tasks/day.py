@@ -57,6 +57,9 @@ def status(command: Invocation) -> None:
     show.nodes(command.session, nodes)
     for warning in warnings:
         command.session.say(f"warning  {warning}")
+    where = command.config.folder.name
+    for name in sorted({found.name for found in live} - {*command.config.services}):
+        command.session.say(f"{name} has no folder in {where}/; ./invoke down --service {name} takes it away")
 
 
 @verb(service="a service; default: all")
@@ -209,14 +212,14 @@ def forward(command: Invocation, service: str = "", port: str = "") -> None:
 def down(command: Invocation, service: str = "", *, purge: bool = False) -> None:
     """Take the workloads away; data, generated secrets and history stay unless --purge.
 
+    A service that --service names may have no folder any more.
+
     Examples:
       ./invoke down
-      ./invoke down --purge
+      ./invoke down --service invoices --purge
 
     """
-    from slipway import flows
-
-    here, names = command.here, flows.chosen(command.config, service)
+    here, names = command.here, _deployed(command, service)
 
     def act(say: Say) -> None:
         here.target.down(names, say)
@@ -225,3 +228,16 @@ def down(command: Invocation, service: str = "", *, purge: bool = False) -> None
 
     there = lambda: purge or {live.name for live in here.target.status()}.intersection(names)  # noqa: E731
     command.deed("take away " + ", ".join(names), act, wanted=there)
+
+
+def _deployed(command: Invocation, names: str) -> list[str]:
+    """The services behind `--service a,b` (default all); one that is deployed may have no folder any more."""
+    from slipway import flows
+
+    target, services = command.here.target, command.config.services
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    strange = [name for name in asked if name not in services]
+    there = {one.name for one in target.status()} | {one.service for one in target.history(None)} if strange else ()
+    gone = [name for name in strange if name in there]
+    known = [name for name in asked if name not in gone]
+    return gone + (flows.chosen(command.config, ",".join(known)) if known or not gone else [])

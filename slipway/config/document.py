@@ -61,7 +61,7 @@ def read(path: Path, faults: Faults) -> Document | None:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         text = str(error.problem or error.context or "not YAML").split("\n")[0]
-        faults.add(path, mark.line + 1 if mark else 1, text)
+        faults.add(path, mark.line + 1 if mark else 1, text.partition(" with value ")[0])  # a value may be a secret
         return None
     except (YAMLError, OSError, ValueError, RecursionError) as error:
         faults.add(path, 1, f"it can't be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

@@ -200,3 +200,20 @@ def test_down_keeps_secrets_and_history_and_purge_takes_them(light: Light) -> No
     assert light.invoke("down", "--purge").exit == 0
     left = subprocess.check_output(["docker", "volume", "ls", "-q", "--filter", f"label=slipway.project={light.name}"])
     assert not left
+
+
+def test_a_service_whose_folder_is_gone_is_told_and_taken_away(light: Light) -> None:
+    assert light.invoke("deploy").exit == 0
+    away = light.folder / "away"
+    light.service.rename(away)
+    (light.folder / "settings" / "environments" / "local.yaml").write_text("{}")
+    try:
+        assert f"./invoke down --service {light.of}" in light.invoke("status").out
+        assert light.invoke("down").exit == 0
+        assert light.inspect()["State"]["Running"]
+        assert light.invoke("down", "--service", "other").exit == 2
+        assert light.invoke("down", "--service", light.of).exit == 0
+        assert subprocess.run(["docker", "inspect", light.container], capture_output=True, check=False).returncode != 0
+    finally:
+        away.rename(light.service)
+        light.environment()

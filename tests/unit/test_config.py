@@ -107,6 +107,11 @@ def test_a_fault_is_named_with_its_file_and_line(team: Path, text: str, fault: s
     assert any(line.startswith(fault) for line in faults(team)), faults(team)
 
 
+def test_a_key_that_is_there_twice_is_named_and_its_values_are_not(team: Path) -> None:
+    service(team, "web", PLAIN + "env: {KEY: hunter2, KEY: hunter3}\n")
+    assert faults(team) == ['apps/web/service.yaml:4: found duplicate key "KEY"']
+
+
 def test_a_secret_of_a_service_that_takes_it_from_another_names_the_one_that_makes_it(team: Path) -> None:
     service(team, "web", PLAIN + "secrets: {KEY: {of: api}}\n")
     service(team, "api", "name: api\nbuild: none\nsecrets: {KEY: {of: db}}\n")
