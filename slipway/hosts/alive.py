@@ -15,6 +15,7 @@ from slipway.steps import Cancel
 
 ASK = 5.0  # seconds between two questions to the far side
 SILENT = 20.0  # seconds without a byte, though it was asked, after which the far side is gone
+STOPPED = 2.0  # seconds beyond which an answer that was waited for a tenth of a second says more about this process
 
 
 class Watched:
@@ -29,10 +30,15 @@ class Watched:
 
     def recv(self, size: int) -> bytes:
         """See `socket.recv`. Its transport asks every tenth of a second."""
+        asked = time.monotonic()
         try:
             data: bytes = self._sock.recv(size)
         except TimeoutError:
-            if time.monotonic() - self._heard > SILENT:
+            now = time.monotonic()
+            if now - asked > STOPPED:
+                self._heard = now  # it was this process that stood still (Ctrl-Z, a laptop asleep)
+            process = getattr(self._sock, "process", None)  # of a ProxyCommand
+            if now - self._heard > SILENT or (process and process.poll() is not None):
                 return b""
             raise
         self._heard = time.monotonic()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 sys.modules.setdefault("docker.transport.sshconn", None)  # type: ignore[arg-type]  # unused; its paramiko takes 60 ms
-POOL = 4  # connections that are kept open
+POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one answer of the daemon
 VANISHED = re.compile(  # the daemon's words for a step of an image, or a layer of one, that is not there any more
     r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"

@@ -7,16 +7,18 @@ import io
 import re
 import socket
 import tarfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.errors import Problem
+from slipway.errors import Cancelled, Problem
 from slipway.hosts.docker import LABEL, Container, Image, ImageConfig, Spec, State, Volume
 from slipway.hosts.docker_api import VANISHED, Vanished, built, client, inspected, moved, told, unreachable
 from slipway.hosts.host import Command
-from slipway.steps import Say
+from slipway.steps import Cancel, Say
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from slipway.hosts.host import Host
 
 SOCKET = "/var/run/docker.sock"
+LATE = 124  # the exit code of a command in a container that was not waited for
 
 
 class Engine:
@@ -237,12 +240,25 @@ class Engine:
                 say.progress(done, 0, "bytes")
         part.replace(archive)
 
-    def execute(self, container: str, argv: Sequence[str]) -> tuple[int, str]:
-        """Run a command in a running container: its exit code, and both streams as text."""
-        with told(f"`{argv[0]}` could not be run in {container}"):
-            made = self._api.exec_create(container, list(argv))["Id"]
-            said = self._api.exec_start(made).decode(errors="replace")
-            return int(self._api.exec_inspect(made)["ExitCode"]), said
+    def execute(self, container: str, argv: Sequence[str], say: Say, seconds: float = 60) -> tuple[int, str]:
+        """Run a command in a running container: its exit code, and both streams as text.
+
+        One that takes longer is not waited for; its code is 124, as timeout(1) has it.
+        """
+        limit = Cancel()
+        timer, forget = threading.Timer(seconds, limit.request), say.cancel.on_request(limit.request)
+        timer.start()
+        try:
+            with told(f"`{argv[0]}` could not be run in {container}"), self._long(replace(say, cancel=limit)) as api:
+                made = api.exec_create(container, list(argv))["Id"]
+                said = api.exec_start(made).decode(errors="replace")
+                return int(api.exec_inspect(made)["ExitCode"]), said
+        except Cancelled:
+            say.cancel.check()
+            return LATE, f"no answer within {seconds:.0f} s"
+        finally:
+            timer.cancel()
+            forget()
 
     def create(self, spec: Spec) -> str:
         with told(f"container {spec.name} could not be made"):

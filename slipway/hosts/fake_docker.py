@@ -97,7 +97,14 @@ class FakeDaemon:
         say.cancel.check()
         self.files[("", archive)] = self._found(image).id.encode()
 
-    def execute(self, container: str, argv: Sequence[str]) -> tuple[int, str]:
+    def execute(
+        self,
+        container: str,
+        argv: Sequence[str],
+        say: Say,
+        seconds: float = 60,  # noqa: ARG002  nothing takes long
+    ) -> tuple[int, str]:
+        say.cancel.check()
         return (0, " ".join(argv)) if self.inspect(container).running else (126, "it does not run")
 
     def create(self, spec: Spec) -> str:

@@ -88,12 +88,20 @@ def fingerprint(key: bytes) -> str:
 
 
 def read(files: Sequence[Path]) -> Known:
-    """What is known, from the files that are there. Raises Problem for a line that is no entry, with its place."""
+    """What is known, from the files that are there.
+
+    Raises Problem for one that can't be read, and for a line that is no entry, with its place.
+    """
     return Known(tuple(entry for file in files if file.is_file() for entry in _entries(file)))
 
 
 def _entries(file: Path) -> Iterator[Entry]:
-    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+    try:
+        text = file.read_text(errors="replace")
+    except OSError as error:
+        fix = "let this user read it: no host's key is verified without it"
+        raise Problem(f"{file} can't be read", why=str(error), fix=fix, code=ExitCode.USAGE) from error
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,11 @@ def known_hosts(hosts: Hosts) -> Path:
 
 @cache
 def _config() -> Config:
-    return Config()
+    try:
+        return Config()
+    except (OSError, SSHException) as error:
+        fix = "mend it, or let this user read it: ssh -G localhost tries it"
+        raise Problem("~/.ssh/config can't be read", why=str(error), fix=fix, code=ExitCode.USAGE) from error
 
 
 def way(name: str, hosts: Hosts, *, look: bool = False) -> list[Hop]:
@@ -250,12 +255,15 @@ def offered(name: str, hosts: Hosts, ask: Ask, cancel: Cancel) -> Offer:
 
 
 def record(place: str, key: PKey, hosts: Hosts) -> Path:
-    """Write a key behind the known ones; the file."""
+    """Write a key behind the known ones; the file. Raises Problem if it can't be written."""
     file = known_hosts(hosts)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file.open("a+") as kept:
-        kept.seek(0)
-        text = kept.read()
-        kept.write(("" if not text or text.endswith("\n") else "\n") + f"{place} {key.get_name()} {key.get_base64()}\n")
-    file.chmod(0o600)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+", errors="replace") as kept:
+            text = kept.read()
+            line = f"{place} {key.get_name()} {key.get_base64()}\n"
+            kept.write(line if not text or text.endswith("\n") else f"\n{line}")
+    except OSError as error:
+        fix = "make room there, or check its rights; `known_hosts` of hosts.yaml names another file"
+        raise Problem(f"{file} can't be written", why=str(error), fix=fix, code=ExitCode.USAGE) from error
     return file

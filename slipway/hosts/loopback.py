@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Cancelled, ExitCode, Problem
 from slipway.hosts.host import Stream
 from slipway.hosts.relay import pump
 
@@ -53,7 +53,7 @@ def unix(dial: Dial) -> Iterator[str]:
 def _handler(dial: Dial) -> type[socketserver.BaseRequestHandler]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(Problem, OSError, EOFError):  # whoever came sees the conversation end
+            with contextlib.suppress(Problem, Cancelled, OSError, EOFError):  # whoever came sees the conversation end
                 far = dial()
                 with contextlib.closing(far):
                     back = threading.Thread(target=pump, args=(far, self.request), daemon=True)

@@ -174,6 +174,7 @@ class Ssh:
         head, line = self._line(job(command) if command.lasting else command, rise)
         streams = [io.BytesIO(head + command.stdin), *([source] if source else [])]
         with self._commands:
+            say.cancel.check()  # it may have waited
             return self._talk(command, line, streams, say, partial(self._end, rise))
 
     def _talk(self, command: Command, line: str, streams: list[BinaryIO], say: Say, end: End) -> Done:

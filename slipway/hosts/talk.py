@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 End = Callable[[int, str], None]  # signals a process group
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
+BEGUN = 1.0  # seconds for a command that is to end to say its group, which is the first thing it says
+ENDING = 0.2  # seconds for a link that has ended to say so
 CHUNK = 32768
 NONE = -1  # paramiko's exit code of a command that ended with its channel, or by a signal
 SIGNALLED = 128
@@ -113,13 +115,19 @@ class Talk:
         for stream, rest in self._partial.items():
             self._line(stream, rest)
         code = channel.recv_exit_status() if channel.exit_status_ready() else NONE
-        if code == NONE and not channel.get_transport().is_active():
+        if not channel.eof_received or (code == NONE and self._cut()):
             raise EOFError("before the command's end was known")
         out, err = (b"".join(self._taken[stream]) for stream in ("stdout", "stderr"))
         if code == 127 and ABSENT in err:
             name, host = command.argv[0], self._host
             raise Problem(f"{name} is not on {host}", fix=f"./invoke setup --host {host}, or --env E")
         return Done(command, SIGNALLED if code == NONE else code, out, err)
+
+    def _cut(self) -> bool:
+        """Whether the link has ended, which paramiko tells a channel a moment before it says so of itself."""
+        transport = self._channel.get_transport()
+        transport.join(ENDING)
+        return not transport.is_active()
 
     def _read(self) -> bool:
         channel, moved = self._channel, False
@@ -177,6 +185,10 @@ class Talk:
         command = self._command
         if command.lasting:
             self._say.note(f"`{command.argv[0]}` goes on on {self._host}; the same command follows it")
+        deadline = time.monotonic() + BEGUN
+        while not (self._group or self._channel.closed) and time.monotonic() < deadline:
+            if not self._read():
+                time.sleep(0.05)
         if not self._group:
             return
         self._end(self._group, "TERM")

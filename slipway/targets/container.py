@@ -161,7 +161,7 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
                 log = "\n".join(daemon.logs(container, 60, follow=False))
                 cause = ended(found.exit, service.resources.memory, log, oom=found.oom)
                 raise Problem(f"{service.name}: {cause.what}", fix=cause.fix)
-        answer = _answer(daemon, container, question, base)
+        answer = _answer(daemon, container, question, base, say)
         if answer == OPEN:
             return
     if isinstance(question, str) and answer.isdigit():
@@ -174,12 +174,13 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, say: Say)
 
 
 NOTHING, OPEN = "nothing", "open"
+ANSWER = 10  # seconds for a command that asks whether a container is ready
 
 
-def _answer(daemon: Daemon, container: str, question: str | tuple[str, ...] | None, base: str) -> str:
+def _answer(daemon: Daemon, container: str, question: str | tuple[str, ...] | None, base: str, say: Say) -> str:
     """The answer to a readiness question (see `Health.question`): `OPEN`, or what is wrong."""
     if isinstance(question, tuple):
-        code, said = daemon.execute(container, question)
+        code, said = daemon.execute(container, question, say, ANSWER)
         return (said.strip() or f"exit code {code}") if code else OPEN
     if question is None:
         return OPEN if _listens(base) else NOTHING

@@ -174,3 +174,34 @@ def test_sudo_passwords_of_two_hosts_are_tried_beside_each_other() -> None:
     for thread in threads:
         thread.join()
     assert sorted(said) == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["known_hosts", ".ssh/config"])
+def test_a_file_of_ssh_that_can_not_be_read_is_named(home: Path, name: str) -> None:
+    server = Sshd()
+    with serving(server):
+        known = hosts(home, server, box=at(server))
+        (home / name).unlink(missing_ok=True)
+        (home / name).symlink_to("/proc/self/mem")  # there, and a file; reading it fails for root too
+        with pytest.raises(Problem, match=f"{name} can't be read") as unread:
+            link.connect("box", known, nobody, Cancel())
+        assert unread.value.code is ExitCode.USAGE
+
+
+def test_a_key_is_recorded_behind_the_others_and_the_files_mode_stays(home: Path) -> None:
+    server = Sshd()
+    with serving(server):
+        known = hosts(home, box=at(server))
+        file = home / "known_hosts"
+        file.write_text("other ssh-ed25519 AAAA")
+        file.chmod(0o644)
+        assert link.record("box", server.key, known) == file
+        assert file.read_text() == f"other ssh-ed25519 AAAA\nbox {server.key.get_name()} {server.key.get_base64()}\n"
+        assert file.stat().st_mode & 0o777 == 0o644
+        file.unlink()
+        link.record("box", server.key, known)
+        assert file.stat().st_mode & 0o777 == 0o600
+        file.unlink()
+        file.mkdir()
+        with pytest.raises(Problem, match="known_hosts can't be written"):
+            link.record("box", server.key, known)

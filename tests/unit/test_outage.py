@@ -6,16 +6,18 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paramiko import Channel, Message
+from paramiko.proxy import ProxyCommand
 
 from slipway.config.models import HostEntry
 from slipway.errors import Cancelled
-from slipway.hosts import alive, link
+from slipway.hosts import alive, link, loopback
 from slipway.hosts import ssh as hosts_ssh
 from slipway.hosts.hop import Away
-from slipway.hosts.host import Command
+from slipway.hosts.host import Command, Stream
 from slipway.hosts.ssh import Ssh
 from slipway.steps import Cancel, silent
 from tests.unit import sshd
@@ -104,6 +106,95 @@ def test_more_commands_than_a_connection_has_room_for_end_together_and_it_stays(
             marks = [home / f"began-{turn}-{number}" for number in range(hosts_ssh.COMMANDS)]
             _end_together(box, marks)
         assert len(server.links) == 1
+
+
+@pytest.mark.parametrize("code", [None, 0])
+def test_a_link_that_breaks_is_never_taken_for_the_commands_end(home: Path, code: int | None) -> None:
+    server, mark = Sshd(), home / "began"
+    with reached(home, server) as box:
+        for _ in range(12):
+            mark.unlink(missing_ok=True)
+            command = Command(("sh", "-c", f"echo a part; touch {mark}; exec sleep 60"))
+            thread = threading.Thread(target=lost, args=(box, command))
+            thread.start()
+            until(mark.exists)
+            if code is not None:  # the command's output may still be on its way
+                there: Any = server.links[0]
+                for channel in there._channels.values():
+                    channel.send_exit_status(code)
+            server.drop()
+            thread.join(TIGHT)
+            assert not thread.is_alive()
+
+
+def test_what_waits_for_room_does_not_begin_after_ctrl_c(home: Path) -> None:
+    with reached(home, Sshd()) as box:
+        first, second = Cancel(), Cancel()
+        marks = [home / f"began-{number}" for number in range(hosts_ssh.COMMANDS)]
+        threads = [_cancelled(box, mark, first) for mark in marks]
+        for mark in marks:
+            until(mark.exists)
+        late = _cancelled(box, home / "late", second)
+        time.sleep(0.1)  # it waits
+        second.request()
+        first.request()
+        for thread in (*threads, late):
+            thread.join(TIGHT)
+            assert not thread.is_alive()
+        assert not (home / "late").exists()
+
+
+def test_ctrl_c_before_a_command_has_said_its_group_ends_it_too(home: Path) -> None:
+    cancel, server = Cancel(), Sshd(rewrite=("exec sh -c", "sleep 0.4; exec sh -c"))
+    with reached(home, server) as box:
+        thread = _cancelled(box, home / "began", cancel, then=f"sleep 1; touch {home}/went-on")
+        time.sleep(0.2)
+        cancel.request()
+        thread.join(TIGHT)
+        time.sleep(1.5)
+        assert not (home / "went-on").exists()
+
+
+def _cancelled(box: Ssh, mark: Path, cancel: Cancel, then: str = "sleep 60") -> threading.Thread:
+    def one() -> None:
+        with pytest.raises(Cancelled):
+            box.run(Command(("sh", "-c", f"touch {mark}; {then}")), silent(cancel))
+
+    thread = threading.Thread(target=one)
+    thread.start()
+    return thread
+
+
+def test_a_stop_of_this_process_is_no_silence_of_the_far_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alive, "SILENT", 0.3)
+    monkeypatch.setattr(alive, "STOPPED", 0.2)
+    near, far = socket.socketpair()
+    with near, far:
+        watched = alive.Watched(near)
+        for wait in (0.1, 0.4, 0.1):  # the second: as Ctrl-Z makes it
+            near.settimeout(wait)
+            with pytest.raises(TimeoutError):
+                watched.recv(1)
+        time.sleep(0.3)
+        assert watched.recv(1) == b""
+
+
+def test_a_proxy_command_that_has_ended_ends_the_connection() -> None:
+    proxy = ProxyCommand("true")
+    proxy.settimeout(0.1)
+    proxy.process.wait()
+    assert alive.Watched(proxy).recv(1) == b""
+
+
+def test_ctrl_c_in_a_tunnel_ends_the_conversation_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    def dial() -> Stream:
+        raise Cancelled
+
+    with loopback.unix(dial) as path, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(TIGHT)
+        client.connect(path)
+        assert client.recv(1) == b""
+    assert capfd.readouterr().err == ""
 
 
 def _end_together(box: Ssh, marks: list[Path]) -> None:

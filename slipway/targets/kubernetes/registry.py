@@ -17,6 +17,7 @@ NAME, PORT = "slipway-registry", 5000
 PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
 SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
 _MAKING = threading.Lock()  # deliveries of one run go side by side, and the first of them makes the registry
+PULL = 900  # seconds for the node to pull an image from beside it
 SEEN = 5  # seconds that a node gets to list an image that it has pulled
 
 
@@ -52,11 +53,11 @@ class Nearby:
             finally:
                 self.daemon.untag(pushed)
         reference = f"{NAME}:{PORT}/{repository}@{digest}"
-        code, said = self.beside.execute(self.node, ["crictl", "pull", reference])
+        code, said = self.beside.execute(self.node, ["crictl", "pull", reference], say, PULL)
         if code:
             raise Problem(f"the node could not pull {reference}", why=said, fix="docker logs " + NAME)
         for _ in range(SEEN * 4):  # a busy node lists an image a moment after it was pulled
-            code, there = self.beside.execute(self.node, ["crictl", "images", "-o", "json"])
+            code, there = self.beside.execute(self.node, ["crictl", "images", "-o", "json"], say)
             if code == 0 and digest in there:
                 say.note(f"the node has {reference}")
                 return reference
@@ -80,7 +81,7 @@ class Nearby:
         if found is None or not found.running:
             self.beside.start(NAME)
         if self.beside.read(self.node, PLACE) != SETTING.encode():
-            self.beside.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]])
+            self.beside.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]], say)
             self.beside.write(self.node, PLACE, SETTING.encode(), 0o644)
 
     @property

@@ -63,8 +63,8 @@ class Storage:
         for service in services:
             for volume in self._volumes(service):
                 path = volume["spec"]["hostPath"]["path"]
-                self._on_node("mkdir", "-p", path)
-                self._on_node("chmod", "0777", path)  # any user of any image: what Minikube's provisioner does too
+                self._on_node(say, "mkdir", "-p", path)
+                self._on_node(say, "chmod", "0777", path)  # any user of any image: what Minikube's provisioner does too
                 self.cluster.apply(volume)
                 say.note(f"volume {volume['metadata']['name']}: {path} on the node")
 
@@ -77,7 +77,7 @@ class Storage:
             claim = spec.get("claimRef", {})
             if (claim.get("namespace"), claim.get("name")) in gone and path.startswith(f"{FOLDER}/"):
                 self.cluster.delete(volume)
-                self._on_node("rm", "-rf", path)
+                self._on_node(say, "rm", "-rf", path)
                 say.note(f"volume {volume['metadata']['name']} removed")
 
     def _names(self, service: Service) -> Iterator[str]:
@@ -97,8 +97,8 @@ class Storage:
             meta = {"name": f"{self.namespace}-{claim}", "labels": labels(self.project, service.name)}
             yield {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec}
 
-    def _on_node(self, *words: str) -> None:
-        code, said = self.daemon.execute(self.node, words)
+    def _on_node(self, say: Say, *words: str) -> None:
+        code, said = self.daemon.execute(self.node, words, say)
         if code:
             raise Problem(f"`{' '.join(words)}` failed on the cluster's node", why=said, fix="minikube ssh -- df -h")
 
