@@ -60,7 +60,8 @@ def _build(here: Here, name: str, say: Say) -> None:
         profile = tools.clojure.profile
         say.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
     folder, digest = here.service(name).folder, here.sources(name).facts().digest
-    jars.build(here.host, folder, digest, jars.Leiningen(kit.home, profile), say)
+    lein, steady = jars.Leiningen(kit.home, profile), lambda: here.steady(name, digest)
+    jars.build(here.host, folder, digest, lein, say, steady)
 
 
 def image(
@@ -160,15 +161,17 @@ def _image(here: Here, name: str, say: Say) -> None:
     made_up = secret_sources.resolve(
         service, Environment(name="image"), here.config.services, lambda _, how: secret_sources.generate(how)
     )
+    content = images.context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
+    instructions = (service.folder / service.dockerfile).read_text()
+    here.steady(name, sources.digest)
     recipe = images.Recipe(
         project=project,
         service=name,
         version=service.version,
-        folder=service.folder,
-        shared=service.shared,
+        context=content,
         dockerfile=service.dockerfile,
+        instructions=instructions,
         digest=sources.digest,
-        jar=sources.jar,
         base=bases.tag(service.base, base) if base else service.base,
         platform=here.host.probe.facts().platform,
         env={**service.env, **made_up},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -67,6 +68,17 @@ class Lost(Problem):
 
     def __init__(self, what: str, *, why: str = "", fix: str = "", code: ExitCode = ExitCode.UNREACHABLE) -> None:
         super().__init__(what, why=why, fix=fix, code=code)
+
+
+@contextmanager
+def behind_a_change() -> Iterator[None]:
+    """What fails in here has changed something: it never ends as if only something had been unreachable."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.code is ExitCode.UNREACHABLE:
+            problem.code = ExitCode.FAILED
+        raise
 
 
 class Cancelled(Exception):

@@ -242,6 +242,11 @@ class Here:
         digest = source.digest(service.folder, settings, service.shared)
         return Sources(digest, jars.found(service.folder, digest))
 
+    def steady(self, name: str, digest: str) -> None:
+        """Raise Problem where a service's sources are not those of `digest` any more: what was made is not of these."""
+        if self._read(name).digest != digest:
+            raise Problem(f"{name}: its sources changed while it was built", fix="run the same command again")
+
     def secrets(self, service: Service) -> dict[str, str]:
         """The values of a service's secrets; what is not kept yet is made up for this run, until step `secrets`."""
         kept = self.kept.facts()

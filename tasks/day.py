@@ -62,7 +62,7 @@ def status(command: Invocation) -> None:
         command.session.say(f"{name} has no folder in {where}/; ./invoke down --service {name} takes it away")
 
 
-@verb(service="a service; default: all")
+@verb(service="services, separated by commas; default: all")
 def history(command: Invocation, service: str = "") -> None:
     """The releases that are kept, newest first.
 
@@ -70,7 +70,8 @@ def history(command: Invocation, service: str = "") -> None:
       ./invoke history --service auth
 
     """
-    releases = command.here.target.history(service or None)
+    names = _deployed(command, service) if service else ()
+    releases = [one for one in command.here.target.history(None) if not service or one.service in names]
     serving = {name: command.here.target.serving(name) for name in {release.service for release in releases}}
     if command.session.json:
         rows = [
@@ -154,10 +155,10 @@ def rollback(command: Invocation, service: str = "", to: str = "") -> None:
     name = one(command, service)
     number = whole(to, "--to") if to else None
     release = command.here.target.earlier(name, number)
-    secrets = command.here.secrets(release.settings)
+    command.here.hide(release.settings)
 
     def back(say: Say) -> None:
-        command.here.target.rollback(release, secrets, flows.verify, say)
+        command.here.target.rollback(release, command.here.secrets, flows.verify, say)
         stores = [one for one in (name, *command.config.needs(name)) if command.config.services[one].storage]
         if stores:
             say.note(f"code and settings went back; the data of {', '.join(stores)} stays as it is")
@@ -180,6 +181,9 @@ def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
     if not replicas:
         raise Problem("how many copies?", fix="--replicas 3, or --replicas file", code=ExitCode.USAGE)
     number = None if replicas == "file" else whole(replicas, "--replicas")
+    if number == 0:
+        fix = f"./invoke down --service {model.name} takes it away; its data stays"
+        raise Problem("a service that is deployed has at least one copy", fix=fix, code=ExitCode.USAGE)
     command.here.hide(model)
     text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
     act = command.here.target.scale
@@ -197,7 +201,8 @@ def forward(command: Invocation, service: str = "", port: str = "") -> None:
 
     """
     name = one(command, service)
-    with command.here.target.forward(name, whole(port, "--port") if port else None) as url:
+    number = whole(port, "--port", 1, 65535) if port else None
+    with command.here.target.forward(name, number) as url:
         command.session.tell(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
         while not command.cancel.requested:
             command.cancel.wait(3600)

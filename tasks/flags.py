@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from tasks.command import Invocation
 
 
-def whole(text: str, flag: str) -> int:
+def whole(text: str, flag: str, least: int = 0, most: int = 10**9) -> int:
     """A flag's whole number. Raises Problem for anything else."""
-    if not (text.isascii() and text.isdigit()):
-        raise Problem(f"{flag} takes a whole number, not {text!r}", code=ExitCode.USAGE)
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        what = f"{flag} takes a whole number from {least} to {most}, not {text[:40]!r}"
+        raise Problem(what, code=ExitCode.USAGE)
     return int(text)
 
 
@@ -24,7 +25,11 @@ def one(command: Invocation, service: str) -> str:
 
     if not service and len(command.config.services) > 1:
         raise Problem("which service?", fix=f"--service {min(command.config.services)}", code=ExitCode.USAGE)
-    return flows.chosen(command.config, service)[0]
+    name, *more = flows.chosen(command.config, service)
+    if more:
+        fix = f"--service {name}, and the same for the others"
+        raise Problem(f"{command.name} is about one service", fix=fix, code=ExitCode.USAGE)
+    return name
 
 
 def folder(command: Invocation, text: str) -> Path:

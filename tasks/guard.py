@@ -58,14 +58,20 @@ class Guard:
             raise KeyboardInterrupt
 
 
-def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: dict[str, Any]) -> None:
-    """Run a task's body; every error becomes words and an exit code, and Ctrl-C ends what runs."""
+def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: dict[str, Any], blank: str = "") -> None:
+    """Run a task's body; every error becomes words and an exit code, and Ctrl-C ends what runs.
+
+    `blank` names a flag that was given and says nothing, as an unset variable of a script leaves it: it must not mean
+    all that the flag left out would mean.
+    """
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     try:
         session = Session(flags["output"], run=run, log=None if flags.get("plan") else ROOT / ".slipway" / "runs" / run)
     except Problem as problem:
         raise Exit(str(problem), code=int(problem.code)) from problem
     try:
+        if blank:
+            raise Problem(f"--{blank} is empty", fix=f"name something, or leave --{blank} out", code=ExitCode.USAGE)
         with Guard() as guard:
             _done(body, Invocation(name, session, flags, ExitStack(), guard), own)
     except Problem as problem:

@@ -36,18 +36,23 @@ def verb(
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         own = [p.replace(kind=kind) for p in inspect.signature(body).parameters.values() if p.name != "command"]
         common = {**COMMON, **(CHANGES if changes else {}), **(BUNDLE if bundle else {})}
+        added = [inspect.Parameter(name, kind, default=default) for name, (default, _) in common.items()]
+        defaults = {one.name: one.default for one in (*own, *added)}
 
-        def run(context: Context, **given: Any) -> None:
+        def run(context: Context, **said: Any) -> None:
             from tasks.guard import guarded
 
-            shared = {name: given.pop(name, default) for name, (default, _) in common.items()}
+            given = defaults | {name: value for name, value in said.items() if value is not None}
+            blank = next((name for name, text in said.items() if isinstance(text, str) and not text.strip(" ,")), "")
+            shared = {name: given.pop(name) for name in common}
             if context.config.run.dry:
                 shared["plan"] = True
             shared["confirm"] = confirm
-            guarded(body, body.__name__.rstrip("_"), shared, given)
+            guarded(body, body.__name__.rstrip("_"), shared, given, blank)
 
-        added = [inspect.Parameter(name, kind, default=default) for name, (default, _) in common.items()]
-        run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *own, *added])  # type: ignore[attr-defined]
+        # None tells a text that was not given from one that is empty; Invoke takes either for text
+        shown = [p.replace(default=None) if isinstance(p.default, str) else p for p in (*own, *added)]
+        run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *shown])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = body.__doc__, body.__name__
         texts = {**flags, **{name: text for name, (_, text) in common.items()}}
         name, optional = body.__name__.rstrip("_"), ["yes"] if changes else []

@@ -44,11 +44,10 @@ class Recipe:
     project: str
     service: str
     version: str
-    folder: Path
-    shared: Sequence[Path]
+    context: bytes
     dockerfile: str
+    instructions: str  # the Dockerfile's text
     digest: str
-    jar: Path | None
     base: str
     platform: str
     env: Mapping[str, str]
@@ -64,9 +63,8 @@ class Recipe:
 def build(daemon: Daemon, recipe: Recipe, say: Say) -> str:
     """Build the image, add its class data, settle its layers, tag it and say what it weighs; its id."""
     labels = {LABEL: recipe.project, "slipway.service": recipe.service, SOURCE: recipe.digest}
-    content = context(recipe.folder, recipe.dockerfile, recipe.digest, recipe.jar, recipe.shared)
-    made = daemon.build(content, recipe.dockerfile, (), {"BASE": recipe.base}, labels, recipe.platform, say)
-    below = stands_on((recipe.folder / recipe.dockerfile).read_text(), recipe.base)
+    made = daemon.build(recipe.context, recipe.dockerfile, (), {"BASE": recipe.base}, labels, recipe.platform, say)
+    below = stands_on(recipe.instructions, recipe.base)
     base = daemon.config(below).layers if below else ()
     before = daemon.state(recipe.project).tagged(recipe.tags[1])
     whole = classes.add(daemon, made, base, before, recipe.env, labels, recipe.trial, say)

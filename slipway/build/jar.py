@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -59,8 +59,11 @@ def uberjar(folder: Path, lein: Leiningen) -> Command:
     return Command(("lein", *profile, "uberjar"), env=env, cwd=str(folder), timeout=1800, idle=600)
 
 
-def build(host: Host, folder: Path, digest: str, lein: Leiningen, say: Say) -> Path:
-    """Build, check and place the jar. Raises Problem with Clojure's file, line and message when it does not compile."""
+def build(host: Host, folder: Path, digest: str, lein: Leiningen, say: Say, steady: Callable[[], None]) -> Path:
+    """Build, check and place the jar. Raises Problem with Clojure's file, line and message when it does not compile.
+
+    `steady` raises it where the sources are not those of the digest any more.
+    """
     told = lambda who: say.note(f"waits for {who}")  # noqa: E731
     with locks.held(folder / LOCK, f"another Leiningen in {folder.name}", told, say.cancel) as lock:
         if jar := found(folder, digest):
@@ -75,6 +78,7 @@ def build(host: Host, folder: Path, digest: str, lein: Leiningen, say: Say) -> P
         if made is None or not made.is_file() or made.stat().st_mtime < began - 2:
             raise Problem(f"{folder.name}: Leiningen made no jar", why=tail(output), fix="look at :main in project.clj")
         check(host, made, lein, say)
+        steady()
         return place(made, digest)
 
 

@@ -142,7 +142,12 @@ def own_variable(variable: str, host: str) -> str:
     return f"{variable}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"
 
 
+def at_home(text: str) -> Path:
+    """A path whose ~ is a user's home; of a user who is not there it stays as it is, and leads nowhere."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  pathlib's raises for such a user
+
+
 def folder_option(value: str | None, variable: str, cwd: Path) -> Path | None:
     """A folder from a flag, or else from the environment variable; relative to where the user stands."""
     text = value or os.environ.get(variable)
-    return (cwd / Path(text).expanduser()).resolve() if text else None
+    return (cwd / at_home(text)).resolve() if text else None

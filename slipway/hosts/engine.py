@@ -255,7 +255,7 @@ class Engine:
                 return int(api.exec_inspect(made)["ExitCode"]), said
         except Cancelled:
             say.cancel.check()
-            return LATE, f"no answer within {seconds:.0f} s"
+            return LATE, f"no answer within {seconds:g} s"
         finally:
             timer.cancel()
             forget()

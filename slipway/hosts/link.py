@@ -20,7 +20,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from slipway.config.load import given
+from slipway.config.load import at_home, given
 from slipway.config.models import HostEntry, Hosts
 from slipway.errors import Cancelled, ExitCode, Problem
 from slipway.hosts import alive, keys
@@ -56,7 +56,7 @@ def entry(name: str, hosts: Hosts) -> HostEntry:
 
 def known_hosts(hosts: Hosts) -> Path:
     """The file that host keys are looked up in and recorded to."""
-    return Path(hosts.known_hosts or "~/.ssh/known_hosts").expanduser()
+    return at_home(hosts.known_hosts or "~/.ssh/known_hosts")
 
 
 @cache
@@ -82,7 +82,7 @@ def way(name: str, hosts: Hosts, *, look: bool = False) -> list[Hop]:
         made = Connection(mine.address, user=mine.user, port=mine.port, gateway=before, config=_config())
         if before is None:  # the jumps of ~/.ssh/config
             hops += [Hop(link.original_host, name, link) for link in reversed(list(_links(made))[1:])]
-        hops.append(Hop(one, name, made, Path(mine.key).expanduser() if mine.key else None))
+        hops.append(Hop(one, name, made, at_home(mine.key) if mine.key else None))
     known = keys.read([known_hosts(hosts), *([] if hosts.known_hosts else [SYSTEM])])
     for hop in hops:
         _guard(hop, known, look=look and hop is hops[-1])
@@ -109,7 +109,7 @@ def _guard(hop: Hop, known: Known, *, look: bool) -> None:
         return made
 
     options = {f"{what}_timeout": CONNECT for what in ("banner", "auth", "channel")}
-    files = [name for name in hop.link.connect_kwargs.get("key_filename") or () if Path(name).expanduser().is_file()]
+    files = [name for name in hop.link.connect_kwargs.get("key_filename") or () if at_home(name).is_file()]
     hop.link.connect_kwargs = {
         **hop.link.connect_kwargs,
         **options,

@@ -15,7 +15,7 @@ from slipway.steps import Probe, Say
 from slipway.targets.container import MANIFEST, ROLE, SERVICE, Names, differs, ready, spec
 from slipway.targets.records import SecretStore, keep, last, recorded, releases
 from slipway.targets.swap import GRACE, Swap, loopback
-from slipway.targets.target import UNRECORDED, Ask, Live, Pod, Release, Verify, Wanted, pick
+from slipway.targets.target import UNRECORDED, Ask, Live, Pod, Release, Secrets, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service, and their images
 
@@ -47,13 +47,14 @@ class DockerTarget:
         keep(self.daemon, self.names, wanted, want, checks)
         self._clear(wanted.service.name, say)
 
-    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:
+    def rollback(self, release: Release, secrets: Secrets, verify: Verify, say: Say) -> None:
         """Serve a kept release again, with the settings and the number that it had."""
         state = self.daemon.state(self.names.project)
         if not any(image.id == release.image for image in state.images):
             fix = f"./invoke history --service {release.service}"
             raise Problem(f"the image of release {release.number} is gone from this Docker", fix=fix)
-        wanted = Wanted(release.settings, release.image, release.source, secrets, release.who, release.commit)
+        values = secrets(release.settings)
+        wanted = Wanted(release.settings, release.image, release.source, values, release.who, release.commit)
         want = spec(self.names, wanted, release.number)
         want = replace(want, labels={**want.labels, MANIFEST: release.manifest})
         self._swap.put(state, release.settings, want, verify, say)

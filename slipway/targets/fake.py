@@ -12,7 +12,7 @@ from slipway.errors import Problem
 from slipway.hosts.host import Command, Done
 from slipway.steps import Probe, Say
 from slipway.targets.container import manifest
-from slipway.targets.target import Live, Pod, Release, Verify, Wanted, addresses, pick
+from slipway.targets.target import Live, Pod, Release, Secrets, Verify, Wanted, addresses, pick
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class FakeTarget:
         self._serve(release)
         self._now(kept=(release, *self.state.kept))
 
-    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:  # noqa: ARG002
+    def rollback(self, release: Release, secrets: Secrets, verify: Verify, say: Say) -> None:  # noqa: ARG002
         """See `Target.rollback`."""
         self._verified(release.settings, verify, say)
         self._serve(release)

@@ -8,8 +8,8 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from pathlib import Path
 
+from slipway.config.load import at_home
 from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
 from slipway.errors import ExitCode, Problem
 
@@ -28,9 +28,9 @@ def places(service: Service, environment: Environment, owners: Mapping[str, Serv
     """Which generated secrets a service uses, by the name under which they are kept (SERVICE.NAME), and how made."""
     found = {}
     for name, how in service.secrets.items():
-        owner = owners[how.of] if isinstance(how, Of) else service
-        made = owner.secrets.get(name)
-        if name not in environment.secrets and isinstance(made, Generated):
+        owner = owners.get(how.of) if isinstance(how, Of) else service  # an earlier release's may have another name now
+        made = owner.secrets.get(name) if owner else None
+        if owner and name not in environment.secrets and isinstance(made, Generated):
             found[f"{owner.name}.{name}"] = made.generate
     return found
 
@@ -54,7 +54,7 @@ def resolve(
                 faults.append(f"{name}: the variable {source.env} is not set")
         elif isinstance(source, FromFile):
             try:
-                values[name] = Path(source.file).expanduser().read_text().rstrip("\n")
+                values[name] = at_home(source.file).read_text().rstrip("\n")
             except (OSError, UnicodeDecodeError) as error:
                 faults.append(f"{name}: {error}")
         else:

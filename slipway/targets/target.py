@@ -96,6 +96,7 @@ class Verdict:
 
 
 Ask = Callable[[Command, Say], Done]  # runs a command where the live service can be reached
+Secrets = Callable[[Service], Mapping[str, str]]  # the values of a service's secrets, by name
 Verify = Callable[[Service, Mapping[str, str], Ask, Say], Verdict]  # a service's checks, asked at these `addresses`
 
 
@@ -118,8 +119,11 @@ class Target(Protocol):
     def apply(self, wanted: Wanted, verify: Verify, say: Say) -> None:
         """Make it serve and verify it; put the earlier release back and raise Problem if that fails."""
 
-    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:
-        """Serve a kept release again, verified like any other, with the number that it had."""
+    def rollback(self, release: Release, secrets: Secrets, verify: Verify, say: Say) -> None:
+        """Serve a kept release again, verified like any other, with the number that it had.
+
+        `secrets` is asked where a release was kept without their values.
+        """
 
     def earlier(self, service: str, number: int | None) -> Release:
         """The release of that number, or the one before what serves. Raises Problem naming those that there are."""

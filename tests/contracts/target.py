@@ -64,7 +64,7 @@ class TargetContract:
         apply(target, wanted)
         apply(target, replace(wanted, source="src2"))
         assert (serving(target), numbers(target)) == (2, [2, 1])
-        target.rollback(target.earlier("web", None), {}, lambda *_: PASSING, silent())
+        target.rollback(target.earlier("web", None), lambda _: {}, lambda *_: PASSING, silent())
         assert (serving(target), numbers(target)) == (1, [2, 1])
         with pytest.raises(Problem) as caught:
             target.earlier("web", 9)

@@ -77,3 +77,19 @@ def test_ctrl_c_ends_within_5_seconds_says_what_is_not_done_and_the_next_run_goe
     assert "interrupted" in rest
     assert not subprocess.run(["pgrep", "-f", str(another.service)], capture_output=True, check=False).stdout
     assert another.invoke("deploy").exit == 0
+
+
+def test_a_source_that_is_edited_while_it_is_built_makes_no_jar_of_another_source(another: Another) -> None:
+    another.edit(CORE, "(ns shop.core", ";; before\n(ns shop.core")
+    before = {path.name for path in (another.service / "target").glob("the-shop.*.jar")}
+    running = subprocess.Popen(another.command("build"), stdout=subprocess.PIPE, text=True)
+    assert running.stdout
+    for line in running.stdout:
+        if "Compiling" in line:
+            break
+    another.edit(CORE, ";; before", ";; after")
+    rest = running.stdout.read()
+    assert running.wait(120) == 1, rest
+    assert "shop: its sources changed while it was built" in rest
+    assert {path.name for path in (another.service / "target").glob("the-shop.*.jar")} <= before
+    assert another.invoke("deploy").exit == 0

@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import secrets
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from slipway.errors import Problem
+from slipway.errors import Cancelled, Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
 from slipway.hosts.engine import Engine
 from slipway.hosts.facts import libraries
 from slipway.hosts.fake_docker import FakeDaemon
 from slipway.hosts.host import Command
 from slipway.hosts.local import Local
-from slipway.steps import silent
+from slipway.steps import Cancel, silent
 from tests.integration.project import Project
 
 SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
@@ -134,3 +136,18 @@ def test_networks_are_made_once_and_named(daemon: Daemon, project: str) -> None:
 def test_what_can_not_be_pulled_is_a_problem(daemon: Daemon) -> None:
     with pytest.raises(Problem, match="could not be pulled"):
         daemon.pull("nowhere.invalid/none@sha256:" + "0" * 64, silent())
+
+
+def test_a_command_in_a_container_is_not_waited_for_for_ever(project: str) -> None:
+    with ExitStack() as closing:
+        daemon, cancel = Engine(Local(), closing), Cancel()
+        container = daemon.create(Spec(f"{project}_a", sleeper(daemon, project), {LABEL: project}))
+        daemon.start(container)
+        assert daemon.execute(container, [SLEEP, "0"], silent()) == (0, "")
+        began = time.monotonic()
+        assert daemon.execute(container, [SLEEP, "30"], silent(), 0.5) == (124, "no answer within 0.5 s")
+        threading.Timer(0.5, cancel.request).start()
+        with pytest.raises(Cancelled):
+            daemon.execute(container, [SLEEP, "30"], silent(cancel))
+        assert time.monotonic() - began < 20
+        daemon.remove(container)

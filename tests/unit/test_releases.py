@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slipway.config.models import Service
-from slipway.errors import Problem
+from slipway.config.models import Environment, Service
+from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.steps import Cancel, Probe, Say, silent
+from slipway.targets import secrets as secret_sources
+from slipway.targets.kubernetes import rollout
 from slipway.targets.kubernetes.apply import Where
-from slipway.targets.kubernetes.manifests import namespace
+from slipway.targets.kubernetes.logs import tails
+from slipway.targets.kubernetes.manifests import labels, namespace
 from slipway.targets.kubernetes.release import State, read
 from slipway.targets.kubernetes.target import KubernetesTarget
 from slipway.targets.target import Verdict, Wanted
@@ -63,7 +67,7 @@ class Deploys:
 
     def rollback(self, number: int) -> None:
         release = self.target.earlier("web", number)
-        self.target.rollback(release, {}, lambda *_: Verdict(), self.say)
+        self.target.rollback(release, lambda _: {}, lambda *_: Verdict(), self.say)
         self.target.probe.forget()
 
     def own(self, **parts: Any) -> None:
@@ -293,3 +297,65 @@ def test_a_release_that_can_not_be_read_is_left_alone_and_said(deploys: Deploys,
     assert "Secret slipway.web.release.0002 is a release that can't be read" in deploys.target.warnings()[0]
     deploys.deploy(3)
     assert [release.number for release in deploys.target.history("web")] == [3, 1]
+
+
+def test_what_was_deployed_again_before_a_purge_keeps_its_data(deploys: Deploys) -> None:
+    deploys.cluster.apply(namespace("hh", "hh"))
+    deploys.deploy(1)
+    with pytest.raises(Problem, match="web was deployed again meanwhile"):
+        deploys.target.purge(["web"], everything=True, say=deploys.say)
+    assert [release.number for release in deploys.target.history("web")] == [1]
+
+
+def test_a_cluster_that_does_not_run_is_said_and_is_not_an_empty_one(deploys: Deploys) -> None:
+    service = deploys.deploy(1).service
+    stopped = KubernetesTarget(deploys.target.where, Probe(lambda: State(down="the cluster is stopped")))
+    for question in (
+        stopped.status,
+        lambda: stopped.history(None),
+        lambda: stopped.earlier("web", None),
+        lambda: stopped.logs("web", 10, follow=False),
+        lambda: stopped.restart(service, deploys.say),
+        lambda: stopped.scale(service, 2, deploys.say),
+        lambda: stopped.forward("web", None).__enter__(),
+    ):
+        with pytest.raises(Problem, match="the cluster is stopped") as raised:
+            question()
+        assert (raised.value.code, "cluster.start" in raised.value.fix) == (ExitCode.UNREACHABLE, True)
+
+
+def test_an_api_that_goes_away_behind_a_change_is_no_exit_of_nothing_changed(
+    deploys: Deploys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = deploys.deploy(1).service
+
+    def away(*_: object) -> None:
+        raise Problem("the cluster does not answer", code=ExitCode.UNREACHABLE)
+
+    monkeypatch.setattr(rollout, "wait", away)
+    for deed in (deploys.target.restart, lambda *given: deploys.target.scale(given[0], 2, given[1])):
+        with pytest.raises(Problem, match="does not answer") as raised:
+            deed(service, deploys.say)
+        assert raised.value.code is ExitCode.FAILED
+
+
+def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) -> None:
+    class Logs(FakeCluster):
+        def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:  # noqa: ARG002  the real one's
+            if "/pods/a/" in path:
+                raise Problem(f"{path} can't be read", why="container web is waiting to start")
+            yield b"hello"
+
+    cluster = Logs()
+    for name in ("a", "b"):
+        meta = {"name": name, "namespace": "hh", "labels": labels("hh", "web")}
+        cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta})
+    lines = list(tails(rollout.Place(cluster, "hh", "hh", "web"), 10))
+    assert lines == ["a has no log: container web is waiting to start", "b hello"]
+
+
+def test_a_release_whose_need_has_another_name_now_goes_back_on_a_cluster_and_is_told_on_docker() -> None:
+    service = Service.model_validate({"name": "web", "secrets": {"KEY": {"of": "gone"}}})
+    with pytest.raises(Problem, match="secrets can't be had") as raised:
+        secret_sources.resolve(service, Environment(name="local"), {"web": service}, lambda *_: "x")
+    assert "service gone has no secret of that name" in raised.value.why

@@ -6,17 +6,35 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from invoke import Context
+from invoke import Context, Exit
 
 from slipway.errors import ExitCode, Problem
-from tasks import guard, ship
+from tasks import day, guard, ship
+from tasks.command import Invocation
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+@pytest.mark.parametrize("flag", ["service", "env", "settings"])
+def test_a_flag_that_says_nothing_is_not_a_flag_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str, text: str
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(Invocation, "run", lambda *_: taken.append("all"))
+    monkeypatch.setattr(Invocation, "deed", lambda *_, **__: taken.append("all"))
+    for task in (day.down, ship.deploy):
+        with pytest.raises(Exit) as left:
+            task(Context(), **{flag: text}, output="plain", plan=True)
+        assert left.value.code == ExitCode.USAGE
+        assert f"--{flag} is empty" in capsys.readouterr().err
+    assert taken == []
 
 
 def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(guard, "guarded", lambda *given: asked.extend(given))
     ship.up(Context())
-    body, _, flags, _ = asked
+    body, _, flags, _, blank = asked
+    assert blank == ""
     assert flags["confirm"]
     with pytest.raises(Problem, match="local or minikube, not staging") as raised:
         body(SimpleNamespace(environment=SimpleNamespace(name="staging")))

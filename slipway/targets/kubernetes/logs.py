@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from slipway.errors import Problem
+from slipway.errors import ExitCode, Problem
 from slipway.targets.kubernetes.manifests import Object, selector
 from slipway.targets.kubernetes.rollout import Place
 
@@ -22,8 +22,13 @@ def tails(place: Place, tail: int) -> Iterator[str]:
     """The last lines of every pod."""
     for pod in _pods(place):
         name = pod["metadata"]["name"]
-        for line in place.cluster.stream(_path(place, name), {"tailLines": str(tail)}):
-            yield f"{name} {line.decode(errors='replace')}"
+        try:
+            for line in place.cluster.stream(_path(place, name), {"tailLines": str(tail)}):
+                yield f"{name} {line.decode(errors='replace')}"
+        except Problem as problem:
+            if problem.code is ExitCode.UNREACHABLE:
+                raise
+            yield f"{name} has no log: {problem.why}"  # it has not started yet, or is gone by now
 
 
 def followed(place: Place, tail: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.config.models import Service
-from slipway.errors import ExitCode, Problem
+from slipway.errors import ExitCode, Problem, behind_a_change
 from slipway.steps import Probe, Say
 from slipway.targets.kubernetes import apply, rollout, status
 from slipway.targets.kubernetes.apply import Way, Where
@@ -35,7 +35,7 @@ from slipway.targets.kubernetes.manifests import (
 )
 from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read, valued_as_now
 from slipway.targets.kubernetes.storage import Storage
-from slipway.targets.target import UNRECORDED, Live, Release, Verify, Wanted, pick
+from slipway.targets.target import UNRECORDED, Live, Release, Secrets, Verify, Wanted, pick
 
 KEPT = 10  # releases of a service
 UNREADY = "none of its copies is ready"
@@ -134,10 +134,11 @@ class KubernetesTarget:
                 checks=checks,
                 settings=service,
             )
-            self.cluster.apply(pack(where.project, where.namespace, release, marked(objects, wanted.image, marks)))
-            self._prune(service.name, way.objects, say)
+            with behind_a_change():
+                self.cluster.apply(pack(where.project, where.namespace, release, marked(objects, wanted.image, marks)))
+                self._prune(service.name, way.objects, say)
 
-    def rollback(self, release: Release, secrets: Mapping[str, str], verify: Verify, say: Say) -> None:  # noqa: ARG002  it has its own
+    def rollback(self, release: Release, secrets: Secrets, verify: Verify, say: Say) -> None:  # noqa: ARG002  it has its own
         """See `Target.rollback`: the objects that the release had, and its own number."""
         where = self.where
         with self._lock.held(say) as say:
@@ -149,7 +150,8 @@ class KubernetesTarget:
             way = self._way(state, release.settings, kept.objects, say)
             apply.permitted(self.cluster, way.objects, state)
             apply.proven(where, way, verify, say)
-            self._prune(release.service, way.objects, say)
+            with behind_a_change():
+                self._prune(release.service, way.objects, say)
 
     def _way(self, state: State, service: Service, objects: Sequence[Object], say: Say) -> Way:
         """A release's objects and those of what comes back if it fails, each with the copies that serve now."""
@@ -212,11 +214,11 @@ class KubernetesTarget:
 
     def history(self, service: str | None) -> list[Release]:
         """See `Target.history`."""
-        return [kept.release for kept in self.probe.facts().releases(service)]
+        return [kept.release for kept in self._up().releases(service)]
 
     def status(self) -> list[Live]:
         """See `Target.status`."""
-        facts = self.probe.facts()
+        facts = self._up()
         found = []
         for one in (o for o in facts.objects if o["kind"] == "Deployment"):
             kept = self._serving(facts, one["metadata"]["name"])
@@ -252,7 +254,8 @@ class KubernetesTarget:
         there = self._there(service.name)
         with self._lock.held(say) as say:
             self.cluster.patch(there, {"spec": {"template": {"metadata": mark}}})
-            rollout.wait(apply.place(self.where, service.name), say)
+            with behind_a_change():
+                rollout.wait(apply.place(self.where, service.name), say)
 
     def scale(self, service: Service, replicas: int | None, say: Say) -> None:
         """See `Target.scale`."""
@@ -272,8 +275,9 @@ class KubernetesTarget:
             objects = scaled(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
             objects = valued_as_now(objects, state)
             apply.permitted(self.cluster, objects, state)
-            apply.put(self.cluster, objects, say)
-            rollout.wait(apply.place(self.where, service.name), say)
+            with behind_a_change():
+                apply.put(self.cluster, objects, say)
+                rollout.wait(apply.place(self.where, service.name), say)
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
@@ -290,7 +294,7 @@ class KubernetesTarget:
         """See `Target.down`."""
         if not self.read().namespace:
             return
-        with self._lock.held(say) as say:
+        with self._lock.held(say) as say, behind_a_change():
             for one in (o for o in self.read().objects if o["metadata"]["labels"].get(NAME) in services):
                 if one["kind"] not in {"PersistentVolumeClaim", "Pod"} and ROLE not in one["metadata"]["labels"]:
                     self.cluster.delete(one)
@@ -309,8 +313,11 @@ class KubernetesTarget:
         if not self.read().namespace:
             return
         with self._lock.held(say) as say:
-            claims = []
-            for one in self.read().objects:
+            claims, state = [], self.read()
+            if back := [name for name in services if state.find("Deployment", name)]:
+                what = f"{', '.join(back)} was deployed again meanwhile: its data stays"
+                raise Problem(what, fix="the same command again, where that is to go too")
+            for one in state.objects:
                 marks = one["metadata"]["labels"]
                 kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
                 made = everything and marks.get(ROLE) == "generated" and marks.get(BY) == "slipway"
@@ -321,8 +328,16 @@ class KubernetesTarget:
             if self.storage:
                 self.storage.remove(claims, say)
 
+    def _up(self) -> State:
+        """The namespace of a cluster that runs. Raises Problem for one that does not: nothing is known of it."""
+        facts = self.probe.facts()
+        if facts.down:
+            fix = "./invoke cluster.start starts it, or the next deploy"
+            raise Problem(facts.down, fix=fix, code=ExitCode.UNREACHABLE)
+        return facts
+
     def _there(self, service: str) -> Object:
-        found = self.probe.facts().find("Deployment", service)
+        found = self._up().find("Deployment", service)
         if found is None:
             fix = f"./invoke deploy --service {service}"
             raise Problem(f"{service} is not deployed in {self.where.namespace}", fix=fix, code=ExitCode.USAGE)
