@@ -17,6 +17,7 @@ from slipway.hosts.host import prefix
 from slipway.steps import Change, Say, Step
 from slipway.targets.container import holds
 from slipway.tools import bundle as bundles
+from slipway.tools import curl as curl_tool
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
 
@@ -39,8 +40,9 @@ def with_needs(config: Config, names: Sequence[str]) -> list[str]:
 
 
 def setup(here: Here) -> Iterator[Step[Any]]:
-    """What an environment's machine needs: Docker, a JDK and Leiningen to build; for a Minikube that too, running."""
+    """What an environment's machine needs: curl, Docker, a JDK and Leiningen; for a Minikube that too, running."""
     if here.place is here.host:
+        yield from curl_tool.steps(here.host)
         yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon, bundle=here.bundle)
         if here.bundle and not here.environment.minikube:  # a Minikube gets all images of it, below
             engine, bases_of_it = (f"{prefix(here.host)}/docker/engine",), here.config.images.bases.__contains__
@@ -53,6 +55,8 @@ def setup(here: Here) -> Iterator[Step[Any]]:
         tools = [*(machines.host(here.config, site) if far else machines.minikube(here.config, site))]
         yield from tools
         yield clusters.cluster(here, after=tuple(step.id for step in tools))
+    elif here.environment.context:
+        yield from machines.kubectl(here.config, here.host, here.bundle)
 
 
 def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:

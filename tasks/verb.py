@@ -26,7 +26,7 @@ def verb(
 ) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a task of `body(command, **own flags)`. `flags` are help texts of its own flags, whose defaults are text.
 
-    `changes`: it takes --plan and --yes; Invoke's --dry is --plan for every command. `confirm`: a protected environment
+    `changes`: it takes --plan and --yes; Invoke's --dry is --plan for every verb. `confirm`: a protected environment
     wants --yes with its name.
 
     Invoke reads the signature: it gets the body's own flags and the common ones. The body gets an `Invocation`.

@@ -55,6 +55,19 @@ def steps(
         )
 
 
+def kubectl(host: Host, want: Tools, bundle: Bundle | None) -> Iterator[Step[Facts]]:
+    """Kubectl for a cluster whose version is not Slipway's to choose: any that is there will do."""
+    if tool := want.kubectl:
+        yield Step(
+            id=f"{prefix(host)}/kubectl",
+            title=titled(host, "kubectl"),
+            probe=host.probe,
+            check=lambda facts: None if facts.tools.get("kubectl") else Change("kubectl is not installed"),
+            apply=lambda say: _install(host, "kubectl", tool, bundle, say),
+            lane=host.packages,
+        )
+
+
 def tool_differs(facts: Facts, name: str, tool: Binary, cluster: Cluster) -> Change | None:
     """Why a program must be installed, or None. kubectl must be within one minor version of the cluster."""
     have = facts.tools.get(name, "")

@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 LABEL = "slipway.lab=1"
 MOUNTS = ("--tmpfs", "/run", "--tmpfs", "/tmp:exec")
 RUNTIME = "slipway-lab"
-FRESH = "ca-certificates,git,python3,python3-venv,sudo,curl,procps,iproute2"
+FRESH = "ca-certificates,git,python3,python3-venv,sudo,procps,iproute2"
 HOST = "systemd,systemd-sysv,dbus,openssh-server,sudo,ca-certificates,curl,iproute2,procps"
 SYSTEMD = f"systemd,systemd-sysv,dbus,openssh-server,iptables,kmod,{FRESH}"
 NODE = (
