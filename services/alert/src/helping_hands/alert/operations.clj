@@ -21,9 +21,16 @@
 (defn- failed [{:keys [sql]} _]
   (answer 200 {:alerts (map shown (queue/failed sql "alert"))}))
 
+(def ^:private nothing (refuse 404 "nothing of this id is kept apart"))
+
 (defn- retry [{:keys [sql]} {{:strs [id]} :params}]
   (if (queue/retry sql "alert" id)
     (answer 202 {:id id})
-    (refuse 404 "nothing of this id is kept apart")))
+    nothing))
 
-(def all {"search" search, "failed" failed, "retry" retry})
+(defn- discard [{:keys [sql]} {{:strs [id]} :params}]
+  (if (queue/discard sql "alert" id)
+    {:status 204}
+    nothing))
+
+(def all {"search" search, "failed" failed, "retry" retry, "discard" discard})

@@ -9,7 +9,8 @@
             [helping-hands.shared.contract :as contract]
             [helping-hands.shared.queue :as queue]
             [helping-hands.shared.schema :as schema])
-  (:import (jakarta.mail MessagingException)
+  (:import (java.net ServerSocket)
+           (jakarta.mail MessagingException)
            (jakarta.mail.internet AddressException InternetAddress)
            (org.subethamail.smtp RejectException)
            (org.subethamail.smtp.helper BasicMessageListener)
@@ -52,6 +53,53 @@
           (is (= final (post/refused? error)) (str reply ": " error)))
         (finally (.stop server)))))
   (is (not (post/refused? (MessagingException. "away")))))
+
+(defn- conversation
+  "Sends an e-mail to a server that answers {word of the client reply}; a reply of nil cuts the connection. The error, or nil."
+  [replies]
+  (with-open [listener (ServerSocket. 0)]
+    (let [served (future
+                   (with-open [socket (.accept listener)
+                               in     (io/reader socket)
+                               out    (io/writer socket)]
+                     (.setSoLinger socket true 0)           ; closed, it is reset
+                     (let [say #(doto out (.write (str % "\r\n")) .flush)]
+                       (say "220 here")
+                       (loop [text? false]
+                         (when-let [line (.readLine in)]
+                           (let [word (first (str/split line #" "))]
+                             (cond
+                               (and text? (not= "." line)) (recur true)
+                               (contains? replies word)    (when-let [reply (replies word)] (say reply) (recur false))
+                               (= "DATA" word)             (do (say "354 go on") (recur true))
+                               :else                       (do (say "250 well") (recur false)))))))))
+          mail   {:host "127.0.0.1", :port (str (.getLocalPort listener)), :from "bookings@localhost"}]
+      (try
+        (post/post mail {"to" "ann@example.org", "subject" "s", "text" "t"})
+        nil
+        (catch Exception error error)
+        (finally @served)))))
+
+(deftest a-server-that-took-the-message-and-says-no-goodbye-is-not-sent-it-again
+  (is (nil? (conversation {"QUIT" nil}))))
+
+(deftest what-is-refused-is-told-in-the-servers-words-and-what-is-about-the-sender-is-not-for-good
+  (are [replies words final] (let [error (conversation replies)]
+                               (and (str/includes? (ex-message error) words)
+                                    (= final (contains? (ex-data error) ::queue/final))))
+    {"RCPT" "550 no such user"}            "550 no such user"         true
+    {"RCPT" "451 greylisted"}              "451 greylisted"           false
+    {"MAIL" "530 Must issue STARTTLS"}     "530 Must issue STARTTLS"  false
+    {"."    "554 that is spam"}            "554 that is spam"         true))
+
+(deftest its-settings-are-checked-before-it-starts
+  (let [told #(try (main/settings {:port 8080, :stop {:drain-seconds 0, :finish-seconds 1}}
+                                  (merge {"POSTGRES_PASSWORD" "x"} %))
+                   (catch clojure.lang.ExceptionInfo error (ex-message error)))]
+    (is (= "SMTP_PORT is not a port number; MAIL_FROM is not an address"
+           (told {"SMTP_PORT" "abc", "MAIL_FROM" "Bookings <a@b"})))
+    (is (= "MAIL_FROM is not an address" (told {"MAIL_FROM" ""}) (told {"MAIL_FROM" "a@b.org, c@d.org"})))
+    (is (= {:host "mail", :port "1025", :from "Bookings <a@b.org>"} (:mail (told {"MAIL_FROM" "Bookings <a@b.org>"}))))))
 
 (deftest nobody-is-written-to
   (is (post/nobody? "ada@check.INVALID"))

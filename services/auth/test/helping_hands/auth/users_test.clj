@@ -27,6 +27,15 @@
         [unknown known] (apply map min timed)]
     (is (< 0.5 (/ (double unknown) known) 2.0))))
 
+(deftest whoever-hashes-less-takes-as-long-as-whoever-hashes-most
+  (let [users (assoc-in known ["hhadmin" :password :iterations] 300)
+        users (assoc-in users ["hhuser" :password :iterations] 100)
+        spent (fn [uid] (let [rounds (atom 0)]
+                          (with-redefs-fn {#'users/pbkdf2 (fn [_ _ iterations] (swap! rounds + iterations) (byte-array 32))}
+                            #(users/authenticate users uid "wrong"))
+                          @rounds))]
+    (is (= (spent "nobody") (spent "hhuser") (spent "hhadmin")))))
+
 (deftest a-user-holds-what-the-configuration-says
   (are [uid permissions held?] (= held? (users/holds-all? known uid permissions))
     "hhuser"  ["order.read"]                     true

@@ -87,8 +87,9 @@
     (answer 200 found)
     none))
 
-(defn- search [{:keys [sql]} {{:strs [consumer provider]} :params}]
-  (answer 200 {:orders (table/search sql bookings [["consumer = ?::uuid" consumer] ["provider = ?::uuid" provider]]
+(defn- search [{:keys [sql]} {{:strs [consumer provider state]} :params}]
+  (answer 200 {:orders (table/search sql bookings [["consumer = ?::uuid" consumer] ["provider = ?::uuid" provider]
+                                                   ["state = ?" state]]
                                      "created DESC, id")}))
 
 (defn- advance [{:keys [sql] :as system} {{:strs [id]} :params, {:strs [state]} :body, :keys [caller]}]
@@ -99,6 +100,9 @@
           (cond
             (nil? before)
             none                                            ; it was forgotten meanwhile
+
+            (= before state)                                ; said again, since the answer was lost
+            (answer 200 (table/fetch tx bookings id))
 
             (contains? (transitions before) state)
             (let [order (table/change tx bookings id {"state" state})]

@@ -9,6 +9,7 @@
             [helping-hands.shared.calls :as calls]
             [helping-hands.shared.client :refer [bearer exchange logged request]]
             [helping-hands.shared.contract :as contract]
+            [helping-hands.shared.queue :as queue]
             [helping-hands.shared.schema :as schema]
             [helping-hands.shared.system :as system]
             [helping-hands.shared.table :as table])
@@ -51,6 +52,16 @@
                 jdbc/db-transaction* (fn [db act & _] (act db))
                 table/hold           (constantly nil)]
     (is (= 404 (:status ((operations/all "advance") {} {:params {"id" "o"}, :body {"state" "confirmed"}}))))))
+
+(deftest what-is-said-again-is-no-conflict-and-no-second-email
+  (with-redefs [table/fetch          (constantly {:id "o", :state "cancelled"})
+                calls/lookup         (constantly {})
+                jdbc/db-transaction* (fn [db act & _] (act db))
+                table/hold           (constantly {:id "o", :state "cancelled"})
+                queue/publish        (fn [& _] (is false "it was told before"))]
+    (let [advance #(:status ((operations/all "advance") {} {:params {"id" "o"}, :body {"state" %}}))]
+      (is (= 200 (advance "cancelled")))
+      (is (= 409 (advance "done"))))))
 
 (deftest a-booking-is-made-anew-when-the-one-of-its-key-was-forgotten-meanwhile
   (let [stored (atom [nil {:id "2"}])]

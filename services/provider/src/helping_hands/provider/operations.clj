@@ -16,8 +16,9 @@
                                      "WHERE provider = ?::uuid") id)))
 
 (defn- create [{:keys [sql]} {:keys [body]}]
-  (let [made (table/insert sql profiles body)]
-    (answer 201 (rated sql made) {"Location" (str "/providers/" (:id made))})))
+  (jdbc/with-db-transaction [tx sql]
+    (let [made (table/insert tx profiles body)]
+      (answer 201 (rated tx made) {"Location" (str "/providers/" (:id made))}))))
 
 (defn- fetch [{:keys [sql]} {{:strs [id]} :params}]
   (if-let [found (table/fetch sql profiles id)]
@@ -25,9 +26,10 @@
     none))
 
 (defn- change [{:keys [sql]} {{:strs [id]} :params, :keys [body]}]
-  (if-let [changed (table/change sql profiles id body)]
-    (answer 200 (rated sql changed))
-    none))
+  (jdbc/with-db-transaction [tx sql]
+    (if-let [changed (table/change tx profiles id body)]
+      (answer 200 (rated tx changed))
+      none)))
 
 (defn- delete [{:keys [sql]} {{:strs [id]} :params}]
   (if (table/delete sql profiles id)

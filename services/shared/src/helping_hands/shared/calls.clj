@@ -7,8 +7,11 @@
   (:import (java.io IOException)
            (java.net URI)
            (java.net.http HttpClient HttpClient$Version HttpRequest HttpRequest$BodyPublishers HttpResponse
-                          HttpResponse$BodyHandlers)
-           (java.time Duration)))
+                          HttpResponse$BodyHandlers HttpTimeoutException)
+           (java.time Duration)
+           (java.util.concurrent CompletableFuture ExecutionException TimeUnit TimeoutException)))
+
+(def ^:private answer-seconds 3)
 
 (def ^:private client
   (delay
@@ -25,7 +28,7 @@
 (defn- request
   ^HttpRequest [url {:keys [form token request-id]}]
   (let [builder (-> (HttpRequest/newBuilder (URI. url))
-                    (.timeout (Duration/ofSeconds 3)))]
+                    (.timeout (Duration/ofSeconds answer-seconds)))]
     (when token (.header builder "Authorization" (str "Bearer " token)))
     (when request-id (.header builder "X-Request-Id" request-id))
     (when form
@@ -33,12 +36,23 @@
       (.POST builder (HttpRequest$BodyPublishers/ofString form)))
     (.build builder)))
 
+(defn- whole
+  "What is asked for, its body too, which the request's own timeout does not count. Throws IOException."
+  [^CompletableFuture asked]
+  (try
+    (.get asked answer-seconds TimeUnit/SECONDS)
+    (catch TimeoutException _
+      (.cancel asked true)                                  ; closes the connection
+      (throw (HttpTimeoutException. "the answer did not end")))
+    (catch ExecutionException error
+      (throw (ex-cause error)))))
+
 (defn- answered
   "{:status, :body} with the body read as JSON, or nil when what answers is not able to right now."
   [^HttpRequest request]
   (let [failed (fn [error] (log/log "warn" "a call failed" {:url (str (.uri request)), :why (str error)}))]
     (try
-      (let [^HttpResponse response (.send ^HttpClient @client request (HttpResponse$BodyHandlers/ofString))]
+      (let [^HttpResponse response (whole (.sendAsync ^HttpClient @client request (HttpResponse$BodyHandlers/ofString)))]
         (when-not (<= 500 (.statusCode response))
           (try
             {:status (.statusCode response), :body (json/read-str (.body response))}

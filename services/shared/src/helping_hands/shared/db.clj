@@ -19,6 +19,10 @@
 
 (def ^:private pool-size "Connections of one replica: thirty replicas fit what PostgreSQL allows." 6)
 
+(def ^:private migration-seconds
+  "For one statement of a migration, and somewhat less for another replica's to end; then it is tried again."
+  120)
+
 (defn- source ^PGSimpleDataSource [{:keys [host port name user password]}]
   (doto (PGSimpleDataSource.)
     (.setServerNames (into-array String [host]))
@@ -30,12 +34,17 @@
     (.setLoginTimeout 2)
     (.setTcpKeepAlive true)))
 
+(def ^:private gone-soon
+  "PostgreSQL lets go of what a client held that vanished without a word, after half a minute instead of two hours."
+  "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3")
+
 (defn- pool [settings]
   (HikariDataSource.
    (doto (HikariConfig.)
      (.setDataSource (doto (source settings)
                        (.setSocketTimeout (+ 2 statement-seconds))
-                       (.setOptions (str "-c statement_timeout=" statement-seconds "s"))))
+                       (.setOptions (str "-c statement_timeout=" statement-seconds "s "
+                                         "-c idle_in_transaction_session_timeout=10s " gone-soon))))
      (.setPoolName "database")
      (.setMaximumPoolSize pool-size)
      (.setMinimumIdle 1)
@@ -68,7 +77,9 @@
   "Applies the files migrations/SCHEMA/NAME.sql in the order of `names`, each once: whoever comes second waits. Those that
   are in the database and not in `names` are a newer release's, which this one can live with."
   [settings schema names]
-  (jdbc/with-db-connection [db {:datasource (source settings)}]
+  (jdbc/with-db-connection [db {:datasource (doto (source settings)
+                                              (.setSocketTimeout migration-seconds)
+                                              (.setOptions (str "-c lock_timeout=" (- migration-seconds 10) "s " gone-soon)))}]
     (jdbc/query db ["SELECT pg_advisory_lock(hashtext(?))" (str schema ".migrations")]) ; until the connection ends
     (jdbc/db-do-commands db [(str "CREATE SCHEMA IF NOT EXISTS " schema)
                              (str "CREATE TABLE IF NOT EXISTS " schema ".migrations (name text PRIMARY KEY, "
@@ -84,9 +95,10 @@
 
 (defn away?
   "Does this error say that the database does not answer, as opposed to that it was asked the wrong thing? By PostgreSQL's
-  error classes: connections (08), limits (53), an operator's intervention and timeouts (57)."
+  error classes: connections (08), limits (53), a lock that is not to be had (55), an operator's intervention and
+  timeouts (57)."
   [error]
-  (boolean (some-> (sql-state error) (subs 0 2) #{"08" "53" "57"})))
+  (boolean (some-> (sql-state error) (subs 0 2) #{"08" "53" "55" "57"})))
 
 (defn- keep-trying
   "Migrates, at the first moment when the database can be had."

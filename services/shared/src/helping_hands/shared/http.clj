@@ -7,7 +7,7 @@
             [ring.middleware.params :refer [wrap-params]]
             [ring.util.codec :refer [url-decode]])
   (:import (java.io ByteArrayInputStream IOException InputStream)
-           (java.util UUID)
+           (java.util Arrays UUID)
            (java.util.concurrent Semaphore)
            (org.eclipse.jetty.http BadMessageException)))
 
@@ -74,13 +74,22 @@
           methods  (refuse 405 "this method is not allowed here" {"Allow" (allowed methods)})
           :else    (refuse 404 "there is nothing at this path"))))))
 
+(def ^:private body-seconds "For a client to send a body, which keeps a place from others." 10)
+
 (defn- content
-  "A body's bytes, at most one more than `limit`, or nil when the client broke it off or garbled it."
+  "A body's bytes, at most one more than `limit`, or nil when the client broke it off, garbled it, or took too long."
   ^bytes [^InputStream body limit]
-  (try
-    (.readNBytes body (inc limit))
-    (catch IOException _ nil)
-    (catch BadMessageException _ nil)))
+  (let [buffer (byte-array (inc limit))
+        until  (+ (System/nanoTime) (* body-seconds 1000000000))]
+    (try
+      (loop [have 0]
+        (let [more (long (if (< limit have) -1 (.read body buffer have (- (inc limit) have))))]
+          (cond
+            (neg? more)                 (Arrays/copyOf buffer (int have))
+            (< until (System/nanoTime)) nil
+            :else                       (recur (+ have more)))))
+      (catch IOException _ nil)
+      (catch BadMessageException _ nil))))
 
 (defn- limit-body
   "Reads the body, of at most `limit` bytes, before the handler sees it."

@@ -65,8 +65,10 @@
   "Takes one message of `topic`, if any is due, and has `handle` do it. It answers what settles it: f of a transaction, in
   which the message is forgotten, and of the message's id. True if there was one."
   [sql topic handle]
-  (when-let [{:keys [id body] :as taken} (take-one sql topic)]
+  (when-let [{:keys [id body] tries :attempts :as taken} (take-one sql topic)]
     (try
+      (when (< attempts tries)
+        (throw (final (ex-info "whoever took it never came to an end" {}))))
       (let [settle (handle (json/read-str body))]
         (jdbc/with-db-transaction [tx sql]
           (if (forgotten? tx taken)
@@ -106,10 +108,11 @@
       (.join thread 12000))))
 
 (defn failed
-  "Messages of `topic` that are kept apart, newest first: {:id, :message, :attempts, :why}."
+  "Messages of `topic` that are kept apart, a hundred at most, those that have been for the longest first: {:id, :message,
+  :attempts, :why}. One that is tried again and fails again comes behind the others."
   [sql topic]
   (for [row (table/query sql (str "SELECT id::text, body, attempts, why FROM queue.messages WHERE topic = ? AND failed "
-                                  "IS NOT NULL ORDER BY failed DESC LIMIT 100") topic)]
+                                  "IS NOT NULL ORDER BY failed LIMIT 100") topic)]
     (-> row (assoc :message (json/read-str (:body row))) (dissoc :body))))
 
 (defn retry
@@ -117,3 +120,9 @@
   [sql topic id]
   (some? (table/one sql (str "UPDATE queue.messages SET failed = NULL, attempts = 0, due = now() WHERE id = ?::uuid AND "
                              "topic = ? AND failed IS NOT NULL RETURNING 1 AS one") id topic)))
+
+(defn discard
+  "Forgets a message that was kept apart. True if there was one."
+  [sql topic id]
+  (some? (table/one sql "DELETE FROM queue.messages WHERE id = ?::uuid AND topic = ? AND failed IS NOT NULL RETURNING 1 AS one"
+                    id topic)))

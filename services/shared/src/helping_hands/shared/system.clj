@@ -20,16 +20,18 @@
 
 (defn settings
   "What a service on the database runs with, from conf.edn's content and a map of environment variables: what all run with,
-  :db, and :urls by the names of the services that it calls. Throws ex-info that names every fault."
-  [needs conf env]
-  (merge (config/settings conf env (concat (config/faults conf env) (faults env)))
-         {:db   {:host     (env "POSTGRES_HOST" "postgres")
-                 :port     (parse-long (env "POSTGRES_PORT" "5432"))
-                 :name     (env "POSTGRES_DB" "helping_hands")
-                 :user     (env "POSTGRES_USER" "helping_hands")
-                 :password (env "POSTGRES_PASSWORD")}
-          :urls (into {} (for [need needs]
-                           [need (env (str (str/upper-case need) "_URL") (str "http://" need ":8080"))]))}))
+  :db, and :urls by the names of the services that it calls. Throws ex-info that names every fault, and those of the
+  service's own."
+  ([needs conf env] (settings needs conf env []))
+  ([needs conf env own-faults]
+   (merge (config/settings conf env (concat (config/faults conf env) (faults env) own-faults))
+          {:db   {:host     (env "POSTGRES_HOST" "postgres")
+                  :port     (parse-long (env "POSTGRES_PORT" "5432"))
+                  :name     (env "POSTGRES_DB" "helping_hands")
+                  :user     (env "POSTGRES_USER" "helping_hands")
+                  :password (env "POSTGRES_PASSWORD")}
+           :urls (into {} (for [need needs]
+                            [need (env (str (str/upper-case need) "_URL") (str "http://" need ":8080"))]))})))
 
 (defn start
   "Serves what the resource openapi.json describes by `operations`, {operationId f}, on a database with these migrations;

@@ -29,6 +29,11 @@
     (is (re-find #"WHERE id = \? AND attempts = \?$" statement))
     (is (= ["away" false "7" 2] [why final id attempts]))))
 
+(deftest a-message-whose-workers-never-end-is-kept-apart-in-the-end
+  (with-redefs [queue/attempts 1]
+    (let [[[_ why _ final]] (work 1 (fn [_] (is false "it is not handled once more")))]
+      (is (= ["whoever took it never came to an end" true] [why final])))))
+
 (deftest a-message-that-does-not-fit-is-not-tried-again
   (let [handle (queue/checked {"type" "object", "required" ["to"], "properties" {"to" {"type" "string"}}} (constantly :done))
         put-by #(let [[[_ why _ final]] (work 1 (fn [_] (handle %)))] [why final])]
