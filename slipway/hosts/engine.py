@@ -112,6 +112,13 @@ class Engine:
             except NotFound:
                 return None
 
+    def publishing(self, port: int) -> Container | None:
+        """The container, of any project, that has a port of this machine."""
+        with told("Docker could not be asked what it publishes"):
+            there = (row for row in self._api.containers() if port in {p.get("PublicPort") for p in row["Ports"]})
+            found = next(there, None)
+        return self.find(found["Id"]) if found else None
+
     def inspect(self, container: str) -> Container:
         with told(f"container {container} could not be read"):
             return inspected(self._api.inspect_container(container))

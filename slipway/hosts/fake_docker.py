@@ -158,6 +158,10 @@ class FakeDaemon:
     def find(self, container: str) -> Container | None:
         return next((c for c in self.containers.values() if container in {c.id, c.name}), None)
 
+    def publishing(self, port: int) -> Container | None:
+        there = (c for c in self.containers.values() if c.running)
+        return next((c for c in there if port in {here for _, here in c.ports.values()}), None)
+
     def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:  # noqa: ARG002  there is no more
         yield from [f"{self.inspect(container).name} said so"][:tail]
 

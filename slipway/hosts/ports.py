@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from slipway.errors import ExitCode, Problem
 
 
-def free_or_told(service: str, port: int, taken: Collection[int]) -> None:
-    """Raise Problem naming the process that holds a service's port, and a free one outside `taken`."""
+def free_or_told(service: str, port: int, taken: Collection[int], publisher: Callable[[int], str]) -> None:
+    """Raise Problem naming who holds a service's port, and a free one outside `taken`.
+
+    `publisher` tells the container that publishes a port, or nothing.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -18,9 +21,11 @@ def free_or_told(service: str, port: int, taken: Collection[int]) -> None:
         except OSError as error:
             if error.errno == errno.EACCES and free(port):
                 return  # only root may listen on it, and that is what Docker is
-            why = f"{holder(port)} listens on it"
+            container = publisher(port)
+            why = f"container {container} publishes it" if container else f"{holder(port)} listens on it"
+            end = f"docker rm -f {container}" if container else "end that process"
             other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
-            fix = f"publish: {other} in {service}/service.yaml, or end that process"
+            fix = f"publish: {other} in {service}/service.yaml, or {end}"
             raise Problem(f"{service}: port {port} is taken", why=why, fix=fix, code=ExitCode.UNREACHABLE) from error
 
 

@@ -68,12 +68,16 @@ def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -
     assert "A=b" in found.env
     assert found.ports[8080][0] == "127.0.0.1"
     assert found.ports[8080][1] > 0
+    publishing = daemon.publishing(found.ports[8080][1])
+    assert publishing is not None
+    assert publishing.id == made
     assert [c.name for c in daemon.state(project).containers] == [spec.name]
     daemon.rename(made, f"{project}_b")
     daemon.stop(made, 1)
     stopped = daemon.find(f"{project}_b")
     assert stopped is not None
     assert not stopped.running
+    assert daemon.publishing(found.ports[8080][1]) is None
     daemon.remove(made)
     daemon.remove(made)  # once more: it is gone already
     assert daemon.find(made) is None

@@ -383,9 +383,14 @@ def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyP
         used, unused = server.getsockname()[1], other.getsockname()[1]
         other.close()
         monkeypatch.setattr(ports.socket, "socket", Unprivileged)
-        ports.free_or_told("web", unused, ())
-        with pytest.raises(Problem, match="is taken"):
-            ports.free_or_told("web", used, ())
+        ports.free_or_told("web", unused, (), lambda _: "")
+        with pytest.raises(Problem, match="is taken") as by_process:
+            ports.free_or_told("web", used, (), lambda _: "")
+        assert "end that process" in by_process.value.fix
+        with pytest.raises(Problem) as by_container:
+            ports.free_or_told("web", used, (), lambda _: "other_web_01")
+        assert by_container.value.why == "container other_web_01 publishes it"
+        assert by_container.value.fix.endswith("or docker rm -f other_web_01")
 
 
 def test_an_untrusted_certificate_of_clojars_is_not_told_as_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
