@@ -20,6 +20,7 @@ from slipway.tools import bundle as bundles
 from slipway.tools import curl as curl_tool
 from slipway.tools import docker as docker_tool
 from slipway.tools import java as java_tool
+from slipway.tools import minikube as minikube_tool
 
 __all__ = ["build", "chosen", "deploy", "image", "secrets", "setup", "smoke", "verify", "with_needs"]
 
@@ -56,7 +57,7 @@ def setup(here: Here) -> Iterator[Step[Any]]:
         yield from tools
         yield clusters.cluster(here, after=tuple(step.id for step in tools))
     elif here.environment.context:
-        yield from machines.kubectl(here.config, here.host, here.bundle)
+        yield from minikube_tool.kubectl(here.host, here.config.tools, here.bundle)
 
 
 def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:

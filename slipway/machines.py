@@ -47,11 +47,6 @@ def hosts(config: Config, sites: Sequence[Site]) -> Iterator[Step[Any]]:
         yield from host(config, site)
 
 
-def kubectl(config: Config, host: Host, bundle: bundles.Bundle | None) -> Iterator[Step[Any]]:
-    """Kubectl on the machine that deploys to a cluster of somebody else, where there is none."""
-    yield from minikube_tool.kubectl(host, config.tools, bundle)
-
-
 def minikube(config: Config, site: Site) -> Iterator[Step[Any]]:
     """Kubectl and minikube on a machine whose Docker runs, and what a bundle has for them."""
     engine = (f"{prefix(site.host)}/docker/engine",)

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from slipway.config.load import load
 from slipway.config.models import Cluster
 from slipway.config.pinned import Binary
 from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output, Progress
 from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
 from slipway.steps import Cancel, Say, silent
+from slipway.tools import curl, minikube
 from slipway.tools.bundle import Bundle, local
 from slipway.tools.minikube import Events, enrolled, files_differ, room, start, tool_differs
 
+ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = Cluster()
 TOOL = Binary(version="1.38.1", minimum="1.34.0", platforms={})
 
@@ -126,3 +130,14 @@ def test_minikubes_cache_lacks_what_the_bundle_has(tmp_path: Path) -> None:
     assert found is not None
     assert "kubelet" in found.reason
     assert files_differ(facts(kubernetes={"v1.34.4": ("kubelet",)}), Bundle(tmp_path), CLUSTER) is None
+
+
+def test_what_asks_and_what_reaches_a_cluster_of_others_is_wanted_where_it_lacks() -> None:
+    config = load(ROOT)
+    for known, lacking in (
+        (facts(), {"curl is not installed", "kubectl is not installed"}),
+        (facts(has=frozenset({"curl"}), tools={"kubectl": "1.20.0"}), set()),
+    ):
+        host = FakeHost("this-machine", known)
+        steps = [*curl.steps(host), *minikube.kubectl(host, config.tools, None)]
+        assert {change.reason for step in steps if (change := step.check(known))} == lacking
