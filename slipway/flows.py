@@ -131,13 +131,9 @@ def port(here: Here, name: str, *, after: tuple[str, ...]) -> Step[State]:
     """A service's own port of this machine: free, or its own container's. There is nothing to mend, only to say."""
     number = here.service(name).published
 
-    def publisher(port: int) -> str:
-        found = here.daemon.publishing(port)
-        return found.name if found else ""
-
     def taken(state: State) -> None:
         if not any(holds(container, name, number) for container in state.containers):
             others = {service.published for service in here.config.services.values()}
-            local_ports.free_or_told(name, number, others, publisher)
+            local_ports.free_or_told(name, number, others, here.daemon.publishing)
 
     return Step(f"{name}/port", f"{name}: port {number}", here.state, taken, lambda _: None, after)

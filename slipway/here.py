@@ -153,7 +153,7 @@ class Here:
             if node is None:
                 return ClusterState(down="there is no cluster")
             why = "the cluster's API does not answer" if node.running else "the cluster is stopped"
-            return ClusterState(down=why)
+            return ClusterState(down=why, start=f"./invoke cluster.start --env {self.environment.name}")
 
     def delivery(self, say: Say, source: Daemon | None = None) -> Delivery:
         """How an image of `source` (default: this machine's Docker) gets to where the services run.

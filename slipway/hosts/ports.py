@@ -7,12 +7,15 @@ import socket
 from collections.abc import Callable, Collection
 
 from slipway.errors import ExitCode, Problem
+from slipway.hosts.docker import Container
+
+Publishing = Callable[[int], Container | None]
 
 
-def free_or_told(service: str, port: int, taken: Collection[int], publisher: Callable[[int], str]) -> None:
+def free_or_told(service: str, port: int, taken: Collection[int], publishing: Publishing) -> None:
     """Raise Problem naming who holds a service's port, and a free one outside `taken`.
 
-    `publisher` tells the container that publishes a port, or nothing.
+    `publishing` tells the container that has a port (`Daemon.publishing`).
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -21,9 +24,9 @@ def free_or_told(service: str, port: int, taken: Collection[int], publisher: Cal
         except OSError as error:
             if error.errno == errno.EACCES and free(port):
                 return  # only root may listen on it, and that is what Docker is
-            container = publisher(port)
-            why = f"container {container} publishes it" if container else f"{holder(port)} listens on it"
-            end = f"docker rm -f {container}" if container else "end that process"
+            container = publishing(port)
+            why = f"container {container.name} publishes it" if container else f"{holder(port)} listens on it"
+            end = f"docker rm -f {container.name}" if container else "end that process"
             other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
             fix = f"publish: {other} in {service}/service.yaml, or {end}"
             raise Problem(f"{service}: port {port} is taken", why=why, fix=fix, code=ExitCode.UNREACHABLE) from error

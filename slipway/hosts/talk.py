@@ -20,7 +20,7 @@ End = Callable[[int, str], None]  # signals a process group
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
 BEGUN = 1.0  # seconds for a command that is to end to say its group, which is the first thing it says
-ENDING = 0.2  # seconds for a link that has ended to say so
+ENDING = 1.0  # seconds for a link that has ended to say so
 CHUNK = 32768
 NONE = -1  # paramiko's exit code of a command that ended with its channel, or by a signal
 SIGNALLED = 128

@@ -35,15 +35,7 @@ def steps(
     """The programs on a host, kubectl and minikube, and with a bundle what minikube puts into its node."""
     for name, tool in (("kubectl", want.kubectl), ("minikube", want.minikube)):
         if tool:
-            yield Step(
-                id=f"{prefix(host)}/{name}",
-                title=titled(host, f"{name} {tool.minimum} or newer"),
-                probe=host.probe,
-                check=lambda facts, name=name, tool=tool: tool_differs(facts, name, tool, cluster),  # type: ignore[misc]
-                apply=lambda say, name=name, tool=tool: _install(host, name, tool, bundle, say),  # type: ignore[misc]
-                after=after,
-                lane=host.packages,
-            )
+            yield program(host, name, tool, cluster, bundle, after)
     if bundle:
         yield Step(
             id=f"{prefix(host)}/kubernetes",
@@ -56,23 +48,33 @@ def steps(
 
 
 def kubectl(host: Host, want: Tools, bundle: Bundle | None) -> Iterator[Step[Facts]]:
-    """Kubectl for a cluster whose version is not Slipway's to choose: any that is there will do."""
-    if tool := want.kubectl:
-        yield Step(
-            id=f"{prefix(host)}/kubectl",
-            title=titled(host, "kubectl"),
-            probe=host.probe,
-            check=lambda facts: None if facts.tools.get("kubectl") else Change("kubectl is not installed"),
-            apply=lambda say: _install(host, "kubectl", tool, bundle, say),
-            lane=host.packages,
-        )
+    """Kubectl alone, for a cluster whose version is not Slipway's to choose."""
+    if want.kubectl:
+        yield program(host, "kubectl", want.kubectl, None, bundle, ())
 
 
-def tool_differs(facts: Facts, name: str, tool: Binary, cluster: Cluster) -> Change | None:
-    """Why a program must be installed, or None. kubectl must be within one minor version of the cluster."""
+def program(
+    host: Host, name: str, tool: Binary, cluster: Cluster | None, bundle: Bundle | None, after: tuple[str, ...]
+) -> Step[Facts]:
+    """A program on a host, which fits the cluster that is made there, if one is."""
+    return Step(
+        id=f"{prefix(host)}/{name}",
+        title=titled(host, f"{name} {tool.minimum} or newer" if cluster else name),
+        probe=host.probe,
+        check=lambda facts: tool_differs(facts, name, tool, cluster),
+        apply=lambda say: _install(host, name, tool, bundle, say),
+        after=after,
+        lane=host.packages,
+    )
+
+
+def tool_differs(facts: Facts, name: str, tool: Binary, cluster: Cluster | None) -> Change | None:
+    """Why a program must be installed, or None. kubectl must be within one minor version of a cluster made here."""
     have = facts.tools.get(name, "")
     if not have:
         return Change(f"{name} is not installed")
+    if cluster is None:
+        return None
     try:
         found = Version(have)
     except InvalidVersion:

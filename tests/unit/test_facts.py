@@ -16,6 +16,7 @@ from slipway.config.pinned import DockerTool, Script
 from slipway.errors import Lost, Problem
 from slipway.events import Event, Output, Status
 from slipway.hosts import ports
+from slipway.hosts.docker import Spec
 from slipway.hosts.facts import SCRIPT, Facts, Jdk, parse
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
@@ -383,12 +384,14 @@ def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyP
         used, unused = server.getsockname()[1], other.getsockname()[1]
         other.close()
         monkeypatch.setattr(ports.socket, "socket", Unprivileged)
-        ports.free_or_told("web", unused, (), lambda _: "")
+        ports.free_or_told("web", unused, (), lambda _: None)
         with pytest.raises(Problem, match="is taken") as by_process:
-            ports.free_or_told("web", used, (), lambda _: "")
+            ports.free_or_told("web", used, (), lambda _: None)
         assert "end that process" in by_process.value.fix
+        daemon = FakeDaemon()
+        daemon.start(daemon.create(Spec("other_web_01", daemon.load_root(b"root", "web:1", []), publish={80: used})))
         with pytest.raises(Problem) as by_container:
-            ports.free_or_told("web", used, (), lambda _: "other_web_01")
+            ports.free_or_told("web", used, (), daemon.publishing)
         assert by_container.value.why == "container other_web_01 publishes it"
         assert by_container.value.fix.endswith("or docker rm -f other_web_01")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,7 +37,7 @@ def test_a_hop_that_says_nothing_any_more_ends_the_connection(
     home: Path, monkeypatch: pytest.MonkeyPatch, hop: str
 ) -> None:
     monkeypatch.setattr(alive, "ASK", 0.05)
-    monkeypatch.setattr(alive, "SILENT", 0.5)
+    monkeypatch.setattr(alive, "SILENT", 1.5)
     key = sealed(home / "key")
     servers = {"gate": Sshd(keys=(key,)), "box": Sshd(keys=(key,))}
     with serving(*servers.values()):
@@ -50,7 +53,7 @@ def test_a_hop_that_says_nothing_any_more_ends_the_connection(
                 send(data)
 
         monkeypatch.setattr(server.packetizer, "send_message", answer)
-        until(lambda: len(answered) > 20)  # asked for longer than it may be silent, it answers
+        until(lambda: len(answered) > 40)  # asked for longer than it may be silent, it answers
         assert made.is_connected
         silence.set()
         until(lambda: not made.is_connected)
@@ -109,33 +112,52 @@ def test_more_commands_than_a_connection_has_room_for_end_together_and_it_stays(
 
 
 @pytest.mark.parametrize("code", [None, 0])
-def test_a_link_that_breaks_is_never_taken_for_the_commands_end(home: Path, code: int | None) -> None:
+def test_a_link_that_breaks_is_never_taken_for_the_commands_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    made: Any = Channel
+    unlink = made._unlink
+
+    def slow(channel: Channel) -> None:  # a moment passes before the link says of itself that it has ended
+        unlink(channel)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(Channel, "_unlink", slow)
     server, mark = Sshd(), home / "began"
     with reached(home, server) as box:
-        for _ in range(12):
-            mark.unlink(missing_ok=True)
-            command = Command(("sh", "-c", f"echo a part; touch {mark}; exec sleep 60"))
-            thread = threading.Thread(target=lost, args=(box, command))
-            thread.start()
-            until(mark.exists)
-            if code is not None:  # the command's output may still be on its way
-                there: Any = server.links[0]
-                for channel in there._channels.values():
-                    channel.send_exit_status(code)
-            server.drop()
-            thread.join(TIGHT)
-            assert not thread.is_alive()
+        command = Command(("sh", "-c", f"echo a part; touch {mark}; exec sleep 60"))
+        thread = threading.Thread(target=lost, args=(box, command))
+        thread.start()
+        until(mark.exists)
+        if code is not None:  # it has ended, and its output is still on its way
+            far, near = _channel(server.links[0]), _channel(Ssh._open(box._connection))
+            far.send_exit_status(code)
+            until(near.status_event.is_set)
+        server.drop()
+        thread.join(TIGHT)
+        assert not thread.is_alive()
+
+
+def _channel(link: Any) -> Any:
+    (found,) = link._channels.values()
+    return found
 
 
 def test_what_waits_for_room_does_not_begin_after_ctrl_c(home: Path) -> None:
+    class Asked(Cancel):
+        def check(self) -> None:
+            super().check()
+            asked.set()
+
+    asked = threading.Event()
     with reached(home, Sshd()) as box:
-        first, second = Cancel(), Cancel()
+        first, second = Cancel(), Asked()
         marks = [home / f"began-{number}" for number in range(hosts_ssh.COMMANDS)]
         threads = [_cancelled(box, mark, first) for mark in marks]
         for mark in marks:
             until(mark.exists)
         late = _cancelled(box, home / "late", second)
-        time.sleep(0.1)  # it waits
+        assert asked.wait(TIGHT)  # it is about to wait for a place
         second.request()
         first.request()
         for thread in (*threads, late):
@@ -145,20 +167,21 @@ def test_what_waits_for_room_does_not_begin_after_ctrl_c(home: Path) -> None:
 
 
 def test_ctrl_c_before_a_command_has_said_its_group_ends_it_too(home: Path) -> None:
-    cancel, server = Cancel(), Sshd(rewrite=("exec sh -c", "sleep 0.4; exec sh -c"))
+    cancel, server = Cancel(), Sshd(rewrite=("exec sh -c", f"touch {home}/there; sleep 0.4; exec sh -c"))
     with reached(home, server) as box:
-        thread = _cancelled(box, home / "began", cancel, then=f"sleep 1; touch {home}/went-on")
-        time.sleep(0.2)
+        thread = _cancelled(box, home / "began", cancel)
+        until((home / "there").exists)
         cancel.request()
         thread.join(TIGHT)
-        time.sleep(1.5)
-        assert not (home / "went-on").exists()
+        assert not thread.is_alive()
+        words = ("pgrep", "-f", f"touch {home}/began")
+        until(lambda: not subprocess.run(words, capture_output=True, check=False).stdout)
 
 
-def _cancelled(box: Ssh, mark: Path, cancel: Cancel, then: str = "sleep 60") -> threading.Thread:
+def _cancelled(box: Ssh, mark: Path, cancel: Cancel) -> threading.Thread:
     def one() -> None:
         with pytest.raises(Cancelled):
-            box.run(Command(("sh", "-c", f"touch {mark}; {then}")), silent(cancel))
+            box.run(Command(("sh", "-c", f"touch {mark}; sleep 60; true")), silent(cancel))
 
     thread = threading.Thread(target=one)
     thread.start()
@@ -166,17 +189,28 @@ def _cancelled(box: Ssh, mark: Path, cancel: Cancel, then: str = "sleep 60") -> 
 
 
 def test_a_stop_of_this_process_is_no_silence_of_the_far_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alive, "SILENT", 0.3)
-    monkeypatch.setattr(alive, "STOPPED", 0.2)
-    near, far = socket.socketpair()
-    with near, far:
-        watched = alive.Watched(near)
-        for wait in (0.1, 0.4, 0.1):  # the second: as Ctrl-Z makes it
-            near.settimeout(wait)
-            with pytest.raises(TimeoutError):
-                watched.recv(1)
-        time.sleep(0.3)
-        assert watched.recv(1) == b""
+    now = 0.0
+
+    class Silent:
+        wait = 0.1
+
+        def recv(self, _: int) -> bytes:
+            nonlocal now
+            now += self.wait
+            raise TimeoutError
+
+    monkeypatch.setattr(alive, "time", SimpleNamespace(monotonic=lambda: now))
+    silent_one = Silent()
+    watched = alive.Watched(silent_one)
+    for wait in (0.1, alive.SILENT + 1, 0.1):  # as a tenth of a second looks behind Ctrl-Z
+        silent_one.wait = wait
+        with pytest.raises(TimeoutError):
+            watched.recv(1)
+    for _ in range(int(alive.SILENT / 0.1)):
+        said = b"more"
+        with suppress(TimeoutError):
+            said = watched.recv(1)
+    assert said == b""
 
 
 def test_a_proxy_command_that_has_ended_ends_the_connection() -> None:

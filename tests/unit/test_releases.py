@@ -309,9 +309,12 @@ def test_what_was_deployed_again_before_a_purge_keeps_its_data(deploys: Deploys)
 
 def test_a_cluster_that_does_not_run_is_said_and_is_not_an_empty_one(deploys: Deploys) -> None:
     service = deploys.deploy(1).service
-    stopped = KubernetesTarget(deploys.target.where, Probe(lambda: State(down="the cluster is stopped")))
+    stopped = KubernetesTarget(
+        deploys.target.where, Probe(lambda: State(down="the cluster is stopped", start="./invoke cluster.start"))
+    )
     for question in (
         stopped.status,
+        stopped.nodes,
         lambda: stopped.history(None),
         lambda: stopped.earlier("web", None),
         lambda: stopped.logs("web", 10, follow=False),
@@ -321,7 +324,7 @@ def test_a_cluster_that_does_not_run_is_said_and_is_not_an_empty_one(deploys: De
     ):
         with pytest.raises(Problem, match="the cluster is stopped") as raised:
             question()
-        assert (raised.value.code, "cluster.start" in raised.value.fix) == (ExitCode.UNREACHABLE, True)
+        assert (raised.value.code, raised.value.fix) == (ExitCode.UNREACHABLE, "./invoke cluster.start")
 
 
 def test_an_api_that_goes_away_behind_a_change_is_no_exit_of_nothing_changed(
@@ -354,7 +357,18 @@ def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) ->
     assert lines == ["a has no log: container web is waiting to start", "b hello"]
 
 
-def test_a_release_whose_need_has_another_name_now_goes_back_on_a_cluster_and_is_told_on_docker() -> None:
+def test_a_rollback_on_a_cluster_asks_for_no_secret_which_it_has(deploys: Deploys) -> None:
+    deploys.deploy(1)
+    deploys.deploy(2)
+    release = deploys.target.earlier("web", 1)
+    deploys.target.rollback(release, lambda _: pytest.fail("it has them"), lambda *_: Verdict(), deploys.say)
+    deploys.target.probe.forget()
+    serving = deploys.target.serving("web")
+    assert serving
+    assert serving.number == 1
+
+
+def test_a_need_that_has_another_name_now_is_told() -> None:
     service = Service.model_validate({"name": "web", "secrets": {"KEY": {"of": "gone"}}})
     with pytest.raises(Problem, match="secrets can't be had") as raised:
         secret_sources.resolve(service, Environment(name="local"), {"web": service}, lambda *_: "x")

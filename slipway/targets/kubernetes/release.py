@@ -52,6 +52,7 @@ class State:
     kept: tuple[Kept, ...] = field(default=())
     unread: tuple[str, ...] = ()  # the Secrets of releases that can't be read
     runtimes: frozenset[str] = frozenset()  # of a Minikube's nodes: containerd://1.7.28
+    start: str = ""  # the command that starts a cluster which is down
 
     def find(self, kind: str, name: str) -> Object | None:
         """The object of that kind and name."""

@@ -227,6 +227,7 @@ class KubernetesTarget:
 
     def nodes(self) -> list[dict[str, Any]]:
         """See `Target.nodes`."""
+        self._up()
         return status.nodes(self.cluster)
 
     def platforms(self) -> set[str]:
@@ -332,8 +333,7 @@ class KubernetesTarget:
         """The namespace of a cluster that runs. Raises Problem for one that does not: nothing is known of it."""
         facts = self.probe.facts()
         if facts.down:
-            fix = "./invoke cluster.start starts it, or the next deploy"
-            raise Problem(facts.down, fix=fix, code=ExitCode.UNREACHABLE)
+            raise Problem(facts.down, fix=facts.start, code=ExitCode.UNREACHABLE)
         return facts
 
     def _there(self, service: str) -> Object:
