@@ -27,8 +27,8 @@ def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
     def start(say: Say) -> None:
         node = here.beside.find(minikube_tool.PROFILE)
         tags = {tag for image in here.state_there.facts().images for tag in image.tags}
-        made = minikube_tool.context(here.place, say)
-        minikube_tool.launch(here.place, here.environment.machine, tags, say, made=made, node=node is not None)
+        there = lambda: here.beside.find(minikube_tool.PROFILE) is not None  # noqa: E731
+        minikube_tool.launch(here.place, here.environment.machine, tags, there, say)
         here.cluster_target.cluster.forget()
         if node and (started := here.beside.find(minikube_tool.PROFILE)):
             here.cluster_target.resumed(started.started, say)

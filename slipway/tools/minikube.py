@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -208,10 +208,11 @@ class Events:
             self.say.output("stderr", data["message"])
 
 
-def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, made: bool, node: bool) -> None:
-    """Start the cluster. One that never came to be (`made` is false) and fails is removed and made anew, which is said.
+def launch(host: Host, cluster: Cluster, tags: Collection[str], node: Callable[[], bool], say: Say) -> None:
+    """Start the cluster. One that never came to be and fails is removed and made anew, which is said.
 
-    So is one whose node's container is gone: minikube would make another that its kubelet can't join, and wait for it.
+    `node` tells whether the node's container is there. Where it is gone, what is left of its cluster goes first, and be
+    it a volume that no folder of minikube's tells of: a kubelet on that can't join, and minikube would wait for it.
     Raises Problem with minikube's own words and advice.
     """
     facts = host.probe.facts()
@@ -219,10 +220,13 @@ def launch(host: Host, cluster: Cluster, tags: Collection[str], say: Say, *, mad
     name, who = f"minikube-{prefix(host)}", "a minikube that was started before"
     with locks.held(locks.of_user(name), who, told, say.cancel) as lock:
         command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
-        if made and not node:
-            say.note("its node's container is gone, and the cluster with it: it is removed and made anew")
+        made = context(host, say)
+        if not node():
+            if made:
+                say.note("its node's container is gone, and the cluster with it: it is removed and made anew")
             delete(host, say)
-        _launch(host, command, say, made=made and node)
+            made = False
+        _launch(host, command, say, made=made)
 
 
 def _launch(host: Host, command: Command, say: Say, *, made: bool) -> None:

@@ -188,6 +188,7 @@ def test_rollback_to_the_first_of_three_releases_and_history_in_another_folder(t
 def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> None:
     assert toy.invoke("scale", "--service", "toy", "--replicas", "3").exit == 0
     assert toy.deploy("--plan").exit == 0
+    toy.settled()
     with Load(toy, rate=50) as load:
         load.more(3)
     assert len(load.names) == 3
@@ -211,7 +212,7 @@ def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_tried_a
 
 
 def test_a_deleted_pod_is_replaced_within_30_seconds_and_the_service_answers_all_along(toys: Toys) -> None:
-    pod = toys.status()["containers"][0]["name"]
+    pod = toys.settled()["containers"][0]["name"]
     with Load(toys, rate=50) as load:
         toys.kubectl("delete", "pod", pod, "--wait=false")
         deadline = time.monotonic() + 30
@@ -222,7 +223,7 @@ def test_a_deleted_pod_is_replaced_within_30_seconds_and_the_service_answers_all
 
 
 def test_a_killed_process_is_back_within_30_seconds_while_the_other_copy_answers(toys: Toys) -> None:
-    before = toys.status()
+    before = toys.settled()
     with Load(toys, rate=50) as load:
         load.more(1)
         killed = time.time()
@@ -278,7 +279,7 @@ def test_a_secrets_value_is_in_no_output_record_or_manifest(toy: Toys) -> None:
     try:
         done = toy.deploy()
         assert done.exit == 0, done.out
-        pod = toy.status()["containers"][0]["name"]
+        pod = toy.settled()["containers"][0]["name"]
         secret = toy.object("pod", pod)["spec"]["containers"][0]["envFrom"][1]["secretRef"]["name"]
         import base64
 
@@ -367,8 +368,7 @@ def test_a_context_that_is_no_minikube_here_wants_a_registry_before_anything_is_
 
 
 def test_followed_logs_name_their_pods_and_take_up_a_new_one(toy: Toys) -> None:
-    while len(old := {one["name"] for one in toy.status()["containers"]}) > 2:
-        time.sleep(1)  # pods of an earlier release are ending
+    old = {one["name"] for one in toy.settled()["containers"]}
     words = toy.command("logs", "--service", "toy", "--follow")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout
@@ -492,8 +492,8 @@ def test_storage_outlives_pods_and_down_and_ends_with_purge(toy: Toys) -> None:
     folder = f"/var/lib/slipway/volumes/{toy.name}/toy-data"
     node = ("docker", "exec", "minikube")
     subprocess.run((*node, "touch", f"{folder}/kept"), check=True)
-    pods = json.loads(toy.kubectl("get", "pods", "--output=json"))["items"]
-    assert {"name": "data", "mountPath": "/data"} in pods[0]["spec"]["containers"][0]["volumeMounts"]
+    pod = toy.object("pod", toy.settled()["containers"][0]["name"])
+    assert {"name": "data", "mountPath": "/data"} in pod["spec"]["containers"][0]["volumeMounts"]
     assert toy.invoke("deploy", "--plan").exit == 0
     assert toy.invoke("down").exit == 0
     assert toy.deploy().exit == 0
@@ -529,4 +529,16 @@ def test_a_half_made_cluster_is_mended_by_a_deploy(toys: Toys) -> None:
     starting.wait()  # what it had begun, minikube itself, goes on alone: a deploy waits for it
     done = toys.invoke("deploy", "--output", "json", timeout=600)
     assert done.exit == 0, done.out
+    assert toys.status()["ready"] == 2
+
+
+def test_a_cluster_that_was_taken_away_by_hand_is_made_anew_and_not_on_what_is_left_of_it(toys: Toys) -> None:
+    subprocess.run(["docker", "rm", "--force", "minikube"], check=True)
+    for folder in ("profiles", "machines"):
+        shutil.rmtree(Path.home() / ".minikube" / folder / "minikube")
+    toys.kubectl("config", "delete-context", "minikube")
+    assert "minikube" in subprocess.check_output(["docker", "volume", "ls", "--quiet"], text=True).split()
+    done = toys.deploy()
+    assert done.exit == 0, done.out
+    assert "half-made" not in done.out
     assert toys.status()["ready"] == 2

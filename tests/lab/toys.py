@@ -96,10 +96,12 @@ class Toys(Project):
         return Killed(moment, alive, tuple(fault for fault, true in faults.items() if true))
 
     def shot(self, pod: str) -> None:
-        """Kill a pod's process on its node with SIGKILL. Raises CalledProcessError where none runs."""
+        """Kill a pod's process on its node with SIGKILL. Raises AssertionError where none runs."""
         container = f"$(crictl ps --quiet --state running --label io.kubernetes.pod.name={pod})"
         script = f"ctr --namespace k8s.io tasks kill --signal SIGKILL {container}"
-        subprocess.run(["docker", "exec", "minikube", "sh", "-c", script], check=True, capture_output=True)
+        words = ["docker", "exec", "minikube", "sh", "-c", script]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl says; its exit code is not checked."""
@@ -118,6 +120,16 @@ class Toys(Project):
         """The toy in `status --output json`."""
         done = self.invoke("status", "--output", "json")
         return dict(json.loads(done.out)["services"][0])
+
+    def settled(self) -> dict[str, Any]:
+        """The toy in `status`, once no pod of an earlier release is ending. Raises AssertionError after a minute."""
+        deadline = time.monotonic() + 60
+        while True:
+            status = self.status()
+            if {pod["state"] for pod in status["containers"]} == {"Ready"}:
+                return status
+            assert time.monotonic() < deadline, status
+            time.sleep(0.2)
 
     def deploy(self, *words: str) -> Done:
         """A deploy, as events."""
