@@ -367,6 +367,55 @@ def test_a_context_that_is_no_minikube_here_wants_a_registry_before_anything_is_
         toy.kubectl("config", "delete-context", "elsewhere")
 
 
+@pytest.fixture
+def closed(toys: Toys, tmp_path: Path) -> Iterator[str]:
+    """A registry that wants a password, which the node trusts, and an environment that names it; its address."""
+    import bcrypt
+
+    name, node, password = f"closed-{toys.name}", ("docker", "exec", "minikube", "sh", "-c"), b"let me in"
+    (tmp_path / "htpasswd").write_bytes(b"team:" + bcrypt.hashpw(password, bcrypt.gensalt()))
+    wants = ("REGISTRY_AUTH_HTPASSWD_REALM=team", "REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd")
+    run = ["docker", "run", "--detach", "--name", name, "--network=minikube", "--publish=127.0.0.1::5000"]
+    mount = f"--volume={tmp_path}/htpasswd:/htpasswd:ro"
+    subprocess.run([*run, *(f"--env={one}" for one in wants), mount, "slipway/bundle-registry:1"], check=True)
+    address = subprocess.check_output(["docker", "port", name, "5000"], text=True).strip()
+    folder, ip = f"/etc/containerd/certs.d/{address}", "{{.NetworkSettings.Networks.minikube.IPAddress}}"
+    there = subprocess.check_output(["docker", "inspect", "--format", ip, name], text=True).strip()
+    subprocess.run([*node, f"mkdir {folder}; echo '[host.\"http://{there}:5000\"]' >{folder}/hosts.toml"], check=True)
+    settings = toys.folder / "settings" / "environments" / "closed.yaml"
+    settings.write_text(json.dumps({"context": "closed", "registry": f"{address}/team"}))
+    toys.kubectl("config", "set-context", "closed", "--cluster=minikube", "--user=minikube")
+    toys.env["DOCKER_CONFIG"] = str(tmp_path / "docker")
+    yield address
+    del toys.env["DOCKER_CONFIG"]
+    toys.kubectl("config", "delete-context", "closed")
+    settings.unlink()
+    subprocess.run([*node, f"rm -r {folder}"], check=True)
+    subprocess.run(["docker", "rm", "--force", "--volumes", name], check=True)
+
+
+def test_a_registry_that_wants_credentials_has_them_of_docker_and_of_the_namespace(toy: Toys, closed: str) -> None:
+    before, login = image(toy), Path(toy.env["DOCKER_CONFIG"]) / "config.json"
+    login.parent.mkdir()
+    login.write_text("{}")
+    toy.write(note="behind a password")
+    words = ("deploy", "--env", "closed", "--output", "json")
+    unknown = toy.invoke(*words)
+    assert (unknown.exit, f"docker login {closed}" in unknown.failure("toy/delivery")) == (1, True), unknown.out
+    line = ["docker", "--config", str(login.parent), "login", "--username=team", "--password-stdin", closed]
+    subprocess.run(line, input="let me in", text=True, check=True)
+    refused = toy.invoke(*words)
+    assert (refused.exit, image(toy)) == (1, before), refused.out
+    assert "the registry lets no node pull" in refused.failure("toy/release")
+    key = f"--from-file=.dockerconfigjson={login}"
+    toy.kubectl("create", "secret", "generic", "pull", "--type=kubernetes.io/dockerconfigjson", key)
+    toy.kubectl("patch", "serviceaccount", "default", '--patch={"imagePullSecrets": [{"name": "pull"}]}')
+    done = toy.invoke(*words)
+    assert done.exit == 0, done.out
+    assert image(toy).startswith(f"{closed}/team/{toy.name}/toy@sha256:")
+    assert toy.invoke(*words, "--plan").exit == 0
+
+
 def test_followed_logs_name_their_pods_and_take_up_a_new_one(toy: Toys) -> None:
     old = {one["name"] for one in toy.settled()["containers"]}
     words = toy.command("logs", "--service", "toy", "--follow")

@@ -261,6 +261,27 @@ def test_conflicts_name_manager_and_field() -> None:
     assert [(c.manager, c.field) for c in found] == [("argo", "spec.replicas")]
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("failed to resolve reference: 401 Unauthorized", "the registry lets no node pull i"),
+        ("pull access denied, repository does not exist", "the registry lets no node pull i"),
+        ("authorization failed: no basic auth credentials", "the registry lets no node pull i"),
+        ("registry.example.com/i: not found", "image i is absent"),
+        ("dial tcp: lookup registry.example.com: no such host", "image i can't be pulled"),
+        ("failed to extract layer: mkdir /a: permission denied", "image i can't be pulled"),
+    ],
+)
+def test_a_registry_that_refuses_is_told_apart_from_one_that_lacks_the_image(text: str, what: str) -> None:
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": text}}
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+        "status": {"containerStatuses": [{"name": "c", "state": waiting}]},
+    }
+    assert [cause.what for cause in causes(Scene({"status": {}}, [pod]))] == [f"{what}: {text}"]
+
+
 def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
     said = (
         "java.lang.UnsupportedClassVersionError: a/B has been compiled by a more recent version of the Java Runtime "

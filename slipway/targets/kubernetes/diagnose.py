@@ -10,6 +10,8 @@ from slipway.config.quantity import number
 from slipway.targets.cause import KILLED, Cause, ended, silent_port, wrong_path
 from slipway.targets.kubernetes.manifests import Object
 
+_REFUSED = re.compile(r"(?i)unauthorized|forbidden|no basic auth|authorization failed|(?<!permission )denied")
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -29,6 +31,11 @@ def causes(scene: Scene) -> list[Cause]:
     found = [*_refused(scene), *(cause for pod in scene.pods for cause in _pod(pod, scene))]
     unique = {cause.what: cause for cause in found}
     return sorted(unique.values(), key=lambda cause: not cause.final)
+
+
+def refused(text: str) -> bool:
+    """Whether a registry wants other credentials, as Docker or containerd say it."""
+    return bool(_REFUSED.search(text))
 
 
 def starved(pods: Iterable[Object]) -> set[str]:
@@ -107,6 +114,9 @@ def _waiting(waiting: Mapping[str, str], spec: Object) -> Iterator[Cause]:
             )
         elif re.search(r"not found|manifest unknown|InvalidImageName|couldn't parse", f"{reason} {text}"):
             yield Cause(f"image {image} is absent: {text}", "is its tag right, and was it pushed?", final=True)
+        elif refused(text):
+            fix = "give the namespace the registry's credentials: docs/clusters.md, Other clusters"
+            yield Cause(f"the registry lets no node pull {image}: {text}", fix, final=True)
         else:
             yield Cause(f"image {image} can't be pulled: {text}", "is its registry in the node's reach?")
     elif reason == "CreateContainerConfigError":

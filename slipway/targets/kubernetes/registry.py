@@ -12,6 +12,7 @@ from slipway.hosts.docker import LABEL, Container, Daemon, Spec
 from slipway.hosts.host import Host
 from slipway.hosts.loopback import tunnel
 from slipway.steps import Say
+from slipway.targets.kubernetes.diagnose import refused
 
 NAME, PORT = "slipway-registry", 5000
 PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
@@ -129,5 +130,11 @@ class Elsewhere:
         """See `Delivery.deliver`."""
         name = f"{self.registry}/{repository}"
         self.daemon.tag(image, f"{name}:{tag}")
-        digest = self.daemon.push(f"{name}:{tag}", say)
-        return f"{name}@{digest}"
+        try:
+            return f"{name}@{self.daemon.push(f'{name}:{tag}', say)}"
+        except Problem as problem:
+            if refused(problem.why):
+                problem.fix = f"docker login {self.registry.partition('/')[0]}"
+            raise
+        finally:
+            self.daemon.untag(f"{name}:{tag}")
