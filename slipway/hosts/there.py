@@ -27,7 +27,7 @@ d=$j/$1; shift; mkdir -p "$j" || exit 111
 known() { echo "$1 $(cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null) $(cat /proc/sys/kernel/random/boot_id)"; }
 exec 9>>"$d.lock"; command -v flock >/dev/null && flock 9
 find "$j" -mindepth 1 -maxdepth 1 -mtime +0 ! -name "${d##*/}.lock" -exec rm -rf {} +
-read -r p rest <"$d/process" 2>/dev/null || p=
+{ read -r p rest <"$d/process"; } 2>/dev/null || p=
 if [ -n "$p" ] && [ ! -e "$d/exit" ] && [ "$p $rest" = "$(known "$p")" ]; then
   echo 'slipway: the same command runs there already, and is followed' >&2
 else

@@ -107,6 +107,12 @@ def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_a
         assert (home / "ran").read_text() == "run\nrun\n"  # a job that has ended is no answer to who asks later
 
 
+def test_a_lasting_command_says_its_own_words_and_no_others(home: Path) -> None:
+    with reached(home, Sshd(rewrite=JOBS)) as box:
+        done = box.run(Command(("sh", "-c", "echo out; echo err >&2; exit 3"), lasting=True), silent())
+    assert (done.exit, done.text, done.stderr) == (3, "out\n", b"err\n")
+
+
 def test_a_job_is_not_mistaken_for_another_process_that_has_its_number_now(home: Path) -> None:
     (home / "go").touch()
     with reached(home, Sshd(rewrite=JOBS)) as box:
