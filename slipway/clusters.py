@@ -25,12 +25,10 @@ def cluster(here: Here, *, after: tuple[str, ...] = ()) -> Step[Any]:
         return Change(facts.down) if facts.down else None
 
     def start(say: Say) -> None:
-        node = here.beside.find(minikube_tool.PROFILE)
         tags = {tag for image in here.state_there.facts().images for tag in image.tags}
-        there = lambda: here.beside.find(minikube_tool.PROFILE) is not None  # noqa: E731
-        minikube_tool.launch(here.place, here.environment.machine, tags, there, say)
+        resumes = minikube_tool.launch(here.place, here.beside, here.environment.machine, tags, say)
         here.cluster_target.cluster.forget()
-        if node and (started := here.beside.find(minikube_tool.PROFILE)):
+        if resumes and (started := here.beside.find(minikube_tool.PROFILE)):
             here.cluster_target.resumed(started.started, say)
 
     title, stales = titled(here.place, f"cluster {minikube_tool.PROFILE}"), (here.state, here.state_there)

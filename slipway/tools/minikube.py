@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from slipway.config.pinned import Binary, Tools
 from slipway.errors import ExitCode, Problem
 from slipway.events import Event, Output
 from slipway.hosts import locks
+from slipway.hosts.docker import Daemon
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege, prefix, script, titled
-from slipway.steps import Change, Say, Step
+from slipway.steps import Change, Say, Step, silent
 from slipway.tools.bundle import Bundle, local
 from slipway.tools.download import fetch
 
@@ -208,11 +209,11 @@ class Events:
             self.say.output("stderr", data["message"])
 
 
-def launch(host: Host, cluster: Cluster, tags: Collection[str], node: Callable[[], bool], say: Say) -> None:
-    """Start the cluster. One that never came to be and fails is removed and made anew, which is said.
+def launch(host: Host, beside: Daemon, cluster: Cluster, tags: Collection[str], say: Say) -> bool:
+    """Start the cluster; whether its node was there. One that never came to be and fails is removed and made anew.
 
-    `node` tells whether the node's container is there. Where it is gone, what is left of its cluster goes first, and be
-    it a volume that no folder of minikube's tells of: a kubelet on that can't join, and minikube would wait for it.
+    `beside` has the node's container. Where that is gone, what is left of its cluster goes first, and be it a volume
+    that no folder of minikube's tells of: a kubelet on that can't join, and minikube would wait for it.
     Raises Problem with minikube's own words and advice.
     """
     facts = host.probe.facts()
@@ -220,13 +221,13 @@ def launch(host: Host, cluster: Cluster, tags: Collection[str], node: Callable[[
     name, who = f"minikube-{prefix(host)}", "a minikube that was started before"
     with locks.held(locks.of_user(name), who, told, say.cancel) as lock:
         command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
-        made = context(host, say)
-        if not node():
-            if made:
-                say.note("its node's container is gone, and the cluster with it: it is removed and made anew")
-            delete(host, say)
-            made = False
-        _launch(host, command, say, made=made)
+        made, node = context(host, say), beside.find(PROFILE) is not None
+        if made and not node:
+            say.note("its node's container is gone, and the cluster with it: it is removed and made anew")
+        if not node:
+            delete(host, silent(say.cancel))  # minikube tells of what it removed where there was nothing, too
+        _launch(host, command, say, made=made and node)
+    return node
 
 
 def _launch(host: Host, command: Command, say: Say, *, made: bool) -> None:

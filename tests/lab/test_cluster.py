@@ -387,6 +387,8 @@ def closed(toys: Toys, tmp_path: Path) -> Iterator[str]:
     toys.kubectl("config", "set-context", "closed", "--cluster=minikube", "--user=minikube")
     toys.env["DOCKER_CONFIG"] = str(tmp_path / "docker")
     yield address
+    toys.kubectl("patch", "serviceaccount", "default", '--patch={"imagePullSecrets": null}')
+    toys.kubectl("delete", "secret", "pull")
     del toys.env["DOCKER_CONFIG"]
     toys.kubectl("config", "delete-context", "closed")
     settings.unlink()
@@ -590,4 +592,5 @@ def test_a_cluster_that_was_taken_away_by_hand_is_made_anew_and_not_on_what_is_l
     done = toys.deploy()
     assert done.exit == 0, done.out
     assert "half-made" not in done.out
+    assert "all traces" not in done.out  # minikube's word on a removal, which it says where there was nothing, too
     assert toys.status()["ready"] == 2

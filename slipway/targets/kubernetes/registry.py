@@ -133,8 +133,9 @@ class Elsewhere:
         try:
             return f"{name}@{self.daemon.push(f'{name}:{tag}', say)}"
         except Problem as problem:
-            if refused(problem.why):
-                problem.fix = f"docker login {self.registry.partition('/')[0]}"
-            raise
+            if not refused(problem.why):
+                raise
+            fix = f"docker login {self.registry.partition('/')[0]}"
+            raise Problem(problem.what, why=problem.why, fix=fix) from problem
         finally:
             self.daemon.untag(f"{name}:{tag}")
