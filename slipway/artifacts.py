@@ -180,8 +180,18 @@ def _image(here: Here, name: str, say: Say) -> None:
     images.build(here.daemon, recipe, say)
 
 
-def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool = False) -> Iterator[Step[Any]]:
-    """Each image run in a container, beside those that it needs, and checked. `always`: even when it passed before."""
+def smoke(
+    here: Here,
+    names: Sequence[str],
+    *,
+    always: bool = False,
+    keep: bool = False,
+    why: Callable[[str], str | None] = lambda _: None,
+) -> Iterator[Step[Any]]:
+    """Each image run in a container, beside those that it needs, and checked. `always`: even when it passed before.
+
+    `why` is how a service differs from what serves, where that is known.
+    """
     passed: set[str] = set()
     trials = Trials(
         here.daemon,
@@ -198,7 +208,9 @@ def smoke(here: Here, names: Sequence[str], *, always: bool = False, keep: bool 
         def differs(_: object) -> Change | None:
             if name in passed or (not always and _smoked(here, name)):
                 return None
-            return Change("asked for" if always else "this image and its settings were never checked")
+            if always:
+                return Change("asked for")
+            return Change(": ".join(filter(None, ("this image and its settings were never checked", why(name)))))
 
         def run(say: Say) -> None:
             trials.run(name, say, keep=keep)

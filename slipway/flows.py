@@ -76,7 +76,7 @@ def deploy(here: Here, names: Sequence[str], *, after: tuple[str, ...] = ()) -> 
     for name in tried:
         yield from build(here, [name], after=(*after, *ports[name]), unless=lambda one: here.built(one) or unless(one))
     yield from image(here, tried, after=after, own=ports, unless=unless)
-    yield from smoke(here, names)
+    yield from smoke(here, names, why=lambda name: here.target.differs(here.live.facts(), here.wanted(name)))
     if not local:
         yield from (clusters.delivery(here, name) for name in names)
     for name in names:
