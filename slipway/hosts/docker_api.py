@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, DockerException
+from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+from requests import RequestException
 
 from slipway.errors import ExitCode, Lost, Problem
 from slipway.hosts.docker import Container
 from slipway.steps import Say
 
-if TYPE_CHECKING:
-    from docker import APIClient
-
-sys.modules.setdefault("docker.transport.sshconn", None)  # type: ignore[arg-type]  # unused; its paramiko takes 60 ms
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one answer of the daemon
 VANISHED = re.compile(  # the daemon's words for a step of an image, or a layer of one, that is not there any more
@@ -59,8 +60,6 @@ def _heard(part: dict[str, Any], say: Say) -> str:
 
 def moved(stream: Iterator[dict[str, Any]], say: Say) -> Iterator[dict[str, Any]]:
     """The parts of a pull or push, with progress in bytes over all layers. Raises APIError for one that says so."""
-    from docker.errors import APIError
-
     layers: dict[str, tuple[int, int]] = {}
     for part in stream:
         say.cancel.check()
@@ -110,14 +109,15 @@ def inspected(raw: Mapping[str, Any]) -> Container:
     )
 
 
-def client(path: str, version: str = "auto", opened: Callable[[socket.socket], None] | None = None) -> APIClient:
-    """docker-py's client with one pool of connections; its own has one for every path that is asked.
+class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]
+    """docker-py's transport with one pool of connections; its own has one for every path that is asked."""
 
-    `version` is the API's; to find it out costs a question. `opened` hears of each socket.
-    """
-    from docker import APIClient
-    from docker.transport import UnixHTTPAdapter
-    from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+    def get_connection(self, url: str, proxies: Any = None) -> Any:  # noqa: ARG002  whatever it is
+        return self.pools["docker"]
+
+
+def client(path: str, version: str = "auto", opened: Callable[[socket.socket], None] | None = None) -> APIClient:
+    """docker-py's client. `version` is the API's; to find it out costs a question. `opened` hears of each socket."""
 
     class Connection(UnixHTTPConnection):  # type: ignore[misc]
         def connect(self) -> None:
@@ -129,11 +129,7 @@ def client(path: str, version: str = "auto", opened: Callable[[socket.socket], N
         def _new_conn(self) -> Any:
             return Connection(self.base_url, self.socket_path, self.timeout)
 
-    class OnePool(UnixHTTPAdapter):  # type: ignore[misc]
-        def get_connection(self, url: str, proxies: Any = None) -> Any:  # noqa: ARG002  whatever it is
-            return self.pools["docker"]
-
-    adapter = OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL)
+    adapter = _OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL)
     adapter.pools["docker"] = Pool("docker", path, TIMEOUT, maxsize=POOL)
     api = APIClient(base_url=f"unix://{path}", version=version, timeout=TIMEOUT)
     api.get_adapter(api.base_url).close()
@@ -144,9 +140,6 @@ def client(path: str, version: str = "auto", opened: Callable[[socket.socket], N
 @contextmanager
 def told(what: str) -> Iterator[None]:
     """Turn docker-py's and the transport's errors into one Problem that begins with `what`."""
-    from docker.errors import APIError, DockerException
-    from requests import RequestException
-
     try:
         yield
     except APIError as error:

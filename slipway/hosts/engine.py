@@ -14,6 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docker import APIClient
+from docker.errors import APIError, DockerException, NotFound
+
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.docker import LABEL, Container, Image, ImageConfig, Spec, State, Volume
 from slipway.hosts.docker_api import VANISHED, Vanished, built, client, inspected, moved, told, unreachable
@@ -21,8 +24,6 @@ from slipway.hosts.host import Command
 from slipway.steps import Cancel, Say
 
 if TYPE_CHECKING:
-    from docker import APIClient
-
     from slipway.hosts.host import Host
 
 SOCKET = "/var/run/docker.sock"
@@ -41,8 +42,6 @@ class Engine:
     @property
     def _api(self) -> APIClient:
         if self._connected is None:
-            from docker.errors import DockerException
-
             self._path = self._closing.enter_context(self._host.forward(SOCKET))
             try:
                 self._connected = client(self._path)
@@ -104,8 +103,6 @@ class Engine:
 
     def find(self, container: str) -> Container | None:
         """A container by name or id; None where it is not there (any more)."""
-        from docker.errors import NotFound
-
         with told(f"container {container} could not be read"):
             try:
                 return inspected(self._api.inspect_container(container))
@@ -187,7 +184,6 @@ class Engine:
         both had: then it is asked again.
         """
         import stamina
-        from docker.errors import APIError, NotFound
 
         def raced(error: Exception) -> bool:
             return isinstance(error, APIError) and VANISHED.search(str(error)) is not None
@@ -320,8 +316,6 @@ class Engine:
             self._api.rename(container, name)
 
     def remove(self, container: str) -> None:
-        from docker.errors import NotFound
-
         with told(f"container {container[:12]} could not be removed"):
             try:
                 self._api.remove_container(container, force=True, v=True)
@@ -363,8 +357,6 @@ class Engine:
 
     def read(self, container: str, path: str) -> bytes | None:
         """A file of a container, running or not; None if it is not there."""
-        from docker.errors import NotFound
-
         with told(f"{path} of container {container[:12]} could not be read"):
             try:
                 stream, _ = self._api.get_archive(container, path)

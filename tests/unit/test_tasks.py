@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +15,17 @@ from invoke import Context, Exit
 from slipway.errors import ExitCode, Problem
 from tasks import day, guard, ship
 from tasks.command import Invocation
+
+ROOT = Path(__file__).resolve().parents[2]
+SPY = """
+import runpy, sys, threading
+shared = {"docker", "fabric", "kubernetes", "paramiko", "requests", "urllib3"}
+def imports(event, given):
+    if event == "import" and given[0].partition(".")[0] in shared:
+        print("imports", given[0], "in the main thread:", threading.current_thread() is threading.main_thread())
+sys.addaudithook(imports)
+runpy.run_path("tasks/main.py", run_name="__main__")
+"""
 
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , "])
@@ -40,3 +55,13 @@ def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: p
         body(SimpleNamespace(environment=SimpleNamespace(name="staging")))
     assert raised.value.code is ExitCode.USAGE
     assert "./invoke deploy --env staging" in raised.value.fix
+
+
+def test_libraries_that_share_parts_are_imported_before_the_threads_begin(tmp_path: Path) -> None:
+    """Two threads in one package's parts at once, docker-py's and Kubernetes' in requests', may find it half made."""
+    words = [sys.executable, "-c", SPY, "deploy", "--service", "auth", "--env", "minikube", "--plan"]
+    env = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("imports ")]
+    assert {"docker", "kubernetes", "requests"} <= {line.split()[1] for line in lines}, done
+    assert [line for line in lines if line.endswith("False")] == []

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from kubernetes import config
+from kubernetes.client import Configuration
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import ResourceNotFoundError
+from platformdirs import user_cache_path
+from urllib3 import Timeout
+from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
 
 from slipway.errors import ExitCode, Problem
-
-if TYPE_CHECKING:
-    from kubernetes.client.api_client import ApiClient
-    from kubernetes.dynamic import DynamicClient
-    from urllib3.response import BaseHTTPResponse
 
 Document = Mapping[str, Any]
 MANAGER = "slipway"  # server-side apply's field manager
@@ -71,6 +81,13 @@ class Conflicts(Problem):
         self.conflicts = conflicts
 
 
+class _Hasty(DynamicClient):
+    """Kubernetes' own client, with a timeout on every call."""
+
+    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        return super().request(method, path, body, **{"_request_timeout": TIMEOUT, **params})
+
+
 class Cluster:
     """The API behind an `Access`. Nothing is asked before the first call; `closed` is why nothing may be changed."""
 
@@ -80,11 +97,6 @@ class Cluster:
 
     @cached_property
     def _client(self) -> ApiClient:
-        from kubernetes import config
-        from kubernetes.client import Configuration
-        from kubernetes.client.api_client import ApiClient
-        from kubernetes.config import ConfigException
-
         settings = Configuration()
         file = self.access.kubeconfig() if self.access.kubeconfig else None
         try:
@@ -101,23 +113,13 @@ class Cluster:
     @cached_property
     def _discovered(self) -> DynamicClient:
         """The API's own list of what it knows; asked only for kinds that are not in `PLURALS`, and kept in a file."""
-        from kubernetes.dynamic import DynamicClient
-        from platformdirs import user_cache_path
-
-        class Hasty(DynamicClient):
-            def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-                return super().request(method, path, body, **{"_request_timeout": TIMEOUT, **params})
-
         cache = user_cache_path("slipway", ensure_exists=True) / f"discovery-{self._identity}.json"
         with self._told("the cluster's API can't be read"):
-            return Hasty(self._client, cache_file=str(cache))  # type: ignore[no-untyped-call]
+            return _Hasty(self._client, cache_file=str(cache))  # type: ignore[no-untyped-call]
 
     @property
     def _identity(self) -> str:
         """What tells this cluster from all others, whatever port a tunnel to it has: its address and its authority."""
-        import hashlib
-        from pathlib import Path
-
         settings = self._client.configuration
         place = self.access.context if self.access.kubeconfig else settings.host
         authority = Path(settings.ssl_ca_cert).read_bytes() if settings.ssl_ca_cert else b""
@@ -132,8 +134,6 @@ class Cluster:
             group = f"/apis/{version}" if "/" in version else f"/api/{version}"
             where = f"/namespaces/{namespace}" if namespace else ""
             return f"{group}{where}/{PLURALS[kind]}" + (f"/{name}" if name else "")
-        from kubernetes.dynamic.exceptions import ResourceNotFoundError
-
         try:
             resource = self._discovered.resources.get(api_version=version, kind=kind)
         except ResourceNotFoundError as error:
@@ -146,8 +146,6 @@ class Cluster:
         """Whether the cluster has such a kind: it goes with its CustomResourceDefinition."""
         if kind in PLURALS:
             return True
-        from kubernetes.dynamic.exceptions import ResourceNotFoundError
-
         try:
             self._discovered.resources.get(api_version=api_version, kind=kind)
         except ResourceNotFoundError:
@@ -170,10 +168,6 @@ class Cluster:
         self, method: str, path: str, body: Any, query: Mapping[str, str] | None, kind: str = ""
     ) -> BaseHTTPResponse:
         """One call over the client's own pool: its TLS, its certificates, its token. Raises Refused by status."""
-        from urllib.parse import urlencode
-
-        from urllib3 import Timeout
-
         if self.closed and method != "GET":
             raise self.closed
         api = self._client
@@ -256,8 +250,6 @@ class Cluster:
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
         """The lines of an answer that goes on: a watch, a log. Ends when the server ends it, or the line breaks."""
-        from urllib3.exceptions import HTTPError
-
         with self._told(f"{path} can't be read"):
             answer = self._raw("GET", path, None, query)
         rest = b""
@@ -274,9 +266,6 @@ class Cluster:
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
-
         try:
             yield
         except Refused as error:
