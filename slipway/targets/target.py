@@ -43,6 +43,16 @@ class Wanted:
     commit: str
 
 
+def resettled(served: Service, wanted: Service) -> str:
+    """Why settings that serve are not those that are wanted, and where in the service file, if it shows there."""
+    env = sorted(k for k in {*served.env, *wanted.env} if served.env.get(k) != wanted.env.get(k))
+    keys = sorted(
+        k for k in Service.model_fields if getattr(served, k) != getattr(wanted, k) and k not in {"env", "folder"}
+    )
+    places = ", ".join([*(f"env {key}" for key in env), *keys])
+    return "its settings or checks differ from what serves" + (f": {places}" if places else "")
+
+
 @dataclass(frozen=True)
 class Pod:
     """One running copy of a service, in the words of `status`."""

@@ -254,6 +254,23 @@ def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -
     assert deploys.cluster.deeds == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "places"),
+    [
+        ({"env": {"LEVEL": "debug", "NEW": "1"}}, "env LEVEL, env NEW, env OLD"),
+        ({"resources": {"cpu": "200m"}}, "resources"),
+        ({"replicas": 2, "env": {"LEVEL": "info"}}, "env OLD, replicas"),
+    ],
+)
+def test_a_plan_names_the_settings_that_differ_from_those_that_serve(
+    deploys: Deploys, changes: dict[str, Any], places: str
+) -> None:
+    serving = {"env": {"LEVEL": "info", "OLD": "1"}}
+    deploys.deploy(1, **serving)
+    why = deploys.target.differs(deploys.facts, deploys.wanted(1, **{**serving, **changes}))
+    assert why == f"its settings or checks differ from what serves: {places}"
+
+
 @pytest.mark.parametrize("parts", [{"data": {"A": "MQ=="}}, {"stringData": {"A": "1"}}])
 def test_a_secret_of_the_services_own_is_applied_and_its_changed_value_is_a_new_release(
     deploys: Deploys, parts: Object

@@ -35,7 +35,7 @@ from slipway.targets.kubernetes.manifests import (
 )
 from slipway.targets.kubernetes.release import Kept, State, generated, pack, pruned, read, valued_as_now
 from slipway.targets.kubernetes.storage import Storage
-from slipway.targets.target import UNRECORDED, Live, Release, Secrets, Verify, Wanted, pick
+from slipway.targets.target import UNRECORDED, Live, Release, Secrets, Verify, Wanted, pick, resettled
 
 KEPT = 10  # releases of a service
 UNREADY = "none of its copies is ready"
@@ -87,9 +87,9 @@ class KubernetesTarget:
         marks = deployment["metadata"].get("annotations", {})
         if marks.get(SOURCE) != wanted.source:
             return "its sources differ from what serves"
-        if marks.get(MANIFEST) != self._digest(wanted):
-            return "its settings or checks differ from what serves"
         kept = self._serving(facts, name)
+        if marks.get(MANIFEST) != self._digest(wanted):
+            return resettled(kept.release.settings if kept else wanted.service, wanted.service)
         if kept is None:
             return UNRECORDED
         if found := differences(scaled(list(kept.objects), deployment, wanted.service), facts.objects):
