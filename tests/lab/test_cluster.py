@@ -201,10 +201,11 @@ def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> 
 
 
 def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_tried_and_released(toy: Toys) -> None:
+    toy.write(env={"VERSION": "settings"})
+    assert "its settings or checks differ from what serves: env VERSION" in toy.deploy("--plan").out
     listed = ["docker", "images", f"{toy.name}/toy", "--format", "{{.Repository}}:{{.Tag}}"]
     tags = subprocess.check_output(listed, text=True).split()
     subprocess.run(["docker", "rmi", "-f", *tags], check=True, capture_output=True)
-    toy.write(env={"VERSION": "settings"})
     done = toy.deploy()
     assert done.exit == 0, done.out
     assert done.steps["toy/smoke"] == "changed"

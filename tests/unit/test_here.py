@@ -18,7 +18,7 @@ from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.fake_docker import FakeDaemon
 from slipway.steps import Say, silent
-from slipway.targets.kubernetes.registry import NAME, Nearby
+from slipway.targets.kubernetes.registry import NAME, Elsewhere, Nearby
 from slipway.targets.kubernetes.release import State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,3 +135,38 @@ def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPat
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(ready, range(2))) == [5000, 5000]
     assert [c.name for c in daemon.containers.values() if c.running] == ["minikube", NAME]
+
+
+class Shared(FakeDaemon):
+    """A daemon from which another process pushes the same, and takes the name away at first."""
+
+    def __init__(self, words: str, times: int) -> None:
+        super().__init__()
+        self.words, self.times, self.pushed = words, times, 0
+
+    def push(self, tag: str, say: Say) -> str:
+        self.pushed += 1
+        if self.pushed <= self.times:
+            self.untag(tag)
+            raise Problem(f"{tag} could not be pushed", why=self.words)
+        return super().push(tag, say)
+
+
+@pytest.mark.parametrize(
+    "words", ["tag does not exist: r/hh/web:1", "An image does not exist locally with the tag: r/hh/web"]
+)
+def test_a_push_whose_name_another_one_took_away_is_made_again(words: str) -> None:
+    daemon = Shared(words, 1)
+    image = daemon.load_root(b"web", "web", [])
+    assert Elsewhere(daemon, "r").deliver(image, "hh/web", "1", silent()).startswith("r/hh/web@sha256:")
+    assert daemon.pushed == 2
+    assert daemon.images[image].tags == ("web",)
+
+
+def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_name() -> None:
+    daemon = Shared("connection refused", 9)
+    image = daemon.load_root(b"web", "web", [])
+    with pytest.raises(Problem, match="could not be pushed"):
+        Elsewhere(daemon, "r").deliver(image, "hh/web", "1", silent())
+    assert daemon.pushed == 1
+    assert daemon.images[image].tags == ("web",)

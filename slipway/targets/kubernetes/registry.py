@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
+
+import stamina
 
 from slipway.errors import Problem
 from slipway.hosts.docker import LABEL, Container, Daemon, Spec
@@ -19,6 +22,7 @@ PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
 SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
 _MAKING = threading.Lock()  # deliveries of one run go side by side, and the first of them makes the registry
 PULL = 900  # seconds for the node to pull an image from beside it
+UNNAMED = re.compile("tag does not exist|image does not exist locally")  # the daemon's words on what it is to push
 SEEN = 5  # seconds that a node gets to list an image that it has pulled
 
 
@@ -27,6 +31,23 @@ class Delivery(Protocol):
 
     def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:
         """Push `image` and return the reference, by digest, under which a node has or pulls it. Raises Problem."""
+
+
+def _unnamed(error: Exception) -> bool:
+    return isinstance(error, Problem) and UNNAMED.search(error.why) is not None
+
+
+@stamina.retry(on=_unnamed, attempts=5, wait_initial=0.1)
+def _pushed(daemon: Daemon, image: str, name: str, say: Say) -> str:
+    """Push an image under a name that it has only meanwhile; its digest.
+
+    Whoever else pushes it from this Docker takes the name away behind that: then the image gets it once more.
+    """
+    try:
+        daemon.tag(image, name)
+        return daemon.push(name, say)
+    finally:
+        daemon.untag(name)
 
 
 @dataclass(frozen=True)
@@ -47,12 +68,7 @@ class Nearby:
         port = self.ready(say)
         near = self.daemon is self.beside
         with nullcontext(port) if near else tunnel(0, lambda: self.place.dial("127.0.0.1", port)) as reached:
-            pushed = f"127.0.0.1:{reached}/{repository}:{tag}"
-            self.daemon.tag(image, pushed)
-            try:
-                digest = self.daemon.push(pushed, say)
-            finally:
-                self.daemon.untag(pushed)
+            digest = _pushed(self.daemon, image, f"127.0.0.1:{reached}/{repository}:{tag}", say)
         reference = f"{NAME}:{PORT}/{repository}@{digest}"
         code, said = self.beside.execute(self.node, ["crictl", "pull", reference], say, PULL)
         if code:
@@ -129,13 +145,10 @@ class Elsewhere:
     def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:
         """See `Delivery.deliver`."""
         name = f"{self.registry}/{repository}"
-        self.daemon.tag(image, f"{name}:{tag}")
         try:
-            return f"{name}@{self.daemon.push(f'{name}:{tag}', say)}"
+            return f"{name}@{_pushed(self.daemon, image, f'{name}:{tag}', say)}"
         except Problem as problem:
             if not refused(problem.why):
                 raise
             fix = f"docker login {self.registry.partition('/')[0]}"
             raise Problem(problem.what, why=problem.why, fix=fix) from problem
-        finally:
-            self.daemon.untag(f"{name}:{tag}")
