@@ -38,6 +38,7 @@ class Engine:
         self._closing = closing
         self._path = ""
         self._connected: APIClient | None = None
+        self._networks = threading.Lock()  # a run's threads look for a network and then create it, one at a time
 
     @property
     def _api(self) -> APIClient:
@@ -347,13 +348,29 @@ class Engine:
             self._api.remove_volume(name)
 
     def network(self, name: str, labels: Mapping[str, str]) -> None:
-        with told(f"network {name} could not be made"):
-            if not self._api.networks(names=[f"^{name}$"]):
-                self._api.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)
+        """Create a network if it is absent. Docker allows two of one name: they are made one again (see `_merge`)."""
+        with told(f"network {name} could not be created"), self._networks:
+            kept, *doubles = self._named(name) or [self._api.create_network(name, driver="bridge", labels=dict(labels))]
+            for double in doubles:
+                self._merge(name, double["Id"], kept["Id"])
 
     def remove_network(self, name: str) -> None:
-        with told(f"network {name} could not be removed"):
-            self._api.remove_network(name)
+        """Remove a network, and any others that were created under the same name; one that is gone is gone."""
+        with told(f"network {name} could not be removed"), self._networks:
+            for network in self._named(name):
+                self._api.remove_network(network["Id"])
+
+    def _named(self, name: str) -> list[dict[str, Any]]:
+        """Every network of exactly that name, the oldest first. Docker refuses to work with a name that two have."""
+        return sorted(self._api.networks(names=[f"^{re.escape(name)}$"]), key=lambda network: str(network["Created"]))
+
+    def _merge(self, name: str, double: str, kept: str) -> None:
+        """Move the running containers of one network to another, with their DNS names, and remove the empty one."""
+        for container in self._api.inspect_network(double).get("Containers") or {}:
+            aliases = inspected(self._api.inspect_container(container)).aliases.get(name, ())
+            self._api.disconnect_container_from_network(container, double)
+            self._api.connect_container_to_network(container, kept, aliases=list(aliases))
+        self._api.remove_network(double)
 
     def read(self, container: str, path: str) -> bytes | None:
         """A file of a container, running or not; None if it is not there."""

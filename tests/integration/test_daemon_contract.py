@@ -8,10 +8,12 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from docker import APIClient
 
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.docker import LABEL, Daemon, Spec
@@ -135,6 +137,59 @@ def test_networks_are_made_once_and_named(daemon: Daemon, project: str) -> None:
     daemon.remove(made)
     daemon.remove_network(project)
     assert daemon.state(project).networks == ()
+
+
+def test_a_network_that_many_threads_want_at_once_is_created_once(daemon: Daemon, project: str) -> None:
+    for attempt in range(5):
+        name, together = f"{project}-{attempt}", threading.Barrier(8)
+
+        def ask(name: str = name, together: threading.Barrier = together) -> None:
+            together.wait()
+            daemon.network(name, {LABEL: project})
+
+        with ThreadPoolExecutor(8) as pool:
+            for asked in [pool.submit(ask) for _ in range(8)]:
+                asked.result()
+        assert daemon.state(project).networks == (name,)
+        daemon.remove_network(name)
+        assert daemon.state(project).networks == ()
+
+
+def test_networks_of_one_name_become_one_that_all_their_containers_are_on(project: str) -> None:
+    with ExitStack() as closing:
+        daemon, api = Engine(Local(), closing), APIClient()
+        image, together = sleeper(daemon, project), threading.Barrier(2)
+
+        def create() -> str:
+            together.wait()
+            return str(api.create_network(project, labels={LABEL: project})["Id"])
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = (made.result() for made in [pool.submit(create), pool.submit(create)])
+        for name, network in (("a", first), ("b", second)):
+            daemon.start(daemon.create(Spec(f"{project}_{name}", image, {LABEL: project})))
+            api.disconnect_container_from_network(f"{project}_{name}", "bridge")
+            api.connect_container_to_network(f"{project}_{name}", network, aliases=[name])
+        daemon.network(project, {LABEL: project})
+        assert daemon.state(project).networks == (project,)
+        for name in ("a", "b"):
+            assert name in daemon.inspect(f"{project}_{name}").aliases[project]
+        assert len(api.inspect_network(project)["Containers"]) == 2
+        for name in ("a", "b"):
+            daemon.remove(f"{project}_{name}")
+        daemon.remove_network(project)
+        api.close()
+
+
+def test_networks_of_one_name_are_removed_together(project: str) -> None:
+    with ExitStack() as closing:
+        daemon, api = Engine(Local(), closing), APIClient()
+        for _ in range(2):
+            api.create_network(project, labels={LABEL: project})
+        daemon.remove_network(project)
+        daemon.remove_network(project)  # once more: they are gone already
+        assert daemon.state(project).networks == ()
+        api.close()
 
 
 def test_what_can_not_be_pulled_is_a_problem(daemon: Daemon) -> None:
