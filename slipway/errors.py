@@ -21,33 +21,35 @@ class ExitCode(IntEnum):
 class Problem(Exception):
     """Something the user can understand and act on.
 
-    `what` is one line: the thing and what is wrong with it. `why` is the evidence, as many lines as it takes.
-    `fix` is advice or the exact next command. `code` is the exit code if nothing worse happens.
+    `summary` is one line: the thing and what is wrong with it. `details` is the evidence, as many lines as it takes.
+    `hint` is advice or the exact next command. `code` is the exit code if nothing worse happens.
     """
 
-    def __init__(self, what: str, *, why: str = "", fix: str = "", code: ExitCode = ExitCode.FAILED) -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.fix = fix
+    def __init__(self, summary: str, *, details: str = "", hint: str = "", code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.details = details
+        self.hint = hint
         self.code = code
 
     def __str__(self) -> str:
-        parts = [self.what]
-        if self.why:
-            parts.append(self.why.rstrip())
-        if self.fix:
-            parts.append(f"hint: {self.fix}")
+        parts = [self.summary]
+        if self.details:
+            parts.append(self.details.rstrip())
+        if self.hint:
+            parts.append(f"hint: {self.hint}")
         return "\n".join(parts)
 
 
-def untrusted(whose: str, why: str) -> Problem:
+def untrusted(whose: str, details: str) -> Problem:
     """The certificate of `whose` is not trusted here: it is a proxy's, with a certificate authority of its own."""
-    fix = (
+    hint = (
         "is there a proxy with its own certificate authority? put that one's certificate into "
         "/usr/local/share/ca-certificates/NAME.crt, run update-ca-certificates, then the same command again"
     )
-    return Problem(f"{whose}: its certificate is not trusted here", why=why, fix=fix, code=ExitCode.UNREACHABLE)
+    return Problem(
+        f"{whose}: its certificate is not trusted here", details=details, hint=hint, code=ExitCode.UNREACHABLE
+    )
 
 
 def unknown(kind: str, names: Sequence[str], known: Collection[str]) -> Problem:
@@ -56,18 +58,20 @@ def unknown(kind: str, names: Sequence[str], known: Collection[str]) -> Problem:
 
     meant = [one for name in names for one in get_close_matches(name, known, 1)]
     guess = f"did you mean {', '.join(meant)}? " if meant else ""
-    fix = f"{guess}there are: {', '.join(sorted(known)) or 'none'}"
-    return Problem(f"no {kind} is called {', '.join(names)}", fix=fix, code=ExitCode.USAGE)
+    hint = f"{guess}there are: {', '.join(sorted(known)) or 'none'}"
+    return Problem(f"no {kind} is called {', '.join(names)}", hint=hint, code=ExitCode.USAGE)
 
 
-class Lost(Problem):
+class ConnectionLost(Problem):
     """The link to a machine or its daemon broke: whether what was asked for was done must be asked anew.
 
     `code` is `FAILED` behind a deed that is known to have changed something.
     """
 
-    def __init__(self, what: str, *, why: str = "", fix: str = "", code: ExitCode = ExitCode.UNREACHABLE) -> None:
-        super().__init__(what, why=why, fix=fix, code=code)
+    def __init__(
+        self, summary: str, *, details: str = "", hint: str = "", code: ExitCode = ExitCode.UNREACHABLE
+    ) -> None:
+        super().__init__(summary, details=details, hint=hint, code=code)
 
 
 @contextmanager

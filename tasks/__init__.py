@@ -2,7 +2,12 @@
 
 from invoke import Collection
 
-from tasks import create, day, host, lab, place, project, ship
+from tasks import deploy as ship
+from tasks import dev as project
+from tasks import environment as place
+from tasks import host, lab
+from tasks import operate as day
+from tasks import scaffold as create
 
 ns = Collection()
 for _module in (ship, day, create, project):

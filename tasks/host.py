@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tasks.verb import verb
+from tasks.task import verb
 
 if TYPE_CHECKING:
     from slipway.errors import Problem
     from slipway.hosts.facts import Facts
-    from tasks.command import Invocation
+    from tasks.invocation import Invocation
 
 WHICH = "hosts of hosts.yaml, separated by commas; default: the environment's, or all"
 
 
 def read(command: Invocation, text: str) -> dict[str, Facts | Problem]:
     """What each host is, or why it can't be told; all asked at once."""
+    from slipway.engine.steps import Threads
     from slipway.errors import Problem
-    from slipway.steps import Threads
 
     def one(name: str) -> Facts | Problem:
         try:
@@ -54,10 +54,10 @@ def check(command: Invocation, host: str = "") -> None:
     """
     from invoke import Exit
 
+    from slipway.engine.steps import null_reporter
     from slipway.errors import ExitCode, Problem
-    from slipway.hosts.fit import faults
     from slipway.hosts.host import Command, Privilege
-    from slipway.steps import silent
+    from slipway.hosts.preflight import faults
 
     bad: list[Problem] = []
     rows = []
@@ -69,7 +69,7 @@ def check(command: Invocation, host: str = "") -> None:
             if found.sudo == "password" and not problems:
                 try:
                     root = Command(("true",), privilege=Privilege.ROOT, timeout=30)
-                    command.ssh(name).run(root, silent(command.cancel))
+                    command.ssh(name).run(root, null_reporter(command.cancel))
                 except Problem as problem:
                     problems.append(problem)
             if not problems:
@@ -142,7 +142,7 @@ def trust(command: Invocation, host: str = "") -> None:
 def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
     """Record the key of a host, or of the first hop before it that is unknown, once agreed; whether that is all."""
     from slipway.errors import ExitCode, Problem
-    from slipway.hosts import link
+    from slipway.hosts.ssh import connection as link
 
     hosts = command.hosts
     found = link.offered(name, hosts, command.passwords.secret, command.cancel)
@@ -155,8 +155,8 @@ def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
         command.session.say(f"{found.hop}  would be recorded in {link.known_hosts(hosts)}")
         return True
     if not agreed and (command.unasked or not _agreed(command, found.hop)):
-        fix = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
-        raise Problem(f"{found.hop}: its key was not recorded", fix=fix, code=ExitCode.USAGE)
+        hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
+        raise Problem(f"{found.hop}: its key was not recorded", hint=hint, code=ExitCode.USAGE)
     command.session.say(f"{found.hop}  recorded in {link.record(found.place, found.key, hosts)}")
     return found.hop == name
 

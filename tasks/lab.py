@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.project import prepare
-from tasks.verb import verb
+from tasks.dev import prepare
+from tasks.task import verb
 
 if TYPE_CHECKING:
-    from slipway.steps import Say
-    from tasks.command import Invocation
+    from slipway.engine.steps import Reporter
+    from tasks.invocation import Invocation
 
 
 @verb(dir="the folder to fill")
@@ -20,19 +20,19 @@ def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag'
       ./invoke lab.bundle --dir ~/lab-bundle
 
     """
-    from slipway.steps import once
+    from slipway.engine.steps import once
     from tasks import flags
 
     folder = flags.folder(command, dir)
     if not command.plan:
         prepare()
 
-    def act(say: Say) -> None:
+    def act(report: Reporter) -> None:
         from tests.lab import bundle as made
         from tests.lab import machines
 
         machines.register()
-        made.make(folder, say.note)
+        made.make(folder, report.note)
 
     command.run([once("bundle", f"bundle in {folder}", act)])
 
@@ -46,21 +46,21 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
       SLIPWAY_SUDO_PASSWORD=$(cat ~/lab-hosts/sudo-password) ./invoke setup --env lab --settings ~/lab-hosts
 
     """
+    from slipway.engine.steps import once
     from slipway.errors import ExitCode, Problem
-    from slipway.steps import once
     from tasks import flags
 
     folder, number = flags.folder(command, dir), flags.whole(count, "--count")
     if suite not in {"bookworm", "trixie"}:
-        raise Problem(f"no lab host runs {suite}", fix="--suite bookworm or --suite trixie", code=ExitCode.USAGE)
+        raise Problem(f"no lab host runs {suite}", hint="--suite bookworm or --suite trixie", code=ExitCode.USAGE)
     if not command.plan:
         prepare()
 
-    def act(say: Say) -> None:
+    def act(report: Reporter) -> None:
         from tests.lab import machines
 
         for host in machines.start_hosts([suite] * number, folder):
-            say.note(f"{host.name} at {host.address}")
+            report.note(f"{host.name} at {host.address}")
 
     command.run([once("hosts", f"{number} hosts, described in {folder}", act)])
 

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import Cancelled, ExitCode, Problem
-from slipway.steps import Cancel, silent
 
 if TYPE_CHECKING:
     from slipway.config.models import Hosts
@@ -60,12 +60,12 @@ class Passwords:
     def _asked(self, kind: str, host: str, group: str) -> str:
         from slipway.config.load import own_variable
 
-        variable, what = SECRETS[kind]
-        whose = f"{what} for host {host}" if host else f"{what} for this machine"
+        variable, summary = SECRETS[kind]
+        whose = f"{summary} for host {host}" if host else f"{summary} for this machine"
         whose += f" (group {group})" if group else ""
         if reason := self._unasked():
             own = f", or {own_variable(variable, host)} for this host alone" if host else ""
-            raise Problem(f"{whose} is needed, and {reason}", fix=f"set {variable}{own}", code=ExitCode.USAGE)
+            raise Problem(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}", code=ExitCode.USAGE)
         return typed(f"{whose}: ", self._cancel, echo=False)
 
     def close(self) -> None:
@@ -101,6 +101,6 @@ def tried(host: Host, cancel: Cancel) -> None:
     """Try sudo once, before anything relies on it. Raises Problem if it refuses."""
     from slipway.hosts.host import Command, Privilege
 
-    if host.run(Command(("true",), privilege=Privilege.ROOT, timeout=30), silent(cancel)).exit != 0:
-        fix = "is it this user's, and may this user use sudo? sudo -v tells"
-        raise Problem("sudo did not accept the password", fix=fix, code=ExitCode.USAGE)
+    if host.run(Command(("true",), privilege=Privilege.ROOT, timeout=30), null_reporter(cancel)).exit_code != 0:
+        hint = "is it this user's, and may this user use sudo? sudo -v tells"
+        raise Problem("sudo did not accept the password", hint=hint, code=ExitCode.USAGE)

@@ -22,11 +22,11 @@ class Faults:
 
     lines: list[str] = field(default_factory=list)
 
-    def add(self, file: Path, line: int, what: str, hint: str = "") -> None:
+    def add(self, file: Path, line: int, summary: str, hint: str = "") -> None:
         """Note a fault; a file below the current directory is named from there."""
         here = Path.cwd()
         name = file.relative_to(here) if file.is_relative_to(here) else file
-        self.lines.append(f"{name}:{line}: {what}" + (f" · {hint}" if hint else ""))
+        self.lines.append(f"{name}:{line}: {summary}" + (f" · {hint}" if hint else ""))
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def parse(document: Document, model: type[M], faults: Faults, **extra: object) -
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             place = tuple(fault["loc"])
-            what, hint = said(fault, model)
-            faults.add(document.path, document.line(place), what, hint)
+            summary, hint = said(fault, model)
+            faults.add(document.path, document.line(place), summary, hint)
         return None
 
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from slipway.config import manifests
-from slipway.config.across import across, checks
+from slipway.config.cross_checks import across, checks
 from slipway.config.document import Document, Faults, M, parse, read
 from slipway.config.models import Config, Environment, Hosts, Project, Service
-from slipway.config.pinned import Images, Tools
+from slipway.config.versions import Images, Tools
 from slipway.errors import ExitCode, Problem
 
 
@@ -22,7 +22,7 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     faults = Faults()
     layers = [root / "config", *([settings] if settings else [])]
     if settings and not settings.is_dir():
-        raise Problem(f"{settings} is not a folder", fix="--settings names a folder like config/", code=ExitCode.USAGE)
+        raise Problem(f"{settings} is not a folder", hint="--settings names a folder like config/", code=ExitCode.USAGE)
     files = {p.relative_to(layer): p for layer in layers for p in sorted(layer.rglob("*.yaml"))}
 
     def one(name: str, model: type[M]) -> M | None:
@@ -53,9 +53,9 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     across(found_services, documents, environments, sources, hosts, faults, unread)
     if faults.lines:
         count = len(faults.lines)
-        what = f"the configuration has {count} fault{'s' if count > 1 else ''}"
-        fix = "mend them and run the same command again; nothing was changed"
-        raise Problem(what, why="\n".join(faults.lines), fix=fix, code=ExitCode.USAGE)
+        summary = f"the configuration has {count} fault{'s' if count > 1 else ''}"
+        hint = "mend them and run the same command again; nothing was changed"
+        raise Problem(summary, details="\n".join(faults.lines), hint=hint, code=ExitCode.USAGE)
     if project is None or hosts is None or tools is None or images is None:  # pragma: no cover  each is a fault above
         raise Problem("the configuration can't be read", code=ExitCode.USAGE)
     return Config(
@@ -114,8 +114,8 @@ def _services(folder: Path, faults: Faults) -> tuple[dict[str, Service], dict[st
             )
         for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
             if not shared.is_dir() or shared.is_relative_to(path.parent):
-                what = f"{relative} is no folder" if not shared.is_dir() else f"{relative} is the service's own"
-                faults.add(path, document.line(("sources", index)), what, "sources are folders beside the service's")
+                summary = f"{relative} is no folder" if not shared.is_dir() else f"{relative} is the service's own"
+                faults.add(path, document.line(("sources", index)), summary, "sources are folders beside the service's")
         checks(service, document, faults)
         manifests.check(path.parent, faults)
     return found, documents

@@ -22,7 +22,7 @@ from slipway.config.fields import (
     Version,
     Whole,
 )
-from slipway.config.pinned import Images, Tools
+from slipway.config.versions import Images, Tools
 
 
 class Generate(Model):

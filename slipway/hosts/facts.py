@@ -194,7 +194,7 @@ def parse(text: str, now: float | None = None) -> Facts:
         key, value = line.split("=", 1)
         found.setdefault(key, []).append(value.strip())
     if "end" not in found:
-        raise Problem("the machine's probe was cut short", why=text[-2000:], code=ExitCode.UNREACHABLE)
+        raise Problem("the machine's probe was cut short", details=text[-2000:], code=ExitCode.UNREACHABLE)
 
     def one(key: str) -> str:
         return found.get(key, [""])[0]

@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from slipway.engine.steps import Probe, Reporter, ResourceLimit
 from slipway.errors import Problem
-from slipway.steps import Lane, Probe, Say
 
 if TYPE_CHECKING:
     from slipway.hosts.facts import Facts
@@ -49,11 +49,11 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Done:
+class Result:
     """What a command answered."""
 
     command: Command
-    exit: int
+    exit_code: int
     stdout: bytes
     stderr: bytes
 
@@ -62,13 +62,13 @@ class Done:
         """Standard output as text."""
         return self.stdout.decode(errors="replace")
 
-    def checked(self, what: str, fix: str = "") -> Done:
+    def raise_for_status(self, summary: str, hint: str = "") -> Result:
         """Itself if the command succeeded; otherwise raises Problem with its standard error as the evidence."""
-        if self.exit == 0:
+        if self.exit_code == 0:
             return self
         noise = (self.stderr or self.stdout).decode(errors="replace").strip().splitlines()[-30:]
-        evidence = "\n".join((f"$ {self.command.line}", *noise, f"exit code {self.exit}"))
-        raise Problem(what, why=evidence, fix=fix)
+        evidence = "\n".join((f"$ {self.command.line}", *noise, f"exit code {self.exit_code}"))
+        raise Problem(summary, details=evidence, hint=hint)
 
 
 class Stream(Protocol):
@@ -84,31 +84,31 @@ class Host(Protocol):
     """One machine. `packages` is its package manager's lane; `probe` reads its facts, once until something changes."""
 
     name: str
-    packages: Lane
+    packages: ResourceLimit
     probe: Probe[Facts]
 
-    def run(self, command: Command, say: Say) -> Done:
+    def run(self, command: Command, report: Reporter) -> Result:
         """Run to the end, output lines going to `say`. The whole process group ends when the run is cancelled.
 
         Raises Problem when the command cannot be started or outlives its timeout, Cancelled when the run ends.
         """
 
-    def put(self, content: bytes, path: str, mode: int, privilege: Privilege, say: Say) -> None:
+    def write_file(self, content: bytes, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
         """Write a file whole or not at all (a temporary beside it, then a rename)."""
 
-    def send(self, source: Path, path: str, mode: int, privilege: Privilege, say: Say) -> None:
+    def upload(self, source: Path, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
         """The same with a file of this machine, unless that is there already; goes on where it broke, with progress."""
 
-    def lend(self, source: Path, say: Say) -> AbstractContextManager[str]:
+    def temporary_upload(self, source: Path, report: Reporter) -> AbstractContextManager[str]:
         """The path on that machine of a file of this one, for as long as the context lasts."""
 
-    def get(self, path: str, say: Say) -> bytes:
+    def read_file(self, path: str, report: Reporter) -> bytes:
         """Read a file. Raises Problem if it is not there or not readable."""
 
-    def forward(self, target: str) -> AbstractContextManager[str]:
+    def forward_socket(self, target: str) -> AbstractContextManager[str]:
         """A local path to a Unix socket of that machine, for as long as the context lasts."""
 
-    def dial(self, address: str, port: int) -> Stream:
+    def open_tcp(self, address: str, port: int) -> Stream:
         """A conversation with a TCP address as that machine reaches it. Raises Problem when nobody answers."""
 
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, Self
 
+from slipway.engine.steps import Probe, Reporter, ResourceLimit, null_reporter
 from slipway.errors import ExitCode, Problem
 from slipway.hosts import facts
-from slipway.hosts.host import HERE, Command, Done, Privilege, script, shown
-from slipway.steps import Lane, Probe, Say, silent
+from slipway.hosts.host import HERE, Command, Privilege, Result, script, shown
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
 CHUNK = 65536
@@ -31,16 +31,16 @@ class Local:
     name = HERE
 
     def __init__(self, password: Callable[[], str] | None = None) -> None:
-        self.packages = Lane("the package manager")
+        self.packages = ResourceLimit("the package manager")
         self.probe: Probe[facts.Facts] = Probe(self._facts)
         self._password = password
 
     def _facts(self) -> facts.Facts:
-        return facts.parse(self.run(script(facts.SCRIPT, timeout=20), silent()).text)
+        return facts.parse(self.run(script(facts.SCRIPT, timeout=20), null_reporter()).text)
 
-    def run(self, command: Command, say: Say) -> Done:
+    def run(self, command: Command, report: Reporter) -> Result:
         """See `Host.run`."""
-        say.cancel.check()
+        report.cancel.check()
         argv, stdin = self._privileged(command)
         env = {**os.environ, **command.env} if command.env else None
         try:
@@ -55,10 +55,12 @@ class Local:
                 pass_fds=command.inherits,
             )
         except FileNotFoundError as error:
-            raise Problem(f"{command.argv[0]} is not on this machine", why=str(error), fix="./invoke setup") from error
+            raise Problem(
+                f"{command.argv[0]} is not on this machine", details=str(error), hint="./invoke setup"
+            ) from error
         except OSError as error:
-            raise Problem(f"{command.argv[0]} could not be started", why=str(error)) from error
-        with _Talk(process, command, say) as talk:
+            raise Problem(f"{command.argv[0]} could not be started", details=str(error)) from error
+        with _Talk(process, command, report) as talk:
             try:
                 return talk.finish(stdin)
             except BaseException:
@@ -86,7 +88,7 @@ class Local:
         if not sudo:
             raise Problem(
                 f"`{argv[0]}` needs root, and this machine has no sudo",
-                fix="run the same command as root, or install sudo and allow this user",
+                hint="run the same command as root, or install sudo and allow this user",
                 code=ExitCode.USAGE,
             )
         extra = [f"{key}={value}" for key, value in (command.env or {}).items()]
@@ -94,14 +96,14 @@ class Local:
         if sudo == "nopasswd":
             return ["sudo", "-n", "--", *inner], command.stdin
         if self._password is None:
-            raise Problem("sudo wants a password", fix="set SLIPWAY_SUDO_PASSWORD", code=ExitCode.USAGE)
+            raise Problem("sudo wants a password", hint="set SLIPWAY_SUDO_PASSWORD", code=ExitCode.USAGE)
         # -k: sudo asks every time, so that the password's line is always read and never reaches the command
         return ["sudo", "-k", "-S", "-p", "", "--", *inner], self._password().encode() + b"\n" + command.stdin
 
-    def put(self, content: bytes, path: str, mode: int, privilege: Privilege, say: Say) -> None:
-        """See `Host.put`."""
+    def write_file(self, content: bytes, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
+        """See `Host.write_file`."""
         if privilege is Privilege.ROOT and os.geteuid() != 0:
-            self._put_as_root(content, path, mode, say)
+            self._put_as_root(content, path, mode, report)
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,50 +119,52 @@ class Local:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
             raise Problem(
-                f"{path} could not be written", why=str(error), fix="make room, or check the rights"
+                f"{path} could not be written", details=str(error), hint="make room, or check the rights"
             ) from error
 
-    def _put_as_root(self, content: bytes, path: str, mode: int, say: Say) -> None:
+    def _put_as_root(self, content: bytes, path: str, mode: int, report: Reporter) -> None:
         temporary = f"{path}.slipway"
         install = ("install", "-D", "-m", f"{mode:o}", "/dev/stdin", temporary)
-        self.run(Command(install, stdin=content, privilege=Privilege.ROOT), say).checked(f"{path} could not be written")
+        self.run(Command(install, stdin=content, privilege=Privilege.ROOT), report).raise_for_status(
+            f"{path} could not be written"
+        )
         move = Command(("mv", "-f", temporary, path), privilege=Privilege.ROOT)
-        self.run(move, say).checked(f"{path} could not be written")
+        self.run(move, report).raise_for_status(f"{path} could not be written")
 
-    def send(self, source: Path, path: str, mode: int, privilege: Privilege, say: Say) -> None:
-        """See `Host.send`: there is nothing to go on with on one machine."""
-        self.put(source.read_bytes(), path, mode, privilege, say)
+    def upload(self, source: Path, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
+        """See `Host.upload`: there is nothing to go on with on one machine."""
+        self.write_file(source.read_bytes(), path, mode, privilege, report)
 
     @contextmanager
-    def lend(self, source: Path, say: Say) -> Iterator[str]:  # noqa: ARG002  it is there already
-        """See `Host.lend`."""
+    def temporary_upload(self, source: Path, report: Reporter) -> Iterator[str]:  # noqa: ARG002  it is there already
+        """See `Host.temporary_upload`."""
         yield str(source)
 
-    def get(self, path: str, say: Say) -> bytes:
-        """See `Host.get`."""
-        say.cancel.check()
+    def read_file(self, path: str, report: Reporter) -> bytes:
+        """See `Host.read_file`."""
+        report.cancel.check()
         try:
             return Path(path).read_bytes()
         except OSError as error:
-            raise Problem(f"{path} could not be read", why=str(error)) from error
+            raise Problem(f"{path} could not be read", details=str(error)) from error
 
     @contextmanager
-    def forward(self, target: str) -> Iterator[str]:
-        """See `Host.forward`: the socket itself, or a relay under a group that this process does not have yet."""
+    def forward_socket(self, target: str) -> Iterator[str]:
+        """See `Host.forward_socket`: the socket itself, or a relay under a group that this process does not have yet."""
         if os.access(target, os.W_OK) or not Path(target).exists():
             yield target
             return
-        from slipway.hosts.relay import relay
+        from slipway.hosts.group_relay import relay
 
         with relay(target) as path:
             yield path
 
-    def dial(self, address: str, port: int) -> socket.socket:
-        """See `Host.dial`."""
+    def open_tcp(self, address: str, port: int) -> socket.socket:
+        """See `Host.open_tcp`."""
         try:
             made = socket.create_connection((address, port), timeout=10)
         except OSError as error:
-            raise Problem(f"{address}:{port} does not answer", why=str(error), code=ExitCode.UNREACHABLE) from error
+            raise Problem(f"{address}:{port} does not answer", details=str(error), code=ExitCode.UNREACHABLE) from error
         made.settimeout(None)
         return made
 
@@ -168,8 +172,8 @@ class Local:
 class _Talk:
     """Feeds a process, passes its lines on, and watches the clock and the run's cancellation."""
 
-    def __init__(self, process: subprocess.Popen[bytes], command: Command, say: Say) -> None:
-        self._process, self._command, self._say = process, command, say
+    def __init__(self, process: subprocess.Popen[bytes], command: Command, report: Reporter) -> None:
+        self._process, self._command, self._say = process, command, report
         self._taken: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         self._selector = selectors.DefaultSelector()
@@ -186,7 +190,7 @@ class _Talk:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def finish(self, stdin: bytes) -> Done:
+    def finish(self, stdin: bytes) -> Result:
         """What the command answered. Raises Problem when a clock runs out, Cancelled when the run is to end."""
         process, command = self._process, self._command
         assert process.stdin  # noqa: S101  Popen was given three pipes
@@ -213,7 +217,7 @@ class _Talk:
         for stream in self._partial:
             self._line(stream, self._partial[stream])
         self._say.cancel.check()
-        return Done(command, process.returncode, b"".join(self._taken["stdout"]), b"".join(self._taken["stderr"]))
+        return Result(command, process.returncode, b"".join(self._taken["stdout"]), b"".join(self._taken["stderr"]))
 
     def end(self, signalled: Callable[[signal.Signals], None]) -> None:
         """End the whole group: asked first, then killed. It is heard meanwhile, so that no full pipe keeps it."""
@@ -282,7 +286,7 @@ class _Talk:
     def _too_long(self, limit: str) -> NoReturn:
         command = self._command
         last = (self._taken["stderr"] or self._taken["stdout"] or [b""])[-1].decode(errors="replace").strip()
-        raise Problem(f"`{command.argv[0]}` took more than {limit} and was ended", why=f"$ {command.line}\n{last}")
+        raise Problem(f"`{command.argv[0]}` took more than {limit} and was ended", details=f"$ {command.line}\n{last}")
 
 
 def _there(group: int) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.engine.steps import Cancel
 from slipway.errors import Problem
-from slipway.steps import Cancel
 
 POLL = 0.1  # seconds between two tries
 SAID = 1.0  # seconds after which a wait is said
@@ -100,5 +100,7 @@ def _opened(path: Path) -> int:
             os.close(lock)
             raise OSError("it is no plain file of one name")
     except OSError as error:
-        raise Problem(f"the lock {path} can't be opened", why=str(error), fix=f"whose is it? ls -l '{path}'") from error
+        raise Problem(
+            f"the lock {path} can't be opened", details=str(error), hint=f"whose is it? ls -l '{path}'"
+        ) from error
     return lock

@@ -13,9 +13,9 @@ from types import MappingProxyType
 
 from slipway.config.fields import named
 from slipway.config.models import Override, Service
+from slipway.docker import ports
+from slipway.engine.steps import Change, Probe, Reporter, Step
 from slipway.errors import ExitCode, Problem
-from slipway.hosts import ports
-from slipway.steps import Change, Probe, Say, Step
 
 TEMPLATES = Path(__file__).parent / "service"
 FOLDER = "__folder__"  # in a template's path: the namespace as folders
@@ -71,21 +71,21 @@ def planned(
         named(name)
     except ValueError as error:
         near = nearest(name)
-        fix = f"try --name {free(near, folder, services)}" if near else "try --name invoices"
-        raise Problem(f"a service can't be called so: {error}", fix=fix, code=ExitCode.USAGE) from None
+        hint = f"try --name {free(near, folder, services)}" if near else "try --name invoices"
+        raise Problem(f"a service can't be called so: {error}", hint=hint, code=ExitCode.USAGE) from None
     if name in services or (folder / name).exists():
-        what = f"there is a service {name} already" if name in services else f"{folder / name} is there already"
-        raise Problem(what, fix=f"try --name {free(name, folder, services)}", code=ExitCode.USAGE)
+        summary = f"there is a service {name} already" if name in services else f"{folder / name} is there already"
+        raise Problem(summary, hint=f"try --name {free(name, folder, services)}", code=ExitCode.USAGE)
     taken = {service.published: service.name for service in services.values()}
     taken |= {change.publish: one for one, change in overrides.items() if change.publish}
     open_port = next(one for one in range(FIRST, 65536) if one not in taken and ports.free(one))
     if port is not None and not 1 <= port <= 65535:
-        raise Problem(f"{port} is no port", fix=f"--port {open_port} is free", code=ExitCode.USAGE)
+        raise Problem(f"{port} is no port", hint=f"--port {open_port} is free", code=ExitCode.USAGE)
     if port in taken:
-        raise Problem(f"{taken[port]} publishes {port}", fix=f"--port {open_port} is free", code=ExitCode.USAGE)
+        raise Problem(f"{taken[port]} publishes {port}", hint=f"--port {open_port} is free", code=ExitCode.USAGE)
     if port is not None and not ports.free(port):
-        what = f"{ports.holder(port)} listens on {port}"
-        raise Problem(what, fix=f"--port {open_port} is free", code=ExitCode.USAGE)
+        summary = f"{ports.holder(port)} listens on {port}"
+        raise Problem(summary, hint=f"--port {open_port} is free", code=ExitCode.USAGE)
     return New(name, port or open_port, project, folder / name)
 
 
@@ -108,7 +108,7 @@ def step(new: New) -> Step[bool]:
     def differs(there: bool) -> Change | None:  # noqa: FBT001  the fact itself
         return None if there else Change(f"{len(files)} files in {new.folder}: {', '.join(files)}")
 
-    def make(_: Say) -> None:
+    def make(_: Reporter) -> None:
         for left in new.folder.parent.glob(f"{PART}*"):
             if time.time() - left.stat().st_mtime > OLD:  # by one that was killed
                 shutil.rmtree(left, ignore_errors=True)

@@ -12,8 +12,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from slipway.engine.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
 from slipway.errors import Problem
-from slipway.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
 from slipway.ui.plain import amount, clean, clean_lines, summary
 
 MARKS = {

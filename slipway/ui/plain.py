@@ -6,8 +6,8 @@ import re
 import time
 from typing import TextIO
 
+from slipway.engine.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
 from slipway.errors import Problem
-from slipway.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
 
 EVERY = 5.0  # seconds between two lines of progress
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")

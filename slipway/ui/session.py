@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from slipway.engine.events import Event, Finished, Outcome, Output, StepChanged, fields
 from slipway.errors import ExitCode, Problem
-from slipway.events import Event, Finished, Outcome, Output, StepChanged, fields
-from slipway.ui.jsonl import Jsonl, line
+from slipway.ui.json import Jsonl, line
 from slipway.ui.plain import Plain
 
 VIEWS = ("auto", "live", "plain", "json")
@@ -37,8 +37,8 @@ class View(Protocol):
 def choose(output: str) -> str:
     """The view for `--output`: `auto` is live on a terminal and plain elsewhere. Raises Problem for another word."""
     if output not in VIEWS:
-        fix = f"--output takes {', '.join(VIEWS)}"
-        raise Problem(f"--output {output} is no view", fix=fix, code=ExitCode.USAGE)
+        hint = f"--output takes {', '.join(VIEWS)}"
+        raise Problem(f"--output {output} is no view", hint=hint, code=ExitCode.USAGE)
     if output != "auto":
         return output
     return "live" if sys.stdout.isatty() and os.environ.get("TERM") not in {None, "dumb"} else "plain"
@@ -191,8 +191,8 @@ class Session:
 
     def problem(self, problem: Problem) -> None:
         """Show an error outside a run: to a script as an event, to a person on standard error."""
-        what, why, fix = (self.masked(text) for text in (problem.what, problem.why, problem.fix))
-        safe = Problem(what, why=why, fix=fix, code=problem.code)
+        summary, details, hint = (self.masked(text) for text in (problem.summary, problem.details, problem.hint))
+        safe = Problem(summary, details=details, hint=hint, code=problem.code)
         if self.json:
             self._draw(lambda: self._view.problem(safe))
             self.end(Outcome.FAILED)

@@ -14,9 +14,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
-from slipway.build.base import tag
-from slipway.build.image import version_tag
 from slipway.config.load import load
+from slipway.images.base_images import tag
+from slipway.images.image import version_tag
 from tests.benchmarks.measure import Row, command, in_turn
 from tests.benchmarks.measure import load as load_of
 

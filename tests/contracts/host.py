@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.engine.events import Event, Output
+from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
-from slipway.events import Event, Output
 from slipway.hosts.host import Command, Host, Privilege
-from slipway.steps import Cancel, Say, silent
 
 
 class HostContract:
@@ -15,35 +15,35 @@ class HostContract:
 
     def test_a_command_answers_with_its_exit_code_and_streams(self, host: Host) -> None:
         heard: list[Event] = []
-        done = host.run(Command(("echo", "two words")), Say("x", heard.append, Cancel()))
-        assert (done.exit, done.text) == (0, "two words\n")
+        done = host.run(Command(("echo", "two words")), Reporter("x", heard.append, Cancel()))
+        assert (done.exit_code, done.text) == (0, "two words\n")
         assert heard == [Output("x", "stdout", "two words")]
-        assert host.run(Command(("cat",), stdin=b"given"), silent()).stdout == b"given"
+        assert host.run(Command(("cat",), stdin=b"given"), null_reporter()).stdout == b"given"
 
     def test_a_failed_command_is_an_answer_until_it_is_checked(self, host: Host) -> None:
-        done = host.run(Command(("false",)), silent())
-        assert done.exit == 1
+        done = host.run(Command(("false",)), null_reporter())
+        assert done.exit_code == 1
         with pytest.raises(Problem, match="it went wrong"):
-            done.checked("it went wrong")
+            done.raise_for_status("it went wrong")
 
     def test_an_absent_program_is_a_problem_that_names_it(self, host: Host) -> None:
         with pytest.raises(Problem, match="no-such-program"):
-            host.run(Command(("no-such-program",)), silent())
+            host.run(Command(("no-such-program",)), null_reporter())
 
     def test_nothing_runs_once_the_run_is_to_end(self, host: Host) -> None:
         cancel = Cancel()
         cancel.request()
         with pytest.raises(Cancelled):
-            host.run(Command(("echo",)), silent(cancel))
+            host.run(Command(("echo",)), null_reporter(cancel))
 
     def test_a_file_that_was_put_is_got_whole_and_an_absent_one_is_a_problem(self, host: Host, folder: str) -> None:
         place = f"{folder}/file"
-        host.put(b"\x00content", place, 0o600, Privilege.USER, silent())
-        assert host.get(place, silent()) == b"\x00content"
-        host.put(b"again", place, 0o600, Privilege.USER, silent())
-        assert host.get(place, silent()) == b"again"
+        host.write_file(b"\x00content", place, 0o600, Privilege.USER, null_reporter())
+        assert host.read_file(place, null_reporter()) == b"\x00content"
+        host.write_file(b"again", place, 0o600, Privilege.USER, null_reporter())
+        assert host.read_file(place, null_reporter()) == b"again"
         with pytest.raises(Problem, match="absent"):
-            host.get(f"{folder}/absent", silent())
+            host.read_file(f"{folder}/absent", null_reporter())
 
     def test_its_facts_are_read_once_until_they_are_forgotten(self, host: Host) -> None:
         assert host.probe.facts() is host.probe.facts()

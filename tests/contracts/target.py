@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from slipway.deployers.deployer import Target, Verdict, Wanted
+from slipway.engine.steps import null_reporter
 from slipway.errors import ExitCode, Problem
-from slipway.steps import silent
-from slipway.targets.target import Target, Verdict, Wanted
 
 PASSING, FAILING = Verdict({"it greets": True}), Verdict({"it greets": False}, "it was silent")
 
 
 def apply(target: Target, wanted: Wanted, verdict: Verdict = PASSING) -> None:
-    target.apply(wanted, lambda *_: verdict, silent())
+    target.apply(wanted, lambda *_: verdict, null_reporter())
     target.probe.forget()
 
 
@@ -49,7 +49,7 @@ class TargetContract:
         apply(target, wanted)
         with pytest.raises(Problem, match="live checks failed") as caught:
             apply(target, replace(wanted, source="src2"), FAILING)
-        assert "it was silent" in caught.value.why
+        assert "it was silent" in caught.value.details
         assert (serving(target), numbers(target)) == (1, [1])
         assert target.differs(target.probe.facts(), wanted) is None
 
@@ -64,18 +64,18 @@ class TargetContract:
         apply(target, wanted)
         apply(target, replace(wanted, source="src2"))
         assert (serving(target), numbers(target)) == (2, [2, 1])
-        target.rollback(target.earlier("web", None), lambda _: {}, lambda *_: PASSING, silent())
+        target.rollback(target.earlier("web", None), lambda _: {}, lambda *_: PASSING, null_reporter())
         assert (serving(target), numbers(target)) == (1, [2, 1])
         with pytest.raises(Problem) as caught:
             target.earlier("web", 9)
-        assert (caught.value.code, caught.value.fix) == (ExitCode.USAGE, "kept releases: 2, 1; --to names one")
+        assert (caught.value.code, caught.value.hint) == (ExitCode.USAGE, "kept releases: 2, 1; --to names one")
 
     def test_down_keeps_secrets_and_history_and_purge_takes_them(self, made: tuple[Target, Wanted]) -> None:
         target, wanted = made
-        target.keep({"web.KEY": "geheim"}, silent())
+        target.keep({"web.KEY": "geheim"}, null_reporter())
         apply(target, wanted)
-        target.down(["web"], silent())
+        target.down(["web"], null_reporter())
         assert (serving(target), numbers(target), list(target.status())) == (None, [1], [])
         assert target.generated(target.probe.facts()) == {"web.KEY": "geheim"}
-        target.purge(["web"], everything=True, say=silent())
+        target.purge(["web"], everything=True, report=null_reporter())
         assert (numbers(target), target.generated(target.probe.facts())) == ([], {})

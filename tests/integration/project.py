@@ -17,10 +17,10 @@ from typing import Any
 
 import requests
 
-from slipway.build.jar import Leiningen, uberjar
 from slipway.config.load import load
 from slipway.hosts.local import Local
-from slipway.tools.java import reachable
+from slipway.images.jar import Leiningen, uberjar
+from slipway.installers.java import reachable
 
 ROOT = Path(__file__).resolve().parents[2]
 

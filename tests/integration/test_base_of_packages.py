@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from slipway.build import base
 from slipway.config.load import load
-from slipway.hosts.docker import Spec
-from slipway.hosts.engine import Engine
+from slipway.docker.daemon import DockerDaemon
+from slipway.docker.protocols import Spec
+from slipway.engine.steps import null_reporter
 from slipway.hosts.local import Local
-from slipway.steps import silent
-from slipway.tools.collect import Collection
+from slipway.images import base_images as base
+from slipway.installers.bundle_create import Collection
 from tests.integration.project import ROOT
 
 DATA = "/var/lib/postgresql"
@@ -31,9 +31,9 @@ def image() -> Iterator[str]:
     if facts.family not in {"debian", "ubuntu"}:
         pytest.skip("the recipe needs Debian's packages")
     with ExitStack() as closing:
-        daemon = Engine(host, closing)
+        daemon = DockerDaemon(host, closing)
         entry = load(ROOT).images.bases["postgres"]
-        made = base.provide(host, daemon, facts, None, "postgres", entry, silent())
+        made = base.provide(host, daemon, facts, None, "postgres", entry, null_reporter())
         daemon.tag(made, TAG)
         yield TAG
         daemon.untag(TAG)
@@ -42,7 +42,7 @@ def image() -> Iterator[str]:
 def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str) -> None:
     name = f"t{secrets.token_hex(4)}"
     with ExitStack() as closing:
-        daemon = Engine(Local(), closing)
+        daemon = DockerDaemon(Local(), closing)
         daemon.volume(name, {})
         closing.callback(daemon.remove_volume, name)
         derived = subprocess.run(
@@ -57,22 +57,22 @@ def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str
         closing.callback(daemon.remove, container)
         daemon.start(container)
         ready = "for i in $(seq 100); do pg_isready -h 127.0.0.1 -q && exit 0; usleep 200000; done; exit 1"
-        exit_code, said = daemon.execute(container, ["/bin/sh", "-c", ready], silent())
+        exit_code, said = daemon.execute(container, ["/bin/sh", "-c", ready], null_reporter())
         assert exit_code == 0, "\n".join(daemon.logs(container, 50, follow=False))
         ask = ["psql", "--host=/tmp", "--tuples-only", "--no-align", "postgres", "--command"]
-        assert daemon.execute(container, [*ask, "show server_encoding"], silent()) == (0, "UTF8\n")
+        assert daemon.execute(container, [*ask, "show server_encoding"], null_reporter()) == (0, "UTF8\n")
         rome = "select now() at time zone 'Europe/Rome' is not null"
-        assert daemon.execute(container, [*ask, rome], silent()) == (0, "t\n")
-        assert daemon.execute(container, ["id", "-u"], silent()) == (0, "10001\n")
-        exit_code, said = daemon.execute(container, ["touch", "/usr/bin/new"], silent())
+        assert daemon.execute(container, [*ask, rome], null_reporter()) == (0, "t\n")
+        assert daemon.execute(container, ["id", "-u"], null_reporter()) == (0, "10001\n")
+        exit_code, said = daemon.execute(container, ["touch", "/usr/bin/new"], null_reporter())
         assert exit_code != 0, said
 
 
 def test_dockers_packages_of_this_machine_are_whole_and_leave_out_what_every_machine_has(tmp_path: Path) -> None:
     with ExitStack() as closing:
         platform = Local().probe.facts().platform
-        made = Collection(load(ROOT), Local(), Engine(Local(), closing), platform, tmp_path, lambda name, _: name)
-        found = {file.name: file for file in made.packages(silent())}
+        made = Collection(load(ROOT), Local(), DockerDaemon(Local(), closing), platform, tmp_path, lambda name, _: name)
+        found = {file.name: file for file in made.packages(null_reporter())}
     assert {"docker.io", "containerd", "runc", "iptables"} <= set(found)
     assert not {"libc6", "bash", "dpkg"} & set(found)
     files = [str(tmp_path / file.path) for file in found.values()]

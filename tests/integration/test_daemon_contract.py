@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
+from slipway.docker.daemon import DockerDaemon
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import LABEL, Daemon, Spec
+from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import Cancelled, Problem
-from slipway.hosts.docker import LABEL, Daemon, Spec
-from slipway.hosts.engine import Engine
 from slipway.hosts.facts import libraries
-from slipway.hosts.fake_docker import FakeDaemon
 from slipway.hosts.host import Command
 from slipway.hosts.local import Local
-from slipway.steps import Cancel, silent
 from tests.integration.project import Project
 
 SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
@@ -31,14 +31,14 @@ SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
 @pytest.fixture(params=["real", "fake"])
 def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
     with ExitStack() as closing:
-        yield Engine(Local(), closing) if request.param == "real" else FakeDaemon()
+        yield DockerDaemon(Local(), closing) if request.param == "real" else FakeDaemon()
 
 
 @pytest.fixture
 def project(daemon: Daemon) -> Iterator[str]:
     name = f"t{secrets.token_hex(4)}"
     yield name
-    if isinstance(daemon, Engine):
+    if isinstance(daemon, DockerDaemon):
         leftover = Project.__new__(Project)
         leftover.name = name
         leftover.purge()
@@ -46,7 +46,7 @@ def project(daemon: Daemon) -> Iterator[str]:
 
 def sleeper(daemon: Daemon, project: str) -> str:
     """An image of a program that goes on, and ends when it is told to."""
-    linked = Local().run(Command(("ldd", SLEEP, TIMEOUT)), silent()).text
+    linked = Local().run(Command(("ldd", SLEEP, TIMEOUT)), null_reporter()).text
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in (SLEEP, TIMEOUT, *libraries(linked)):
@@ -157,7 +157,7 @@ def test_a_network_that_many_threads_want_at_once_is_created_once(daemon: Daemon
 
 def test_networks_of_one_name_become_one_that_all_their_containers_are_on(project: str) -> None:
     with ExitStack() as closing:
-        daemon, api = Engine(Local(), closing), APIClient()
+        daemon, api = DockerDaemon(Local(), closing), APIClient()
         image, together = sleeper(daemon, project), threading.Barrier(2)
 
         def create() -> str:
@@ -183,7 +183,7 @@ def test_networks_of_one_name_become_one_that_all_their_containers_are_on(projec
 
 def test_networks_of_one_name_are_removed_together(project: str) -> None:
     with ExitStack() as closing:
-        daemon, api = Engine(Local(), closing), APIClient()
+        daemon, api = DockerDaemon(Local(), closing), APIClient()
         for _ in range(2):
             api.create_network(project, labels={LABEL: project})
         daemon.remove_network(project)
@@ -194,19 +194,19 @@ def test_networks_of_one_name_are_removed_together(project: str) -> None:
 
 def test_what_can_not_be_pulled_is_a_problem(daemon: Daemon) -> None:
     with pytest.raises(Problem, match="could not be pulled"):
-        daemon.pull("nowhere.invalid/none@sha256:" + "0" * 64, silent())
+        daemon.pull("nowhere.invalid/none@sha256:" + "0" * 64, null_reporter())
 
 
 def test_a_command_in_a_container_is_not_waited_for_for_ever(project: str) -> None:
     with ExitStack() as closing:
-        daemon, cancel = Engine(Local(), closing), Cancel()
+        daemon, cancel = DockerDaemon(Local(), closing), Cancel()
         container = daemon.create(Spec(f"{project}_a", sleeper(daemon, project), {LABEL: project}))
         daemon.start(container)
-        assert daemon.execute(container, [SLEEP, "0"], silent()) == (0, "")
+        assert daemon.execute(container, [SLEEP, "0"], null_reporter()) == (0, "")
         began = time.monotonic()
-        assert daemon.execute(container, [SLEEP, "30"], silent(), 0.5) == (124, "no answer within 0.5 s")
+        assert daemon.execute(container, [SLEEP, "30"], null_reporter(), 0.5) == (124, "no answer within 0.5 s")
         threading.Timer(0.5, cancel.request).start()
         with pytest.raises(Cancelled):
-            daemon.execute(container, [SLEEP, "30"], silent(cancel))
+            daemon.execute(container, [SLEEP, "30"], null_reporter(cancel))
         assert time.monotonic() - began < 20
         daemon.remove(container)

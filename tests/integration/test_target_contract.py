@@ -9,12 +9,12 @@ from contextlib import ExitStack
 import pytest
 
 from slipway.config.models import Health, Service
-from slipway.hosts.engine import Engine
+from slipway.deployers.deployer import Target, Wanted
+from slipway.deployers.docker.container import Names
+from slipway.deployers.docker.deployer import DockerTarget
+from slipway.docker.daemon import DockerDaemon
+from slipway.engine.steps import Probe
 from slipway.hosts.local import Local
-from slipway.steps import Probe
-from slipway.targets.container import Names
-from slipway.targets.docker import DockerTarget
-from slipway.targets.target import Target, Wanted
 from tests.contracts.target import TargetContract
 from tests.integration.project import Project, free_port
 from tests.integration.test_daemon_contract import sleeper
@@ -26,7 +26,7 @@ class TestLocal(TargetContract):
         """A project of its own, whose service is a program that goes on; Docker listens for it."""
         name = f"t{secrets.token_hex(4)}"
         with ExitStack() as closing:
-            daemon = Engine(Local(), closing)
+            daemon = DockerDaemon(Local(), closing)
             image = sleeper(daemon, name)
             target = DockerTarget(daemon, Names(name, name), Probe(lambda: daemon.state(name)), Local().run)
             service = Service(name="web", port=80, publish=free_port(), health=Health(exec=("/bin/sleep", "0")))

@@ -102,7 +102,7 @@ IMAGES: dict[str, tuple[str, Callable[[], None]]] = {  # what the bundle calls i
 SYSTEM = ("kubelet", "kubeadm", "kubectl")  # minikube puts these into the node
 
 
-def make(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path:
+def make(folder: Path, report: Callable[[str], None] = lambda _: None) -> Path:
     """Fill a folder with the bundle, from the cache where nothing changed; seconds when it is warm. `say` hears names."""
     files: list[dict[str, str]] = []
     store = CACHE / "bundle"
@@ -110,7 +110,7 @@ def make(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
 
     def add(name: str, version: str, kind: str, source: Path, place: str) -> None:
-        say(f"{name} {version}")
+        report(f"{name} {version}")
         target = folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists() or target.stat().st_size != source.stat().st_size or _digest(target) != _digest(source):

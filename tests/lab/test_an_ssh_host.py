@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from slipway.config.models import Hosts
-from slipway.hosts.ssh import Ssh
+from slipway.hosts.ssh.host import Ssh
 from tests.contracts.host import HostContract
 from tests.integration.project import ROOT, Done
 from tests.lab import machines

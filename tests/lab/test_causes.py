@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Service
+from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
-from slipway.steps import silent
-from slipway.targets.kubernetes import rollout
-from slipway.targets.kubernetes.client import Access, Cluster
-from slipway.targets.kubernetes.manifests import namespace, render
+from slipway.kubernetes import rollout
+from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.manifests import namespace, render
 from tests.integration.project import ROOT
 from tests.lab.sources import program
 from tests.lab.toys import SERVICE, Toys
@@ -48,7 +48,7 @@ def failure(place: rollout.Place, found: list[Object]) -> Problem:
         for one in found:
             place.cluster.apply(one, force=True)
         with pytest.raises(Problem) as raised:
-            rollout.wait(place, silent())
+            rollout.wait(place, null_reporter())
         return raised.value
     finally:
         for one in found:
@@ -81,12 +81,12 @@ def problems(place: tuple[rollout.Place, str]) -> dict[str, Problem]:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_service_is_named(problems: dict[str, Problem], fault: str) -> None:
-    assert FAULTS[fault][1] in problems[fault].what
+    assert FAULTS[fault][1] in problems[fault].summary
 
 
 def test_an_absent_image_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
     absent = place[1].partition("@")[0] + "@sha256:" + "0" * 64
-    assert "is absent" in failure(place[0], objects(absent)).what
+    assert "is absent" in failure(place[0], objects(absent)).summary
 
 
 def test_a_missing_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
@@ -94,8 +94,8 @@ def test_a_missing_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> 
     deployment = next(o for o in found if o["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"].append({"secretRef": {"name": "nobody-has-it"}})
     problem = failure(place[0], found)
-    assert "can't be configured" in problem.what
-    assert "nobody-has-it" in problem.what
+    assert "can't be configured" in problem.summary
+    assert "nobody-has-it" in problem.summary
 
 
 def test_a_missing_key_of_a_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
@@ -107,8 +107,8 @@ def test_a_missing_key_of_a_secret_is_named_at_once(place: tuple[rollout.Place, 
     key = {"name": "OTHER", "valueFrom": {"secretKeyRef": {"name": "there", "key": "other"}}}
     deployment["spec"]["template"]["spec"]["containers"][0]["env"] = [key]
     problem = failure(place[0], found)
-    assert "can't be configured" in problem.what
-    assert "key other" in problem.what
+    assert "can't be configured" in problem.summary
+    assert "key other" in problem.summary
 
 
 def built(folder: Path, name: str, dockerfile: str) -> str:
@@ -135,7 +135,7 @@ def test_classes_for_a_newer_java_are_named(place: tuple[rollout.Place, str], tm
     entry = 'ENTRYPOINT ["java", "-cp", "/", "A"]'
     image = built(tmp_path, "newer", f"FROM {base}\nCOPY A.class /A.class\nUSER 10001:10001\n{entry}\n")
     problem = failure(place[0], objects(image, resources={"cpu": "50m", "memory": "128Mi"}))
-    assert "its classes are compiled for Java 55, and the image has Java" in problem.what
+    assert "its classes are compiled for Java 55, and the image has Java" in problem.summary
 
 
 def test_a_program_for_another_platform_is_named(place: tuple[rollout.Place, str], tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_program_for_another_platform_is_named(place: tuple[rollout.Place, str
     (tmp_path / "toy").chmod(0o755)
     image = built(tmp_path, "other", 'FROM scratch\nCOPY toy /toy\nUSER 1:1\nENTRYPOINT ["/toy"]\n')
     problem = failure(place[0], objects(image))
-    assert "its program is for another platform" in problem.what
+    assert "its program is for another platform" in problem.summary
 
 
 def test_what_pod_security_refuses_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
@@ -153,8 +153,8 @@ def test_what_pod_security_refuses_is_named_at_once(place: tuple[rollout.Place, 
     deployment = next(o for o in found if o["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
     problem = failure(place[0], found)
-    assert "Pod Security refuses the pod" in problem.what
-    assert "privileged" in problem.what
+    assert "Pod Security refuses the pod" in problem.summary
+    assert "privileged" in problem.summary
 
 
 def test_a_quota_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
@@ -165,11 +165,11 @@ def test_a_quota_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
         problem = failure(place[0], objects(place[1]))
     finally:
         place[0].cluster.delete(quota)
-    assert "a quota of the namespace is used up" in problem.what
-    assert "requests.cpu" in problem.what
+    assert "a quota of the namespace is used up" in problem.summary
+    assert "requests.cpu" in problem.summary
 
 
 def test_an_image_that_runs_as_root_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
     problem = failure(place[0], objects("registry.k8s.io/etcd:3.6.5-0"))  # which every node has
-    assert "image will run as root" in problem.what
-    assert "numeric USER" in problem.fix
+    assert "image will run as root" in problem.summary
+    assert "numeric USER" in problem.hint

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from slipway.config.models import Service
+from slipway.deployers.deployer import Target, Wanted
+from slipway.deployers.kubernetes.apply import NamespaceScope
+from slipway.deployers.kubernetes.deployer import KubernetesTarget
+from slipway.deployers.kubernetes.release_store import read
+from slipway.engine.steps import Probe, null_reporter
 from slipway.hosts.local import Local
-from slipway.steps import Probe, silent
-from slipway.targets.kubernetes.apply import Where
-from slipway.targets.kubernetes.client import Access, Cluster
-from slipway.targets.kubernetes.manifests import DRAIN, namespace
-from slipway.targets.kubernetes.release import read
-from slipway.targets.kubernetes.target import KubernetesTarget
-from slipway.targets.target import Target, Wanted
+from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.manifests import DRAIN, namespace
 from tests.contracts.target import TargetContract
 from tests.integration.project import ROOT
 from tests.lab.load import Load
@@ -562,9 +562,9 @@ class TestTheContractOfTargets(TargetContract):
         name = f"t{secrets.token_hex(4)}"
         cluster = Cluster(Access("minikube"))
         probe = f"{image(toys).partition('/')[0]}/{toys.name}/slipway-probe:1"
-        where = Where(cluster, name, name, Local(), lambda _: probe, "ann")
+        where = NamespaceScope(cluster, name, name, Local(), lambda _: probe, "ann")
         target = KubernetesTarget(where, Probe(lambda: read(cluster, name, name)))
-        target.settle(silent())
+        target.settle(null_reporter())
         checks = [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200}}]
         service = Service.model_validate({**SERVICE, "name": "web", "replicas": 1, "secrets": {}, "checks": checks})
         yield target, Wanted(service, image(toys), "src1", {}, "ann", "abc")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from slipway.errors import Problem
-from slipway.targets.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Document, Refused
+from slipway.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Document, Refused
 
 Object = dict[str, Any]
 _VERY = ("uid", "resourceVersion")  # what tells an object, as it was seen, from all others
@@ -81,13 +81,13 @@ class FakeCluster(Cluster):
 
     def create(self, document: Document) -> Object:
         if _key(document) in self.objects:
-            raise Problem(f"{document['kind']} could not be made", why="already exists") from Refused(409, b"")
+            raise Problem(f"{document['kind']} could not be made", details="already exists") from Refused(409, b"")
         return self._store(copy.deepcopy({**document}), "create")
 
     def patch(self, document: Document, change: Mapping[str, Any]) -> Object:
         live = copy.deepcopy(self.objects[_key(document)])
         if change.get("metadata", {}).get("resourceVersion", version := live["metadata"]["resourceVersion"]) != version:
-            raise Problem("it could not be changed", why="the object has been modified") from Refused(409, b"")
+            raise Problem("it could not be changed", details="the object has been modified") from Refused(409, b"")
         _merge(live, copy.deepcopy(dict(change)))
         return self._store(live, "patch")
 
@@ -95,7 +95,7 @@ class FakeCluster(Cluster):
         self._open()
         there = self.objects.get(_key(document), {}).get("metadata", {})
         if only and any(there.get(k, v) != v for k, v in document["metadata"].items() if k in _VERY):
-            raise Problem("it could not be deleted", why="Precondition failed") from Refused(409, b"")
+            raise Problem("it could not be deleted", details="Precondition failed") from Refused(409, b"")
         if self.objects.pop(_key(document), None):
             self.deeds.append(f"delete {document['kind']} {document['metadata']['name']}")
 

@@ -18,11 +18,11 @@ from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FA
 from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
-from slipway.errors import ExitCode, Lost, Problem
-from slipway.hosts import link
+from slipway.engine.steps import Cancel, null_reporter
+from slipway.errors import ConnectionLost, ExitCode, Problem
 from slipway.hosts.host import Command
-from slipway.hosts.ssh import Ssh
-from slipway.steps import Cancel, silent
+from slipway.hosts.ssh import connection as link
+from slipway.hosts.ssh.host import Ssh
 
 KEY = RSAKey.generate(1024)  # of every server that is given no other
 
@@ -253,5 +253,5 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def lost(box: Ssh, command: Command = Command(("true",))) -> None:  # noqa: B008  frozen
-    with pytest.raises(Lost):
-        box.run(command, silent())
+    with pytest.raises(ConnectionLost):
+        box.run(command, null_reporter())

@@ -12,14 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from slipway.build import base, classes, debian, image, jar, layers, source
-from slipway.build.root import USER, Root
-from slipway.config.pinned import Base, Debian, Jlink
+from slipway.config.versions import Base, Debian, Jlink
 from slipway.errors import Problem
 from slipway.hosts import apt
 from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.local import Local
+from slipway.images import base_images as base
+from slipway.images import class_data_sharing as classes
+from slipway.images import debian_packages as debian
+from slipway.images import image, jar
+from slipway.images import reproducible_layers as layers
+from slipway.images import source_digest as source
+from slipway.images.rootfs import USER, Root
 
 
 @pytest.fixture
@@ -101,7 +106,7 @@ def test_a_link_to_a_folder_outside_is_refused_with_the_way_to_share_it(folder: 
     (folder / "src/lib").symlink_to("../../lib")
     with pytest.raises(Problem, match="leads to a folder outside auth") as caught:
         source.digest(folder, [])
-    assert "sources" in caught.value.fix
+    assert "sources" in caught.value.hint
     (folder / ".gitignore").write_text("src/lib\n")
     source.digest(folder, [])
 
@@ -160,7 +165,7 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "what"),
+    ("output", "summary"),
     [
         (
             (
@@ -184,10 +189,10 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
         ("boom", "auth: lein uberjar failed"),
     ],
 )
-def test_a_failed_build_is_said_in_clojures_words(output: str, what: str) -> None:
+def test_a_failed_build_is_said_in_clojures_words(output: str, summary: str) -> None:
     problem = jar.failed(Path("/s/auth"), output)
-    assert problem.what == what
-    assert problem.fix
+    assert problem.summary == summary
+    assert problem.hint
 
 
 def archive(path: Path, entries: dict[str, str]) -> Path:
@@ -241,21 +246,21 @@ def test_a_placed_jar_is_found_by_its_digest_and_older_ones_go(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("entries", "why"),
+    ("entries", "details"),
     [
         ({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n"}, "no Main-Class"),
         ({"META-INF/MANIFEST.MF": MANIFEST}, "has no such class"),
         ({}, "no Main-Class"),
     ],
 )
-def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], why: str) -> None:
+def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], details: str) -> None:
+    from slipway.engine.steps import null_reporter
     from slipway.hosts.local import Local
-    from slipway.steps import silent
 
     whole = archive(tmp_path / "a.jar", entries)
     with pytest.raises(Problem) as caught:
-        jar.check(Local(), whole, jar.Leiningen("/none"), silent())
-    assert why in caught.value.why
+        jar.check(Local(), whole, jar.Leiningen("/none"), null_reporter())
+    assert details in caught.value.details
 
 
 def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: Path, tmp_path: Path) -> None:

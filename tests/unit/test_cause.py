@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.targets.cause import ended
+from slipway.docker.exit_causes import ended
 
 CODE, DIES = "it ended with exit code 3", "java.lang.Exception: dies"
 NEWER = "A has been compiled (class file version 65.0), this runtime only recognizes versions up to 61.0"
 
 
 @pytest.mark.parametrize(
-    ("log", "oom", "what"),
+    ("log", "oom", "summary"),
     [
         ("", True, "OOMKilled: it wanted more than its memory limit of 64Mi"),
         (NEWER, False, "its classes are compiled for Java 21, and the image has Java 17"),
@@ -26,24 +26,24 @@ NEWER = "A has been compiled (class file version 65.0), this runtime only recogn
         ("", False, "it ended with exit code 3"),
     ],
 )
-def test_a_cause_is_named(log: str, oom: bool, what: str) -> None:
+def test_a_cause_is_named(log: str, oom: bool, summary: str) -> None:
     cause = ended(3, "64Mi", log, oom=oom)
-    assert cause.what == what
-    assert cause.fix
+    assert cause.summary == summary
+    assert cause.hint
 
 
 def test_what_was_told_to_end_says_by_whom_that_may_be() -> None:
     cause = ended(143, "64Mi", "bye", oom=False)
-    why = "stopped by its liveness probe, by a person, or with Docker"
-    assert cause.what == f"it ended with exit code 143 (SIGTERM): {why}; its last lines: bye"
-    assert "./invoke setup" in cause.fix
+    details = "stopped by its liveness probe, by a person, or with Docker"
+    assert cause.summary == f"it ended with exit code 143 (SIGTERM): {details}; its last lines: bye"
+    assert "./invoke setup" in cause.hint
 
 
 def test_restarts_are_counted() -> None:
-    assert "(2 restarts)" in ended(1, "64Mi", "x", oom=False, restarts=2).what
+    assert "(2 restarts)" in ended(1, "64Mi", "x", oom=False, restarts=2).summary
 
 
 def test_what_was_killed_says_by_whom_that_may_be() -> None:
     cause = ended(137, "64Mi", "", oom=False, restarts=2)
-    assert cause.what == ("it ended with exit code 137 (SIGKILL): probably out of memory (limit 64Mi) (2 restarts)")
-    assert "resources.memory" in cause.fix
+    assert cause.summary == ("it ended with exit code 137 (SIGKILL): probably out of memory (limit 64Mi) (2 restarts)")
+    assert "resources.memory" in cause.hint

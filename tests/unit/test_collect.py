@@ -17,16 +17,16 @@ from typing import Any, cast
 import pytest
 
 from slipway.config.models import Config
-from slipway.config.pinned import Images, Tools
+from slipway.config.versions import Images, Tools
+from slipway.docker.fake import FakeDaemon
+from slipway.engine.events import Output
+from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
 from slipway.errors import Problem
-from slipway.events import Output
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.fake_docker import FakeDaemon
 from slipway.hosts.host import HERE, Command
-from slipway.steps import Cancel, Probe, Say, silent
-from slipway.tools.bundle import Bundle, local, steps
-from slipway.tools.collect import COMPONENTS, PLACE, PROGRAMS, Collection
+from slipway.installers.bundle import Bundle, local, steps
+from slipway.installers.bundle_create import COMPONENTS, PLACE, PROGRAMS, Collection
 
 PINNED = "registry.example.org/pause:3@sha256:" + "a" * 64
 NEEDS = {"docker.io": ["docker.io", "containerd", "runc", "libc6"], "?priority(required)": ["libc6", "base-files"]}
@@ -57,8 +57,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path
 class Docker(FakeDaemon):
     """Which saves an image as a file."""
 
-    def save(self, image: str, archive: str, say: Say) -> None:
-        super().save(image, archive, say)
+    def save(self, image: str, archive: str, report: Reporter) -> None:
+        super().save(image, archive, report)
         Path(archive).write_bytes(self.files["", archive])
 
 
@@ -100,7 +100,7 @@ def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WH
     config = SimpleNamespace(tools=Tools.model_validate(tools), images=Images.model_validate(images))
     daemon = Docker()
 
-    def base(name: str, _: Say) -> str:
+    def base(name: str, _: Reporter) -> str:
         daemon.load_root(name.encode(), f"slipway/base-{name}:0", [])
         return f"slipway/base-{name}:0"
 
@@ -113,9 +113,9 @@ def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WH
 
 def test_a_bundle_has_everything_and_is_what_was_pinned(site: tuple[Path, str], tmp_path: Path) -> None:
     made = tmp_path / "bundle"
-    collection(site, made).make(silent())
+    collection(site, made).make(null_reporter())
     bundle = Bundle(made)
-    assert bundle.faults(silent()) == []
+    assert bundle.faults(null_reporter()) == []
     found = {(file.purpose, file.name): file for file in bundle.files}
     assert {name for purpose, name in found if purpose == "cluster"} == set(PROGRAMS)
     assert {name for purpose, name in found if purpose == "image"} == {"pause", "postgres", *COMPONENTS}
@@ -133,13 +133,13 @@ def test_what_is_not_what_was_pinned_makes_no_bundle(site: tuple[Path, str], tmp
     made = collection(site, tmp_path / "bundle")
     (site[0] / spoil).write_bytes(b"something else")
     with pytest.raises(Problem, match="is not the file that was pinned"):
-        made.make(silent())
+        made.make(null_reporter())
     assert not (tmp_path / "bundle" / "bundle.yaml").exists()
 
 
 def test_an_archive_that_lacks_a_file_is_told(site: tuple[Path, str], tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"has no kubernetes/server/bin/kube-proxy\.tar"):
-        collection(site, tmp_path / "bundle", WHOLE[:-1]).make(silent())
+        collection(site, tmp_path / "bundle", WHOLE[:-1]).make(null_reporter())
 
 
 @pytest.mark.parametrize(
@@ -158,23 +158,23 @@ def test_a_base_that_can_not_be_made_here_is_left_out_and_named(
     whole = collection(site, tmp_path / "bundle", platform=platform)
     whole.folder.mkdir()
     made = replace(whole, host=FakeHost("here", facts))
-    assert [file.name for file in made.images(Say("x", hear, Cancel()))] == ["pause"]
+    assert [file.name for file in made.images(Reporter("x", hear, Cancel()))] == ["pause"]
     assert any(line.startswith("image postgres is not in it") for line in heard)
 
 
 def test_a_bundles_base_is_taken_by_a_docker_that_has_neither_network_nor_packages(
     site: tuple[Path, str], tmp_path: Path
 ) -> None:
-    collection(site, tmp_path / "bundle").make(silent())
+    collection(site, tmp_path / "bundle").make(null_reporter())
     there = FakeDaemon()
     bundle, state = Bundle(tmp_path / "bundle"), Probe(lambda: there.state("hh"))
     host = FakeHost(HERE, Facts("Linux", "x86_64"))
     (step,) = steps(bundle, host, there, state, (), {"postgres"}.__contains__)
     assert step.check(state.facts())
-    step.apply(silent())
+    step.apply(null_reporter())
     assert there.state("hh").tagged(local("postgres"))
 
 
 def test_packages_are_left_out_for_another_platform(site: tuple[Path, str], tmp_path: Path) -> None:
     made = collection(site, tmp_path / "bundle", platform="linux/arm64")
-    assert list(made.packages(silent())) == []
+    assert list(made.packages(null_reporter())) == []

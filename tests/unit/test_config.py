@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slipway.config.across import cycles
+from slipway.config.cross_checks import cycles
 from slipway.config.load import default_environment, load
 from slipway.errors import ExitCode, Problem
 
@@ -37,7 +37,7 @@ def faults(team: Path) -> list[str]:
     with pytest.raises(Problem) as caught:
         load(team)
     assert caught.value.code is ExitCode.USAGE
-    return caught.value.why.splitlines()
+    return caught.value.details.splitlines()
 
 
 def test_the_projects_own_configuration_is_whole() -> None:
@@ -205,7 +205,7 @@ def test_no_text_gives_anything_but_a_problem(team: Path, text: str) -> None:
     try:
         load(team)
     except Problem as problem:
-        assert "service.yaml:" in problem.why  # noqa: PT017  either outcome is fine, another error is not
+        assert "service.yaml:" in problem.details  # noqa: PT017  either outcome is fine, another error is not
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from platformdirs import user_cache_path
 
+from slipway.engine.events import Output
+from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, ExitCode, Problem
-from slipway.events import Output
 from slipway.hosts import locks
-from slipway.steps import Cancel, Say, silent
-from slipway.tools.download import fetch
+from slipway.installers.download import fetch
 
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -65,14 +65,14 @@ def url(server: Server) -> str:
 
 
 def test_a_file_is_fetched_once_and_then_taken_from_the_cache(server: Server) -> None:
-    assert Path(fetch(url(server), SHA256, silent())).read_bytes() == CONTENT
-    fetch(url(server), SHA256, silent())
+    assert Path(fetch(url(server), SHA256, null_reporter())).read_bytes() == CONTENT
+    fetch(url(server), SHA256, null_reporter())
     assert len(server.ranges) == 1
 
 
 def test_a_cut_off_download_goes_on_where_it_broke(server: Server) -> None:
     server.cuts = 2
-    assert Path(fetch(url(server), SHA256, silent())).read_bytes() == CONTENT
+    assert Path(fetch(url(server), SHA256, null_reporter())).read_bytes() == CONTENT
     assert server.ranges[0] == ""
     assert all(asked.startswith("bytes=") for asked in server.ranges[1:])
 
@@ -80,9 +80,9 @@ def test_a_cut_off_download_goes_on_where_it_broke(server: Server) -> None:
 def test_a_corrupt_file_is_refused_with_both_digests_and_not_kept(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT[:-1] + b"x"
     with pytest.raises(Problem) as raised:
-        fetch(url(server), SHA256, silent())
-    assert SHA256 in raised.value.why
-    assert hashlib.sha256(server.content).hexdigest() in raised.value.why
+        fetch(url(server), SHA256, null_reporter())
+    assert SHA256 in raised.value.details
+    assert hashlib.sha256(server.content).hexdigest() in raised.value.details
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
@@ -98,7 +98,7 @@ def test_a_wait_for_another_download_is_said_and_ends_with_the_run(server: Serve
         locks.held(folder / f"{SHA256}.lock", "another run (pid 7)", lambda _: None, Cancel()),
         pytest.raises(Cancelled),
     ):
-        fetch(url(server), SHA256, Say("x", hear, cancel))
+        fetch(url(server), SHA256, Reporter("x", hear, cancel))
     assert heard == [f"waits for another run (pid 7), which downloads {url(server)}"]
     assert server.ranges == []
 
@@ -107,5 +107,5 @@ def test_a_server_that_is_away_is_unreachable(server: Server) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(Problem) as raised:
-        fetch(url(server), SHA256, silent())
+        fetch(url(server), SHA256, null_reporter())
     assert raised.value.code is ExitCode.UNREACHABLE

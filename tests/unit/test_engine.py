@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from docker.errors import APIError, NotFound
 
+from slipway.docker import daemon as engine
+from slipway.docker.daemon import DockerDaemon
+from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
-from slipway.hosts import engine
-from slipway.hosts.engine import Engine
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.steps import Cancel, Say, silent
 
 HERE = FakeHost("here", Facts("Linux", "x86_64"))
 ID = "a" * 64
@@ -67,17 +67,17 @@ class Remover:
 def built(builder: Builder) -> str:
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "client", lambda *_: builder)
-        return build(Engine(HERE, closing), silent())
+        return build(DockerDaemon(HERE, closing), null_reporter())
 
 
 def untagged(remover: Remover) -> None:
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "client", lambda *_: remover)
-        Engine(HERE, closing).untag("auth:1")
+        DockerDaemon(HERE, closing).untag("auth:1")
 
 
-def build(daemon: Engine, say: Say) -> str:
-    return daemon.build(b"", "Dockerfile", (), {}, {}, "", say)
+def build(daemon: DockerDaemon, report: Reporter) -> str:
+    return daemon.build(b"", "Dockerfile", (), {}, {}, "", report)
 
 
 @pytest.mark.parametrize("words", GONE)
@@ -91,7 +91,7 @@ def test_a_build_that_fails_of_itself_fails_at_once() -> None:
     builder = Builder({"error": "The command '/bin/sh -c false' returned a non-zero code: 1"})
     with pytest.raises(Problem) as raised:
         built(builder)
-    assert "non-zero code" in raised.value.why
+    assert "non-zero code" in raised.value.details
     assert builder.cached == [True]
 
 
@@ -168,15 +168,15 @@ def quiet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda daemon, _, say: build(daemon, say),
-        lambda daemon, _, say: daemon.pull(f"postgres@sha256:{ID}", say),
-        lambda daemon, _, say: daemon.push("127.0.0.1:5000/auth:1", say),
-        lambda daemon, folder, say: daemon.save("auth:1", str(folder / "image.tar"), say),
+        lambda daemon, _, report: build(daemon, report),
+        lambda daemon, _, report: daemon.pull(f"postgres@sha256:{ID}", report),
+        lambda daemon, _, report: daemon.push("127.0.0.1:5000/auth:1", report),
+        lambda daemon, folder, report: daemon.save("auth:1", str(folder / "image.tar"), report),
     ],
     ids=["build", "pull", "push", "save"],
 )
 def test_cancelling_hangs_up_on_a_silent_daemon_and_stops_what_else_is_to_end(
-    ask: Callable[[Engine, Path, Say], object], quiet: Silent, tmp_path: Path
+    ask: Callable[[DockerDaemon, Path, Reporter], object], quiet: Silent, tmp_path: Path
 ) -> None:
     cancel, later = Cancel(), threading.Event()
 
@@ -188,7 +188,7 @@ def test_cancelling_hangs_up_on_a_silent_daemon_and_stops_what_else_is_to_end(
     threading.Thread(target=interrupt, daemon=True).start()
     began = time.monotonic()
     with ExitStack() as closing, pytest.raises(Cancelled):
-        ask(Engine(HERE, closing), tmp_path, Say("x", lambda _: None, cancel))
+        ask(DockerDaemon(HERE, closing), tmp_path, Reporter("x", lambda _: None, cancel))
     assert time.monotonic() - began < 10
     assert quiet.hung_up.wait(10)
     assert later.wait(10)

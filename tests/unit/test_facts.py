@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import requests
 
-from slipway.config.pinned import DockerTool, Script
-from slipway.errors import Lost, Problem
-from slipway.events import Event, Output, Status
-from slipway.hosts import ports
-from slipway.hosts.docker import Spec
+from slipway.config.versions import DockerTool, Script
+from slipway.docker import ports
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import Spec
+from slipway.engine.events import Event, Output, Status
+from slipway.engine.run import Run, RunResult, compute_plan
+from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step
+from slipway.errors import ConnectionLost, Problem
 from slipway.hosts.facts import SCRIPT, Facts, Jdk, parse
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.hosts.host import Command, Done
-from slipway.run import Result, Run, foresee
-from slipway.steps import Cancel, Change, Probe, Say, Step
-from slipway.tools import docker, java, packages
+from slipway.hosts.host import Command, Result
+from slipway.installers import docker, java, packages
 
 
 def recorded(**values: str) -> Facts:
@@ -104,7 +104,7 @@ def test_an_engine_is_installed_or_started_only_where_it_is_missing_old_or_idle(
 
 
 @pytest.mark.parametrize(
-    ("values", "what"),
+    ("values", "summary"),
     [
         ({"docker_host": "tcp://far:2375"}, "DOCKER_HOST is tcp://far:2375"),
         ({"docker_context": "prod"}, "Docker's context is prod"),
@@ -113,12 +113,12 @@ def test_an_engine_is_installed_or_started_only_where_it_is_missing_old_or_idle(
         ({"kernel": "FreeBSD", "system": ""}, "FreeBSD is not supported"),
     ],
 )
-def test_a_docker_elsewhere_or_nowhere_is_refused_by_name(values: dict[str, str], what: str) -> None:
+def test_a_docker_elsewhere_or_nowhere_is_refused_by_name(values: dict[str, str], summary: str) -> None:
     for ask in (lambda facts: docker.engine_differs(facts, DockerTool()), docker.group_differs):
         with pytest.raises(Problem) as caught:
             ask(recorded(**values))
-        assert what in caught.value.what
-        assert caught.value.fix
+        assert summary in caught.value.summary
+        assert caught.value.hint
 
 
 def test_joining_group_docker_is_said_to_equal_root() -> None:
@@ -167,7 +167,7 @@ class Machine:
         want = DockerTool(script=script, packages={"debian-12": ("docker.io",)})
         return list(docker.steps(self.host, want, self.daemon, proxy=proxy))
 
-    def run(self, proxy: str = "", script: Script | None = None) -> tuple[Result, list[str]]:
+    def run(self, proxy: str = "", script: Script | None = None) -> tuple[RunResult, list[str]]:
         heard: list[Event] = []
         result = Run(self.steps(proxy, script), heard.append, self.cancel).go()
         return result, [event.text for event in heard if isinstance(event, Output) and event.stream == "note"]
@@ -181,7 +181,7 @@ def test_a_plan_is_what_the_run_then_changes_whether_or_not_a_package_starts_doc
     machine = Machine(tmp_path, init="systemd", enrolled="ann", groups="ann")
     if not started:
         machine.values |= {key: SYSTEM[key] for key in ("docker", "dockerd", "engine")}  # there, and stopped
-    planned = set(foresee(machine.steps()).reasons)
+    planned = set(compute_plan(machine.steps()).reasons)
     result, notes = machine.run()
     changed = {name for name, status in result.statuses.items() if status is Status.CHANGED}
     assert (result.failures, changed) == ({}, planned) == ({}, {"box/docker/group", "box/docker/engine"})
@@ -222,7 +222,7 @@ SCRIPTED = Script(url="https://get.docker.com", sha256="0" * 64, version="29.0")
         (Problem("https://get.docker.com does not answer"), True),
         (1, True),
         (0, False),
-        (Lost("the connection to box broke"), False),
+        (ConnectionLost("the connection to box broke"), False),
         (Problem("`sh` took more than 1800 s on box and was ended"), False),
     ],
 )
@@ -235,10 +235,10 @@ def test_the_distributions_packages_are_taken_only_once_dockers_own_script_can_n
         machine.script = fault
     run = machine.host.run
 
-    def asked(command: Command, say: Say) -> Done:
+    def asked(command: Command, report: Reporter) -> Result:
         if command.lasting and command.argv[0] == "sh" and isinstance(fault, Problem) and packages is False:
             raise fault
-        return run(command, say)
+        return run(command, report)
 
     def fetched(*_: object) -> str:
         if isinstance(fault, Problem) and packages:
@@ -247,11 +247,11 @@ def test_the_distributions_packages_are_taken_only_once_dockers_own_script_can_n
 
     monkeypatch.setattr(machine.host, "run", asked)
     monkeypatch.setattr(docker, "fetch", fetched)
-    monkeypatch.setattr("slipway.run.ATTEMPTS", 1)
+    monkeypatch.setattr("slipway.engine.run.ATTEMPTS", 1)
     result, _ = machine.run(script=SCRIPTED)
     assert bool([text for text in machine.asked if "apt-get" in text]) is packages
     if isinstance(fault, Problem) and not packages:
-        assert result.failures["box/docker/engine"].what == fault.what
+        assert result.failures["box/docker/engine"].summary == fault.summary
     else:
         assert result.failures == {}
 
@@ -365,14 +365,14 @@ def test_lists_that_another_program_has_are_waited_for_and_it_is_named(monkeypat
     host = FakeHost("box", recorded(has="apt-get"), {"apt-get": lambda _: answers.pop(0)})
     heard: list[str] = []
     hear = lambda event: heard.append(event.text) if isinstance(event, Output) else None  # noqa: E731
-    packages.add(host, ["x"], Say("x", hear, Cancel()))
+    packages.add(host, ["x"], Reporter("x", hear, Cancel()))
     assert [command.argv[-1] for command in host.ran] == ["update", "update", "update", "x"]
     waited = "waits for process 17 (apt-get), which holds the package manager's lock"
     assert heard.count(waited) == 1
     monkeypatch.setattr(packages, "LOCK_WAIT", 0)
     answers.append((100, b"", LISTS.encode()))
     with pytest.raises(Problem, match=r"process 17 \(apt-get\) holds the package manager's lock"):
-        packages.add(host, ["x"], Say("x", hear, Cancel()))
+        packages.add(host, ["x"], Reporter("x", hear, Cancel()))
 
 
 def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,13 +387,13 @@ def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyP
         ports.free_or_told("web", unused, (), lambda _: None)
         with pytest.raises(Problem, match="is taken") as by_process:
             ports.free_or_told("web", used, (), lambda _: None)
-        assert "end that process" in by_process.value.fix
+        assert "end that process" in by_process.value.hint
         daemon = FakeDaemon()
         daemon.start(daemon.create(Spec("other_web_01", daemon.load_root(b"root", "web:1", []), publish={80: used})))
         with pytest.raises(Problem) as by_container:
             ports.free_or_told("web", used, (), daemon.publishing)
-        assert by_container.value.why == "container other_web_01 publishes it"
-        assert by_container.value.fix.endswith("or docker rm -f other_web_01")
+        assert by_container.value.details == "container other_web_01 publishes it"
+        assert by_container.value.hint.endswith("or docker rm -f other_web_01")
 
 
 def test_an_untrusted_certificate_of_clojars_is_not_told_as_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +404,7 @@ def test_an_untrusted_certificate_of_clojars_is_not_told_as_its_absence(monkeypa
     monkeypatch.setattr(java, "clojars_url", lambda _: "https://repo.clojars.org/")
     with pytest.raises(Problem, match=r"repo.clojars.org: its certificate is not trusted here") as caught:
         java.reachable(recorded())
-    assert "update-ca-certificates" in caught.value.fix
+    assert "update-ca-certificates" in caught.value.hint
 
 
 def test_apt_waits_for_its_lock_and_dnf_is_known() -> None:

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from slipway import clusters
+from slipway.clusters.registry import NAME, LocalRegistry, RemoteRegistry
 from slipway.config.load import load
 from slipway.config.models import Environment
+from slipway.deployers.kubernetes.release_store import State
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import Container, Spec
+from slipway.engine.steps import Reporter, null_reporter
 from slipway.errors import Problem
-from slipway.here import Here
-from slipway.hosts.docker import Container, Spec
+from slipway.flows import clusters
+from slipway.flows.workspace import Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.steps import Say, silent
-from slipway.targets.kubernetes.registry import NAME, Elsewhere, Nearby
-from slipway.targets.kubernetes.release import State
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def here(daemon: FakeDaemon | None = None, **settings: str) -> Here:
+def here(daemon: FakeDaemon | None = None, **settings: str) -> Workspace:
     host, daemon = FakeHost("h", Facts("Linux", "x86_64")), daemon or FakeDaemon()
     environment = Environment(name="staging", **settings)  # type: ignore[arg-type]
-    return Here(load(ROOT), environment, host, daemon, host, daemon, lambda _: None)
+    return Workspace(load(ROOT), environment, host, daemon, host, daemon, lambda _: None)
 
 
 def docker(*images: str) -> FakeDaemon:
@@ -90,7 +90,7 @@ def test_what_slipway_runs_itself_is_brought_once_by_rollouts_side_by_side(monke
     place, brought, second = here(), list[str](), threading.Event()
 
     class Slow:
-        def deliver(self, image: str, repository: str, tag: str, say: Say) -> str:  # noqa: ARG002
+        def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:  # noqa: ARG002
             brought.append(repository)
             second.set() if len(brought) > 1 else second.wait(0.3)
             return f"r/{repository}"
@@ -98,7 +98,7 @@ def test_what_slipway_runs_itself_is_brought_once_by_rollouts_side_by_side(monke
     monkeypatch.setattr(place, "provided", lambda *_: "image")
     monkeypatch.setattr(place, "delivery", lambda *_: Slow())
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: place.brought("probe", silent()), range(2)))
+        found = list(pool.map(lambda _: place.brought("probe", null_reporter()), range(2)))
     assert len(brought) == 1
     assert found[0] == found[1]
 
@@ -126,11 +126,11 @@ def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPat
     for image in ("node", "registry"):
         daemon.load_root(image.encode(), image, [])
     daemon.start(daemon.create(Spec("minikube", "node")))
-    monkeypatch.setattr(Nearby, "_answers", lambda *_: 5000)
+    monkeypatch.setattr(LocalRegistry, "_answers", lambda *_: 5000)
     host = FakeHost("h", Facts("Linux", "x86_64"))
 
     def ready(_: int) -> int:
-        return Nearby(daemon, host, daemon, "minikube", "registry").ready(silent())
+        return LocalRegistry(daemon, host, daemon, "minikube", "registry").ready(null_reporter())
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(ready, range(2))) == [5000, 5000]
@@ -144,12 +144,12 @@ class Shared(FakeDaemon):
         super().__init__()
         self.words, self.times, self.pushed = words, times, 0
 
-    def push(self, tag: str, say: Say) -> str:
+    def push(self, tag: str, report: Reporter) -> str:
         self.pushed += 1
         if self.pushed <= self.times:
             self.untag(tag)
-            raise Problem(f"{tag} could not be pushed", why=self.words)
-        return super().push(tag, say)
+            raise Problem(f"{tag} could not be pushed", details=self.words)
+        return super().push(tag, report)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ class Shared(FakeDaemon):
 def test_a_push_whose_name_another_one_took_away_is_made_again(words: str) -> None:
     daemon = Shared(words, 1)
     image = daemon.load_root(b"web", "web", [])
-    assert Elsewhere(daemon, "r").deliver(image, "hh/web", "1", silent()).startswith("r/hh/web@sha256:")
+    assert RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter()).startswith("r/hh/web@sha256:")
     assert daemon.pushed == 2
     assert daemon.images[image].tags == ("web",)
 
@@ -167,6 +167,6 @@ def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_name() -> None:
     daemon = Shared("connection refused", 9)
     image = daemon.load_root(b"web", "web", [])
     with pytest.raises(Problem, match="could not be pushed"):
-        Elsewhere(daemon, "r").deliver(image, "hh/web", "1", silent())
+        RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter())
     assert daemon.pushed == 1
     assert daemon.images[image].tags == ("web",)

@@ -13,19 +13,21 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Service
+from slipway.deployers.deployer import Release, Wanted
+from slipway.deployers.kubernetes.apply import NamespaceScope
+from slipway.deployers.kubernetes.deployer import KubernetesTarget
+from slipway.deployers.kubernetes.release_store import State, pack, pruned, read, unpack
+from slipway.docker.fake import FakeDaemon
+from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.steps import Probe
-from slipway.targets.kubernetes import client, rollout
-from slipway.targets.kubernetes.apply import Where
-from slipway.targets.kubernetes.client import Access, Cluster, conflicts
-from slipway.targets.kubernetes.copies import scaled
-from slipway.targets.kubernetes.diagnose import Scene, causes, starved
-from slipway.targets.kubernetes.drift import added, adopted, changed, differences
-from slipway.targets.kubernetes.logs import warnings
-from slipway.targets.kubernetes.manifests import (
+from slipway.kubernetes import client, rollout
+from slipway.kubernetes.client import Access, Cluster, conflicts
+from slipway.kubernetes.diagnose import Scene, causes, starved
+from slipway.kubernetes.drift import added, changed, differences, taken_over_fields
+from slipway.kubernetes.logs import warnings
+from slipway.kubernetes.manifests import (
     IMAGE,
     MANIFEST,
     RELEASE,
@@ -37,10 +39,8 @@ from slipway.targets.kubernetes.manifests import (
     render,
     selector,
 )
-from slipway.targets.kubernetes.release import State, pack, pruned, read, unpack
-from slipway.targets.kubernetes.storage import Storage, Volumes
-from slipway.targets.kubernetes.target import KubernetesTarget
-from slipway.targets.target import Release, Wanted
+from slipway.kubernetes.replicas import scaled
+from slipway.kubernetes.volumes import Storage, Volumes
 
 SERVICE: dict[str, Any] = {
     "name": "auth",
@@ -188,7 +188,7 @@ def test_pruning_spares_data_records_and_what_a_kept_release_needs() -> None:
 
 @pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
 def test_a_release_of_which_nothing_is_ready_is_not_what_is_wanted(status: Object, reason: str | None) -> None:
-    target = KubernetesTarget(Where(Cluster(Access("x")), "hh", "hh", FakeHost("h", Facts("Linux", "x")), str, "me"),
+    target = KubernetesTarget(NamespaceScope(Cluster(Access("x")), "hh", "hh", FakeHost("h", Facts("Linux", "x")), str, "me"),
                               Probe(State))  # fmt: skip
     wanted = Wanted(service(), "r/auth@sha256:1", "src", {"KEY": "geheim"}, "me", "")
     marks = {RELEASE: "1", SOURCE: "src", MANIFEST: target._digest(wanted)}
@@ -251,7 +251,7 @@ def pod_that_ended(reason: str) -> Object:
 def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() -> None:
     seen = starved([pod_that_ended("OOMKilled")])
     later = Scene({"status": {}}, [pod_that_ended("Error")], starved=seen)
-    assert [cause.what for cause in causes(later)] == ["OOMKilled: it wanted more than its memory limit of 32Mi"]
+    assert [cause.summary for cause in causes(later)] == ["OOMKilled: it wanted more than its memory limit of 32Mi"]
     assert starved([pod_that_ended("Error")]) == set()
 
 
@@ -262,7 +262,7 @@ def test_conflicts_name_manager_and_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "summary"),
     [
         ("failed to resolve reference: 401 Unauthorized", "the registry lets no node pull i"),
         ("pull access denied, repository does not exist", "the registry lets no node pull i"),
@@ -272,14 +272,14 @@ def test_conflicts_name_manager_and_field() -> None:
         ("failed to extract layer: mkdir /a: permission denied", "image i can't be pulled"),
     ],
 )
-def test_a_registry_that_refuses_is_told_apart_from_one_that_lacks_the_image(text: str, what: str) -> None:
+def test_a_registry_that_refuses_is_told_apart_from_one_that_lacks_the_image(text: str, summary: str) -> None:
     waiting = {"waiting": {"reason": "ErrImagePull", "message": text}}
     pod = {
         "metadata": {"name": "p"},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
         "status": {"containerStatuses": [{"name": "c", "state": waiting}]},
     }
-    assert [cause.what for cause in causes(Scene({"status": {}}, [pod]))] == [f"{what}: {text}"]
+    assert [cause.summary for cause in causes(Scene({"status": {}}, [pod]))] == [f"{summary}: {text}"]
 
 
 def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
@@ -294,7 +294,7 @@ def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
         "status": {"containerStatuses": [{"name": "auth", "state": ended, "restartCount": 1}]},
     }
     found = causes(Scene({"status": {}}, [pod], logs={"p": said}))
-    assert found[0].what == "its classes are compiled for Java 21, and the image has Java 17"
+    assert found[0].summary == "its classes are compiled for Java 21, and the image has Java 17"
 
 
 def test_kubectl_names_the_context() -> None:
@@ -374,7 +374,11 @@ def test_what_a_person_added_becomes_slipways_own_so_that_its_next_apply_takes_i
     other = owner("kube-controller-manager", "Update", {"f:paused": {}})
     live = {"metadata": {"managedFields": [hand, mine, restart, other]}}
     both = {"f:replicas": {}, "f:template": {"f:spec": {"f:dnsPolicy": {}, **env}}}
-    assert adopted(deployment(rendered()), live, "slipway") == [owner("slipway", "Apply", both), restart, other]
+    assert taken_over_fields(deployment(rendered()), live, "slipway") == [
+        owner("slipway", "Apply", both),
+        restart,
+        other,
+    ]
 
 
 def test_what_another_tool_added_to_a_list_is_no_drift_and_what_a_person_added_is() -> None:

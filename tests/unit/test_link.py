@@ -10,10 +10,10 @@ import pytest
 from paramiko import RSAKey
 
 from slipway.config.models import HostEntry, Hosts
+from slipway.engine.steps import Cancel
 from slipway.errors import ExitCode, Problem
-from slipway.hosts import link
-from slipway.hosts.ssh import Ssh
-from slipway.steps import Cancel
+from slipway.hosts.ssh import connection as link
+from slipway.hosts.ssh.host import Ssh
 from tests.unit import sshd
 from tests.unit.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
 
@@ -40,8 +40,8 @@ def test_a_jumps_key_is_recorded_under_the_jumps_own_name_and_then_the_hosts(hom
         for server, name in ((gate, "gate"), (box, "box")):
             with pytest.raises(Problem, match="not known here") as unknown:
                 link.connect("box", named, nobody, Cancel())
-            assert unknown.value.what.startswith(name)
-            assert "host.trust --host box" in unknown.value.fix
+            assert unknown.value.summary.startswith(name)
+            assert "host.trust --host box" in unknown.value.hint
             offer = link.offered("box", named, nobody, Cancel())
             assert (offer.hop, offer.place, offer.key, offer.known) == (
                 name, f"[127.0.0.1]:{server.port}", server.key, False)  # fmt: skip
@@ -58,9 +58,9 @@ def test_a_changed_key_of_a_jump_is_said_to_be_the_jumps_with_the_line_that_remo
         for ask in (link.connect, link.offered):
             with pytest.raises(Problem, match="HAS CHANGED") as changed:
                 ask("box", named, nobody, Cancel())
-            assert changed.value.what.startswith("gate (127.0.0.1), on the way to box")
-            assert f"ssh-keygen -f '{named.known_hosts}' -R '[127.0.0.1]:{gate.port}'" in changed.value.fix
-            assert f"{named.known_hosts}:2" in changed.value.why
+            assert changed.value.summary.startswith("gate (127.0.0.1), on the way to box")
+            assert f"ssh-keygen -f '{named.known_hosts}' -R '[127.0.0.1]:{gate.port}'" in changed.value.hint
+            assert f"{named.known_hosts}:2" in changed.value.details
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: st
             return
         with pytest.raises(Problem, match=words) as refused:
             link.connect("box", named, nobody, Cancel())
-        assert refused.value.fix
+        assert refused.value.hint
 
 
 # Whose secret it is.
@@ -126,15 +126,15 @@ def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_
         assert none.value.code is ExitCode.USAGE
         with pytest.raises(Problem, match=r"box .*authentication failed for user deploy") as wrong:
             link.connect("box", named, answers(box="wrong")[0], Cancel())
-        assert "was not accepted" in wrong.value.fix
-        assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.fix
+        assert "was not accepted" in wrong.value.hint
+        assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.hint
 
 
 def test_a_host_that_takes_no_password_is_not_asked_one(home: Path) -> None:
     sealed(home / ".ssh" / "id_ed25519")
     with serving(box := Sshd()), pytest.raises(Problem, match="authentication failed for user deploy") as refused:
         link.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
-    assert (refused.value.code, "ssh-copy-id" in refused.value.fix) == (ExitCode.UNREACHABLE, True)
+    assert (refused.value.code, "ssh-copy-id" in refused.value.hint) == (ExitCode.UNREACHABLE, True)
 
 
 def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

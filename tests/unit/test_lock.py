@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from slipway.engine.events import Event, Output
+from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
-from slipway.events import Event, Output
-from slipway.steps import Cancel, Say, silent
-from slipway.targets.kubernetes import lock as leases
-from slipway.targets.kubernetes.lock import NAME, PROCESS, Lock, expired, process
+from slipway.kubernetes import lease as leases
+from slipway.kubernetes.lease import NAME, PROCESS, Lock, expired, process
 from tests.unit.fake_cluster import FakeCluster, Object
 
 
@@ -42,7 +42,7 @@ def test_the_threads_of_a_process_hold_its_lock_together(cluster: FakeCluster) -
     both = lock(cluster, first=lambda: cluster.deeds.append("swept"))
 
     def deploy() -> None:
-        with both.held(silent()):
+        with both.held(null_reporter()):
             together.wait()
 
     with ThreadPoolExecutor(2) as pool:
@@ -54,7 +54,7 @@ def test_the_threads_of_a_process_hold_its_lock_together(cluster: FakeCluster) -
 def test_the_lock_is_not_taken_any_more_once_the_run_is_to_end(cluster: FakeCluster) -> None:
     cancel = Cancel()
     cancel.request()
-    with pytest.raises(Cancelled), lock(cluster).held(silent(cancel)):
+    with pytest.raises(Cancelled), lock(cluster).held(null_reporter(cancel)):
         pytest.fail("it was taken")
     assert cluster.deeds == []
 
@@ -67,7 +67,11 @@ def test_another_process_waits_for_the_lock_and_hears_whose_it_is(cluster: FakeC
             heard.append(event.text)
             cancel.request()
 
-    with lock(cluster).held(silent()), pytest.raises(Cancelled), lock(cluster, "you").held(Say("", hear, cancel)):
+    with (
+        lock(cluster).held(null_reporter()),
+        pytest.raises(Cancelled),
+        lock(cluster, "you").held(Reporter("", hear, cancel)),
+    ):
         pytest.fail("two held it")
     assert heard == ["waits for me, which deploys to this namespace"]
 
@@ -92,7 +96,7 @@ def test_a_killed_holder_loses_it_by_our_own_clock_whatever_its_clock_said(
             cancel.request()
         return seconds[0]
 
-    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(silent(cancel)):
+    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter(cancel)):
         assert holder(cluster) == "me"
     assert 20 < seconds[0] <= 30
 
@@ -114,7 +118,7 @@ def test_a_holder_that_renews_it_keeps_it_though_its_clock_is_an_hour_behind(
             cancel.request()
         return float(seconds[0])
 
-    with pytest.raises(Cancelled), Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(silent(cancel)):
+    with pytest.raises(Cancelled), Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter(cancel)):
         pytest.fail("a live lock was stolen")
     assert holder(cluster) == "alive"
 
@@ -129,7 +133,7 @@ def test_a_holder_of_this_machine_that_was_killed_loses_it_at_once(cluster: Fake
     def clock() -> float:
         return 0.0  # no time passes
 
-    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(silent()):
+    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter()):
         assert holder(cluster) == "me"
 
 
@@ -141,13 +145,13 @@ def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_a
     yours["metadata"]["uid"] = "yours"
 
     def deed() -> None:
-        with lock(cluster).held(silent(run)) as say:
+        with lock(cluster).held(null_reporter(run)) as report:
             cluster.objects["Lease", NAME] = yours
             with pytest.raises(Cancelled):
-                say.cancel.wait(20)
+                report.cancel.wait(20)
             with pytest.raises(Problem, match="was lost"):
                 cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
-            say.cancel.check()
+            report.cancel.check()
 
     with pytest.raises(Problem, match="the lock of namespace hh was lost: you has it now"):
         deed()
@@ -167,7 +171,7 @@ def test_a_held_lock_is_renewed(cluster: FakeCluster, monkeypatch: pytest.Monkey
         return found
 
     monkeypatch.setattr(cluster, "patch", told)
-    with lock(cluster).held(silent()):
+    with lock(cluster).held(null_reporter()):
         before = cluster.objects["Lease", NAME]["spec"]["acquireTime"]
         assert renewed.wait(10)
         assert cluster.objects["Lease", NAME]["spec"]["renewTime"] > before

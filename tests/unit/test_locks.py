@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from slipway.engine.steps import Cancel
 from slipway.errors import Cancelled, Problem
 from slipway.hosts import locks
-from slipway.steps import Cancel
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
     import subprocess, sys, time
     from pathlib import Path
     from slipway.hosts import locks
-    from slipway.steps import Cancel
+    from slipway.engine.steps import Cancel
     with locks.held(Path(sys.argv[1]), "the holder", print, Cancel()) as lock:
         subprocess.Popen(["sleep", "2"], pass_fds=(lock,), start_new_session=True)
         print("held", flush=True)

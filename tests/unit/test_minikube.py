@@ -10,15 +10,15 @@ import pytest
 
 from slipway.config.load import load
 from slipway.config.models import Cluster
-from slipway.config.pinned import Binary
+from slipway.config.versions import Binary
+from slipway.engine.events import Event, Output, Progress
+from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import ExitCode, Problem
-from slipway.events import Event, Output, Progress
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.steps import Cancel, Say, silent
-from slipway.tools import curl, minikube
-from slipway.tools.bundle import Bundle, local
-from slipway.tools.minikube import Events, enrolled, files_differ, room, start, tool_differs
+from slipway.installers import curl, minikube
+from slipway.installers.bundle import Bundle, local
+from slipway.installers.minikube import Events, enrolled, files_differ, room, start, tool_differs
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = Cluster()
@@ -71,12 +71,12 @@ def test_too_small_a_machine_is_told_with_the_figures() -> None:
     with pytest.raises(Problem) as raised:
         room(facts(memory=2 * 2**30, cpus=1, disk=5 * 2**30), CLUSTER)
     for text in ("memory: 2.0 GiB free, 4.5 GiB wanted", "CPUs: 1 here, 2 wanted", "disk: 5.0 GiB free"):
-        assert text in raised.value.why
+        assert text in raised.value.details
 
 
 def test_minikubes_events_are_progress_and_its_advice_is_kept() -> None:
     heard: list[Event] = []
-    events = Events(Say("cluster", heard.append, Cancel()), [])
+    events = Events(Reporter("cluster", heard.append, Cancel()), [])
     step = {
         "type": "io.k8s.sigs.minikube.step",
         "data": {"currentstep": "3", "totalsteps": "19", "message": "Starting"},
@@ -106,13 +106,13 @@ def bundle(folder: Path, content: bytes = b"kubelet") -> Bundle:
 
 def test_a_bundle_names_every_bad_and_missing_file(tmp_path: Path) -> None:
     found = bundle(tmp_path)
-    assert found.faults(silent()) == []
+    assert found.faults(null_reporter()) == []
     (tmp_path / "cluster" / "kubelet").write_bytes(b"tampered")
-    assert "cluster/kubelet has sha256" in found.faults(silent())[0]
+    assert "cluster/kubelet has sha256" in found.faults(null_reporter())[0]
     with pytest.raises(Problem, match="cluster/kubelet has sha256"):
         found.find("cluster", "kubelet", "linux/amd64")
     (tmp_path / "cluster" / "kubelet").unlink()
-    assert found.faults(silent()) == ["cluster/kubelet is missing"]
+    assert found.faults(null_reporter()) == ["cluster/kubelet is missing"]
 
 
 def test_a_folder_without_a_manifest_or_with_a_faulty_one_is_wrong_usage(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_folder_without_a_manifest_or_with_a_faulty_one_is_wrong_usage(tmp_pat
     (tmp_path / "bundle.yaml").write_text("files: [{name: x, nome: y}]\n")
     with pytest.raises(Problem) as raised:
         assert Bundle(tmp_path).files
-    assert "unknown key" in raised.value.why
+    assert "unknown key" in raised.value.details
 
 
 def test_minikubes_cache_lacks_what_the_bundle_has(tmp_path: Path) -> None:

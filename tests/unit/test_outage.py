@@ -16,13 +16,15 @@ from paramiko import Channel, Message
 from paramiko.proxy import ProxyCommand
 
 from slipway.config.models import HostEntry
+from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import Cancelled
-from slipway.hosts import alive, link, loopback
-from slipway.hosts import ssh as hosts_ssh
-from slipway.hosts.hop import Away
+from slipway.hosts import tunnels as loopback
 from slipway.hosts.host import Command, Stream
-from slipway.hosts.ssh import Ssh
-from slipway.steps import Cancel, silent
+from slipway.hosts.ssh import connection as link
+from slipway.hosts.ssh import host as hosts_ssh
+from slipway.hosts.ssh import keepalive as alive
+from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.ssh.jump import HostUnreachable
 from tests.unit import sshd
 from tests.unit.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
 
@@ -64,13 +66,13 @@ def test_a_hop_that_says_nothing_any_more_ends_the_connection(
 def test_ctrl_c_is_heard_while_a_host_is_awaited(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cancel, server = Cancel(), Sshd()
     with reached(home, server, cancel) as box:
-        assert box.run(Command(("echo", "hi")), silent()).text == "hi\n"
-        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(Away("box does not answer")))
+        assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
+        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(HostUnreachable("box does not answer")))
         server.drop()
         threading.Timer(0.2, cancel.request).start()
         began = time.monotonic()
         with pytest.raises(Cancelled):
-            box.run(Command(("echo", "hi")), silent())
+            box.run(Command(("echo", "hi")), null_reporter())
         assert time.monotonic() - began < TIGHT
 
 
@@ -90,8 +92,8 @@ def test_all_who_wait_for_a_host_share_the_time_that_it_may_take(home: Path, mon
     monkeypatch.setattr(hosts_ssh, "RETRY", 0.1)
     server = Sshd()
     with reached(home, server) as box:
-        box.run(Command(("true",)), silent())
-        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(Away("box does not answer")))
+        box.run(Command(("true",)), null_reporter())
+        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(HostUnreachable("box does not answer")))
         server.drop()
         began = time.monotonic()
         threads = [threading.Thread(target=lost, args=(box,)) for _ in range(4)]
@@ -181,7 +183,7 @@ def test_ctrl_c_before_a_command_has_said_its_group_ends_it_too(home: Path) -> N
 def _cancelled(box: Ssh, mark: Path, cancel: Cancel) -> threading.Thread:
     def one() -> None:
         with pytest.raises(Cancelled):
-            box.run(Command(("sh", "-c", f"touch {mark}; sleep 60; true")), silent(cancel))
+            box.run(Command(("sh", "-c", f"touch {mark}; sleep 60; true")), null_reporter(cancel))
 
     thread = threading.Thread(target=one)
     thread.start()
@@ -201,7 +203,7 @@ def test_a_stop_of_this_process_is_no_silence_of_the_far_side(monkeypatch: pytes
 
     monkeypatch.setattr(alive, "time", SimpleNamespace(monotonic=lambda: now))
     silent_one = Silent()
-    watched = alive.Watched(silent_one)
+    watched = alive.MonitoredSocket(silent_one)
     for wait in (0.1, alive.SILENT + 1, 0.1):  # as a tenth of a second looks behind Ctrl-Z
         silent_one.wait = wait
         with pytest.raises(TimeoutError):
@@ -217,7 +219,7 @@ def test_a_proxy_command_that_has_ended_ends_the_connection() -> None:
     proxy = ProxyCommand("true")
     proxy.settimeout(0.1)
     proxy.process.wait()
-    assert alive.Watched(proxy).recv(1) == b""
+    assert alive.MonitoredSocket(proxy).recv(1) == b""
 
 
 def test_ctrl_c_in_a_tunnel_ends_the_conversation_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
@@ -238,7 +240,7 @@ def _end_together(box: Ssh, marks: list[Path]) -> None:
     def one(mark: Path) -> None:
         command = Command(("sh", "-c", f"touch {mark}; sleep 60"))
         try:
-            box.run(command, silent(cancel))
+            box.run(command, null_reporter(cancel))
         except Cancelled:
             ended.append(mark)
 
@@ -260,7 +262,7 @@ def test_a_socket_that_can_not_be_reached_takes_no_place_for_ever(home: Path, mo
         monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
         (home / "docker").write_text("#!/bin/sh\nexec cat\n")
         (home / "docker").chmod(0o755)
-        with box.forward("/run/docker.sock") as path:
+        with box.forward_socket("/run/docker.sock") as path:
             for _ in range(hosts_ssh.STREAMS + 1):
                 with socket.socket(socket.AF_UNIX) as client:
                     monkeypatch.setattr(Channel, "exec_command", _dead)

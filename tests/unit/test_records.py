@@ -8,12 +8,12 @@ import subprocess
 import pytest
 
 from slipway.config.models import Service
+from slipway.deployers.deployer import Wanted, pick
+from slipway.deployers.docker.container import OWNER, ROLE, Names, owner, spec
+from slipway.deployers.docker.release_store import SecretStore, keep, last, recorded, releases
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import LABEL, Spec
 from slipway.errors import Problem
-from slipway.hosts.docker import LABEL, Spec
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.targets.container import OWNER, ROLE, Names, owner, spec
-from slipway.targets.records import SecretStore, keep, last, recorded, releases
-from slipway.targets.target import Wanted, pick
 
 NAMES = Names("hh", "hh")
 SERVICE = Service.model_validate({"name": "auth", "env": {"A": "b"}})

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Environment, Service
+from slipway.deployers.deployer import Verdict, Wanted
+from slipway.deployers.kubernetes.apply import NamespaceScope
+from slipway.deployers.kubernetes.deployer import KubernetesTarget
+from slipway.deployers.kubernetes.release_store import State, read
+from slipway.engine.events import Event, Output
+from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
 from slipway.errors import ExitCode, Problem
-from slipway.events import Event, Output
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.steps import Cancel, Probe, Say, silent
-from slipway.targets import secrets as secret_sources
-from slipway.targets.kubernetes import rollout
-from slipway.targets.kubernetes.apply import Where
-from slipway.targets.kubernetes.logs import tails
-from slipway.targets.kubernetes.manifests import labels, namespace
-from slipway.targets.kubernetes.release import State, read
-from slipway.targets.kubernetes.target import KubernetesTarget
-from slipway.targets.target import Verdict, Wanted
+from slipway.kubernetes import rollout
+from slipway.kubernetes.logs import tails
+from slipway.kubernetes.manifests import labels, namespace
+from slipway.secrets import sources as secret_sources
 from tests.unit.fake_cluster import FakeCluster, Object
 
 
@@ -33,10 +33,10 @@ class Deploys:
     def __init__(self, folder: Path) -> None:
         self.folder, self.cluster = folder, FakeCluster()
         (folder / "manifests").mkdir()
-        where = Where(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), lambda _: "probe", "me")
+        where = NamespaceScope(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), lambda _: "probe", "me")
         self.target = KubernetesTarget(where, Probe(lambda: read(self.cluster, "hh", "hh")))
         self.heard: list[str] = []
-        self.say = Say("web", self._hear, Cancel())
+        self.say = Reporter("web", self._hear, Cancel())
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Output):
@@ -110,7 +110,7 @@ def test_a_rollback_that_fails_after_a_killed_deploy_puts_the_newest_kept_releas
     deploys.cluster.broken.add("r/web@sha256:1")
     with pytest.raises(Problem) as raised:
         deploys.rollback(1)
-    assert "release 2 of web serves again" in raised.value.fix
+    assert "release 2 of web serves again" in raised.value.hint
     assert deploys.image == "r/web@sha256:2"
     assert ("Service", "web") in deploys.cluster.objects
 
@@ -121,7 +121,7 @@ def test_what_another_made_under_the_name_is_refused_before_anything_is_changed(
     deploys.cluster.deeds.clear()
     with pytest.raises(Problem, match="Service web is there already") as raised:
         deploys.deploy(1, env={"A": "b"})
-    assert "kubectl --namespace hh label" in raised.value.fix
+    assert "kubectl --namespace hh label" in raised.value.hint
     assert [deed for deed in deploys.cluster.deeds if "Lease" not in deed] == []
     assert deploys.cluster.objects["Service", "web"]["spec"] == {"a": "b"}
 
@@ -131,7 +131,7 @@ def test_what_only_the_failed_release_had_goes_with_it(deploys: Deploys) -> None
     shared = next(name for kind, name in deploys.cluster.objects if kind == "ConfigMap")
     deploys.deploy(2, env={"A": "2"})
     problem = deploys.fails(3, env={"A": "1"}, autoscale={"max": 4})
-    assert "release 2 of web serves again" in problem.fix
+    assert "release 2 of web serves again" in problem.hint
     assert ("HorizontalPodAutoscaler", "web") not in deploys.cluster.objects
     assert ("ConfigMap", shared) in deploys.cluster.objects  # release 1 has it too
 
@@ -148,13 +148,13 @@ def test_a_release_that_can_not_be_put_back_is_said_to_be_so(deploys: Deploys, m
 
     def refusing(document: Object, **how: bool) -> Object:
         if document["kind"] == "Deployment" and "sha256:1" in str(document):
-            raise Problem("Deployment web could not be applied", why="no")
+            raise Problem("Deployment web could not be applied", details="no")
         return apply(document, **how)
 
     monkeypatch.setattr(deploys.cluster, "apply", refusing)
     problem = deploys.fails(2)
-    assert "release 1 could not be put back: Deployment web could not be applied" in problem.fix
-    assert "./invoke rollback --service web --to 1" in problem.fix
+    assert "release 1 could not be put back: Deployment web could not be applied" in problem.hint
+    assert "./invoke rollback --service web --to 1" in problem.hint
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,8 @@ def test_a_field_of_another_tool_is_taken_by_no_deed(deploys: Deploys) -> None:
     deploys.cluster.by_hand("Deployment", "web", "argo", {"spec": {"replicas": 4}})
     deploys.target.probe.forget()
     with pytest.raises(Problem) as raised:
-        deploys.target.scale(deploys.wanted(1).service, 3, silent())
-    assert raised.value.why == "spec.replicas is managed by argo"
+        deploys.target.scale(deploys.wanted(1).service, 3, null_reporter())
+    assert raised.value.details == "spec.replicas is managed by argo"
     assert deploys.copies == 4
 
 
@@ -232,7 +232,7 @@ def test_every_deed_holds_the_lock_of_the_namespace(deploys: Deploys) -> None:
         lambda: deploys.target.scale(service, 2, deploys.say),
         lambda: deploys.target.keep({"web.A": "b"}, deploys.say),
         lambda: deploys.target.down(["web"], deploys.say),
-        lambda: deploys.target.purge(["web"], everything=True, say=deploys.say),
+        lambda: deploys.target.purge(["web"], everything=True, report=deploys.say),
     ):
         deploys.target.probe.forget()
         deploys.cluster.deeds.clear()
@@ -250,7 +250,7 @@ def test_a_secret_that_another_deploy_has_generated_by_now_wins(deploys: Deploys
 
 def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -> None:
     deploys.target.down(["web"], deploys.say)
-    deploys.target.purge(["web"], everything=True, say=deploys.say)
+    deploys.target.purge(["web"], everything=True, report=deploys.say)
     assert deploys.cluster.deeds == []
 
 
@@ -267,8 +267,8 @@ def test_a_plan_names_the_settings_that_differ_from_those_that_serve(
 ) -> None:
     serving = {"env": {"LEVEL": "info", "OLD": "1"}}
     deploys.deploy(1, **serving)
-    why = deploys.target.differs(deploys.facts, deploys.wanted(1, **{**serving, **changes}))
-    assert why == f"its settings or checks differ from what serves: {places}"
+    details = deploys.target.differs(deploys.facts, deploys.wanted(1, **{**serving, **changes}))
+    assert details == f"its settings or checks differ from what serves: {places}"
 
 
 @pytest.mark.parametrize("parts", [{"data": {"A": "MQ=="}}, {"stringData": {"A": "1"}}])
@@ -320,7 +320,7 @@ def test_what_was_deployed_again_before_a_purge_keeps_its_data(deploys: Deploys)
     deploys.cluster.apply(namespace("hh", "hh"))
     deploys.deploy(1)
     with pytest.raises(Problem, match="web was deployed again meanwhile"):
-        deploys.target.purge(["web"], everything=True, say=deploys.say)
+        deploys.target.purge(["web"], everything=True, report=deploys.say)
     assert [release.number for release in deploys.target.history("web")] == [1]
 
 
@@ -341,7 +341,7 @@ def test_a_cluster_that_does_not_run_is_said_and_is_not_an_empty_one(deploys: De
     ):
         with pytest.raises(Problem, match="the cluster is stopped") as raised:
             question()
-        assert (raised.value.code, raised.value.fix) == (ExitCode.UNREACHABLE, "./invoke cluster.start")
+        assert (raised.value.code, raised.value.hint) == (ExitCode.UNREACHABLE, "./invoke cluster.start")
 
 
 def test_an_api_that_goes_away_behind_a_change_is_no_exit_of_nothing_changed(
@@ -363,7 +363,7 @@ def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) ->
     class Logs(FakeCluster):
         def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:  # noqa: ARG002  the real one's
             if "/pods/a/" in path:
-                raise Problem(f"{path} can't be read", why="container web is waiting to start")
+                raise Problem(f"{path} can't be read", details="container web is waiting to start")
             yield b"hello"
 
     cluster = Logs()
@@ -389,4 +389,4 @@ def test_a_need_that_has_another_name_now_is_told() -> None:
     service = Service.model_validate({"name": "web", "secrets": {"KEY": {"of": "gone"}}})
     with pytest.raises(Problem, match="secrets can't be had") as raised:
         secret_sources.resolve(service, Environment(name="local"), {"web": service}, lambda *_: "x")
-    assert "service gone has no secret of that name" in raised.value.why
+    assert "service gone has no secret of that name" in raised.value.details

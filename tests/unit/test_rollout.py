@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
-from slipway.steps import silent
-from slipway.targets.kubernetes import logs, rollout
-from slipway.targets.kubernetes.client import Cluster
-from slipway.targets.kubernetes.diagnose import Scene, causes
-from slipway.targets.kubernetes.logs import moment
+from slipway.kubernetes import logs, rollout
+from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.diagnose import Scene, causes
+from slipway.kubernetes.logs import moment
 from tests.unit.fake_cluster import FakeCluster
 
 Object = dict[str, Any]
@@ -45,14 +45,14 @@ def shown(monkeypatch: pytest.MonkeyPatch, *scenes: Scene) -> None:
 def test_restarts_from_before_the_wait_do_not_fail_pods_that_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [pod("a", 2, ready=True), pod("b", 2, ready=True)]
     shown(monkeypatch, Scene(deployment(2), [*old, pod("c", 0, ready=False)]), Scene(deployment(3)))
-    rollout.wait(place(FakeCluster()), silent())
+    rollout.wait(place(FakeCluster()), null_reporter())
 
 
 def test_restarts_of_a_pod_during_the_wait_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
     scenes = [Scene(deployment(2), [pod("a", 3 + times, ready=False)]) for times in range(3)]
     shown(monkeypatch, *scenes, scenes[-1])
     with pytest.raises(Problem, match="exit code 255"):
-        rollout.wait(place(FakeCluster()), silent())
+        rollout.wait(place(FakeCluster()), null_reporter())
 
 
 def test_how_a_container_ended_before_the_one_that_is_ready_is_no_cause() -> None:
@@ -83,10 +83,10 @@ class Unwatched(FakeCluster):
 
 
 def test_a_watch_that_is_forbidden_is_no_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    say, waited = silent(), list[float]()
-    monkeypatch.setattr(say.cancel, "wait", waited.append)
+    report, waited = null_reporter(), list[float]()
+    monkeypatch.setattr(report.cancel, "wait", waited.append)
     shown(monkeypatch, Scene(deployment(2)), Scene(deployment(3)))
-    rollout.wait(place(Unwatched()), say)
+    rollout.wait(place(Unwatched()), report)
     assert [0.5 < seconds <= rollout.WINDOW for seconds in waited] == [True]
 
 

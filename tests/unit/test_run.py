@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.errors import Cancelled, ExitCode, Lost, Problem
-from slipway.events import Event, Finished, Outcome, Plan, Status, StepChanged
-from slipway.run import ATTEMPTS, Run, plan
-from slipway.steps import Cancel, Change, Lane, Probe, Say, Step, ordered
+from slipway.engine.events import Event, Finished, Outcome, Plan, Status, StepChanged
+from slipway.engine.run import ATTEMPTS, Run, plan
+from slipway.engine.steps import Cancel, Change, Probe, Reporter, ResourceLimit, Step, ordered
+from slipway.errors import Cancelled, ConnectionLost, ExitCode, Problem
 
 
 class World:
@@ -28,11 +28,11 @@ class World:
         return frozenset(self.there)
 
     def step(
-        self, name: str, *after: str, lane: Lane | None = None, act: Callable[[Say], None] | None = None
+        self, name: str, *after: str, lane: ResourceLimit | None = None, act: Callable[[Reporter], None] | None = None
     ) -> Step[frozenset[str]]:
-        def apply(say: Say) -> None:
+        def apply(report: Reporter) -> None:
             if act:
-                act(say)
+                act(report)
             self.there.add(name)
 
         check = lambda facts: None if name in facts else Change(f"{name} is absent")  # noqa: E731
@@ -70,11 +70,11 @@ def test_a_step_whose_deed_does_not_mend_fails() -> None:
     step = Step("a", "A", world.probe, lambda facts: None if "a" in facts else Change("a is absent"), lambda _: None)
     result = world.run(step).result
     assert result.outcome is Outcome.FAILED
-    assert "it ran, but a is absent" in result.failures["a"].what
+    assert "it ran, but a is absent" in result.failures["a"].summary
 
 
 def test_a_failure_stops_what_depends_on_it_and_nothing_else() -> None:
-    def fail(_: Say) -> None:
+    def fail(_: Reporter) -> None:
         raise Problem("no")
 
     world = World()
@@ -87,8 +87,8 @@ def test_a_mistake_in_a_step_is_shown_whole_and_does_not_end_the_run() -> None:
     world = World()
     result = world.run(world.step("a", act=lambda _: [][0]), world.step("b")).result
     assert world.ends() == {"a": "failed", "b": "changed"}
-    assert "IndexError" in result.failures["a"].what
-    assert "Traceback" in result.failures["a"].why
+    assert "IndexError" in result.failures["a"].summary
+    assert "Traceback" in result.failures["a"].details
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_mistake_in_a_step_is_shown_whole_and_does_not_end_the_run() -> None:
 def test_a_failures_own_exit_code_counts_only_when_nothing_was_changed(
     *, changed_before: bool, code: ExitCode, expected: int
 ) -> None:
-    def fail(_: Say) -> None:
+    def fail(_: Reporter) -> None:
         raise Problem("no", code=code)
 
     world = World() if changed_before else World("a")
@@ -108,9 +108,9 @@ def test_a_failures_own_exit_code_counts_only_when_nothing_was_changed(
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_no_more_steps_of_one_lane_overlap_than_it_is_wide_and_the_next_says_what_it_waits_for(width: int) -> None:
-    lane, inside, most = Lane("the package manager", width), [], []
+    lane, inside, most = ResourceLimit("the package manager", width), [], []
 
-    def work(_: Say) -> None:
+    def work(_: Reporter) -> None:
         inside.append(1)
         most.append(len(inside))
         time.sleep(0.05)
@@ -126,7 +126,7 @@ def test_no_more_steps_of_one_lane_overlap_than_it_is_wide_and_the_next_says_wha
 def test_steps_without_a_lane_run_together() -> None:
     barrier = threading.Barrier(3, timeout=5)
 
-    def meet(_: Say) -> None:
+    def meet(_: Reporter) -> None:
         barrier.wait()
 
     world = World()
@@ -137,9 +137,9 @@ def test_steps_without_a_lane_run_together() -> None:
 def test_an_interruption_ends_what_runs_and_says_what_was_not_done() -> None:
     cancel = Cancel()
 
-    def work(say: Say) -> None:
+    def work(report: Reporter) -> None:
         cancel.request()
-        say.cancel.wait(30)
+        report.cancel.wait(30)
 
     world = World()
     began = time.monotonic()
@@ -213,7 +213,7 @@ def test_a_hook_that_fails_keeps_no_other_from_being_called() -> None:
 
 
 def test_events_have_the_documented_fields() -> None:
-    from slipway.events import fields
+    from slipway.engine.events import fields
 
     done = StepChanged("a", "A", Status.CHANGED, "why", 1.23456)
     assert fields(done) == {
@@ -232,12 +232,12 @@ def test_a_step_whose_link_broke_asks_what_is_true_and_acts_only_if_it_must(
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
     world, acts = World(), []
 
-    def act(_: Say) -> None:
+    def act(_: Reporter) -> None:
         acts.append(1)
         if len(acts) == 1:
             if done_before_it_broke:
                 world.there.add("a")
-            raise Lost("the connection broke")
+            raise ConnectionLost("the connection broke")
 
     world.run(world.step("a", act=act))
     assert world.ends() == {"a": "changed"}
@@ -248,9 +248,9 @@ def test_a_link_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: p
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
     world, acts = World(), []
 
-    def act(_: Say) -> None:
+    def act(_: Reporter) -> None:
         acts.append(1)
-        raise Lost("the connection broke")
+        raise ConnectionLost("the connection broke")
 
     result = world.run(world.step("a", act=act), world.step("b")).result
     assert world.ends() == {"a": "failed", "b": "changed"}
@@ -262,20 +262,20 @@ def test_a_loss_that_came_behind_a_change_counts_more_than_those_after_it(monkey
     world = World()
     codes = iter([ExitCode.UNREACHABLE, ExitCode.FAILED])
 
-    def act(_: Say) -> None:
+    def act(_: Reporter) -> None:
         code = next(codes, ExitCode.UNREACHABLE)
-        raise Lost(f"it broke with {code.name}", code=code)
+        raise ConnectionLost(f"it broke with {code.name}", code=code)
 
     result = world.run(world.step("a", act=act)).result
-    assert (result.exit_code, result.failures["a"].what) == (ExitCode.FAILED, "it broke with FAILED")
+    assert (result.exit_code, result.failures["a"].summary) == (ExitCode.FAILED, "it broke with FAILED")
 
 
 def test_no_more_machines_than_asked_are_worked_on_together() -> None:
     world, working, most = World(), set(), []
     lock = threading.Lock()
 
-    def on(host: str) -> Callable[[Say], None]:
-        def act(_: Say) -> None:
+    def on(host: str) -> Callable[[Reporter], None]:
+        def act(_: Reporter) -> None:
             with lock:
                 working.add(host)
                 most.append(len(working))

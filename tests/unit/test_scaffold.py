@@ -11,11 +11,11 @@ import pytest
 
 from slipway.config.load import load
 from slipway.config.models import Override, Service
+from slipway.docker import ports
+from slipway.engine.run import Run
+from slipway.engine.steps import Cancel
 from slipway.errors import ExitCode, Problem
-from slipway.hosts import ports
-from slipway.run import Run
 from slipway.scaffold.service import nearest, planned, step
-from slipway.steps import Cancel
 from slipway.ui.graph import Box, implied, ranks, rows, svg
 
 AUTH = {"auth": Service.model_validate({"name": "auth", "port": 8080})}
@@ -50,20 +50,20 @@ def test_a_name_that_will_not_do_has_a_nearest_that_will(name: str, near: str, t
     with pytest.raises(Problem) as caught:
         planned(name, None, "hh", tmp_path, AUTH)
     assert caught.value.code is ExitCode.USAGE
-    assert caught.value.fix == f"try --name {near or 'invoices'}"
+    assert caught.value.hint == f"try --name {near or 'invoices'}"
 
 
 def test_a_taken_name_is_refused_with_the_first_that_is_free(tmp_path: Path) -> None:
     (tmp_path / "auth-2").mkdir()
     with pytest.raises(Problem) as caught:
         planned("auth", None, "hh", tmp_path, AUTH)
-    assert (caught.value.what, caught.value.fix) == ("there is a service auth already", "try --name auth-3")
+    assert (caught.value.summary, caught.value.hint) == ("there is a service auth already", "try --name auth-3")
     with pytest.raises(Problem, match="is there already"):
         planned("auth-2", None, "hh", tmp_path, AUTH)
 
 
 @pytest.mark.parametrize(
-    ("port", "what"),
+    ("port", "summary"),
     [
         (8080, "auth publishes 8080"),
         (8081, "a browser .* listens on 8081"),
@@ -71,10 +71,10 @@ def test_a_taken_name_is_refused_with_the_first_that_is_free(tmp_path: Path) -> 
         (65536, "is no port"),
     ],
 )
-def test_a_port_that_will_not_do_is_refused_with_one_that_is_free(port: int, what: str, tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=what) as caught:
+def test_a_port_that_will_not_do_is_refused_with_one_that_is_free(port: int, summary: str, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=summary) as caught:
         planned("invoices", port, "hh", tmp_path, AUTH)
-    assert caught.value.fix == "--port 8082 is free"  # another process listens on 8081
+    assert caught.value.hint == "--port 8082 is free"  # another process listens on 8081
 
 
 def test_a_port_that_local_overrides_is_taken_and_so_is_the_one_that_it_overrode(tmp_path: Path) -> None:

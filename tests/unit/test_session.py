@@ -10,14 +10,14 @@ from urllib.parse import quote
 import pytest
 
 from slipway.config.models import Config, Environment, Hosts, Project, Service
-from slipway.config.pinned import Images, Tools
+from slipway.config.versions import Images, Tools
+from slipway.docker.fake import FakeDaemon
+from slipway.engine.events import Output, Plan, PlanStep, Status, StepChanged
+from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
-from slipway.events import Output, Plan, PlanStep, Status, StepChanged
-from slipway.here import Here
+from slipway.flows.workspace import Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.steps import silent
 from slipway.ui.session import Session
 
 SECRET = "pä$s'w\"ö rd-${HOME}"
@@ -39,7 +39,7 @@ def test_a_masked_value_is_in_no_spelling_in_what_is_shown_or_kept(
     for text in SPELLINGS:
         session.emit(Output("a", "stdout", f"before {text} after"))
     session.emit(StepChanged("a", "a", Status.FAILED, SECRET, 0.0, f"evidence: {SECRET}"))
-    session.problem(Problem(SECRET, why=SECRET, fix=SECRET))
+    session.problem(Problem(SECRET, details=SECRET, hint=SECRET))
     session.say(f"said {SECRET}")
     session.close()
     shown = capsys.readouterr()
@@ -78,8 +78,8 @@ def test_what_a_service_says_is_shown_without_its_secrets(
     if given:
         monkeypatch.setenv("THE_OTHER", "verborgen")
     session, host, daemon = Session("plain", run="r"), FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
-    here = Here(config, environment, host, daemon, host, daemon, session.mask)
-    here.target.keep({"web.KEY": "geheim"}, silent())
+    here = Workspace(config, environment, host, daemon, host, daemon, session.mask)
+    here.target.keep({"web.KEY": "geheim"}, null_reporter())
     here.hide(here.service("web"))
     session.say("geheim verborgen")
     assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")

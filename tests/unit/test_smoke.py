@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.checks.runner import CheckReport, run_checks
 from slipway.config.curl import parse, pasteable, quoted, split
 from slipway.config.models import Check
-from slipway.smoke.check import Report, run_checks
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -66,7 +66,7 @@ def check(line: str, expect: dict[str, Any], save: dict[str, Any] | None = None,
     return Check.model_validate({"name": name, "curl": line, "expect": expect, "save": save or {}})
 
 
-def ask(base: str, *checks: Check) -> Report:
+def ask(base: str, *checks: Check) -> CheckReport:
     return run_checks(checks, {"BASE": base}, curl, seconds=2)
 
 
@@ -125,8 +125,8 @@ def test_a_line_that_does_more_than_ask_is_refused(line: str, fault: str) -> Non
     ],
 )
 def test_what_is_asked_arrives_and_is_judged(base: str, line: str, expect: dict[str, Any]) -> None:
-    report = ask(base, check(line, expect))
-    assert report.ok, report.text
+    outcome = ask(base, check(line, expect))
+    assert outcome.ok, outcome.text
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_what_is_asked_arrives_and_is_judged(base: str, line: str, expect: dict[
     ],
 )
 def test_a_wrong_answer_says_what_was_wanted_and_what_came(base: str, expect: dict[str, Any], fault: str) -> None:
-    report = ask(base, check("curl $BASE/x", expect))
-    assert not report.ok
-    assert fault in report.text
-    assert f"curl {base}/x" in report.text
+    outcome = ask(base, check("curl $BASE/x", expect))
+    assert not outcome.ok
+    assert fault in outcome.text
+    assert f"curl {base}/x" in outcome.text
 
 
 def test_true_is_not_one(base: str) -> None:
@@ -155,17 +155,17 @@ def test_true_is_not_one(base: str) -> None:
 def test_a_saved_value_is_used_and_masked(base: str) -> None:
     first = check("curl $BASE", {"status": 200}, {"TOKEN": {"header": "X-Token", "match": "Bearer (.+)"}}, "first")
     second = check('curl -H "Authorization: Bearer $TOKEN" $BASE', {"status": 500}, name="second")
-    report = ask(base, first, second)
-    assert report.record == {"first": True, "second": False}
-    assert "secret-token-value" not in report.text
-    assert "$TOKEN" in report.text
-    assert "Bearer ***" in report.text
+    outcome = ask(base, first, second)
+    assert outcome.record == {"first": True, "second": False}
+    assert "secret-token-value" not in outcome.text
+    assert "$TOKEN" in outcome.text
+    assert "Bearer ***" in outcome.text
 
 
 @pytest.mark.parametrize("wanted", [(201, 200), (200, 201)])
 def test_a_failure_is_not_hidden_by_another_check_of_its_name(base: str, wanted: tuple[int, int]) -> None:
-    report = ask(base, *(check("curl $BASE", {"status": status}) for status in wanted))
-    assert report.record == {"x": False}
+    outcome = ask(base, *(check("curl $BASE", {"status": status}) for status in wanted))
+    assert outcome.record == {"x": False}
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_a_failure_is_not_hidden_by_another_check_of_its_name(base: str, wanted:
 )
 def test_a_saved_value_is_sent_and_never_read_as_a_file(base: str, flag: str, body: str) -> None:
     first = check("curl -d unused $BASE/@/etc/passwd", {}, {"X": {"json": "$.path", "match": "/(.+)"}}, "first")
-    report = ask(base, first, check(f"curl {flag} $BASE", {"json": {"$.body": body}}, name="second"))
-    assert report.ok, report.text
+    outcome = ask(base, first, check(f"curl {flag} $BASE", {"json": {"$.body": body}}, name="second"))
+    assert outcome.ok, outcome.text
 
 
 @pytest.mark.parametrize(
@@ -189,22 +189,22 @@ def test_a_saved_value_is_sent_and_never_read_as_a_file(base: str, flag: str, bo
 )
 def test_a_saved_value_that_would_name_a_file_is_not_asked_with(base: str, flag: str) -> None:
     first = check("curl $BASE/@/etc/passwd", {}, {"X": {"json": "$.path", "match": "/(.+)"}}, "first")
-    report = ask(base, first, check(f"curl {flag} $BASE", {}, name="second"))
-    assert report.record == {"first": True, "second": False}
-    assert "would read a file" in report.text
-    assert "root:" not in report.text
+    outcome = ask(base, first, check(f"curl {flag} $BASE", {}, name="second"))
+    assert outcome.record == {"first": True, "second": False}
+    assert "would read a file" in outcome.text
+    assert "root:" not in outcome.text
 
 
 def test_a_check_whose_value_never_came_is_not_asked(base: str) -> None:
     first = check("curl $BASE", {}, {"TOKEN": {"header": "Nope"}}, "first")
-    report = ask(base, first, check("curl $BASE/$TOKEN", {}, name="second"))
-    assert report.record == {"first": False, "second": False}
-    assert "not asked: $TOKEN did not come" in report.text
+    outcome = ask(base, first, check("curl $BASE/$TOKEN", {}, name="second"))
+    assert outcome.record == {"first": False, "second": False}
+    assert "not asked: $TOKEN did not come" in outcome.text
 
 
 def test_nobody_there_is_said_in_plain_words() -> None:
-    report = ask("http://127.0.0.1:1", check("curl $BASE", {"status": 200}))
-    assert "wanted an answer, got none: connection refused" in report.text
+    outcome = ask("http://127.0.0.1:1", check("curl $BASE", {"status": 200}))
+    assert "wanted an answer, got none: connection refused" in outcome.text
 
 
 def test_a_pasteable_line_names_the_address_and_keeps_variables() -> None:
@@ -217,8 +217,8 @@ def test_a_pasteable_line_names_the_address_and_keeps_variables() -> None:
 @given(text=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=40))
 def test_any_body_arrives_whole(base: str, text: str) -> None:
     line = "curl --data-raw '" + text.replace("'", "'\\''") + "' $BASE"
-    report = ask(base, check(line, {"json": {"$.body": text.encode().decode("latin-1")}}))
-    assert report.ok, report.text
+    outcome = ask(base, check(line, {"json": {"$.body": text.encode().decode("latin-1")}}))
+    assert outcome.ok, outcome.text
 
 
 @given(text=st.text(max_size=80))

@@ -9,14 +9,14 @@ import pytest
 
 from slipway.config.load import given
 from slipway.config.models import HostEntry, Hosts
+from slipway.engine.steps import Probe
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.facts import Facts
-from slipway.hosts.fit import ROOM, SKEW, faults
 from slipway.hosts.host import Command, Privilege
-from slipway.hosts.ssh import Ssh
-from slipway.hosts.there import job
-from slipway.steps import Probe
-from slipway.tools.docker import proxy_differs, proxy_file
+from slipway.hosts.preflight import ROOM, SKEW, faults
+from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.ssh.remote_scripts import job
+from slipway.installers.docker import proxy_differs, proxy_file
 
 PASSWORD = "a'b\"$c \\"
 FIT = Facts(kernel="Linux", arch="x86_64", uid=1000, user="deploy", sudo="password", disk=10 * ROOM, systemd=True)

@@ -20,17 +20,17 @@ from slipway.config.models import (
     Project,
     Service,
 )
-from slipway.config.pinned import Images, Tools
+from slipway.config.versions import Images, Tools
+from slipway.deployers.deployer import Wanted
+from slipway.deployers.docker.container import Names, differs, manifest, spec
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import Container
 from slipway.errors import Problem
-from slipway.flows import needed
-from slipway.here import Here
-from slipway.hosts.docker import Container
+from slipway.flows.deploy import needed
+from slipway.flows.workspace import Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.targets.container import Names, differs, manifest, spec
-from slipway.targets.secrets import fingerprint, generate, places, resolve
-from slipway.targets.target import Wanted
+from slipway.secrets.sources import fingerprint, generate, places, resolve
 
 NAMES = Names("shop", "sh")
 SERVICE = Service(name="web", port=80, publish=8000, env={"LEVEL": "info"})
@@ -123,8 +123,8 @@ def test_a_missing_source_is_named_with_all_others() -> None:
     environment = Environment(name="x", secrets={"A": FromEnv(env="NO_SUCH_VARIABLE"), "B": FromFile(file="/no/such")})
     with pytest.raises(Problem) as caught:
         resolve(service, environment, {}, lambda *_: "")
-    assert "NO_SUCH_VARIABLE" in caught.value.why
-    assert "/no/such" in caught.value.why
+    assert "NO_SUCH_VARIABLE" in caught.value.details
+    assert "/no/such" in caught.value.details
 
 
 def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) 
     config = Config(root=tmp_path, folder=tmp_path, project=Project(name="shop", short="sh"), hosts=Hosts(),
                     environments={"local": environment}, tools=Tools(), images=Images(), services=services)  # fmt: skip
     host, daemon = FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
-    here = Here(config, environment, host, daemon, host, daemon, lambda _: None)
+    here = Workspace(config, environment, host, daemon, host, daemon, lambda _: None)
     step = needed(here, ["order", "mail"], ["auth", "db"], after=())
     with pytest.raises(Problem) as caught:
         step.check(step.probe.facts())
-    assert caught.value.what == "order needs db and auth, which are not deployed in local"
-    assert caught.value.fix == "./invoke deploy, or ./invoke deploy --service auth,db"
+    assert caught.value.summary == "order needs db and auth, which are not deployed in local"
+    assert caught.value.hint == "./invoke deploy, or ./invoke deploy --service auth,db"

@@ -12,16 +12,16 @@ from dataclasses import replace
 import pytest
 
 from slipway.config.models import Service
-from slipway.errors import Cancelled, ExitCode, Lost, Problem
-from slipway.events import Event, Output
-from slipway.hosts.docker import LABEL, Container, Spec, State
-from slipway.hosts.fake_docker import FakeDaemon
-from slipway.run import Run
-from slipway.steps import Cancel, Change, Probe, Say, Step
-from slipway.targets.container import Names
-from slipway.targets.docker import DockerTarget
-from slipway.targets.fake import FakeTarget
-from slipway.targets.target import Target, Verdict, Wanted
+from slipway.deployers.deployer import Target, Verdict, Wanted
+from slipway.deployers.docker.container import Names
+from slipway.deployers.docker.deployer import DockerTarget
+from slipway.deployers.fake import FakeTarget
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import LABEL, Container, Spec, State
+from slipway.engine.events import Event, Output
+from slipway.engine.run import Run
+from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step
+from slipway.errors import Cancelled, ConnectionLost, ExitCode, Problem
 from tests.contracts.target import FAILING, PASSING, TargetContract, apply
 
 NAMES = Names("hh", "hh")
@@ -108,9 +108,9 @@ def only_newer_fails(service: Service, *_: object) -> Verdict:
     return FAILING if service.env else PASSING
 
 
-def failed(target: DockerTarget, wanted: Wanted, say: Say | None = None) -> Problem:
+def failed(target: DockerTarget, wanted: Wanted, report: Reporter | None = None) -> Problem:
     with pytest.raises(Problem) as caught:
-        target.apply(wanted, only_newer_fails, say or Say("", lambda _: None, Cancel()))
+        target.apply(wanted, only_newer_fails, report or Reporter("", lambda _: None, Cancel()))
     target.probe.forget()
     return caught.value
 
@@ -130,7 +130,7 @@ def test_a_release_that_fails_after_a_killed_deploy_leaves_the_earlier_one_runni
     problem = failed(target, newer)
     assert there(daemon) == {HERE: "running"}
     assert list(daemon.containers) == [earlier]
-    assert "release 1 of web serves again" in problem.fix
+    assert "release 1 of web serves again" in problem.hint
 
 
 def test_an_earlier_release_that_fails_its_checks_too_is_not_said_to_serve(
@@ -140,8 +140,8 @@ def test_an_earlier_release_that_fails_its_checks_too_is_not_said_to_serve(
     with pytest.raises(Problem) as caught:
         apply(target, newer, FAILING)
     assert there(daemon) == {HERE: "running"}
-    assert "release 1 was put back, and could not be proven: web: live checks failed: it greets" in caught.value.fix
-    assert "serves again" not in caught.value.fix
+    assert "release 1 was put back, and could not be proven: web: live checks failed: it greets" in caught.value.hint
+    assert "serves again" not in caught.value.hint
 
 
 def test_an_earlier_release_is_proven_by_its_own_settings(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
@@ -149,7 +149,7 @@ def test_an_earlier_release_is_proven_by_its_own_settings(broken: tuple[Breaking
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it
         moved = newer.service.model_copy(update={"publish": unused.getsockname()[1]})
-        assert "serves again" in failed(target, replace(newer, service=moved, image="sha256:none")).fix
+        assert "serves again" in failed(target, replace(newer, service=moved, image="sha256:none")).hint
 
 
 @pytest.mark.parametrize("name", [HERE, PREVIOUS])
@@ -161,8 +161,8 @@ def test_somebody_elses_container_under_the_name_is_refused_and_left_alone(
     target, wanted = local(daemon, service)
     daemon.start(daemon.create(Spec(name, wanted.image, labels)))
     problem = failed(target, wanted)
-    assert (name in problem.what, whose in problem.what) == (True, True)
-    assert f"docker rename {name} " in problem.fix
+    assert (name in problem.summary, whose in problem.summary) == (True, True)
+    assert f"docker rename {name} " in problem.hint
     assert there(daemon) == {name: "running"}
     assert daemon.networks == {}
 
@@ -172,8 +172,8 @@ def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: tuple[B
     daemon.foreign = Spec(HERE, newer.image)
     problem = failed(target, newer)
     assert daemon.inspect(HERE).labels == {}
-    assert problem.what == f"container {HERE} could not be made"
-    assert "the way back failed" in problem.fix
+    assert problem.summary == f"container {HERE} could not be made"
+    assert "the way back failed" in problem.hint
 
 
 def test_an_earlier_container_that_can_not_be_stopped_goes_on_serving(
@@ -182,15 +182,15 @@ def test_an_earlier_container_that_can_not_be_stopped_goes_on_serving(
     daemon, target, newer = broken
     daemon.broken["stop"] = Problem("it could not be stopped")
     problem = failed(target, newer)
-    assert (problem.what, there(daemon)) == ("it could not be stopped", {HERE: "running"})
-    assert "serves again" in problem.fix
+    assert (problem.summary, there(daemon)) == ("it could not be stopped", {HERE: "running"})
+    assert "serves again" in problem.hint
 
 
 def test_a_container_gets_the_time_that_a_service_takes_to_drain(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
     daemon, target, newer = broken
     apply(target, newer)
-    target.restart(newer.service, Say("", lambda _: None, Cancel()))
-    target.down(["web"], Say("", lambda _: None, Cancel()))
+    target.restart(newer.service, Reporter("", lambda _: None, Cancel()))
+    target.down(["web"], Reporter("", lambda _: None, Cancel()))
     assert len(daemon.graces) == 3
     assert min(daemon.graces) > 18
 
@@ -201,11 +201,11 @@ def test_a_way_back_that_fails_hides_neither_the_failure_nor_its_evidence(
     daemon, target, newer = broken
     daemon.broken[f"rename to {HERE}"] = Problem("it could not be renamed")
     problem = failed(target, newer)
-    assert problem.what == "web: live checks failed: it greets"
-    assert "it was silent" in problem.why
-    assert f"{HERE} said so" in problem.why
-    assert "the way back failed: it could not be renamed" in problem.fix
-    assert "./invoke deploy --service web" in problem.fix
+    assert problem.summary == "web: live checks failed: it greets"
+    assert "it was silent" in problem.details
+    assert f"{HERE} said so" in problem.details
+    assert "the way back failed: it could not be renamed" in problem.hint
+    assert "./invoke deploy --service web" in problem.hint
 
 
 def test_an_interrupted_swap_says_that_its_way_back_failed(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
@@ -217,7 +217,7 @@ def test_an_interrupted_swap_says_that_its_way_back_failed(broken: tuple[Breakin
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        target.apply(newer, interrupted, Say("", events.append, Cancel()))
+        target.apply(newer, interrupted, Reporter("", events.append, Cancel()))
     assert any("the way back failed" in event.text for event in events if isinstance(event, Output))
 
 
@@ -226,7 +226,7 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
     broken: tuple[Breaking, DockerTarget, Wanted], monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
 ) -> None:
     daemon, target, newer = broken
-    daemon.broken["after stop"] = Lost("Docker does not answer")
+    daemon.broken["after stop"] = ConnectionLost("Docker does not answer")
     waited = []
 
     def wait(*_: object) -> None:
@@ -241,7 +241,11 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
         return Change(reason) if reason else None
 
     step = Step(
-        "web/release", "web: release", target.probe, differs, lambda say: target.apply(newer, lambda *_: PASSING, say)
+        "web/release",
+        "web: release",
+        target.probe,
+        differs,
+        lambda report: target.apply(newer, lambda *_: PASSING, report),
     )
     result = Run([step], lambda _: None, Cancel()).go()
     if comes_back:
@@ -249,4 +253,4 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
         return
     assert result.exit_code is ExitCode.FAILED
     assert there(daemon) == {PREVIOUS: "exited"}
-    assert "the way back failed" in result.failures["web/release"].fix
+    assert "the way back failed" in result.failures["web/release"].hint

@@ -13,8 +13,10 @@ import pytest
 from invoke import Context, Exit
 
 from slipway.errors import ExitCode, Problem
-from tasks import day, guard, ship
-from tasks.command import Invocation
+from tasks import deploy as ship
+from tasks import operate as day
+from tasks import signals as guard
+from tasks.invocation import Invocation
 
 ROOT = Path(__file__).resolve().parents[2]
 SPY = """
@@ -54,7 +56,7 @@ def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: p
     with pytest.raises(Problem, match="local or minikube, not staging") as raised:
         body(SimpleNamespace(environment=SimpleNamespace(name="staging")))
     assert raised.value.code is ExitCode.USAGE
-    assert "./invoke deploy --env staging" in raised.value.fix
+    assert "./invoke deploy --env staging" in raised.value.hint
 
 
 def test_libraries_that_share_parts_are_imported_before_the_threads_begin(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from slipway.errors import Lost
-from slipway.events import Event, Output
-from slipway.hosts import talk
+from slipway.engine.events import Event, Output
+from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.errors import ConnectionLost
 from slipway.hosts.host import Command, Privilege
-from slipway.steps import Cancel, Say, silent
+from slipway.hosts.ssh import session as talk
 from tests.unit import sshd
 from tests.unit.sshd import Sshd, lost, reached, until
 
@@ -28,7 +28,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(home: Path, monkeypatch: 
     content = bytes(range(256)) * 40_000
     source.write_bytes(content)
     server, heard = Sshd(), list[Event]()
-    say = Say("step", heard.append, Cancel())
+    report = Reporter("step", heard.append, Cancel())
     monkeypatch.setattr(talk, "STRIDE", 1 << 16)
     with reached(home, server) as box:
         cut = threading.Event()
@@ -38,16 +38,16 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(home: Path, monkeypatch: 
                 cut.set()
                 server.drop()
 
-        with pytest.raises(Lost):
-            box.send(source, str(there), 0o640, Privilege.USER, Say("step", emit, Cancel()))
+        with pytest.raises(ConnectionLost):
+            box.upload(source, str(there), 0o640, Privilege.USER, Reporter("step", emit, Cancel()))
         (part,) = there.parent.glob("big.*.part.*")
         assert 0 < part.stat().st_size < len(content)
-        box.send(source, str(there), 0o640, Privilege.USER, say)
+        box.upload(source, str(there), 0o640, Privilege.USER, report)
         assert [event.text for event in heard if isinstance(event, Output) and "goes on at" in event.text]
         assert (there.read_bytes() == content, oct(there.stat().st_mode)[-3:]) == (True, "640")
         assert [file.name for file in there.parent.iterdir()] == ["big"]
         heard.clear()
-        box.send(source, str(there), 0o600, Privilege.USER, say)
+        box.upload(source, str(there), 0o600, Privilege.USER, report)
         assert (heard, oct(there.stat().st_mode)[-3:]) == ([], "600")
 
 
@@ -56,14 +56,14 @@ def test_what_another_upload_left_or_still_writes_does_no_harm(home: Path) -> No
     sha256 = hashlib.sha256(content).hexdigest()
     with reached(home, Sshd()) as box:
         (home / f"file.{sha256}.part.1").write_bytes(b"stale")
-        box.put(content, str(there), 0o600, Privilege.USER, silent())
+        box.write_file(content, str(there), 0o600, Privilege.USER, null_reporter())
         assert there.read_bytes() == content
         there.unlink()
         other = home / f"file.{sha256}.part.1"
         other.write_bytes(content[:2000])
         with other.open("ab") as late:  # somebody who was cut off, whose last bytes come late
             (home / "source").write_bytes(content)
-            box.send(home / "source", str(there), 0o600, Privilege.USER, silent())
+            box.upload(home / "source", str(there), 0o600, Privilege.USER, null_reporter())
             late.write(b"too late")
         assert there.read_bytes() == content
     assert not list(home.glob("*.part.*"))
@@ -72,16 +72,16 @@ def test_what_another_upload_left_or_still_writes_does_no_harm(home: Path) -> No
 def test_what_a_login_shell_says_first_is_in_no_answer(home: Path) -> None:
     (home / "source").write_bytes(b"content")
     with reached(home, Sshd(before=b"WELCOME\n")) as box:
-        assert box.run(Command(("echo", "hi")), silent()).text == "hi\n"
+        assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
         for _ in range(2):
-            box.send(home / "source", str(home / "copy"), 0o600, Privilege.USER, silent())
-        assert box.get(str(home / "copy"), silent()) == b"content"
+            box.upload(home / "source", str(home / "copy"), 0o600, Privilege.USER, null_reporter())
+        assert box.read_file(str(home / "copy"), null_reporter()) == b"content"
 
 
 @pytest.mark.parametrize("absent", ["/proc/$$/stat", "ps -o", "$g >&2"])
 def test_a_host_that_tells_no_process_group_answers_too(home: Path, absent: str) -> None:
     with reached(home, Sshd(rewrite=(absent, ">&2" if ">&2" in absent else "/no/such/file"))) as box:
-        assert box.run(Command(("echo", "hi")), silent()).text == "hi\n"
+        assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
 
 
 JOB = Command(
@@ -98,34 +98,34 @@ def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_a
         server.drop()
         first.join()
         threading.Timer(0.5, (home / "go").touch).start()
-        assert box.run(JOB, Say("step", heard.append, Cancel())).text == "over\n"
+        assert box.run(JOB, Reporter("step", heard.append, Cancel())).text == "over\n"
         assert (home / "ran").read_text() == "run\n"
         assert [event for event in heard if isinstance(event, Output) and "is followed" in event.text]
         (folder,) = (one for one in jobs(home).iterdir() if one.is_dir())
         assert not (folder / "in").exists()  # what it was given may be a secret
-        assert box.run(JOB, silent()).exit == 0
+        assert box.run(JOB, null_reporter()).exit_code == 0
         assert (home / "ran").read_text() == "run\nrun\n"  # a job that has ended is no answer to who asks later
 
 
 def test_a_lasting_command_says_its_own_words_and_no_others(home: Path) -> None:
     with reached(home, Sshd(rewrite=JOBS)) as box:
-        done = box.run(Command(("sh", "-c", "echo out; echo err >&2; exit 3"), lasting=True), silent())
-    assert (done.exit, done.text, done.stderr) == (3, "out\n", b"err\n")
+        done = box.run(Command(("sh", "-c", "echo out; echo err >&2; exit 3"), lasting=True), null_reporter())
+    assert (done.exit_code, done.text, done.stderr) == (3, "out\n", b"err\n")
 
 
 def test_a_job_is_not_mistaken_for_another_process_that_has_its_number_now(home: Path) -> None:
     (home / "go").touch()
     with reached(home, Sshd(rewrite=JOBS)) as box:
-        box.run(JOB, silent())
+        box.run(JOB, null_reporter())
         (folder,) = (one for one in jobs(home).iterdir() if one.is_dir())
         for process in (f"{os.getpid()}", f"{os.getpid()} 1 {Path('/proc/sys/kernel/random/boot_id').read_text()}"):
             (folder / "exit").unlink()
             (folder / "process").write_text(process)  # as a reboot leaves it
-            assert box.run(JOB, silent()).text == "over\n"
+            assert box.run(JOB, null_reporter()).text == "over\n"
         old = jobs(home) / "old"
         old.mkdir()
         os.utime(old, (1, 1))
-        box.run(JOB, silent())
+        box.run(JOB, null_reporter())
         assert not old.exists()
 
 

@@ -1,1 +1,0 @@
-"""From sources to a jar to an image."""

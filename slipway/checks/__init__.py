@@ -1,0 +1,1 @@
+"""Curl lines and what they must answer."""

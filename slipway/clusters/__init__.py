@@ -1,0 +1,1 @@
+"""The kinds of Kubernetes cluster that services run on."""

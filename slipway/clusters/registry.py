@@ -1,0 +1,154 @@
+"""How an image gets into a Minikube: through a registry on the cluster's own Docker network, missing layers only."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import stamina
+
+from slipway.docker.protocols import LABEL, Container, Daemon, Spec
+from slipway.engine.steps import Reporter
+from slipway.errors import Problem
+from slipway.hosts.host import Host
+from slipway.hosts.tunnels import tunnel
+from slipway.kubernetes.diagnose import refused
+
+NAME, PORT = "slipway-registry", 5000
+PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
+SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
+_MAKING = threading.Lock()  # deliveries of one run go side by side, and the first of them makes the registry
+PULL = 900  # seconds for the node to pull an image from beside it
+UNNAMED = re.compile("tag does not exist|image does not exist locally")  # the daemon's words on what it is to push
+SEEN = 5  # seconds that a node gets to list an image that it has pulled
+
+
+class Delivery(Protocol):
+    """How an image of this Docker becomes one that a cluster can pull."""
+
+    def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
+        """Push `image` and return the reference, by digest, under which a node has or pulls it. Raises Problem."""
+
+
+def _unnamed(error: Exception) -> bool:
+    return isinstance(error, Problem) and UNNAMED.search(error.details) is not None
+
+
+@stamina.retry(on=_unnamed, attempts=5, wait_initial=0.1)
+def _pushed(daemon: Daemon, image: str, name: str, report: Reporter) -> str:
+    """Push an image under a name that it has only meanwhile; its digest.
+
+    Whoever else pushes it from this Docker takes the name away behind that: then the image gets it once more.
+    """
+    try:
+        daemon.tag(image, name)
+        return daemon.push(name, report)
+    finally:
+        daemon.untag(name)
+
+
+@dataclass(frozen=True)
+class LocalRegistry:
+    """A registry beside a Minikube. `node` is the node's container, and its network's name.
+
+    Images come from `daemon`, this machine's or the node's own; `place` is the machine of node and registry.
+    """
+
+    daemon: Daemon
+    place: Host
+    run_docker: Daemon  # the node's
+    node: str
+    image: str  # the registry's own image
+
+    def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
+        """See `Delivery.deliver`: pushed on loopback, then pulled by the node, so that it is there before a rollout."""
+        port = self.ready(report)
+        near = self.daemon is self.run_docker
+        with nullcontext(port) if near else tunnel(0, lambda: self.place.open_tcp("127.0.0.1", port)) as reached:
+            digest = _pushed(self.daemon, image, f"127.0.0.1:{reached}/{repository}:{tag}", report)
+        reference = f"{NAME}:{PORT}/{repository}@{digest}"
+        code, said = self.run_docker.execute(self.node, ["crictl", "pull", reference], report, PULL)
+        if code:
+            raise Problem(f"the node could not pull {reference}", details=said, hint="docker logs " + NAME)
+        for _ in range(SEEN * 4):  # a busy node lists an image a moment after it was pulled
+            code, there = self.run_docker.execute(self.node, ["crictl", "images", "-o", "json"], report)
+            if code == 0 and digest in there:
+                report.note(f"the node has {reference}")
+                return reference
+            report.cancel.wait(0.25)
+        raise Problem(f"the node pulled {reference} and does not have it", details=there[-500:])
+
+    def ready(self, report: Reporter) -> int:
+        """The registry running and known to the node; its port on the loopback of their machine."""
+        with _MAKING:
+            self._make(report)
+        return self._answers(report)
+
+    def _make(self, report: Reporter) -> None:
+        found = self.run_docker.find(NAME)
+        if found is None or self.node not in found.fixed:
+            if found:
+                self.run_docker.remove(found.id)
+            self.run_docker.volume(NAME, {LABEL: NAME})
+            self.run_docker.create(self.spec)
+            report.note(f"a registry for the cluster: container {NAME}, on network {self.node}")
+        if found is None or not found.running:
+            self.run_docker.start(NAME)
+        if self.run_docker.read(self.node, PLACE) != SETTING.encode():
+            self.run_docker.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]], report)
+            self.run_docker.write(self.node, PLACE, SETTING.encode(), 0o644)
+
+    @property
+    def spec(self) -> Spec:
+        """The registry's container."""
+        return Spec(
+            name=NAME,
+            image=self.image,
+            labels={LABEL: NAME},
+            publish={PORT: 0},
+            network=self.node,
+            aliases=(NAME,),
+            aside=True,  # after a reboot it may start before the node, whose address it must not take
+            volumes={NAME: "/var/lib/registry"},
+            restart="unless-stopped",
+        )
+
+    def _answers(self, report: Reporter) -> int:
+        answer = "nothing"
+        for _ in range(100):
+            here: Container | None = self.run_docker.find(NAME)
+            port = here.ports.get(PORT, ("", 0))[1] if here else 0
+            try:
+                if port and (answer := self._asked(port)).startswith("HTTP/1.1 200"):
+                    return port
+            except (Problem, OSError, EOFError) as error:
+                answer = str(error)
+            report.cancel.wait(0.1)
+        raise Problem(f"the registry does not answer ({answer})", hint=f"docker logs {NAME}")
+
+    def _asked(self, port: int) -> str:
+        with closing(self.place.open_tcp("127.0.0.1", port)) as stream:
+            stream.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return stream.recv(100).decode(errors="replace").partition("\r\n")[0]
+
+
+@dataclass(frozen=True)
+class RemoteRegistry:
+    """A registry of the team's own, named by the environment; credentials are Docker's (docker login)."""
+
+    daemon: Daemon
+    registry: str
+
+    def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
+        """See `Delivery.deliver`."""
+        name = f"{self.registry}/{repository}"
+        try:
+            return f"{name}@{_pushed(self.daemon, image, f'{name}:{tag}', report)}"
+        except Problem as problem:
+            if not refused(problem.details):
+                raise
+            hint = f"docker login {self.registry.partition('/')[0]}"
+            raise Problem(problem.summary, details=problem.details, hint=hint) from problem

@@ -1,0 +1,1 @@
+"""Releases on one host's Docker."""

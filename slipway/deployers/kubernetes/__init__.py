@@ -1,0 +1,1 @@
+"""Releases in a namespace of a cluster."""

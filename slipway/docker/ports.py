@@ -1,0 +1,52 @@
+"""Ports of this machine's loopback: which are free, and who holds the others."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Collection
+
+from slipway.docker.protocols import Container
+from slipway.errors import ExitCode, Problem
+
+Publishing = Callable[[int], Container | None]
+
+
+def free_or_told(service: str, port: int, taken: Collection[int], publishing: Publishing) -> None:
+    """Raise Problem naming who holds a service's port, and a free one outside `taken`.
+
+    `publishing` tells the container that has a port (`Daemon.publishing`).
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == errno.EACCES and free(port):
+                return  # only root may listen on it, and that is what Docker is
+            container = publishing(port)
+            details = f"container {container.name} publishes it" if container else f"{holder(port)} listens on it"
+            end = f"docker rm -f {container.name}" if container else "end that process"
+            other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
+            hint = f"publish: {other} in {service}/service.yaml, or {end}"
+            raise Problem(
+                f"{service}: port {port} is taken", details=details, hint=hint, code=ExitCode.UNREACHABLE
+            ) from error
+
+
+def free(port: int) -> bool:
+    """Whether nothing answers on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def holder(port: int) -> str:
+    """Who listens on a port of this machine, as well as this user may know."""
+    import psutil
+
+    try:
+        found = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
+        pid = next((c.pid for c in found if c.pid), None)
+        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else "another user's process"
+    except psutil.Error:
+        return "another process"

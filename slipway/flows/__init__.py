@@ -1,0 +1,1 @@
+"""The stories: what `setup`, `build`, `smoke` and `deploy` consist of."""

@@ -1,0 +1,1 @@
+"""Jars and images, by their sources' digest."""

@@ -1,0 +1,208 @@
+"""A service's jar: Leiningen builds it, it is checked, and only then it gets the name of its sources' digest."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from slipway.engine.steps import Reporter
+from slipway.errors import Problem, untrusted
+from slipway.hosts import locks
+from slipway.hosts.host import Command, Host
+
+SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
+CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
+# Clojure names classes in the order of identity hashes. A compiler's JVM is over before C2 pays: Leiningen's own word
+# on that gives way to a profile's :jvm-opts.
+OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
+LOCK = ".lein-slipway.lock"  # in the project, where every user's process finds it; not in target, which lein cleans
+
+
+@dataclass(frozen=True)
+class Leiningen:
+    """How Leiningen is run here: the kit that it uses, and a profile that replaces unreachable repositories."""
+
+    java_home: str
+    profile: str = ""
+
+
+def found(folder: Path, digest: str) -> Path | None:
+    """The checked jar of these sources, if it is there."""
+    return next(iter(sorted((folder / "target").rglob(f"*.{digest}.jar"))), None)
+
+
+def original(jar: Path, digest: str) -> str:
+    """The file name that Leiningen gave the jar, which a Dockerfile may name."""
+    return jar.name.removesuffix(f".{digest}.jar") + ".jar"
+
+
+def uberjar(folder: Path, lein: Leiningen) -> Command:
+    """The command that makes the jar."""
+    profile = ("with-profile", f"+{lein.profile}") if lein.profile else ()
+    java = f"{lein.java_home}/bin/java"
+    options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), OPTIONS)))
+    env = {"JDK_JAVA_OPTIONS": options} | {
+        "JAVA_HOME": lein.java_home,
+        "JAVA_CMD": java,
+        "LEIN_JAVA_CMD": java,
+        "LEIN_ROOT": "1",
+        "TERM": "dumb",
+    }
+    return Command(("lein", *profile, "uberjar"), env=env, cwd=str(folder), timeout=1800, idle=600)
+
+
+def build(
+    host: Host,
+    folder: Path,
+    digest: str,
+    lein: Leiningen,
+    report: Reporter,
+    ensure_sources_unchanged: Callable[[], None],
+) -> Path:
+    """Build, check and place the jar. Raises Problem with Clojure's file, line and message when it does not compile.
+
+    `ensure_sources_unchanged` raises it where the sources are not those of the digest any more.
+    """
+    told = lambda who: report.note(f"waits for {who}")  # noqa: E731
+    with locks.held(folder / LOCK, f"another Leiningen in {folder.name}", told, report.cancel) as lock:
+        if jar := found(folder, digest):
+            report.note("another process has just built it")
+            return jar
+        began = time.time()
+        done = host.run(replace(uberjar(folder, lein), inherits=(lock,)), report)
+        output = done.text + done.stderr.decode(errors="replace")
+        if done.exit_code != 0:
+            raise failed(folder, output)
+        made = created(output)
+        if made is None or not made.is_file() or made.stat().st_mtime < began - 2:
+            raise Problem(
+                f"{folder.name}: Leiningen made no jar", details=tail(output), hint="look at :main in project.clj"
+            )
+        check(host, made, lein, report)
+        ensure_sources_unchanged()
+        return place(made, digest)
+
+
+def created(output: str) -> Path | None:
+    """The uberjar that Leiningen says it created: the last one, behind the plain jar."""
+    lines = re.findall(r"^Created (.+\.jar)\s*$", output, re.MULTILINE)
+    return Path(lines[-1]) if lines else None
+
+
+def failed(folder: Path, output: str) -> Problem:
+    """What went wrong, in the words of Clojure or Leiningen."""
+    name = folder.name
+    error = re.search(
+        r"(?:Syntax error|Unexpected error|Execution error).*?\(([^():]+):(\d+)(?::(\d+))?\)\.?\s*", output
+    )
+    if error:
+        rest = output[error.end() :].strip().splitlines()
+        said_twice = ("Syntax error", "Unexpected error", "Execution error")  # by the compiler, then by its caller
+        new = (line.strip() for line in rest if line.strip() and not line.strip().startswith(said_twice))
+        message = next(new, "")
+        summary = f"{name}: {error[1]}:{error[2]}: {message or error[0].strip()}"
+        return Problem(summary, details=tail(output, 12), hint=f"mend {error[1]} and run the same command again")
+    if "PKIX path" in output or "unable to find valid certification path" in output:
+        lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
+        return untrusted(f"{name}: a repository", "\n".join(lines[:5]))
+    if "Could not transfer" in output or "Could not find artifact" in output:
+        lines = re.findall(r"^.*Could not (?:transfer|find) artifact.*$", output, re.MULTILINE)
+        hint = "is a repository out of reach, or behind a proxy? ./invoke setup; then try again"
+        return Problem(f"{name}: dependencies could not be had", details="\n".join(lines[:5]), hint=hint)
+    return Problem(f"{name}: lein uberjar failed", details=tail(output), hint=f"cd {folder} && lein uberjar")
+
+
+def tail(output: str, lines: int = 25) -> str:
+    """The last lines of an output."""
+    return "\n".join(output.strip().splitlines()[-lines:])
+
+
+def check(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
+    """Raise Problem unless the jar is whole and its Main-Class is in it and can be loaded."""
+    try:
+        with zipfile.ZipFile(jar) as archive:
+            broken = archive.testzip()
+            names = set(archive.namelist())
+            manifest = archive.read("META-INF/MANIFEST.MF").decode() if "META-INF/MANIFEST.MF" in names else ""
+    except (zipfile.BadZipFile, OSError) as error:
+        raise Problem(
+            f"{jar.name} is not a whole jar", details=str(error), hint="run the same command again"
+        ) from error
+    if broken:
+        raise Problem(f"{jar.name} is corrupt at {broken}", hint="is another lein running in this project?")
+    main = main_class(manifest)
+    if not main or f"{main.replace('.', '/')}.class" not in names:
+        details = f"Main-Class is {main}, and the jar has no such class" if main else "its manifest has no Main-Class"
+        hint = "project.clj needs :main NAMESPACE, :aot for it, and (:gen-class) in that namespace"
+        raise Problem(f"{jar.name} cannot be started", details=details, hint=hint)
+    load = Command((f"{lein.java_home}/bin/java", "--dry-run", "-cp", str(jar), main), timeout=60)
+    host.run(load, report).raise_for_status(f"{jar.name}: {main} cannot be loaded", "is it compiled for a newer Java?")
+
+
+def main_class(manifest: str) -> str:
+    """The Main-Class of a manifest; its long lines are folded (JAR file specification)."""
+    unfolded = manifest.replace("\r\n", "\n").replace("\n ", "")
+    line = re.search(r"^Main-Class: *(\S+)", unfolded, re.MULTILINE)
+    return line[1] if line else ""
+
+
+def place(made: Path, digest: str) -> Path:
+    """Give a checked jar its digest's name, at once or not at all; older ones of the same project go."""
+    target = made.with_name(f"{made.stem}.{digest}.jar")
+    handle, temporary = tempfile.mkstemp(dir=made.parent, prefix=".slipway-")
+    try:
+        with os.fdopen(handle, "wb") as file, made.open("rb") as source:
+            shutil.copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise Problem(f"{target.name} could not be written", details=str(error), hint="make room: df -h") from error
+    for old in made.parent.glob(f"{made.stem}.{'[0-9a-f]' * len(digest)}.jar"):
+        if old != target:
+            old.unlink(missing_ok=True)
+    return target
+
+
+def split(jar: Path, sources: Iterable[Path]) -> tuple[bytes, bytes]:
+    """The jar as two: what comes from dependencies, and the service's own, which finds the other by Class-Path.
+
+    Own is what has the path of a source file (`a/b.clj` makes `a/b__init.class` and `a/b$f.class`), and what
+    Leiningen says of the project. Both are the same bytes for the same content: names sorted, times fixed.
+    """
+    own = {str(PurePosixPath(*path.parts[i:])) for path in (_stem(s) for s in sources) for i in range(len(path.parts))}
+    deps, app = io.BytesIO(), io.BytesIO()
+    with (
+        zipfile.ZipFile(jar) as whole,
+        zipfile.ZipFile(deps, "w", zipfile.ZIP_DEFLATED) as outer,
+        zipfile.ZipFile(app, "w", zipfile.ZIP_DEFLATED) as inner,
+    ):
+        main = main_class(whole.read("META-INF/MANIFEST.MF").decode())
+        manifest = f"Manifest-Version: 1.0\r\nMain-Class: {main}\r\nClass-Path: deps.jar\r\n\r\n"
+        inner.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF", SOURCE_TIME), manifest)
+        for name in sorted(set(whole.namelist())):
+            if name.endswith("/") or name == "META-INF/MANIFEST.MF":
+                continue
+            mine = name.startswith(("META-INF/maven/", "META-INF/leiningen/")) or _namespace(name) in own or name in own
+            entry = zipfile.ZipInfo(name, CLASS_TIME if name.endswith(".class") else SOURCE_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            (inner if mine else outer).writestr(entry, whole.read(name))
+    return deps.getvalue(), app.getvalue()
+
+
+def _stem(path: Path) -> PurePosixPath:
+    source = path.suffix in {".clj", ".cljc", ".java"}
+    return PurePosixPath(path.with_suffix("").as_posix() if source else path.as_posix())
+
+
+def _namespace(name: str) -> str:
+    return re.split(r"\$|__init|\.", name, maxsplit=1)[0]

@@ -1,0 +1,1 @@
+"""Where a service's secrets come from."""

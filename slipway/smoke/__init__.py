@@ -1,1 +1,0 @@
-"""Checks of a running service: curl lines and what they must answer."""

@@ -1,1 +1,0 @@
-"""A cluster as a place where services run."""

@@ -1,1 +1,0 @@
-"""Steps that put a tool on a host, decided from facts."""

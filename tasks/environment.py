@@ -1,0 +1,215 @@
+"""Where services run, and with what: cluster.*, env.*, bundle.*, render."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from slipway.errors import ExitCode, Problem
+from tasks import tables as show
+from tasks.flags import folder
+from tasks.task import verb
+
+if TYPE_CHECKING:
+    from slipway.engine.steps import Reporter
+    from tasks.invocation import Invocation
+
+
+@verb(changes=True)
+def start(command: Invocation) -> None:
+    """Start the Minikube behind an environment, or make it.
+
+    Example:
+      ./invoke cluster.start --env minikube
+
+    """
+    from slipway.flows import clusters
+
+    _minikube(command)
+    command.run([clusters.cluster(command.here)])
+
+
+@verb(changes=True)
+def stop(command: Invocation) -> None:
+    """Stop the Minikube behind an environment; what is on it stays.
+
+    Example:
+      ./invoke cluster.stop --env minikube
+
+    """
+    from slipway.installers import minikube
+
+    _minikube(command)
+    command.deed("stop the cluster", lambda report: minikube.stop(command.here.run_host, report))
+
+
+@verb(changes=True, confirm=True)
+def delete(command: Invocation) -> None:
+    """Remove the Minikube behind an environment and everything on it: workloads, data, secrets and history.
+
+    Example:
+      ./invoke cluster.delete --env minikube
+
+    """
+    from slipway.installers import minikube
+
+    _minikube(command)
+    command.deed("remove the cluster", lambda report: minikube.delete(command.here.run_host, report))
+
+
+@verb()
+def status(command: Invocation) -> None:
+    """Whether the cluster answers, and what is asked of its nodes.
+
+    Example:
+      ./invoke cluster.status --env minikube
+
+    """
+    if command.environment.local:
+        raise _none(command)
+    nodes = command.here.target.nodes()
+    if command.session.json:
+        command.session.document({"environment": command.environment.name, "nodes": nodes})
+        return
+    show.nodes(command.session, nodes)
+
+
+def _minikube(command: Invocation) -> None:
+    if command.environment.local or not command.environment.minikube:
+        raise _none(command)
+
+
+def _none(command: Invocation) -> Problem:
+    summary = f"there is no Minikube behind environment {command.environment.name}"
+    return Problem(summary, hint="--env minikube", code=ExitCode.USAGE)
+
+
+@verb(graph="a picture of the services instead, as SVG on standard output")
+def environments(command: Invocation, *, graph: bool = False) -> None:
+    """The environments, which of them this checkout uses by default, and the services with what they need.
+
+    Examples:
+      ./invoke env.list
+      ./invoke env.list --graph > services.svg
+
+    """
+    if graph:
+        from slipway.ui.graph import Box, svg
+
+        boxes = (Box(s.name, s.port, s.needs, store=not s.leiningen) for s in command.config.services.values())
+        command.session.answer(svg(boxes, f"The services of {command.config.project.name}"))
+        return
+    from slipway.config.load import default_environment
+    from tasks.invocation import ROOT
+
+    default = default_environment(ROOT)
+    rows = [
+        (name, "default" if name == default else "", place(one))
+        for name, one in sorted(command.config.environments.items())
+    ]
+    services = sorted(command.config.services.values(), key=lambda one: one.name)
+    if command.session.json:
+        shown = [{"name": name, "default": bool(mark), "place": where} for name, mark, where in rows]
+        listed = [{"name": s.name, "version": s.version, "port": s.port, "needs": list(s.needs)} for s in services]
+        command.session.document({"environments": shown, "services": listed})
+        return
+
+    show.table(command.session, ("environment", "", "place"), rows)
+    command.session.say()
+    listing = [(s.name, s.version, str(s.port), ", ".join(s.needs) or "-") for s in services]
+    show.table(command.session, ("service", "version", "port", "needs"), listing)
+
+
+def place(environment: Any) -> str:
+    """Where an environment is, in words."""
+    if environment.local:
+        return "this machine's Docker, one container per service"
+    if environment.host:
+        return f"a Minikube on SSH host {environment.host}"
+    if environment.context:
+        return f"kubeconfig context {environment.context}"
+    return "a Minikube on this machine"
+
+
+@verb(name="local or minikube")
+def use(command: Invocation, name: str = "") -> None:
+    """Choose this checkout's default environment.
+
+    Example:
+      ./invoke env.use --name minikube
+
+    """
+    if not name:
+        raise Problem("which environment?", hint="--name local, or --name minikube", code=ExitCode.USAGE)
+    command.use(name)
+    command.session.say(f"the default {'would be' if command.plan else 'is now'} {name}")
+
+
+@verb(service="services, separated by commas; default: all")
+def render(command: Invocation, service: str = "") -> None:
+    """The manifests of a cluster environment, to standard output; no secret's value is in them.
+
+    Example:
+      ./invoke render --env minikube --service auth
+
+    """
+    from ruamel.yaml import YAML
+
+    from slipway.flows import deploy as flows
+    from slipway.kubernetes import manifests
+
+    config, environment = command.config, command.environment
+    namespace = environment.namespace or config.project.name
+    found = []
+    for name in flows.chosen(config, service):
+        model = config.service_for(environment, name)
+        hidden = dict.fromkeys(model.secrets, "***")
+        found += manifests.render(config.project.name, namespace, model, manifests.IMAGE, hidden)
+    yaml = YAML()
+    text = StringIO()
+    shown = manifests.hidden(found)
+    yaml.dump_all([manifests.namespace(config.project.name, namespace), *shown], text)
+    command.session.answer(text.getvalue())
+
+
+@verb(dir="the folder to fill", platform="of the hosts that will use it")
+def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") -> None:  # noqa: A002  the flag's name
+    """Download what config/ pins into a folder, each file checked; a broken download goes on where it broke.
+
+    Docker's packages are those of this machine's own release, fetched by its apt; a base image that has a recipe alone,
+    as PostgreSQL's, is made here.
+
+    Example:
+      ./invoke bundle.create --dir ~/slipway-bundle
+
+    """
+    from slipway.engine.steps import once
+    from slipway.flows import artifacts
+    from slipway.installers.bundle_create import Collection
+
+    here, filled = command.here, folder(command, dir)
+
+    def act(report: Reporter) -> None:
+        base = lambda name, report: artifacts.base(here, name, report)  # noqa: E731
+        Collection(command.config, here.host, here.daemon, platform, filled, base).make(report)
+
+    command.run([once("bundle", f"bundle in {filled}", act)])
+
+
+@verb(dir="the bundle's folder")
+def verify(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag's name
+    """Name every file of a bundle that is missing or not what was pinned.
+
+    Example:
+      ./invoke bundle.verify --dir ~/slipway-bundle
+
+    """
+    from slipway.installers.bundle import Bundle
+
+    bundle = Bundle(folder(command, dir))
+    faults = bundle.faults(command.reporter())
+    if faults:
+        raise Problem(
+            f"{len(faults)} of {len(bundle.files)} files are bad", details="\n".join(faults), hint="make it again"
+        )
+    command.session.say(f"all {len(bundle.files)} files are what was pinned")

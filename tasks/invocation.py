@@ -1,0 +1,271 @@
+"""What a task's body works with: flags, configuration, machines, and the run of its steps."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Exit
+
+from slipway.engine.steps import Cancel, Reporter, Step, Threads, once
+from slipway.errors import ExitCode, Problem, unknown
+from slipway.hosts.host import prefix
+from slipway.ui.session import Session
+from tasks import tables as show
+from tasks.passwords import Passwords, tried
+
+if TYPE_CHECKING:
+    from slipway.config.models import Config, Environment, Hosts
+    from slipway.engine.run import RunResult
+    from slipway.flows.hosts import HostTarget
+    from slipway.flows.workspace import Workspace
+    from slipway.hosts.host import Host
+    from slipway.hosts.ssh.host import Ssh
+    from slipway.installers.bundle import Bundle
+    from tasks.signals import Guard
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Invocation:
+    """One command as it was called. `guard` is what Ctrl-C reaches; `closing` ends with the command."""
+
+    name: str
+    session: Session
+    flags: dict[str, Any]
+    closing: ExitStack
+    guard: Guard
+    result: RunResult | None = None  # of the last run or plan
+    _hosts: dict[str, Ssh] = field(default_factory=dict)
+
+    @property
+    def cancel(self) -> Cancel:
+        """Whether the command is to end."""
+        return self.guard.cancel
+
+    @property
+    def plan(self) -> bool:
+        """Whether nothing may be changed."""
+        return bool(self.flags.get("plan"))
+
+    @property
+    def unasked(self) -> str:
+        """Why nobody can be asked; empty where somebody can."""
+        if self.session.json:
+            return "--output json asks nothing"
+        if self.flags.get("yes"):
+            return "--yes asks nothing"
+        return "" if sys.stdin.isatty() and sys.stdout.isatty() else "this is not a terminal"
+
+    def folder(self, text: str, variable: str = "") -> Path | None:
+        """A folder that a flag or a variable names, from where the user stands."""
+        from slipway.config.load import folder_option
+
+        return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
+
+    @cached_property
+    def config(self) -> Config:
+        """The whole configuration; every fault is raised at once."""
+        from slipway.config.load import load
+
+        services = self.folder(self.flags["services"], "SLIPWAY_SERVICES")
+        return load(ROOT, settings=self._settings, services=services)
+
+    @cached_property
+    def _settings(self) -> Path | None:
+        return self.folder(self.flags["settings"], "SLIPWAY_SETTINGS")
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        """What hosts.yaml says."""
+        from slipway.config.load import load_hosts
+
+        return load_hosts(ROOT, self._settings)
+
+    def reach(self, text: str) -> None:
+        """Begin to read the facts of the hosts in `--host a,b`, while the rest of the configuration is read."""
+        import slipway.hosts.ssh.connection  # noqa: F401  before the threads, so that they connect while this one goes on
+
+        names = dict.fromkeys(name.strip() for name in text.split(","))
+        threads = Threads(self.hosts.at_once)
+        for name in (name for name in names if name in self.hosts.hosts):
+            threads.submit(self.ssh(name).probe.facts)  # what is wrong with it, its first step says
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The environment that the command is about."""
+        from slipway.config.load import default_environment
+
+        name = self.flags["env"] or default_environment(ROOT)
+        found = self.config.environments.get(name)
+        if found is None:
+            raise unknown("environment", [name], self.config.environments)
+        if found.protected and self.flags.get("confirm") and not self.plan and self.flags.get("yes") != name:
+            hint = f"--yes {name}"
+            raise Problem(f"environment {name} is protected", hint=hint, code=ExitCode.USAGE)
+        return found
+
+    @cached_property
+    def machine(self) -> Host:
+        """The machine that Slipway runs on."""
+        from slipway.hosts.local import Local
+
+        return Local(lambda: self.passwords.secret("sudo", ""))
+
+    @cached_property
+    def here(self) -> Workspace:
+        """The machine, its Docker and its services."""
+        from slipway.docker.daemon import DockerDaemon
+        from slipway.flows.workspace import Workspace
+
+        host, daemon = self.machine, DockerDaemon(self.machine, self.closing)
+        place, run_docker = host, daemon
+        if self.environment.host:
+            place = self.ssh(self.environment.host)
+            run_docker = DockerDaemon(place, self.closing)
+        mask = self.session.mask
+        return Workspace(
+            self.config, self.environment, host, daemon, place, run_docker, mask, self.closing, self.bundle
+        )
+
+    def ssh(self, name: str) -> Ssh:
+        """An SSH host, not connected yet; its connection ends with the command."""
+        from slipway.hosts.ssh.host import Ssh
+
+        if name not in self._hosts:
+            self._hosts[name] = Ssh(name, self.hosts, self.passwords.secret, self.cancel)
+            self.closing.callback(self._hosts[name].close)
+        return self._hosts[name]
+
+    def named(self, text: str) -> list[str]:
+        """The hosts behind `--host a,b`, else the environment's, else all. Raises Problem for an unknown one."""
+        known = self.hosts.hosts
+        behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
+        names = [name.strip() for name in text.split(",") if name.strip()] or behind
+        if not known:
+            raise Problem("hosts.yaml names no host", hint="write it to config/hosts.yaml", code=ExitCode.USAGE)
+        if strange := [name for name in names if name not in known]:
+            raise unknown("host", strange, known)
+        return list(dict.fromkeys(names))
+
+    @cached_property
+    def bundle(self) -> Bundle | None:
+        """The bundle behind --bundle."""
+        from slipway.installers.bundle import Bundle
+
+        folder = self.folder(self.flags.get("bundle", ""))
+        return Bundle(folder) if folder else None
+
+    def use(self, name: str) -> None:
+        """Make an environment this checkout's default. Raises Problem unless it is `local` or `minikube`."""
+        if name not in {"local", "minikube"}:
+            hint = "name others each time: --env NAME"
+            raise Problem("only local and minikube can be a checkout's default", hint=hint, code=ExitCode.USAGE)
+        if self.plan:
+            return
+        file = ROOT / ".slipway" / "environment"
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.write_text(f"{name}\n")
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """What hosts want to be told."""
+        made = Passwords(lambda: self.hosts, lambda: self.unasked, self.session.mask, self.cancel)
+        self.closing.callback(made.close)
+        return made
+
+    def run(self, steps: Sequence[Step[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
+        """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
+        from slipway.engine.run import WORKERS, Run, plan
+
+        began, at_once = time.monotonic(), self.hosts.at_once if len(self._hosts) > 1 else WORKERS
+        if self.plan:
+            result = self.result = plan(steps, self.session.emit, at_once=at_once)
+            if not result.failures and result.reasons:
+                raise Exit(code=int(ExitCode.CHANGES))
+        else:
+            self._permitted(steps)
+            with self._docker_lock(), self.guard.running():
+                result = self.result = Run(steps, self.session.emit, self.cancel, at_once=at_once).go()
+                lines = tuple(closing()) if result.exit_code is ExitCode.DONE else ()
+                self.session.emit(result.finished(time.monotonic() - began, lines))
+        if result.exit_code is not ExitCode.DONE:
+            raise Exit(code=int(result.exit_code))
+
+    def deed(self, title: str, act: Callable[[Reporter], None], *, wanted: Callable[[], object] = lambda: True) -> None:
+        """`run` a single deed on where the services run, if it is `wanted`."""
+        self.run([once(self.name, title, act, wanted=wanted, invalidates=(self.here.live,))])
+
+    def _permitted(self, steps: Sequence[Step[Any]]) -> None:
+        """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
+        from slipway.engine.run import compute_plan
+
+        machines: list[Host] = [self.machine, *self._hosts.values()]
+        names = {prefix(host): host for host in machines}
+        mine = [step for step in steps if step.id.partition("/")[0] in names]
+        if not mine or (not self._hosts and self.machine.probe.facts().root):
+            return
+        due = compute_plan(mine, at_once=self.hosts.at_once).reasons
+        for name in {step.partition("/")[0]: None for step in due}:
+            try:
+                facts = names[name].probe.facts()
+            except Problem:
+                continue  # its first step will say so, and the other hosts go on
+            if facts.root:
+                continue
+            for step, reason in due.items():
+                if step.startswith(f"{name}/"):
+                    self.session.say(f"  will change  {step}: {reason}")
+            if facts.sudo == "password":
+                self.session.say("These need root.")
+                if names[name] is self.machine:
+                    tried(self.machine, self.cancel)
+                else:
+                    self.passwords.secret("sudo", name)  # each tries it itself, so that one refusal stops no other
+
+    @contextmanager
+    def _docker_lock(self) -> Iterator[None]:
+        """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
+        from slipway.hosts import locks
+
+        told = lambda who: self.session.say(f"waits for {who}, which works on this Docker")  # noqa: E731
+        who = f"`{self.name}` (pid {os.getpid()})"
+        with locks.held(locks.of_docker(f"{self.config.project.name}-local"), who, told, self.cancel):
+            yield
+
+    def site(self, name: str) -> HostTarget:
+        """An SSH host that is to be made ready for a Minikube."""
+        from slipway.docker.daemon import DockerDaemon
+        from slipway.engine.steps import Probe
+        from slipway.flows.hosts import HostTarget
+
+        host = self.ssh(name)
+        daemon = DockerDaemon(host, self.closing)
+        state = Probe(lambda: daemon.state(self.config.project.name))
+        return HostTarget(host, daemon, state, self.environment.machine, self.bundle)
+
+    def run_on_hosts(self, steps: Sequence[Step[Any]]) -> None:
+        """`run`, with a table of hosts and their steps behind it."""
+        try:
+            self.run(steps)
+        finally:
+            statuses = self.result.statuses if self.result else {}
+            columns = list(dict.fromkeys(step.id.partition("/")[2] for step in steps))
+            rows = [
+                (host, *(str(statuses.get(f"{host}/{column}", "-")) for column in columns))
+                for host in dict.fromkeys(step.id.partition("/")[0] for step in steps)
+            ]
+            if statuses and len(rows) > 1:
+                show.table(self.session, ("host", *columns), rows)
+
+    def reporter(self) -> Reporter:
+        """What a deed outside a run speaks through."""
+        return Reporter(self.name, self.session.emit, self.cancel)

@@ -1,0 +1,40 @@
+"""What a team begins with: a new service."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from tasks.task import verb
+
+if TYPE_CHECKING:
+    from tasks.invocation import Invocation
+
+
+@verb(changes=True, name="what it is called: lower-case letters, digits and -", port="where `local` publishes it")
+def new(command: Invocation, name: str = "", port: str = "") -> None:
+    """Make a Clojure service that builds, passes its tests and checks and deploys as it is made.
+
+    Examples:
+      ./invoke new --name invoices
+      ./invoke new --name invoices --port 8090
+      ./invoke new --name invoices --plan      only say which files
+
+    """
+    from slipway.errors import ExitCode, Problem
+    from slipway.scaffold import service
+    from tasks.flags import whole
+
+    if not name:
+        raise Problem("what is it called?", hint="--name invoices", code=ExitCode.USAGE)
+    config = command.config
+    number = whole(port, "--port") if port else None
+    overrides = config.environments["local"].services
+    made = service.planned(name, number, config.project.name, config.folder, config.services, overrides)
+    lines = (
+        f"{made.name}  {made.folder}",
+        f"./invoke deploy --service {made.name}",
+        f'curl "http://127.0.0.1:{made.port}/greetings?name=Ada"',
+        f"its tests: cd {shlex.quote(str(made.folder))} && lein test",
+    )
+    command.run([service.step(made)], lambda: lines)
