@@ -150,7 +150,7 @@ class Local:
 
     @contextmanager
     def forward_socket(self, target: str) -> Iterator[str]:
-        """See `Host.forward_socket`: the socket itself, or a relay under a group that this process does not have yet."""
+        """The socket itself, or a relay to it under a group that this process does not have yet."""
         if os.access(target, os.W_OK) or not Path(target).exists():
             yield target
             return

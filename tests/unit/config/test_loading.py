@@ -12,7 +12,7 @@ from slipway.config.cross_checks import cycles
 from slipway.config.load import default_environment, load
 from slipway.errors import ExitCode, Problem
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLAIN = "name: web\nport: 9000\nbuild: none\n"
 
 

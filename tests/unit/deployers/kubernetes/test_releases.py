@@ -24,7 +24,7 @@ from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import tails
 from slipway.kubernetes.manifests import labels, namespace
 from slipway.secrets import sources as secret_sources
-from tests.unit.fake_cluster import FakeCluster, Object
+from tests.unit.kubernetes.fake_cluster import FakeCluster, Object
 
 
 class Deploys:

@@ -14,7 +14,7 @@ from slipway.kubernetes import logs, rollout
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.diagnose import Scene, causes
 from slipway.kubernetes.logs import moment
-from tests.unit.fake_cluster import FakeCluster
+from tests.unit.kubernetes.fake_cluster import FakeCluster
 
 Object = dict[str, Any]
 

@@ -15,7 +15,7 @@ from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.kubernetes import lease as leases
 from slipway.kubernetes.lease import NAME, PROCESS, Lock, expired, process
-from tests.unit.fake_cluster import FakeCluster, Object
+from tests.unit.kubernetes.fake_cluster import FakeCluster, Object
 
 
 @pytest.fixture

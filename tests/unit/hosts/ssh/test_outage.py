@@ -25,8 +25,8 @@ from slipway.hosts.ssh import host as hosts_ssh
 from slipway.hosts.ssh import keepalive as alive
 from slipway.hosts.ssh.host import Ssh
 from slipway.hosts.ssh.jump import HostUnreachable
-from tests.unit import sshd
-from tests.unit.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
+from tests.unit.hosts.ssh import sshd
+from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from slipway.flows.workspace import Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def here(daemon: FakeDaemon | None = None, **settings: str) -> Workspace:

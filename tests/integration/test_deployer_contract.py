@@ -17,7 +17,7 @@ from slipway.engine.steps import Probe
 from slipway.hosts.local import Local
 from tests.contracts.target import TargetContract
 from tests.integration.project import Project, free_port
-from tests.integration.test_daemon_contract import sleeper
+from tests.integration.test_docker_contract import sleeper
 
 
 class TestLocal(TargetContract):

@@ -14,8 +14,8 @@ from slipway.engine.steps import Cancel
 from slipway.errors import ExitCode, Problem
 from slipway.hosts.ssh import connection as link
 from slipway.hosts.ssh.host import Ssh
-from tests.unit import sshd
-from tests.unit.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
+from tests.unit.hosts.ssh import sshd
+from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
 
 OTHER = RSAKey.generate(1024)
 

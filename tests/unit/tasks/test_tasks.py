@@ -18,7 +18,7 @@ from tasks import operate as day
 from tasks import signals as guard
 from tasks.invocation import Invocation
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPY = """
 import runpy, sys, threading
 shared = {"docker", "fabric", "kubernetes", "paramiko", "requests", "urllib3"}

@@ -17,7 +17,7 @@ from slipway.engine.steps import Cancel
 from slipway.errors import Cancelled, Problem
 from slipway.hosts import locks
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
     import subprocess, sys, time
     from pathlib import Path

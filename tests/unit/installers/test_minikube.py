@@ -20,7 +20,7 @@ from slipway.installers import curl, minikube
 from slipway.installers.bundle import Bundle, local
 from slipway.installers.minikube import Events, enrolled, files_differ, room, start, tool_differs
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CLUSTER = Cluster()
 TOOL = Binary(version="1.38.1", minimum="1.34.0", platforms={})
 

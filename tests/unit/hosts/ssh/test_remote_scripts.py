@@ -14,8 +14,8 @@ from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import ConnectionLost
 from slipway.hosts.host import Command, Privilege
 from slipway.hosts.ssh import session as talk
-from tests.unit import sshd
-from tests.unit.sshd import Sshd, lost, reached, until
+from tests.unit.hosts.ssh import sshd
+from tests.unit.hosts.ssh.sshd import Sshd, lost, reached, until
 
 
 @pytest.fixture(autouse=True)
