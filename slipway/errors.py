@@ -1,36 +1,34 @@
-"""The one error that Slipway raises on purpose: what happened, why, and what to do about it."""
+"""The tree of errors: what happened, to what, and what to do about it. `tasks/exit_codes.py` makes exit codes of them.
+
+Problem                 something went wrong that the user can understand and act on
+├── UsageError          a flag, a file or a machine is not as it must be; nothing was changed
+├── Unreachable         something that is needed does not answer
+│   └── ConnectionLost  a connection broke: whether what was asked for was done must be asked anew
+│       └── HostUnreachable
+├── ImageVanished       an image that a build took from its cache was removed meanwhile
+└── ApiRefused          the API server of a cluster said no
+    └── ApplyConflict   because other managers own fields
+Cancelled               the run was interrupted; not an error of anything
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
-
-
-class ExitCode(IntEnum):
-    """What a shell sees. 130 is 128 + SIGINT."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    CHANGES = 3
-    UNREACHABLE = 4
-    INTERRUPTED = 130
 
 
 class Problem(Exception):
-    """Something the user can understand and act on.
+    """Something went wrong that the user can understand and act on.
 
     `summary` is one line: the thing and what is wrong with it. `details` is the evidence, as many lines as it takes.
-    `hint` is advice or the exact next command. `code` is the exit code if nothing worse happens.
+    `hint` is advice or the exact next command.
     """
 
-    def __init__(self, summary: str, *, details: str = "", hint: str = "", code: ExitCode = ExitCode.FAILED) -> None:
+    def __init__(self, summary: str, *, details: str = "", hint: str = "") -> None:
         super().__init__(summary)
         self.summary = summary
         self.details = details
         self.hint = hint
-        self.code = code
 
     def __str__(self) -> str:
         parts = [self.summary]
@@ -41,49 +39,65 @@ class Problem(Exception):
         return "\n".join(parts)
 
 
-def untrusted(whose: str, details: str) -> Problem:
-    """The certificate of `whose` is not trusted here: it is a proxy's, with a certificate authority of its own."""
-    hint = (
-        "is there a proxy with its own certificate authority? put that one's certificate into "
-        "/usr/local/share/ca-certificates/NAME.crt, run update-ca-certificates, then the same command again"
-    )
-    return Problem(
-        f"{whose}: its certificate is not trusted here", details=details, hint=hint, code=ExitCode.UNREACHABLE
-    )
+class UsageError(Problem):
+    """A flag, a file or a machine is not as it must be; nothing was changed."""
 
 
-def unknown(kind: str, names: Sequence[str], known: Collection[str]) -> Problem:
-    """Nothing of that kind has these names: which there are, and which one was probably meant."""
-    from difflib import get_close_matches
+class Unreachable(Problem):
+    """Something that is needed does not answer. `changed`: behind an action that is known to have changed something."""
 
-    meant = [one for name in names for one in get_close_matches(name, known, 1)]
-    guess = f"did you mean {', '.join(meant)}? " if meant else ""
-    hint = f"{guess}there are: {', '.join(sorted(known)) or 'none'}"
-    return Problem(f"no {kind} is called {', '.join(names)}", hint=hint, code=ExitCode.USAGE)
+    def __init__(self, summary: str, *, details: str = "", hint: str = "", changed: bool = False) -> None:
+        super().__init__(summary, details=details, hint=hint)
+        self.changed = changed
 
 
-class ConnectionLost(Problem):
-    """The link to a machine or its daemon broke: whether what was asked for was done must be asked anew.
-
-    `code` is `FAILED` behind a deed that is known to have changed something.
-    """
-
-    def __init__(
-        self, summary: str, *, details: str = "", hint: str = "", code: ExitCode = ExitCode.UNREACHABLE
-    ) -> None:
-        super().__init__(summary, details=details, hint=hint, code=code)
+class ConnectionLost(Unreachable):
+    """The connection to a host or its daemon broke: whether what was asked for was done must be asked anew."""
 
 
-@contextmanager
-def behind_a_change() -> Iterator[None]:
-    """What fails in here has changed something: it never ends as if only something had been unreachable."""
-    try:
-        yield
-    except Problem as problem:
-        if problem.code is ExitCode.UNREACHABLE:
-            problem.code = ExitCode.FAILED
-        raise
+class HostUnreachable(ConnectionLost):
+    """There is no way to a host at all: nobody answers at its address."""
+
+
+class ImageVanished(Problem):
+    """An image that a build took from its cache was removed meanwhile."""
+
+
+class ApiRefused(Problem):
+    """A cluster's API server refused a request. `status` is HTTP's."""
+
+    def __init__(self, summary: str, *, status: int, details: str = "", hint: str = "") -> None:
+        super().__init__(summary, details=details, hint=hint)
+        self.status = status
 
 
 class Cancelled(Exception):
     """The run was interrupted (Ctrl-C, SIGTERM); what was under way has ended."""
+
+
+def untrusted_certificate(server: str, details: str) -> Unreachable:
+    """The certificate of `server` is not trusted here, usually a proxy's with a certificate authority of its own."""
+    hint = (
+        "is there a proxy with its own certificate authority? put its certificate into "
+        "/usr/local/share/ca-certificates/NAME.crt, run update-ca-certificates, then run the same command again"
+    )
+    return Unreachable(f"the certificate of {server} is not trusted", details=details, hint=hint)
+
+
+def unknown_name(kind: str, names: Sequence[str], known: Collection[str]) -> UsageError:
+    """There is no `kind` of these names: which there are, and which one was probably meant."""
+    from difflib import get_close_matches
+
+    meant = [one for name in names for one in get_close_matches(name, known, 1)]
+    guess = f"did you mean {', '.join(meant)}? " if meant else ""
+    return UsageError(f"unknown {kind}: {', '.join(names)}", hint=f"{guess}known: {', '.join(sorted(known)) or 'none'}")
+
+
+@contextmanager
+def behind_a_change() -> Iterator[None]:
+    """What fails in here has changed something: it is never reported as if something had only been unreachable."""
+    try:
+        yield
+    except Unreachable as problem:
+        problem.changed = True
+        raise

@@ -23,12 +23,12 @@ def up(command: Invocation) -> None:
       ./invoke up --plan             only say what would be done
 
     """
-    from slipway.errors import ExitCode, Problem
+    from slipway.errors import UsageError
     from slipway.flows import deploy as flows
 
     if (name := command.environment.name) not in {"local", "minikube"}:
         hint = f"./invoke setup --env {name}, then ./invoke deploy --env {name}"
-        raise Problem(f"up is for this machine: local or minikube, not {name}", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(f"up is for this machine: local or minikube, not {name}", hint=hint)
     machine = list(flows.setup(command.here))
     ready = tuple(step.id for step in machine)
     names = flows.chosen(command.config, "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from slipway.errors import ExitCode, Problem
-from tasks import tables as show
+from slipway.errors import Problem, UsageError
+from tasks import tables
 from tasks.flags import folder
 from tasks.task import verb
 
@@ -71,7 +71,7 @@ def status(command: Invocation) -> None:
     if command.session.json:
         command.session.document({"environment": command.environment.name, "nodes": nodes})
         return
-    show.nodes(command.session, nodes)
+    tables.nodes(command.session, nodes)
 
 
 def _minikube(command: Invocation) -> None:
@@ -81,7 +81,7 @@ def _minikube(command: Invocation) -> None:
 
 def _none(command: Invocation) -> Problem:
     summary = f"there is no Minikube behind environment {command.environment.name}"
-    return Problem(summary, hint="--env minikube", code=ExitCode.USAGE)
+    return UsageError(summary, hint="--env minikube")
 
 
 @verb(graph="a picture of the services instead, as SVG on standard output")
@@ -114,10 +114,10 @@ def environments(command: Invocation, *, graph: bool = False) -> None:
         command.session.document({"environments": shown, "services": listed})
         return
 
-    show.table(command.session, ("environment", "", "place"), rows)
+    tables.table(command.session, ("environment", "", "place"), rows)
     command.session.say()
     listing = [(s.name, s.version, str(s.port), ", ".join(s.needs) or "-") for s in services]
-    show.table(command.session, ("service", "version", "port", "needs"), listing)
+    tables.table(command.session, ("service", "version", "port", "needs"), listing)
 
 
 def place(environment: Any) -> str:
@@ -140,7 +140,7 @@ def use(command: Invocation, name: str = "") -> None:
 
     """
     if not name:
-        raise Problem("which environment?", hint="--name local, or --name minikube", code=ExitCode.USAGE)
+        raise UsageError("which environment?", hint="--name local, or --name minikube")
     command.use(name)
     command.session.say(f"the default {'would be' if command.plan else 'is now'} {name}")
 

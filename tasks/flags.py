@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 
 if TYPE_CHECKING:
     from tasks.invocation import Invocation
@@ -15,7 +15,7 @@ def whole(text: str, flag: str, least: int = 0, most: int = 10**9) -> int:
     """A flag's whole number. Raises Problem for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
         summary = f"{flag} takes a whole number from {least} to {most}, not {text[:40]!r}"
-        raise Problem(summary, code=ExitCode.USAGE)
+        raise UsageError(summary)
     return int(text)
 
 
@@ -24,11 +24,11 @@ def one(command: Invocation, service: str) -> str:
     from slipway.flows import deploy as flows
 
     if not service and len(command.config.services) > 1:
-        raise Problem("which service?", hint=f"--service {min(command.config.services)}", code=ExitCode.USAGE)
+        raise UsageError("which service?", hint=f"--service {min(command.config.services)}")
     name, *more = flows.chosen(command.config, service)
     if more:
         hint = f"--service {name}, and the same for the others"
-        raise Problem(f"{command.name} is about one service", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(f"{command.name} is about one service", hint=hint)
     return name
 
 
@@ -36,5 +36,5 @@ def folder(command: Invocation, text: str) -> Path:
     """The folder behind --dir. Raises Problem if none is named."""
     found = command.folder(text)
     if found is None:
-        raise Problem("which folder?", hint="--dir D", code=ExitCode.USAGE)
+        raise UsageError("which folder?", hint="--dir D")
     return found

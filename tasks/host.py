@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tasks import exit_codes
 from tasks.task import verb
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def check(command: Invocation, host: str = "") -> None:
     from invoke import Exit
 
     from slipway.engine.steps import null_reporter
-    from slipway.errors import ExitCode, Problem
+    from slipway.errors import Problem
     from slipway.hosts.host import Command, Privilege
     from slipway.hosts.preflight import faults
 
@@ -84,8 +85,7 @@ def check(command: Invocation, host: str = "") -> None:
     if command.session.json:
         command.session.document({"hosts": rows})
     if bad:
-        codes = {problem.code for problem in bad}
-        raise Exit(code=int(codes.pop() if len(codes) == 1 else ExitCode.FAILED))
+        raise Exit(code=int(exit_codes.of_problems(bad)))
 
 
 @verb(host=WHICH)
@@ -117,7 +117,7 @@ def facts(command: Invocation, host: str = "") -> None:
         for key, value in asdict(one).items():
             if value not in ("", (), {}, None):
                 command.session.say(f"{name}  {key:16} {value if isinstance(value, str) else json.dumps(value)}")
-    codes = {one.code for one in found.values() if isinstance(one, Problem)}
+    codes = {exit_codes.of_problem(one) for one in found.values() if isinstance(one, Problem)}
     if codes:
         raise Exit(code=int(max(codes)))
 
@@ -141,7 +141,6 @@ def trust(command: Invocation, host: str = "") -> None:
 
 def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
     """Record the key of a host, or of the first hop before it that is unknown, once agreed; whether that is all."""
-    from slipway.errors import ExitCode, Problem
     from slipway.hosts.ssh import connection as link
 
     hosts = command.hosts
@@ -155,8 +154,10 @@ def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
         command.session.say(f"{found.hop}  would be recorded in {link.known_hosts(hosts)}")
         return True
     if not agreed and (command.unasked or not _agreed(command, found.hop)):
+        from slipway.errors import UsageError
+
         hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
-        raise Problem(f"{found.hop}: its key was not recorded", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(f"{found.hop}: its key was not recorded", hint=hint)
     command.session.say(f"{found.hop}  recorded in {link.record(found.place, found.key, hosts)}")
     return found.hop == name
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from invoke import Exit
 
 from slipway.engine.steps import Cancel, Reporter, Step, Threads, once
-from slipway.errors import ExitCode, Problem, unknown
+from slipway.errors import Problem, UsageError, unknown_name
 from slipway.hosts.host import prefix
 from slipway.ui.session import Session
-from tasks import tables as show
+from tasks import exit_codes, tables
+from tasks.exit_codes import ExitCode
 from tasks.passwords import Passwords, tried
 
 if TYPE_CHECKING:
@@ -107,10 +108,10 @@ class Invocation:
         name = self.flags["env"] or default_environment(ROOT)
         found = self.config.environments.get(name)
         if found is None:
-            raise unknown("environment", [name], self.config.environments)
+            raise unknown_name("environment", [name], self.config.environments)
         if found.protected and self.flags.get("confirm") and not self.plan and self.flags.get("yes") != name:
             hint = f"--yes {name}"
-            raise Problem(f"environment {name} is protected", hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"environment {name} is protected", hint=hint)
         return found
 
     @cached_property
@@ -151,9 +152,9 @@ class Invocation:
         behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
         names = [name.strip() for name in text.split(",") if name.strip()] or behind
         if not known:
-            raise Problem("hosts.yaml names no host", hint="write it to config/hosts.yaml", code=ExitCode.USAGE)
+            raise UsageError("hosts.yaml names no host", hint="write it to config/hosts.yaml")
         if strange := [name for name in names if name not in known]:
-            raise unknown("host", strange, known)
+            raise unknown_name("host", strange, known)
         return list(dict.fromkeys(names))
 
     @cached_property
@@ -168,7 +169,7 @@ class Invocation:
         """Make an environment this checkout's default. Raises Problem unless it is `local` or `minikube`."""
         if name not in {"local", "minikube"}:
             hint = "name others each time: --env NAME"
-            raise Problem("only local and minikube can be a checkout's default", hint=hint, code=ExitCode.USAGE)
+            raise UsageError("only local and minikube can be a checkout's default", hint=hint)
         if self.plan:
             return
         file = ROOT / ".slipway" / "environment"
@@ -189,16 +190,18 @@ class Invocation:
         began, at_once = time.monotonic(), self.hosts.at_once if len(self._hosts) > 1 else WORKERS
         if self.plan:
             result = self.result = plan(steps, self.session.emit, at_once=at_once)
+            code = exit_codes.of_run(result)
             if not result.failures and result.reasons:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
             self._permitted(steps)
             with self._docker_lock(), self.guard.running():
                 result = self.result = Run(steps, self.session.emit, self.cancel, at_once=at_once).go()
-                lines = tuple(closing()) if result.exit_code is ExitCode.DONE else ()
+                code = exit_codes.of_run(result)
+                lines = tuple(closing()) if code is ExitCode.DONE else ()
                 self.session.emit(result.finished(time.monotonic() - began, lines))
-        if result.exit_code is not ExitCode.DONE:
-            raise Exit(code=int(result.exit_code))
+        if code is not ExitCode.DONE:
+            raise Exit(code=int(code))
 
     def deed(self, title: str, act: Callable[[Reporter], None], *, wanted: Callable[[], object] = lambda: True) -> None:
         """`run` a single deed on where the services run, if it is `wanted`."""
@@ -264,7 +267,7 @@ class Invocation:
                 for host in dict.fromkeys(step.id.partition("/")[0] for step in steps)
             ]
             if statuses and len(rows) > 1:
-                show.table(self.session, ("host", *columns), rows)
+                tables.table(self.session, ("host", *columns), rows)
 
     def reporter(self) -> Reporter:
         """What a deed outside a run speaks through."""

@@ -47,12 +47,12 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
 
     """
     from slipway.engine.steps import once
-    from slipway.errors import ExitCode, Problem
+    from slipway.errors import UsageError
     from tasks import flags
 
     folder, number = flags.folder(command, dir), flags.whole(count, "--count")
     if suite not in {"bookworm", "trixie"}:
-        raise Problem(f"no lab host runs {suite}", hint="--suite bookworm or --suite trixie", code=ExitCode.USAGE)
+        raise UsageError(f"no lab host runs {suite}", hint="--suite bookworm or --suite trixie")
     if not command.plan:
         prepare()
 

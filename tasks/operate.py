@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from slipway.engine.events import Output
 from slipway.engine.steps import Threads
-from tasks import tables as show
+from tasks import tables
 from tasks.flags import one, whole
 from tasks.task import verb
 
@@ -48,13 +48,13 @@ def status(command: Invocation) -> None:
             ", ".join(f"{pod.name} {pod.state}" for pod in one.containers),
             one.image,
             one.digest.removeprefix("sha256:")[:12],
-            show.age(one.age),
+            tables.age(one.age),
             ", ".join(one.ports),
         )
         for one in live
     ]
-    show.table(command.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
-    show.nodes(command.session, nodes)
+    tables.table(command.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
+    tables.nodes(command.session, nodes)
     for warning in warnings:
         command.session.say(f"warning  {warning}")
     where = command.config.folder.name
@@ -84,7 +84,7 @@ def history(command: Invocation, service: str = "") -> None:
     if not releases:
         command.session.say("nothing was released here yet; ./invoke deploy")
         return
-    show.table(
+    tables.table(
         command.session,
         ("service", "release", "time", "who", "commit", "image", "checks", "serving"),
         [
@@ -175,15 +175,15 @@ def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
       ./invoke scale --service auth --replicas file --env minikube
 
     """
-    from slipway.errors import ExitCode, Problem
+    from slipway.errors import UsageError
 
     model = command.here.service(one(command, service))
     if not replicas:
-        raise Problem("how many copies?", hint="--replicas 3, or --replicas file", code=ExitCode.USAGE)
+        raise UsageError("how many copies?", hint="--replicas 3, or --replicas file")
     number = None if replicas == "file" else whole(replicas, "--replicas")
     if number == 0:
         hint = f"./invoke down --service {model.name} takes it away; its data stays"
-        raise Problem("a service that is deployed has at least one copy", hint=hint, code=ExitCode.USAGE)
+        raise UsageError("a service that is deployed has at least one copy", hint=hint)
     command.here.hide(model)
     text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
     act = command.here.target.scale

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from slipway.engine.steps import Cancel, null_reporter
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from slipway.config.models import Hosts
@@ -65,7 +65,7 @@ class Passwords:
         whose += f" (group {group})" if group else ""
         if reason := self._unasked():
             own = f", or {own_variable(variable, host)} for this host alone" if host else ""
-            raise Problem(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}", code=ExitCode.USAGE)
+            raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}")
         return typed(f"{whose}: ", self._cancel, echo=False)
 
     def close(self) -> None:
@@ -103,4 +103,4 @@ def tried(host: Host, cancel: Cancel) -> None:
 
     if host.run(Command(("true",), privilege=Privilege.ROOT, timeout=30), null_reporter(cancel)).exit_code != 0:
         hint = "is it this user's, and may this user use sudo? sudo -v tells"
-        raise Problem("sudo did not accept the password", hint=hint, code=ExitCode.USAGE)
+        raise UsageError("sudo did not accept the password", hint=hint)

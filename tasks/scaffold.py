@@ -21,12 +21,12 @@ def new(command: Invocation, name: str = "", port: str = "") -> None:
       ./invoke new --name invoices --plan      only say which files
 
     """
-    from slipway.errors import ExitCode, Problem
+    from slipway.errors import UsageError
     from slipway.scaffold import service
     from tasks.flags import whole
 
     if not name:
-        raise Problem("what is it called?", hint="--name invoices", code=ExitCode.USAGE)
+        raise UsageError("what is it called?", hint="--name invoices")
     config = command.config
     number = whole(port, "--port") if port else None
     overrides = config.environments["local"].services

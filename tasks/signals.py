@@ -16,8 +16,10 @@ from invoke import Exit
 
 from slipway.engine.events import Outcome
 from slipway.engine.steps import Cancel
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, Problem, UsageError
 from slipway.ui.session import Session
+from tasks import exit_codes
+from tasks.exit_codes import ExitCode
 from tasks.invocation import ROOT, Invocation
 
 RUNS = 50  # logs and evidence of the newest runs that are kept
@@ -68,15 +70,16 @@ def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: di
     try:
         session = Session(flags["output"], run=run, log=None if flags.get("plan") else ROOT / ".slipway" / "runs" / run)
     except Problem as problem:
-        raise Exit(str(problem), code=int(problem.code)) from problem
+        raise Exit(str(problem), code=int(exit_codes.of_problem(problem))) from problem
     try:
         if blank:
-            raise Problem(f"--{blank} is empty", hint=f"name something, or leave --{blank} out", code=ExitCode.USAGE)
+            raise UsageError(f"--{blank} is empty", hint=f"name something, or leave --{blank} out")
         with Guard() as guard:
             _done(body, Invocation(name, session, flags, ExitStack(), guard), own)
     except Problem as problem:
-        session.problem(problem)
-        raise Exit(code=int(problem.code)) from problem
+        code = exit_codes.of_problem(problem)
+        session.problem(problem, code)
+        raise Exit(code=int(code)) from problem
     except (Cancelled, KeyboardInterrupt):
         session.end(Outcome.INTERRUPTED)
         raise Exit("interrupted", code=int(ExitCode.INTERRUPTED)) from None

@@ -10,7 +10,7 @@ from slipway.config.cross_checks import across, checks
 from slipway.config.document import Document, Faults, M, parse, read
 from slipway.config.models import Config, Environment, Hosts, Project, Service
 from slipway.config.versions import Images, Tools
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 
 
 def load(root: Path, *, settings: Path | None = None, services: Path | None = None) -> Config:
@@ -22,7 +22,7 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     faults = Faults()
     layers = [root / "config", *([settings] if settings else [])]
     if settings and not settings.is_dir():
-        raise Problem(f"{settings} is not a folder", hint="--settings names a folder like config/", code=ExitCode.USAGE)
+        raise UsageError(f"{settings} is not a folder", hint="--settings names a folder like config/")
     files = {p.relative_to(layer): p for layer in layers for p in sorted(layer.rglob("*.yaml"))}
 
     def one(name: str, model: type[M]) -> M | None:
@@ -55,9 +55,9 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
         count = len(faults.lines)
         summary = f"the configuration has {count} fault{'s' if count > 1 else ''}"
         hint = "mend them and run the same command again; nothing was changed"
-        raise Problem(summary, details="\n".join(faults.lines), hint=hint, code=ExitCode.USAGE)
+        raise UsageError(summary, details="\n".join(faults.lines), hint=hint)
     if project is None or hosts is None or tools is None or images is None:  # pragma: no cover  each is a fault above
-        raise Problem("the configuration can't be read", code=ExitCode.USAGE)
+        raise UsageError("the configuration can't be read")
     return Config(
         root=root,
         project=project,

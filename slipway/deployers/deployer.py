@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from slipway.config.models import Service, url_variable
 from slipway.engine.steps import Probe, Reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 from slipway.hosts.host import Command, Result
 
 UNRECORDED = "the running version has no release record (started by hand, or an interrupted deploy)"
@@ -190,4 +190,4 @@ def pick(service: str, known: Sequence[Release], serving: Release | None, number
         return found[0]
     there = ", ".join(str(r.number) for r in known) or "none"
     summary = f"{service} has no earlier release" if number is None else f"{service} has no release {number}"
-    raise Problem(summary, hint=f"kept releases: {there}; --to names one", code=ExitCode.USAGE)
+    raise UsageError(summary, hint=f"kept releases: {there}; --to names one")

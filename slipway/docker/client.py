@@ -16,7 +16,7 @@ from requests import RequestException
 
 from slipway.docker.protocols import Container
 from slipway.engine.steps import Reporter
-from slipway.errors import ConnectionLost, ExitCode, Problem
+from slipway.errors import ConnectionLost, Problem, Unreachable
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one answer of the daemon
@@ -153,5 +153,5 @@ def unreachable(error: Exception) -> Problem:
     text = str(error)
     if "Permission denied" in text:
         hint = "./invoke setup (adds you to group docker), or run as root"
-        return Problem("Docker's socket is not open to this user", details=text, hint=hint, code=ExitCode.UNREACHABLE)
+        return Unreachable("Docker's socket is not open to this user", details=text, hint=hint)
     return ConnectionLost("Docker does not answer", details=text, hint="./invoke setup")

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Collection
 
 from slipway.docker.protocols import Container
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Unreachable
 
 Publishing = Callable[[int], Container | None]
 
@@ -29,9 +29,7 @@ def free_or_told(service: str, port: int, taken: Collection[int], publishing: Pu
             end = f"docker rm -f {container.name}" if container else "end that process"
             other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
             hint = f"publish: {other} in {service}/service.yaml, or {end}"
-            raise Problem(
-                f"{service}: port {port} is taken", details=details, hint=hint, code=ExitCode.UNREACHABLE
-            ) from error
+            raise Unreachable(f"{service}: port {port} is taken", details=details, hint=hint) from error
 
 
 def free(port: int) -> bool:

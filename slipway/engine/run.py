@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.engine.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
 from slipway.engine.steps import Cancel, Change, Reporter, ResourceLimit, Step, Threads, ordered
-from slipway.errors import Cancelled, ConnectionLost, ExitCode, Problem
+from slipway.errors import Cancelled, ConnectionLost, Problem
 
 WORKERS = 16
 ATTEMPTS = 4  # times that a step begins again when the link to its machine breaks
@@ -35,18 +35,6 @@ class RunResult:
 
     def _count(self, status: Status) -> int:
         return sum(1 for s in self.statuses.values() if s is status)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """The code a shell sees: a failure's own code only as long as nothing was changed."""
-        if self.outcome is Outcome.INTERRUPTED:
-            return ExitCode.INTERRUPTED
-        if not self.failures:
-            return ExitCode.DONE
-        codes = {problem.code for problem in self.failures.values()}
-        if len(codes) == 1 and not self.changed:
-            return codes.pop()
-        return ExitCode.FAILED
 
     def finished(self, seconds: float, closing: tuple[str, ...] = ()) -> Finished:
         """The run's last event."""
@@ -198,7 +186,7 @@ class Run:
             except ConnectionLost as lost:
                 losses.append(lost)
                 if attempt == ATTEMPTS:
-                    raise min(losses, key=lambda one: one.code) from lost  # the first behind which something changed
+                    raise next((one for one in losses if one.changed), losses[0]) from lost
                 report.note(f"{lost.summary}; reconnecting, then checking what is left to do")
                 self._cancel.wait(attempt)
                 continue

@@ -13,7 +13,7 @@ from slipway.deployers.docker.container import OWNER, ROLE, SOURCE, manifest, ow
 from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.protocols import LABEL, State
 from slipway.engine.steps import Change, Reporter, Step
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Unreachable
 from slipway.flows.workspace import SkipPolicy, Sources, Workspace, never
 from slipway.images import base_images as bases
 from slipway.images import image as images
@@ -54,7 +54,7 @@ def _build(here: Workspace, name: str, report: Reporter) -> None:
     kit = facts.jdk(tools.java.minimum)
     if kit is None or not facts.lein:
         summary = "Leiningen" if kit else "a JDK with jlink"
-        raise Problem(f"{summary} is not on this machine", hint="./invoke setup", code=ExitCode.UNREACHABLE)
+        raise Unreachable(f"{summary} is not on this machine", hint="./invoke setup")
     profile = ""
     if facts.maven_repo and not here.clojars.facts():
         profile = tools.clojure.profile

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipway.engine.steps import Change, Probe, Reporter, Step
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 from slipway.flows.workspace import Workspace
 from slipway.hosts.host import titled
 from slipway.installers import minikube as minikube_tool
@@ -71,7 +71,7 @@ def platform(here: Workspace, names: Sequence[str], *, after: tuple[str, ...] = 
         mine = here.host.probe.facts().platform if found else ""
         if found and mine not in found:
             summary = f"images built here are for {mine}, the cluster's nodes for {', '.join(sorted(found))}"
-            raise Problem(summary, hint="deploy from a machine like the nodes", code=ExitCode.USAGE)
+            raise UsageError(summary, hint="deploy from a machine like the nodes")
         if any(here.released(name) is None for name in names):
             here.reachable()
 

@@ -10,7 +10,7 @@ from slipway.deployers.docker.container import holds
 from slipway.docker import ports as local_ports
 from slipway.docker.protocols import State
 from slipway.engine.steps import Change, Reporter, Step
-from slipway.errors import ExitCode, Problem, unknown
+from slipway.errors import Unreachable, unknown_name
 from slipway.flows import clusters
 from slipway.flows import hosts as machines
 from slipway.flows.artifacts import build, each, image, smoke, verify
@@ -31,7 +31,7 @@ def chosen(config: Config, names: str) -> list[str]:
     asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(config.services)
     strange = [name for name in asked if name not in config.services]
     if strange:
-        raise unknown("service", strange, config.services)
+        raise unknown_name("service", strange, config.services)
     ordered = (need for name in asked for need in (*config.needs(name), name))
     return [name for name in dict.fromkeys(ordered) if name in asked]
 
@@ -112,7 +112,7 @@ def needed(here: Workspace, names: Sequence[str], others: Sequence[str], *, afte
             who = "; ".join(f"{name} needs {' and '.join(needs)}" for name, needs in lacking.items() if needs)
             summary = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {here.environment.name}"
             hint = f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}"
-            raise Problem(summary, hint=hint, code=ExitCode.UNREACHABLE)
+            raise Unreachable(summary, hint=hint)
 
     return Step("needs", f"what is needed: {', '.join(others)}", here.live, missing, lambda _: None, after)
 

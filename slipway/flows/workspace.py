@@ -19,7 +19,7 @@ from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import DockerTarget
 from slipway.docker.protocols import Daemon, State
 from slipway.engine.steps import Probe, Reporter, ResourceLimit
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.host import Host
 from slipway.images import base_images as bases
 from slipway.images import image as images
@@ -153,7 +153,7 @@ class Workspace:
         try:
             return self.cluster_target.read()
         except Problem as problem:
-            if problem.code is not ExitCode.UNREACHABLE or not self.environment.minikube:
+            if not isinstance(problem, Unreachable) or not self.environment.minikube:
                 raise
             node = self.run_docker.find(minikube_tool.PROFILE)
             if node is None:
@@ -181,7 +181,7 @@ class Workspace:
         environment = self.environment
         if not (environment.registry or environment.minikube or self._minikube_here):
             hint = f"registry: HOST/NAME in environments/{environment.name}.yaml"
-            raise Problem(f"environment {environment.name} names no registry", hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"environment {environment.name} names no registry", hint=hint)
 
     @cached_property
     def _minikube_here(self) -> bool:

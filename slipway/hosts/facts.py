@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Unreachable
 
 # Every line is KEY=VALUE; a key may repeat. No command here changes anything. Whether upstreams answer, from which
 # Docker's script and minikube fetch there, is asked beside the rest, for a tenth of a second; behind a proxy, that is.
@@ -194,7 +194,7 @@ def parse(text: str, now: float | None = None) -> Facts:
         key, value = line.split("=", 1)
         found.setdefault(key, []).append(value.strip())
     if "end" not in found:
-        raise Problem("the machine's probe was cut short", details=text[-2000:], code=ExitCode.UNREACHABLE)
+        raise Unreachable("the machine's probe was cut short", details=text[-2000:])
 
     def one(key: str) -> str:
         return found.get(key, [""])[0]

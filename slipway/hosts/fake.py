@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.engine.steps import Probe, Reporter, ResourceLimit
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege, Result, Stream
 
@@ -31,7 +31,7 @@ class FakeHost:
         self.ran.append(command)
         answer = self.programs.get(command.argv[0])
         if answer is None:
-            raise Problem(f"{command.argv[0]} is not on {self.name}", hint="./invoke setup", code=ExitCode.FAILED)
+            raise Problem(f"{command.argv[0]} is not on {self.name}", hint="./invoke setup")
         code, out, err = answer(command)
         for stream, text in (("stdout", out), ("stderr", err)):
             for line in text.decode(errors="replace").splitlines():
@@ -68,4 +68,4 @@ class FakeHost:
 
     def open_tcp(self, address: str, port: int) -> Stream:
         """See `Host.open_tcp`: nothing listens in memory."""
-        raise Problem(f"{address}:{port} does not answer", code=ExitCode.UNREACHABLE)
+        raise Unreachable(f"{address}:{port} does not answer")

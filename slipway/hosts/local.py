@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from slipway.engine.steps import Probe, Reporter, ResourceLimit, null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts import facts
 from slipway.hosts.host import HERE, Command, Privilege, Result, script, shown
 
@@ -86,17 +86,16 @@ class Local:
             return argv, command.stdin
         sudo = self.probe.facts().sudo
         if not sudo:
-            raise Problem(
+            raise UsageError(
                 f"`{argv[0]}` needs root, and this machine has no sudo",
                 hint="run the same command as root, or install sudo and allow this user",
-                code=ExitCode.USAGE,
             )
         extra = [f"{key}={value}" for key, value in (command.env or {}).items()]
         inner = ["env", *extra, *argv] if extra else argv
         if sudo == "nopasswd":
             return ["sudo", "-n", "--", *inner], command.stdin
         if self._password is None:
-            raise Problem("sudo wants a password", hint="set SLIPWAY_SUDO_PASSWORD", code=ExitCode.USAGE)
+            raise UsageError("sudo wants a password", hint="set SLIPWAY_SUDO_PASSWORD")
         # -k: sudo asks every time, so that the password's line is always read and never reaches the command
         return ["sudo", "-k", "-S", "-p", "", "--", *inner], self._password().encode() + b"\n" + command.stdin
 
@@ -164,7 +163,7 @@ class Local:
         try:
             made = socket.create_connection((address, port), timeout=10)
         except OSError as error:
-            raise Problem(f"{address}:{port} does not answer", details=str(error), code=ExitCode.UNREACHABLE) from error
+            raise Unreachable(f"{address}:{port} does not answer", details=str(error)) from error
         made.settimeout(None)
         return made
 

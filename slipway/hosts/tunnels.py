@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, Problem, UsageError
 from slipway.hosts.group_relay import pump
 from slipway.hosts.host import Stream
 
@@ -32,7 +32,7 @@ def tunnel(port: int, dial: Dial) -> Iterator[int]:
         server = Server(("127.0.0.1", port), _handler(dial))
     except OSError as error:
         hint = "name another with --port"
-        raise Problem(f"port {port} is taken", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+        raise UsageError(f"port {port} is taken", details=str(error), hint=hint) from error
     with _serving(server):
         yield int(server.server_address[1])
 

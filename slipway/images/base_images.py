@@ -11,7 +11,7 @@ from pathlib import Path
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker.protocols import Daemon, State
 from slipway.engine.steps import Reporter, null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts, Jdk, libraries
 from slipway.hosts.host import Command, Host
 from slipway.images import debian_packages as debian
@@ -69,7 +69,7 @@ def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str
         case Debian():
             tried.append("recipe: it needs Debian's packages")
     hint = "docker login, or a mirror in Docker's settings; or a recipe in config/images.yaml"
-    raise Problem(f"base image {name} can't be had", details="\n".join(tried), hint=hint, code=ExitCode.UNREACHABLE)
+    raise Unreachable(f"base image {name} can't be had", details="\n".join(tried), hint=hint)
 
 
 def _first(text: str) -> str:

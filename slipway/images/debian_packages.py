@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slipway.config.versions import Debian
 from slipway.engine.steps import Reporter, null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 from slipway.hosts import apt
 from slipway.hosts.host import Command, Host, script
 from slipway.images.rootfs import Root
@@ -97,7 +97,7 @@ def picked(recipe: Debian, folder: Path) -> Iterator[tuple[str, Path]]:
     places = {merged(f"/{p.relative_to(folder).as_posix()}"): p for p in folder.rglob("*") if p.is_file()}
     for line in recipe.files:
         if not line.startswith("!") and not any(GitIgnoreSpec.from_lines([line]).match_files(places)):
-            raise Problem(f"no package has {line}", hint="mend files in config/images.yaml", code=ExitCode.USAGE)
+            raise UsageError(f"no package has {line}", hint="mend files in config/images.yaml")
     for place in GitIgnoreSpec.from_lines(recipe.files).match_files(places):
         yield place, places[place]
 
@@ -116,7 +116,7 @@ def linked(host: Host, folder: Path, files: Iterable[Path], report: Reporter) ->
     missing |= {name for name in found if not name.startswith("./") and not name.endswith(interpreter.name)}
     if missing or not found:
         summary = f"{', '.join(sorted(missing)) or 'the C library'} is in none of the packages"
-        raise Problem(summary, hint="add its package to the recipe in config/images.yaml", code=ExitCode.USAGE)
+        raise UsageError(summary, hint="add its package to the recipe in config/images.yaml")
     places = {merged(name[1:]): folder / name for name in found if name.startswith("./")}
     return places | {merged(f"/{interpreter.relative_to(folder).as_posix()}"): loader}
 

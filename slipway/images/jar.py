@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from slipway.engine.steps import Reporter
-from slipway.errors import Problem, untrusted
+from slipway.errors import Problem, untrusted_certificate
 from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
 
@@ -112,7 +112,7 @@ def failed(folder: Path, output: str) -> Problem:
         return Problem(summary, details=tail(output, 12), hint=f"mend {error[1]} and run the same command again")
     if "PKIX path" in output or "unable to find valid certification path" in output:
         lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
-        return untrusted(f"{name}: a repository", "\n".join(lines[:5]))
+        return untrusted_certificate("a repository", "\n".join(lines[:5]))
     if "Could not transfer" in output or "Could not find artifact" in output:
         lines = re.findall(r"^.*Could not (?:transfer|find) artifact.*$", output, re.MULTILINE)
         hint = "is a repository out of reach, or behind a proxy? ./invoke setup; then try again"

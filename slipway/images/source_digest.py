@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from slipway.engine.steps import null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.hosts.host import Command, Host
 
 LENGTH = 16  # hex digits: 64 bits, enough to tell a team's sources apart
@@ -43,7 +43,7 @@ def _stays(link: Path, folder: Path) -> None:
     if link.readlink().is_absolute() or not link.resolve().is_relative_to(folder.resolve()):
         summary = f"{link} leads to a folder outside {folder.name}"
         hint = "name that folder under `sources` in service.yaml, or copy it"
-        raise Problem(summary, details=f"it leads to {link.readlink()}", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(summary, details=f"it leads to {link.readlink()}", hint=hint)
 
 
 def digest(folder: Path, settings: Iterable[str], shared: Iterable[Path] = ()) -> str:

@@ -12,7 +12,7 @@ from slipway.config.document import read as read_document
 from slipway.config.fields import Model
 from slipway.docker.protocols import Daemon, State
 from slipway.engine.steps import Change, Probe, Reporter, ResourceLimit, Step
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import HERE, Host, prefix, titled
 from slipway.installers.download import digest
@@ -48,7 +48,7 @@ class Bundle:
         self.folder = folder
         if not (folder / MANIFEST).is_file():
             hint = "--bundle names a folder made by ./invoke bundle.create --dir D"
-            raise Problem(f"{folder} holds no {MANIFEST}", hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"{folder} holds no {MANIFEST}", hint=hint)
 
     @cached_property
     def files(self) -> tuple[File, ...]:
@@ -58,7 +58,7 @@ class Bundle:
         found = parse(document, Manifest, faults) if document else None
         if found is None:
             summary = f"{self.folder / MANIFEST} can't be read"
-            raise Problem(summary, details="\n".join(faults.lines), hint="make it again", code=ExitCode.USAGE)
+            raise UsageError(summary, details="\n".join(faults.lines), hint="make it again")
         return found.files
 
     def of(self, purpose: str) -> list[File]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.config.versions import DockerTool, Script
 from slipway.docker.protocols import LABEL, Daemon, Spec
 from slipway.engine.steps import Change, Reporter, Step, null_reporter
-from slipway.errors import ConnectionLost, ExitCode, Problem
+from slipway.errors import ConnectionLost, Problem, UsageError
 from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.host import DIRECT, Command, Host, Privilege, prefix, script, titled
 from slipway.installers import packages
@@ -100,26 +100,22 @@ def supported(facts: Facts) -> None:
     elsewhere(facts)
     if desktop(facts) and not facts.socket:
         app = "Docker Desktop or Colima" if facts.kernel == "Darwin" else "Docker Desktop with WSL integration"
-        raise Problem(
-            "Docker does not run", hint=f"install and start {app}, then run the same command", code=ExitCode.USAGE
-        )
+        raise UsageError("Docker does not run", hint=f"install and start {app}, then run the same command")
     if facts.kernel not in {"Linux", "Darwin"}:
-        raise Problem(f"{facts.kernel} is not supported", hint="use Linux, macOS or WSL2", code=ExitCode.USAGE)
+        raise UsageError(f"{facts.kernel} is not supported", hint="use Linux, macOS or WSL2")
 
 
 def elsewhere(facts: Facts) -> None:
     """Raise Problem if Docker's client is pointed at another machine: `local` is this one."""
     if facts.docker_host and facts.docker_host not in {"unix:///var/run/docker.sock", "unix:///run/docker.sock"}:
-        raise Problem(
+        raise UsageError(
             f"DOCKER_HOST is {facts.docker_host}, which is not this machine's Docker",
             hint="unset DOCKER_HOST, or name an environment: --env E",
-            code=ExitCode.USAGE,
         )
     if facts.docker_context not in {"", "default", "desktop-linux", "colima"}:
-        raise Problem(
+        raise UsageError(
             f"Docker's context is {facts.docker_context}, which is not this machine",
             hint="docker context use default, or name an environment: --env E",
-            code=ExitCode.USAGE,
         )
 
 
@@ -208,7 +204,7 @@ def _install(host: Host, want: DockerTool, bundle: Bundle | None, report: Report
     names = packages.named(want.packages, facts)
     if names is None:
         hint = "install Docker by hand: https://docs.docker.com/engine/install/"
-        raise Problem(f"no Docker package is known for {facts.system}", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(f"no Docker package is known for {facts.system}", hint=hint)
     packages.add(host, names, report)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipway.engine.steps import Reporter
-from slipway.errors import ExitCode, Problem, untrusted
+from slipway.errors import Problem, Unreachable, untrusted_certificate
 from slipway.hosts import locks
 
 CHUNK = 1 << 18
@@ -74,9 +74,7 @@ def _download(url: str, part: Path, report: Reporter) -> None:
     try:
         attempt()
     except requests.exceptions.SSLError as error:
-        raise untrusted(host, str(error)) from error
+        raise untrusted_certificate(host, str(error)) from error
     except (requests.RequestException, OSError) as error:
         details = str(error)
-        raise Problem(
-            f"{host} can't be reached", details=details, hint="check the network or proxy", code=ExitCode.UNREACHABLE
-        ) from error
+        raise Unreachable(f"{host} can't be reached", details=details, hint="check the network or proxy") from error

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from slipway.config.versions import Tools
 from slipway.engine.steps import Change, Probe, Reporter, Step
-from slipway.errors import ExitCode, Problem, untrusted
+from slipway.errors import UsageError, untrusted_certificate
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, Privilege, prefix
 from slipway.installers import packages
@@ -95,7 +95,7 @@ def reachable(facts: Facts) -> bool:
     try:
         return requests.head(url, timeout=ANSWER, allow_redirects=True).status_code < 500
     except requests.exceptions.SSLError as error:
-        raise untrusted(urlsplit(url).hostname or url, str(error)) from error
+        raise untrusted_certificate(urlsplit(url).hostname or url, str(error)) from error
     except requests.RequestException:
         return False
 
@@ -105,7 +105,7 @@ def _add(host: Host, table: dict[str, tuple[str, ...]], summary: str, report: Re
     names = packages.named(table, facts)
     if names is None:
         hint = "brew install openjdk leiningen" if facts.family == "macos" else "install it by hand"
-        raise Problem(f"no package of {summary} is known for {facts.family}", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(f"no package of {summary} is known for {facts.family}", hint=hint)
     packages.add(host, names, report)
 
 
@@ -116,7 +116,7 @@ def _leiningen(host: Host, want: Tools, report: Reporter) -> None:
         return
     script = want.leiningen.script
     if script is None:
-        raise Problem("no package of Leiningen is known here", hint="see https://leiningen.org", code=ExitCode.USAGE)
+        raise UsageError("no package of Leiningen is known here", hint="see https://leiningen.org")
     jar = f"/usr/share/java/leiningen-{script.version}-standalone.jar"
     report.note(f"no package of Leiningen is known here: its own script, version {script.version}")
     host.write_file(

@@ -16,7 +16,7 @@ from slipway.config.versions import Binary, Tools
 from slipway.docker.protocols import Daemon
 from slipway.engine.events import Event, Output
 from slipway.engine.steps import Change, Reporter, Step, null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.hosts import locks
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege, prefix, script, titled
@@ -105,7 +105,7 @@ def _install(host: Host, name: str, tool: Binary, bundle: Bundle | None, report:
         wanted = tool.platforms.get(platform)
         if wanted is None:
             summary = f"no {name} is pinned for {platform}"
-            raise Problem(summary, hint=f"add it to config/tools.yaml, or install {name} by hand", code=ExitCode.USAGE)
+            raise UsageError(summary, hint=f"add it to config/tools.yaml, or install {name} by hand")
         path = Path(fetch(wanted.url, wanted.sha256, report))
     place = f"{LIB}/{name}-{version}"
     host.upload(path, place, 0o755, Privilege.ROOT, report)
@@ -174,7 +174,7 @@ def runtime(found: Collection[str], cluster: Cluster) -> None:
             f"the Minikube that runs has {', '.join(others)}, and {cluster.runtime} is wanted: images can't reach it"
         )
         hint = "./invoke cluster.delete removes it and all that is on it; the next deploy makes it anew"
-        raise Problem(summary, hint=hint, code=ExitCode.USAGE)
+        raise UsageError(summary, hint=hint)
 
 
 @dataclass

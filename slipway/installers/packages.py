@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slipway.engine.steps import Reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege, Result
 
@@ -42,10 +42,9 @@ def install(names: Sequence[str], facts: Facts) -> list[Command]:
     manager = next((name for name in ("dnf", "yum") if name in facts.has), None)
     if manager:
         return [Command((manager, "install", "-y", *names), privilege=Privilege.ROOT, timeout=1800, lasting=True)]
-    raise Problem(
+    raise UsageError(
         f"{facts.system or facts.kernel} has no package manager that Slipway knows",
         hint=f"install {' '.join(names)} by hand, then run the same command again",
-        code=ExitCode.USAGE,
     )
 
 

@@ -24,7 +24,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable
 
 Document = Mapping[str, Any]
 MANAGER = "slipway"  # server-side apply's field manager
@@ -103,9 +103,7 @@ class Cluster:
             config.load_kube_config(file, self.access.context, settings)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
             summary = f"there is no kubeconfig context {self.access.context}"
-            raise Problem(
-                summary, details=str(error), hint="kubectl config get-contexts", code=ExitCode.UNREACHABLE
-            ) from error
+            raise Unreachable(summary, details=str(error), hint="kubectl config get-contexts") from error
         return ApiClient(settings)
 
     def forget(self) -> None:
@@ -277,7 +275,7 @@ class Cluster:
         except (HTTPError, OSError) as error:
             details = str(error)[:400]
             name = f"the cluster behind context {self.access.context} does not answer"
-            raise Problem(name, details=details, hint=FIX, code=ExitCode.UNREACHABLE) from error
+            raise Unreachable(name, details=details, hint=FIX) from error
 
 
 def said(body: Any) -> str:

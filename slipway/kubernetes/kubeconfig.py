@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from slipway.engine.steps import null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Unreachable
 from slipway.hosts.host import Command, Host
 from slipway.hosts.tunnels import tunnel
 
@@ -23,7 +23,7 @@ def borrowed(host: Host, context: str, closing: ExitStack) -> str:
     done = host.run(Command(words, timeout=60), null_reporter())
     if done.exit_code:
         details = done.stderr.decode(errors="replace").strip()
-        raise Problem(f"there is no cluster on {host.name} yet", details=details, code=ExitCode.UNREACHABLE)
+        raise Unreachable(f"there is no cluster on {host.name} yet", details=details)
     document = json.loads(done.text)
     for entry in document["clusters"]:
         server = urlsplit(entry["cluster"]["server"])

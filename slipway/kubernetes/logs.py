@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.manifests import Object, selector
 from slipway.kubernetes.rollout import Place
 
@@ -26,7 +26,7 @@ def tails(place: Place, tail: int) -> Iterator[str]:
             for line in place.cluster.stream(_path(place, name), {"tailLines": str(tail)}):
                 yield f"{name} {line.decode(errors='replace')}"
         except Problem as problem:
-            if problem.code is ExitCode.UNREACHABLE:
+            if isinstance(problem, Unreachable):
                 raise
             yield f"{name} has no log: {problem.details}"  # it has not started yet, or is gone by now
 

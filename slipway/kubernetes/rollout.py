@@ -10,7 +10,7 @@ from datetime import datetime
 
 from slipway.config.quantity import number
 from slipway.engine.steps import Reporter, Threads
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.diagnose import Cause, Scene, causes, starved
 from slipway.kubernetes.manifests import Object, selector
@@ -91,7 +91,7 @@ def _patiently(place: Place, report: Reporter) -> Scene:
         try:
             return look(place)
         except Problem as problem:
-            if problem.code is not ExitCode.UNREACHABLE or waited > AWAY:
+            if not isinstance(problem, Unreachable) or waited > AWAY:
                 raise
             if not waited:
                 report.note(f"{problem.summary}: waiting for it")

@@ -15,7 +15,7 @@ from slipway.config.fields import named
 from slipway.config.models import Override, Service
 from slipway.docker import ports
 from slipway.engine.steps import Change, Probe, Reporter, Step
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "service"
 FOLDER = "__folder__"  # in a template's path: the namespace as folders
@@ -72,20 +72,20 @@ def planned(
     except ValueError as error:
         near = nearest(name)
         hint = f"try --name {free(near, folder, services)}" if near else "try --name invoices"
-        raise Problem(f"a service can't be called so: {error}", hint=hint, code=ExitCode.USAGE) from None
+        raise UsageError(f"a service can't be called so: {error}", hint=hint) from None
     if name in services or (folder / name).exists():
         summary = f"there is a service {name} already" if name in services else f"{folder / name} is there already"
-        raise Problem(summary, hint=f"try --name {free(name, folder, services)}", code=ExitCode.USAGE)
+        raise UsageError(summary, hint=f"try --name {free(name, folder, services)}")
     taken = {service.published: service.name for service in services.values()}
     taken |= {change.publish: one for one, change in overrides.items() if change.publish}
     open_port = next(one for one in range(FIRST, 65536) if one not in taken and ports.free(one))
     if port is not None and not 1 <= port <= 65535:
-        raise Problem(f"{port} is no port", hint=f"--port {open_port} is free", code=ExitCode.USAGE)
+        raise UsageError(f"{port} is no port", hint=f"--port {open_port} is free")
     if port in taken:
-        raise Problem(f"{taken[port]} publishes {port}", hint=f"--port {open_port} is free", code=ExitCode.USAGE)
+        raise UsageError(f"{taken[port]} publishes {port}", hint=f"--port {open_port} is free")
     if port is not None and not ports.free(port):
         summary = f"{ports.holder(port)} listens on {port}"
-        raise Problem(summary, hint=f"--port {open_port} is free", code=ExitCode.USAGE)
+        raise UsageError(summary, hint=f"--port {open_port} is free")
     return New(name, port or open_port, project, folder / name)
 
 

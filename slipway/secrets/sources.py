@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from slipway.config.load import at_home
 from slipway.config.models import Environment, FromEnv, FromFile, Generate, Generated, Of, Service
-from slipway.errors import ExitCode, Problem
+from slipway.errors import UsageError
 
 
 def generate(how: Generate) -> str:
@@ -65,11 +65,10 @@ def resolve(
             else:
                 faults.append(f"{name}: service {owner} has no secret of that name")
     if faults:
-        raise Problem(
+        raise UsageError(
             f"{service.name}: secrets can't be had in environment {environment.name}",
             details="\n".join(faults),
             hint="set them, or change `secrets` in the environment's file",
-            code=ExitCode.USAGE,
         )
     return values
 

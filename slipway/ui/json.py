@@ -26,8 +26,8 @@ class Jsonl:
         self._out.write(line(fields(event), self._run) + "\n")
         self._out.flush()
 
-    def problem(self, problem: Problem) -> None:
-        data = {"what": problem.summary, "why": problem.details, "fix": problem.hint, "code": int(problem.code)}
+    def problem(self, problem: Problem, code: int) -> None:
+        data = {"what": problem.summary, "why": problem.details, "fix": problem.hint, "code": code}
         self._out.write(line({"event": "error", **data}, self._run) + "\n")
         self._out.flush()
 

@@ -147,7 +147,7 @@ class Live:
         for line in event.closing:
             self._console.print(Text(line))
 
-    def problem(self, problem: Problem) -> None:
+    def problem(self, problem: Problem, code: int) -> None:  # noqa: ARG002  a shell shows it
         """Show an error outside a run."""
         self._console.print(Text(clean_lines(str(problem)), "red"))
 

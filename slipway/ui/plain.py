@@ -99,7 +99,7 @@ class Plain:
         for line in event.closing:
             self._line(line)
 
-    def problem(self, problem: Problem) -> None:
+    def problem(self, problem: Problem, code: int) -> None:  # noqa: ARG002  a shell shows it
         """Show an error outside a run."""
         self._line(clean_lines(str(problem)))
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from slipway.engine.events import Event, Finished, Outcome, Output, StepChanged, fields
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.ui.json import Jsonl, line
 from slipway.ui.plain import Plain
 
@@ -30,7 +30,7 @@ class View(Protocol):
     """What draws events."""
 
     def event(self, event: Event) -> None: ...
-    def problem(self, problem: Problem) -> None: ...
+    def problem(self, problem: Problem, code: int) -> None: ...
     def close(self) -> None: ...
 
 
@@ -38,7 +38,7 @@ def choose(output: str) -> str:
     """The view for `--output`: `auto` is live on a terminal and plain elsewhere. Raises Problem for another word."""
     if output not in VIEWS:
         hint = f"--output takes {', '.join(VIEWS)}"
-        raise Problem(f"--output {output} is no view", hint=hint, code=ExitCode.USAGE)
+        raise UsageError(f"--output {output} is no view", hint=hint)
     if output != "auto":
         return output
     return "live" if sys.stdout.isatty() and os.environ.get("TERM") not in {None, "dumb"} else "plain"
@@ -189,12 +189,12 @@ class Session:
 
         self._draw(lambda: Console(highlight=False).print(text))
 
-    def problem(self, problem: Problem) -> None:
+    def problem(self, problem: Problem, code: int) -> None:
         """Show an error outside a run: to a script as an event, to a person on standard error."""
         summary, details, hint = (self.masked(text) for text in (problem.summary, problem.details, problem.hint))
-        safe = Problem(summary, details=details, hint=hint, code=problem.code)
+        safe = Problem(summary, details=details, hint=hint)
         if self.json:
-            self._draw(lambda: self._view.problem(safe))
+            self._draw(lambda: self._view.problem(safe, code))
             self.end(Outcome.FAILED)
             return
         print(str(safe), file=sys.stderr)  # noqa: T201  ui prints

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.deployers.deployer import Target, Verdict, Wanted
 from slipway.engine.steps import null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 
 PASSING, FAILING = Verdict({"it greets": True}), Verdict({"it greets": False}, "it was silent")
 
@@ -68,7 +68,7 @@ class TargetContract:
         assert (serving(target), numbers(target)) == (1, [2, 1])
         with pytest.raises(Problem) as caught:
             target.earlier("web", 9)
-        assert (caught.value.code, caught.value.hint) == (ExitCode.USAGE, "kept releases: 2, 1; --to names one")
+        assert (type(caught.value), caught.value.hint) == (UsageError, "kept releases: 2, 1; --to names one")
 
     def test_down_keeps_secrets_and_history_and_purge_takes_them(self, made: tuple[Target, Wanted]) -> None:
         target, wanted = made

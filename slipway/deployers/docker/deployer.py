@@ -15,7 +15,7 @@ from slipway.deployers.docker.release_store import SecretStore, keep, last, reco
 from slipway.deployers.docker.replace_container import GRACE, ContainerReplacement, loopback
 from slipway.docker.protocols import LABEL, Container, Daemon, State
 from slipway.engine.steps import Probe, Reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 
 KEPT = 10  # releases of a service, and their images
 
@@ -134,7 +134,7 @@ class DockerTarget:
         """See `Target.scale`."""
         hint = f"./invoke scale --service {service.name} --replicas {replicas or 2} --env minikube"
         summary = "environment local runs one container of each service; scaling needs a cluster"
-        raise Problem(summary, hint=hint, code=ExitCode.USAGE)
+        raise UsageError(summary, hint=hint)
 
     def generated(self, facts: State) -> dict[str, str]:
         """See `Target.generated`."""
@@ -193,7 +193,5 @@ class DockerTarget:
     def _there(self, service: str) -> Container:
         container = self.probe.facts().container(self.names.container(service))
         if container is None:
-            raise Problem(
-                f"{service} is not deployed here", hint=f"./invoke deploy --service {service}", code=ExitCode.USAGE
-            )
+            raise UsageError(f"{service} is not deployed here", hint=f"./invoke deploy --service {service}")
         return container

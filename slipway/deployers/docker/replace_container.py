@@ -12,7 +12,7 @@ from slipway.deployers.docker.container import RELEASE, ROLE, SERVICE, Names, re
 from slipway.deployers.docker.release_store import recorded
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
 from slipway.engine.steps import Cancel, Reporter
-from slipway.errors import ConnectionLost, ExitCode, Problem
+from slipway.errors import ConnectionLost, Problem
 
 GRACE = 20  # seconds that a container gets to stop: services finish what they were asked, for up to 18
 
@@ -63,9 +63,10 @@ class ContainerReplacement:
             report.note(serving)
             if not isinstance(error, Problem):
                 raise
-            kind = ConnectionLost if lost else Problem
             details, hint = f"{error.details}\n{evidence}".strip(), f"{error.hint}\n{serving}".strip()
-            raise kind(error.summary, details=details, hint=hint, code=ExitCode.FAILED) from error
+            if lost:
+                raise ConnectionLost(error.summary, details=details, hint=hint, changed=True) from error
+            raise Problem(error.summary, details=details, hint=hint) from error
 
     def _settle(self, state: State, service: str, report: Reporter) -> Container | None:
         """Finish what an interrupted swap left: the container that has a record stays, and is what comes back."""

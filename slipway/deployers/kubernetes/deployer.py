@@ -23,7 +23,7 @@ from slipway.deployers.kubernetes.release_store import (
     with_current_secret_values,
 )
 from slipway.engine.steps import Probe, Reporter
-from slipway.errors import ExitCode, Problem, behind_a_change
+from slipway.errors import Problem, Unreachable, UsageError, behind_a_change
 from slipway.kubernetes import rollout
 from slipway.kubernetes.drift import differences
 from slipway.kubernetes.lease import Lock
@@ -272,7 +272,7 @@ class KubernetesTarget:
         serving = self.serving(service.name)
         if service.autoscale or (serving and serving.settings.autoscale):
             hint = "change `autoscale` or `replicas` in its service file and deploy"
-            raise Problem(f"{service.name} is scaled by its autoscaler", hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"{service.name} is scaled by its autoscaler", hint=hint)
         self._there(service.name)
         with self._lock.held(report) as report:
             state = self.read()
@@ -342,12 +342,12 @@ class KubernetesTarget:
         """The namespace of a cluster that runs. Raises Problem for one that does not: nothing is known of it."""
         facts = self.probe.facts()
         if facts.down:
-            raise Problem(facts.down, hint=facts.start, code=ExitCode.UNREACHABLE)
+            raise Unreachable(facts.down, hint=facts.start)
         return facts
 
     def _there(self, service: str) -> Object:
         found = self._up().find("Deployment", service)
         if found is None:
             hint = f"./invoke deploy --service {service}"
-            raise Problem(f"{service} is not deployed in {self.where.namespace}", hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"{service} is not deployed in {self.where.namespace}", hint=hint)
         return found

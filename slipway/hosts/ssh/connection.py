@@ -23,7 +23,7 @@ from paramiko.ssh_exception import (
 from slipway.config.load import at_home, given
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Cancel
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, UsageError
 from slipway.hosts.ssh import keepalive as alive
 from slipway.hosts.ssh import known_hosts as keys
 from slipway.hosts.ssh.jump import CONNECT, NOTHING, SYSTEM, Hop, HostKeyRejected, told
@@ -66,7 +66,7 @@ def _config() -> Config:
         return Config()
     except (OSError, SSHException) as error:
         hint = "mend it, or let this user read it: ssh -G localhost tries it"
-        raise Problem("~/.ssh/config can't be read", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+        raise UsageError("~/.ssh/config can't be read", details=str(error), hint=hint) from error
 
 
 def way(name: str, hosts: Hosts, *, look: bool = False) -> list[Hop]:
@@ -75,7 +75,7 @@ def way(name: str, hosts: Hosts, *, look: bool = False) -> list[Hop]:
     while jump := entry(names[-1], hosts).jump:
         if jump in names:
             circle, hint = " → ".join((*names, jump)), "take one `jump` out of hosts.yaml"
-            raise Problem(f"{name}: its jumps go in a circle", details=circle, hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"{name}: its jumps go in a circle", details=circle, hint=hint)
         names.append(jump)
     hops: list[Hop] = []
     for one in reversed(names):
@@ -199,16 +199,16 @@ def _key(file: Path, passphrase: str | None) -> PKey:
         return PKey.from_path(file, sealed)
     except OSError as error:
         hint = "is `key` in hosts.yaml the private key's path?"
-        raise Problem(f"{file} can't be read", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+        raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
     except TypeError as error:
         if passphrase:
             hint = "is it the private key? it has no passphrase"
-            raise Problem(f"{file} could not be opened", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+            raise UsageError(f"{file} could not be opened", details=str(error), hint=hint) from error
         raise PasswordRequiredException(f"{file} is sealed") from error
     except Exception as error:
         summary = "the passphrase is not this key's" if passphrase else "that is not a private key"
         hint = f"ssh-keygen -yf {file} tries it; SLIPWAY_SSH_PASSPHRASE may say the passphrase"
-        raise Problem(f"{file}: {summary}", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+        raise UsageError(f"{file}: {summary}", details=str(error), hint=hint) from error
 
 
 def _end(link: Connection) -> None:
@@ -266,5 +266,5 @@ def record(place: str, key: PKey, hosts: Hosts) -> Path:
             kept.write(line if not text or text.endswith("\n") else f"\n{line}")
     except OSError as error:
         hint = "make room there, or check its rights; `known_hosts` of hosts.yaml names another file"
-        raise Problem(f"{file} can't be written", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+        raise UsageError(f"{file} can't be written", details=str(error), hint=hint) from error
     return file

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from slipway.config.models import Hosts
 from slipway.engine.steps import Cancel, Probe, Reporter, ResourceLimit, null_reporter
-from slipway.errors import Cancelled, ConnectionLost, ExitCode, Problem
+from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
 from slipway.hosts import facts
 from slipway.hosts.host import DIRECT, Command, Privilege, Result, Stream, script
 from slipway.hosts.ssh.remote_scripts import BEGIN, DIAL, HAVE, RECEIVE, SHORT, WRAPPER, job
@@ -223,16 +223,14 @@ class Ssh:
         known = self.probe.facts()
         if not known.sudo:
             hint = f"install sudo there and allow {known.user} to use it, or log in as root"
-            raise Problem(f"{self.name} has no sudo, and {known.user} is not root", hint=hint, code=ExitCode.USAGE)
+            raise UsageError(f"{self.name} has no sudo, and {known.user} is not root", hint=hint)
         password = self.ask("sudo", self.name)
         tried = Command(("sudo", "-k", "-S", "-p", "", "--", "true"), stdin=f"{password}\n".encode(), timeout=30)
         done = self._run(tried, null_reporter(self.cancel))
         if done.exit_code:
             hint = f"is it {known.user}'s, and may {known.user} use sudo there? sudo -v tells"
             details = done.stderr.decode(errors="replace").strip()
-            raise Problem(
-                f"{self.name}: sudo did not accept the password", details=details, hint=hint, code=ExitCode.USAGE
-            )
+            raise UsageError(f"{self.name}: sudo did not accept the password", details=details, hint=hint)
         return password
 
     def write_file(self, content: bytes, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
@@ -329,4 +327,4 @@ class Ssh:
             return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=OPEN)
         except (SSHException, OSError, EOFError) as error:
             summary = f"{address}:{port} does not answer on {self.name}"
-            raise Problem(summary, details=str(error), code=ExitCode.UNREACHABLE) from error
+            raise Unreachable(summary, details=str(error)) from error

@@ -12,7 +12,7 @@ from fabric import Connection
 from paramiko import PKey
 from paramiko.ssh_exception import AuthenticationException, PasswordRequiredException, SSHException
 
-from slipway.errors import ConnectionLost, ExitCode, Problem
+from slipway.errors import ConnectionLost, Problem, Unreachable, UsageError
 from slipway.hosts.ssh import known_hosts as keys
 from slipway.hosts.ssh.known_hosts import Entry, Standing
 
@@ -67,13 +67,11 @@ def _refused(hop: Hop, shown: HostKeyRejected) -> Problem:
     if shown.standing is Standing.UNKNOWN:
         hint = f"compare it with the host's own, then ./invoke host.trust --host {hop.goal}"
         details = f"{shown.key.get_name()} {fingerprint}"
-        return Problem(
-            f"{hop.where}: its host key is not known here", details=details, hint=hint, code=ExitCode.UNREACHABLE
-        )
+        return Unreachable(f"{hop.where}: its host key is not known here", details=details, hint=hint)
     if shown.standing is Standing.REVOKED:
         details = f"{fingerprint} of {shown.place} is marked @revoked"
         hint = "do not connect: somebody holds that key who should not. Ask who runs the host for its new one"
-        return Problem(f"{hop.where}: its host key is REVOKED", details=details, hint=hint, code=ExitCode.UNREACHABLE)
+        return Unreachable(f"{hop.where}: its host key is REVOKED", details=details, hint=hint)
     same = [entry for entry in shown.recorded if entry.kind == shown.key.get_name()] or shown.recorded
     recorded = "\n".join(f"on record {keys.fingerprint(entry.key)} ({entry.where})" for entry in same)
     root = "sudo " if same[0].file == SYSTEM else ""
@@ -82,7 +80,7 @@ def _refused(hop: Hop, shown: HostKeyRejected) -> Problem:
         f"{root}ssh-keygen -f '{same[0].file}' -R '{shown.place}', then ./invoke host.trust --host {hop.goal}"
     )
     details = f"{recorded}\nnow shown {fingerprint}"
-    return Problem(f"{hop.where}: its host key HAS CHANGED", details=details, hint=hint, code=ExitCode.UNREACHABLE)
+    return Unreachable(f"{hop.where}: its host key HAS CHANGED", details=details, hint=hint)
 
 
 def _failed(hop: Hop, error: Exception) -> Problem:
@@ -92,9 +90,7 @@ def _failed(hop: Hop, error: Exception) -> Problem:
     if isinstance(error, PasswordRequiredException) or (_passed(hop) and _unread(error)):
         summary = "passphrase does not open it" if "passphrase" in hop.secrets else "passphrase is wanted"
         hint = "set SLIPWAY_SSH_PASSPHRASE to the one of the key, or name another key in hosts.yaml"
-        return Problem(
-            f"{where}: its key can't be read: the {summary}", details=details, hint=hint, code=ExitCode.USAGE
-        )
+        return UsageError(f"{where}: its key can't be read: the {summary}", details=details, hint=hint)
     if isinstance(error, AuthenticationException):
         hint = f"put your public key there: ssh-copy-id {hop.link.host}"
         if "password" in hop.secrets:
@@ -104,14 +100,14 @@ def _failed(hop: Hop, error: Exception) -> Problem:
         elif not hop.key:
             hint += "; or set SLIPWAY_SSH_PASSWORD"
         summary = f"{where}: authentication failed for user {hop.link.user}"
-        return Problem(summary, details=str(error), hint=f"{hint}. {check}", code=ExitCode.UNREACHABLE)
+        return Unreachable(summary, details=str(error), hint=f"{hint}. {check}")
     if NOTHING in str(error):
         hint = f"start an agent with a key, name one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {check}"
         summary = f"{where}: there is nothing to authenticate user {hop.link.user} with"
-        return Problem(summary, details=str(error), hint=hint, code=ExitCode.UNREACHABLE)
+        return Unreachable(summary, details=str(error), hint=hint)
     if isinstance(error, socket.gaierror):
         hint = "is `address` in hosts.yaml spelled as the host is called?"
-        return Problem(f"{where}: the name has no address", details=str(error), hint=hint, code=ExitCode.UNREACHABLE)
+        return Unreachable(f"{where}: the name has no address", details=str(error), hint=hint)
     if isinstance(error, ConnectionRefusedError):
         return HostUnreachable(
             f"{where} refuses connections", details=str(error), hint=f"is sshd running on port {port}? {check}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 
 
 class Standing(StrEnum):
@@ -100,7 +100,7 @@ def _entries(file: Path) -> Iterator[Entry]:
         text = file.read_text(errors="replace")
     except OSError as error:
         hint = "let this user read it: no host's key is verified without it"
-        raise Problem(f"{file} can't be read", details=str(error), hint=hint, code=ExitCode.USAGE) from error
+        raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -129,4 +129,4 @@ def _key(kind: str, text: str) -> bytes:
 
 def _broken(where: str, details: str) -> Problem:
     hint = "mend or remove that line: no host's key is verified against a file that can't be read whole"
-    return Problem(f"{where}: not an entry of known hosts", details=details, hint=hint, code=ExitCode.USAGE)
+    return UsageError(f"{where}: not an entry of known hosts", details=details, hint=hint)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slipway.config.cross_checks import cycles
 from slipway.config.load import default_environment, load
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN = "name: web\nport: 9000\nbuild: none\n"
@@ -36,7 +36,7 @@ def service(team: Path, name: str, text: str) -> None:
 def faults(team: Path) -> list[str]:
     with pytest.raises(Problem) as caught:
         load(team)
-    assert caught.value.code is ExitCode.USAGE
+    assert isinstance(caught.value, UsageError)
     return caught.value.details.splitlines()
 
 

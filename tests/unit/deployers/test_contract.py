@@ -21,7 +21,8 @@ from slipway.docker.protocols import LABEL, Container, Spec, State
 from slipway.engine.events import Event, Output
 from slipway.engine.run import Run
 from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step
-from slipway.errors import Cancelled, ConnectionLost, ExitCode, Problem
+from slipway.errors import Cancelled, ConnectionLost, Problem
+from tasks.exit_codes import ExitCode, of_run
 from tests.contracts.target import FAILING, PASSING, TargetContract, apply
 
 NAMES = Names("hh", "hh")
@@ -249,8 +250,8 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
     )
     result = Run([step], lambda _: None, Cancel()).go()
     if comes_back:
-        assert (result.exit_code, there(daemon)) == (ExitCode.DONE, {HERE: "running"})
+        assert (of_run(result), there(daemon)) == (ExitCode.DONE, {HERE: "running"})
         return
-    assert result.exit_code is ExitCode.FAILED
+    assert of_run(result) is ExitCode.FAILED
     assert there(daemon) == {PREVIOUS: "exited"}
     assert "the way back failed" in result.failures["web/release"].hint

@@ -11,7 +11,8 @@ import pytest
 from slipway.engine.events import Event, Finished, Outcome, Plan, Status, StepChanged
 from slipway.engine.run import ATTEMPTS, Run, plan
 from slipway.engine.steps import Cancel, Change, Probe, Reporter, ResourceLimit, Step, ordered
-from slipway.errors import Cancelled, ConnectionLost, ExitCode, Problem
+from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
+from tasks.exit_codes import ExitCode, of_run
 
 
 class World:
@@ -52,7 +53,7 @@ def test_only_what_differs_acts_and_its_reason_is_said() -> None:
     result = world.run(world.step("a"), world.step("b", "a")).result
     assert world.ends() == {"a": "unchanged", "b": "changed"}
     assert result.reasons == {"b": "b is absent"}
-    assert result.exit_code is ExitCode.DONE
+    assert of_run(result) is ExitCode.DONE
 
 
 def test_a_second_run_changes_nothing_and_reads_once() -> None:
@@ -80,7 +81,7 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else() -> None:
     world = World()
     result = world.run(world.step("a", act=fail), world.step("b", "a"), world.step("c", "b"), world.step("d")).result
     assert world.ends() == {"a": "failed", "b": "skipped", "c": "skipped", "d": "changed"}
-    assert result.exit_code is ExitCode.FAILED
+    assert of_run(result) is ExitCode.FAILED
 
 
 def test_a_mistake_in_a_step_is_shown_whole_and_does_not_end_the_run() -> None:
@@ -92,18 +93,18 @@ def test_a_mistake_in_a_step_is_shown_whole_and_does_not_end_the_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed_before", "code", "expected"),
-    [(False, ExitCode.UNREACHABLE, 4), (False, ExitCode.USAGE, 2), (True, ExitCode.UNREACHABLE, 1)],
+    ("changed_before", "kind", "expected"),
+    [(False, Unreachable, 4), (False, UsageError, 2), (True, Unreachable, 1)],
 )
 def test_a_failures_own_exit_code_counts_only_when_nothing_was_changed(
-    *, changed_before: bool, code: ExitCode, expected: int
+    *, changed_before: bool, kind: type[Problem], expected: int
 ) -> None:
     def fail(_: Reporter) -> None:
-        raise Problem("no", code=code)
+        raise kind("no")
 
     world = World() if changed_before else World("a")
     result = world.run(world.step("a"), world.step("b", "a", act=fail)).result
-    assert result.exit_code == expected
+    assert of_run(result) == expected
 
 
 @pytest.mark.parametrize("width", [1, 2])
@@ -145,7 +146,7 @@ def test_an_interruption_ends_what_runs_and_says_what_was_not_done() -> None:
     began = time.monotonic()
     result = world.run(world.step("a", act=work), world.step("b", "a"), cancel=cancel).result
     assert time.monotonic() - began < 5
-    assert result.exit_code == 130
+    assert of_run(result) == 130
     assert world.ends() == {"a": "skipped", "b": "skipped"}
 
 
@@ -165,11 +166,11 @@ def test_a_plan_changes_nothing_and_names_what_follows() -> None:
 
 def test_a_probe_that_fails_in_a_plan_is_a_failure_with_its_own_code() -> None:
     def read() -> None:
-        raise Problem("Docker does not answer", code=ExitCode.UNREACHABLE)
+        raise Unreachable("Docker does not answer")
 
     step: Step[None] = Step("a", "A", Probe(read), lambda _: None, lambda _: None)
     events: list[Event] = []
-    assert plan([step], events.append).exit_code == 4
+    assert of_run(plan([step], events.append)) == 4
     assert isinstance(events[-1], Finished)
     assert events[-1].status is Outcome.FAILED
 
@@ -254,20 +255,20 @@ def test_a_link_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: p
 
     result = world.run(world.step("a", act=act), world.step("b")).result
     assert world.ends() == {"a": "failed", "b": "changed"}
-    assert (len(acts), result.exit_code) == (ATTEMPTS, ExitCode.FAILED)
+    assert (len(acts), of_run(result)) == (ATTEMPTS, ExitCode.FAILED)
 
 
 def test_a_loss_that_came_behind_a_change_counts_more_than_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
     world = World()
-    codes = iter([ExitCode.UNREACHABLE, ExitCode.FAILED])
+    changes = iter([False, True])
 
     def act(_: Reporter) -> None:
-        code = next(codes, ExitCode.UNREACHABLE)
-        raise ConnectionLost(f"it broke with {code.name}", code=code)
+        changed = next(changes, False)
+        raise ConnectionLost(f"it broke, changed: {changed}", changed=changed)
 
     result = world.run(world.step("a", act=act)).result
-    assert (result.exit_code, result.failures["a"].summary) == (ExitCode.FAILED, "it broke with FAILED")
+    assert (of_run(result), result.failures["a"].summary) == (ExitCode.FAILED, "it broke, changed: True")
 
 
 def test_no_more_machines_than_asked_are_worked_on_together() -> None:

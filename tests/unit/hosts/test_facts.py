@@ -402,7 +402,7 @@ def test_an_untrusted_certificate_of_clojars_is_not_told_as_its_absence(monkeypa
 
     monkeypatch.setattr(requests, "head", refuse)
     monkeypatch.setattr(java, "clojars_url", lambda _: "https://repo.clojars.org/")
-    with pytest.raises(Problem, match=r"repo.clojars.org: its certificate is not trusted here") as caught:
+    with pytest.raises(Problem, match=r"the certificate of repo.clojars.org is not trusted") as caught:
         java.reachable(recorded())
     assert "update-ca-certificates" in caught.value.hint
 

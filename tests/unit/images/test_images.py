@@ -184,7 +184,7 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
                 "Could not transfer artifact ring:ring:pom:1 from/to clojars: PKIX path building failed: "
                 "unable to find valid certification path to requested target"
             ),
-            "auth: a repository: its certificate is not trusted here",
+            "the certificate of a repository is not trusted",
         ),
         ("boom", "auth: lein uberjar failed"),
     ],

@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from slipway.engine.events import Output
 from slipway.engine.steps import Cancel, Reporter, null_reporter
-from slipway.errors import Cancelled, ExitCode, Problem
+from slipway.errors import Cancelled, Problem, Unreachable
 from slipway.hosts import locks
 from slipway.installers.download import fetch
 
@@ -108,4 +108,4 @@ def test_a_server_that_is_away_is_unreachable(server: Server) -> None:
     server.server_close()
     with pytest.raises(Problem) as raised:
         fetch(url(server), SHA256, null_reporter())
-    assert raised.value.code is ExitCode.UNREACHABLE
+    assert isinstance(raised.value, Unreachable)

@@ -13,7 +13,7 @@ from slipway.config.models import Cluster
 from slipway.config.versions import Binary
 from slipway.engine.events import Event, Output, Progress
 from slipway.engine.steps import Cancel, Reporter, null_reporter
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.installers import curl, minikube
@@ -118,7 +118,7 @@ def test_a_bundle_names_every_bad_and_missing_file(tmp_path: Path) -> None:
 def test_a_folder_without_a_manifest_or_with_a_faulty_one_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(Problem) as raised:
         Bundle(tmp_path)
-    assert raised.value.code is ExitCode.USAGE
+    assert isinstance(raised.value, UsageError)
     (tmp_path / "bundle.yaml").write_text("files: [{name: x, nome: y}]\n")
     with pytest.raises(Problem) as raised:
         assert Bundle(tmp_path).files

@@ -14,9 +14,10 @@ from slipway.config.models import Override, Service
 from slipway.docker import ports
 from slipway.engine.run import Run
 from slipway.engine.steps import Cancel
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.scaffold.service import nearest, planned, step
 from slipway.ui.graph import Box, implied, ranks, rows, svg
+from tasks.exit_codes import ExitCode, of_run
 
 AUTH = {"auth": Service.model_validate({"name": "auth", "port": 8080})}
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -49,7 +50,7 @@ def test_a_name_that_will_not_do_has_a_nearest_that_will(name: str, near: str, t
     assert nearest(name) == near
     with pytest.raises(Problem) as caught:
         planned(name, None, "hh", tmp_path, AUTH)
-    assert caught.value.code is ExitCode.USAGE
+    assert isinstance(caught.value, UsageError)
     assert caught.value.hint == f"try --name {near or 'invoices'}"
 
 
@@ -90,7 +91,7 @@ def test_a_new_service_is_one_that_the_configuration_takes(tmp_path: Path) -> No
     (tmp_path / "config" / "slipway.yaml").write_text("name: the-team\nshort: tt\n")
     (tmp_path / "services").mkdir()
     made = planned("my-invoices", None, "the-team", tmp_path / "services", {})
-    assert Run([step(made)], lambda _: None, Cancel()).go().exit_code is ExitCode.DONE
+    assert of_run(Run([step(made)], lambda _: None, Cancel()).go()) is ExitCode.DONE
     read = load(tmp_path).services["my-invoices"]
     assert (read.published, read.leiningen, len(read.checks)) == (8080, True, 3)
     main = (read.folder / "src" / "the_team" / "my_invoices" / "main.clj").read_text()
@@ -117,7 +118,7 @@ def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
     services = load(tmp_path).services
     assert services == {}
     made = planned("invoices", None, "hh", tmp_path / "services", services)
-    assert Run([step(made)], lambda _: None, Cancel()).go().exit_code is ExitCode.DONE
+    assert of_run(Run([step(made)], lambda _: None, Cancel()).go()) is ExitCode.DONE
     assert list(load(tmp_path).services) == ["invoices"]
     assert [path.name for path in (tmp_path / "services").iterdir()] == ["invoices"]
 

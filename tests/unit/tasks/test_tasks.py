@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from invoke import Context, Exit
 
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from tasks import deploy as ship
 from tasks import operate as day
 from tasks import signals as guard
+from tasks.exit_codes import ExitCode
 from tasks.invocation import Invocation
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +56,7 @@ def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: p
     assert flags["confirm"]
     with pytest.raises(Problem, match="local or minikube, not staging") as raised:
         body(SimpleNamespace(environment=SimpleNamespace(name="staging")))
-    assert raised.value.code is ExitCode.USAGE
+    assert isinstance(raised.value, UsageError)
     assert "./invoke deploy --env staging" in raised.value.hint
 
 

@@ -39,7 +39,7 @@ def test_a_masked_value_is_in_no_spelling_in_what_is_shown_or_kept(
     for text in SPELLINGS:
         session.emit(Output("a", "stdout", f"before {text} after"))
     session.emit(StepChanged("a", "a", Status.FAILED, SECRET, 0.0, f"evidence: {SECRET}"))
-    session.problem(Problem(SECRET, details=SECRET, hint=SECRET))
+    session.problem(Problem(SECRET, details=SECRET, hint=SECRET), 1)
     session.say(f"said {SECRET}")
     session.close()
     shown = capsys.readouterr()

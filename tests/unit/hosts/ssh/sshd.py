@@ -19,7 +19,7 @@ from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Cancel, null_reporter
-from slipway.errors import ConnectionLost, ExitCode, Problem
+from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
 from slipway.hosts.ssh import connection as link
 from slipway.hosts.ssh.host import Ssh
@@ -195,7 +195,7 @@ TIGHT = 25.0  # seconds: less than any of the real waits
 
 
 def nobody(kind: str, host: str) -> str:
-    raise Problem(f"{kind} of {host} is wanted, and there is nobody to ask", code=ExitCode.USAGE)
+    raise UsageError(f"{kind} of {host} is wanted, and there is nobody to ask")
 
 
 def answers(**said: str) -> tuple[link.Ask, list[tuple[str, str]]]:

@@ -11,7 +11,7 @@ from paramiko import RSAKey
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Cancel
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection as link
 from slipway.hosts.ssh.host import Ssh
 from tests.unit.hosts.ssh import sshd
@@ -123,7 +123,7 @@ def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_
         assert asked == [("password", "box")]
         with pytest.raises(Problem, match="password of box is wanted") as none:
             link.connect("box", named, nobody, Cancel())
-        assert none.value.code is ExitCode.USAGE
+        assert isinstance(none.value, UsageError)
         with pytest.raises(Problem, match=r"box .*authentication failed for user deploy") as wrong:
             link.connect("box", named, answers(box="wrong")[0], Cancel())
         assert "was not accepted" in wrong.value.hint
@@ -134,7 +134,7 @@ def test_a_host_that_takes_no_password_is_not_asked_one(home: Path) -> None:
     sealed(home / ".ssh" / "id_ed25519")
     with serving(box := Sshd()), pytest.raises(Problem, match="authentication failed for user deploy") as refused:
         link.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
-    assert (refused.value.code, "ssh-copy-id" in refused.value.hint) == (ExitCode.UNREACHABLE, True)
+    assert (type(refused.value), "ssh-copy-id" in refused.value.hint) == (Unreachable, True)
 
 
 def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,12 +150,12 @@ def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.M
         for name, words in (("absent", "absent can't be read"), ("text", "text: that is not a private key")):
             with pytest.raises(Problem, match=words) as unread:
                 link.connect("box", hosts(home, box, box=at(box, key=str(home / name))), nobody, Cancel())
-            assert unread.value.code is wrong.value.code is ExitCode.USAGE
+            assert type(unread.value) is type(wrong.value) is UsageError
         (home / "key").rename(home / ".ssh" / "id_ed25519")  # the user's own, named nowhere
         monkeypatch.setenv("SLIPWAY_SSH_PASSPHRASE", "wrong")
         with pytest.raises(Problem, match="its key can't be read") as own:
             link.connect("box", hosts(home, box, box=at(box)), answers(box="wrong")[0], Cancel())
-        assert own.value.code is ExitCode.USAGE
+        assert isinstance(own.value, UsageError)
 
 
 def test_sudo_passwords_of_two_hosts_are_tried_beside_each_other() -> None:
@@ -185,7 +185,7 @@ def test_a_file_of_ssh_that_can_not_be_read_is_named(home: Path, name: str) -> N
         (home / name).symlink_to("/proc/self/mem")  # there, and a file; reading it fails for root too
         with pytest.raises(Problem, match=f"{name} can't be read") as unread:
             link.connect("box", known, nobody, Cancel())
-        assert unread.value.code is ExitCode.USAGE
+        assert isinstance(unread.value, UsageError)
 
 
 def test_a_key_is_recorded_behind_the_others_and_the_files_mode_stays(home: Path) -> None:

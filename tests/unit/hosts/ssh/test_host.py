@@ -10,7 +10,7 @@ import pytest
 from slipway.config.load import given
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Probe
-from slipway.errors import ExitCode, Problem
+from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege
 from slipway.hosts.preflight import ROOM, SKEW, faults
@@ -105,4 +105,4 @@ def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:
     host._sudo = None
     with pytest.raises(Problem, match="no sudo") as raised:
         host._rise(Privilege.ROOT)
-    assert raised.value.code is ExitCode.USAGE
+    assert isinstance(raised.value, UsageError)
