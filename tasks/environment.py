@@ -183,7 +183,7 @@ def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") ->
       ./invoke bundle.create --dir ~/slipway-bundle
 
     """
-    from slipway.engine.steps import once
+    from slipway.engine.steps import one_shot
     from slipway.flows import artifacts
     from slipway.installers.bundle_create import Collection
 
@@ -193,7 +193,7 @@ def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") ->
         base = lambda name, report: artifacts.base(here, name, report)  # noqa: E731
         Collection(command.config, here.host, here.daemon, platform, filled, base).make(report)
 
-    command.run([once("bundle", f"bundle in {filled}", act)])
+    command.run([one_shot("bundle", f"bundle in {filled}", act)])
 
 
 @verb(dir="the bundle's folder")

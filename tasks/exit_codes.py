@@ -10,7 +10,7 @@ from slipway.engine.events import Outcome
 from slipway.errors import Problem, Unreachable, UsageError
 
 if TYPE_CHECKING:
-    from slipway.engine.run import RunResult
+    from slipway.engine.plan import RunResult
 
 
 class ExitCode(IntEnum):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
-from slipway.engine.steps import Cancel, Reporter, Step, Threads, once
+from slipway.engine.steps import Cancel, Reporter, Step, Threads, one_shot
 from slipway.errors import Problem, UsageError, unknown_name
 from slipway.hosts.host import prefix
 from slipway.ui.session import Session
@@ -24,7 +24,7 @@ from tasks.passwords import Passwords, tried
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
-    from slipway.engine.run import RunResult
+    from slipway.engine.plan import RunResult
     from slipway.flows.hosts import HostTarget
     from slipway.flows.workspace import Workspace
     from slipway.hosts.host import Host
@@ -185,7 +185,8 @@ class Invocation:
 
     def run(self, steps: Sequence[Step[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
         """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
-        from slipway.engine.run import WORKERS, Run, plan
+        from slipway.engine.plan import WORKERS, plan
+        from slipway.engine.run import Run
 
         began, at_once = time.monotonic(), self.hosts.at_once if len(self._hosts) > 1 else WORKERS
         if self.plan:
@@ -205,15 +206,15 @@ class Invocation:
 
     def deed(self, title: str, act: Callable[[Reporter], None], *, wanted: Callable[[], object] = lambda: True) -> None:
         """`run` a single deed on where the services run, if it is `wanted`."""
-        self.run([once(self.name, title, act, wanted=wanted, invalidates=(self.here.live,))])
+        self.run([one_shot(self.name, title, act, wanted=wanted, invalidates=(self.here.live,))])
 
     def _permitted(self, steps: Sequence[Step[Any]]) -> None:
         """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
-        from slipway.engine.run import compute_plan
+        from slipway.engine.plan import compute_plan
 
         machines: list[Host] = [self.machine, *self._hosts.values()]
         names = {prefix(host): host for host in machines}
-        mine = [step for step in steps if step.id.partition("/")[0] in names]
+        mine = [step for step in steps if step.group in names]
         if not mine or (not self._hosts and self.machine.probe.facts().root):
             return
         due = compute_plan(mine, at_once=self.hosts.at_once).reasons
@@ -261,10 +262,10 @@ class Invocation:
             self.run(steps)
         finally:
             statuses = self.result.statuses if self.result else {}
-            columns = list(dict.fromkeys(step.id.partition("/")[2] for step in steps))
+            columns = list(dict.fromkeys(step.name for step in steps))
             rows = [
                 (host, *(str(statuses.get(f"{host}/{column}", "-")) for column in columns))
-                for host in dict.fromkeys(step.id.partition("/")[0] for step in steps)
+                for host in dict.fromkeys(step.group for step in steps)
             ]
             if statuses and len(rows) > 1:
                 tables.table(self.session, ("host", *columns), rows)

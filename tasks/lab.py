@@ -20,7 +20,7 @@ def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag'
       ./invoke lab.bundle --dir ~/lab-bundle
 
     """
-    from slipway.engine.steps import once
+    from slipway.engine.steps import one_shot
     from tasks import flags
 
     folder = flags.folder(command, dir)
@@ -34,7 +34,7 @@ def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag'
         machines.register()
         made.make(folder, report.note)
 
-    command.run([once("bundle", f"bundle in {folder}", act)])
+    command.run([one_shot("bundle", f"bundle in {folder}", act)])
 
 
 @verb(count="how many", dir="the folder for their settings, key and password", suite="bookworm or trixie")
@@ -46,7 +46,7 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
       SLIPWAY_SUDO_PASSWORD=$(cat ~/lab-hosts/sudo-password) ./invoke setup --env lab --settings ~/lab-hosts
 
     """
-    from slipway.engine.steps import once
+    from slipway.engine.steps import one_shot
     from slipway.errors import UsageError
     from tasks import flags
 
@@ -62,7 +62,7 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
         for host in machines.start_hosts([suite] * number, folder):
             report.note(f"{host.name} at {host.address}")
 
-    command.run([once("hosts", f"{number} hosts, described in {folder}", act)])
+    command.run([one_shot("hosts", f"{number} hosts, described in {folder}", act)])
 
 
 @verb()

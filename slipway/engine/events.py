@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
+Stream = Literal["stdout", "stderr", "note"]
+
 
 class Status(StrEnum):
     """Where a step stands."""
@@ -69,7 +71,7 @@ class Output:
 
     name: ClassVar = "output"
     id: str
-    stream: Literal["stdout", "stderr", "note"]
+    stream: Stream
     text: str
 
 

@@ -1,179 +1,99 @@
-"""Runs a graph of steps: checks what is asked, mends what differs, in threads, and says everything as events."""
+"""Runs a graph of nodes in threads: checks what is asked, applies what differs, and reports everything as events."""
 
 from __future__ import annotations
 
 import threading
 import time
-import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.engine.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
-from slipway.engine.steps import Cancel, Change, Reporter, ResourceLimit, Step, Threads, ordered
+from slipway.engine.cancellation import Cancel
+from slipway.engine.events import Emit, Outcome, Plan, PlanStep, Status, StepChanged
+from slipway.engine.plan import WORKERS, RunResult, as_problem, differs, ordered
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change, Node, ResourceLimit, Step
+from slipway.engine.threads import Threads
 from slipway.errors import Cancelled, ConnectionLost, Problem
 
-WORKERS = 16
-ATTEMPTS = 4  # times that a step begins again when the link to its machine breaks
+ATTEMPTS = 4  # times that a step begins again when the connection to its host breaks
 POLL = 0.1  # seconds between two looks at cancellation while nothing ends
-
-
-@dataclass
-class RunResult:
-    """How a run or a plan ended: statuses, failures and the reasons of changes, by step id."""
-
-    outcome: Outcome = Outcome.DONE
-    statuses: dict[str, Status] = field(default_factory=dict)
-    failures: dict[str, Problem] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def changed(self) -> int:
-        """How many steps changed something."""
-        return self._count(Status.CHANGED)
-
-    def _count(self, status: Status) -> int:
-        return sum(1 for s in self.statuses.values() if s is status)
-
-    def finished(self, seconds: float, closing: tuple[str, ...] = ()) -> Finished:
-        """The run's last event."""
-        unchanged, failed = self._count(Status.UNCHANGED), self._count(Status.FAILED)
-        return Finished(self.outcome, self.changed, unchanged, failed, seconds, closing)
-
-
-def compute_plan(steps: Iterable[Step[Any]], *, at_once: int = WORKERS) -> RunResult:
-    """What `run` would change, by asking only: `reasons` of what would change, `failures` of what cannot be told.
-
-    A step behind one that would change is not checked, since its facts are about to change: it `follows from` that one.
-    """
-    graph = ordered(steps)
-    titles = {step.id: step.title for step in graph}
-    result = RunResult()
-    threads = Threads(at_once)
-    probes = {id(step.probe): step.probe for step in graph}
-    readings = {key: threads.submit(probe.facts) for key, probe in probes.items()}  # every probe is read at once
-    for step in graph:
-        source = next((dep for dep in step.after if dep in result.reasons or dep in result.failures), None)
-        if source is not None:
-            result.reasons[step.id] = f"follows from {titles[source]}"
-            continue
-        try:
-            change = step.check(readings[id(step.probe)].result())
-        except Cancelled:
-            raise
-        except Exception as error:  # noqa: BLE001  see `fault`
-            result.failures[step.id] = fault(step, error)
-        else:
-            if change:
-                result.reasons[step.id] = change.reason
-    result.outcome = Outcome.FAILED if result.failures else Outcome.DONE
-    for step in graph:
-        would = step.id in result.reasons
-        result.statuses[step.id] = (
-            Status.FAILED if step.id in result.failures else Status.WAITING if would else Status.UNCHANGED
-        )
-    return result
-
-
-def fault(step: Step[Any], error: Exception) -> Problem:
-    """A step's error as what the user sees: a Problem as it is, a mistake of ours whole. Call it where it is caught."""
-    if isinstance(error, Problem):
-        return error
-    summary = f"{step.title}: {type(error).__name__}: {error}"
-    return Problem(summary, details=traceback.format_exc(), hint="this is a bug in Slipway: please report it")
-
-
-def plan(steps: Iterable[Step[Any]], emit: Emit, *, at_once: int = WORKERS) -> RunResult:
-    """Say what `run` would change, changing nothing: one `plan`, the failures, and a `finished`."""
-    began = time.monotonic()
-    graph = ordered(steps)
-    result = compute_plan(graph, at_once=at_once)
-    untold = {name: f"cannot be told: {problem.summary}" for name, problem in result.failures.items()}
-    reasons = {**result.reasons, **untold}
-    emit(Plan(tuple(PlanStep(step.id, step.title, reasons.get(step.id, "")) for step in graph)))
-    for step in graph:
-        if problem := result.failures.get(step.id):
-            emit(StepChanged(step.id, step.title, Status.FAILED, problem.summary, 0.0, str(problem)))
-    emit(result.finished(time.monotonic() - began))
-    return result
 
 
 class Run:
     """One run of a graph. `cancel` ends it: steps under way are stopped, nothing new begins.
 
-    Steps of at most `at_once` machines are under way together (a machine is the first part of a step's id).
+    Nodes of at most `at_once` groups are under way together.
     """
 
-    def __init__(self, steps: Iterable[Step[Any]], emit: Emit, cancel: Cancel, *, at_once: int = WORKERS) -> None:
-        self._graph = ordered(steps)
+    def __init__(self, nodes: Iterable[Node[Any]], emit: Emit, cancel: Cancel, *, at_once: int = WORKERS) -> None:
+        self._graph = ordered(nodes)
+        self._titles = {node.id: node.title for node in self._graph}
         self._at_once = at_once
         self._emit = emit
         self._cancel = cancel
         self._state = threading.Lock()
         self._began: dict[str, float] = {}
-        self.result = RunResult(statuses=dict.fromkeys((step.id for step in self._graph), Status.WAITING))
+        self.result = RunResult(statuses=dict.fromkeys((node.id for node in self._graph), Status.WAITING))
 
     def go(self) -> RunResult:
-        """Run until every step has ended or the run is cancelled. The caller emits `finished`."""
-        self._emit(Plan(tuple(PlanStep(step.id, step.title) for step in self._graph)))
+        """Run until every node has ended or the run is cancelled. The caller emits `finished`."""
+        self._emit(Plan(tuple(PlanStep(node.id, node.title) for node in self._graph)))
         waiting = list(self._graph)
-        running: dict[Future[None], Step[Any]] = {}
+        running: dict[Future[None], Node[Any]] = {}
         threads = Threads(WORKERS)
         while waiting or running:
-            for step in self._ready(waiting):
-                waiting.remove(step)
-                running[threads.submit(self._step, step)] = step
+            for node in self._ready(waiting):
+                waiting.remove(node)
+                running[threads.submit(self._run, node)] = node
             if not running:
                 break
             done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
             for future in done:
                 running.pop(future)
                 future.result()
-        for step in waiting:
-            self._set(step, Status.SKIPPED, "the run was interrupted before it")
+        for node in waiting:
+            self._set(node, Status.SKIPPED, "the run was interrupted before it")
         if self._cancel.requested:
             self.result.outcome = Outcome.INTERRUPTED
         elif self.result.failures:
             self.result.outcome = Outcome.FAILED
         return self.result
 
-    def _ready(self, waiting: list[Step[Any]]) -> list[Step[Any]]:
+    def _ready(self, waiting: list[Node[Any]]) -> list[Node[Any]]:
+        """The nodes that may begin; those behind one that failed are skipped on the way."""
         if self._cancel.requested:
             return []
-        ready: list[Step[Any]] = []
-        open_ones = (step for step in self._graph if not self.result.statuses[step.id].ended)
-        turn = list(dict.fromkeys(step.id.partition("/")[0] for step in open_ones))[: self._at_once]
-        for step in list(waiting):
-            statuses = [self.result.statuses[dep] for dep in step.after]
-            broken = next((d for d in step.after if self._broken(d)), None)
+        ready: list[Node[Any]] = []
+        pending = (node for node in self._graph if not self.result.statuses[node.id].ended)
+        groups = list(dict.fromkeys(node.group or node.id for node in pending))[: self._at_once]
+        for node in list(waiting):
+            statuses = [self.result.statuses[dep] for dep in node.after]
+            broken = next((dep for dep in node.after if self._is_broken(dep)), None)
             if broken:
-                waiting.remove(step)
-                self._set(step, Status.SKIPPED, f"{self._title(broken)} {self.result.statuses[broken].value}")
-            elif step.id.partition("/")[0] in turn and all(status.ended for status in statuses):
-                ready.append(step)
+                waiting.remove(node)
+                self._set(node, Status.SKIPPED, f"{self._titles[broken]} {self.result.statuses[broken].value}")
+            elif (node.group or node.id) in groups and all(status.ended for status in statuses):
+                ready.append(node)
         return ready
 
-    def _broken(self, name: str) -> bool:
+    def _is_broken(self, name: str) -> bool:
         return self.result.statuses[name] in {Status.FAILED, Status.SKIPPED}
 
-    def _title(self, name: str) -> str:
-        return next(step.title for step in self._graph if step.id == name)
-
-    def _step(self, step: Step[Any]) -> None:
-        self._began[step.id] = time.monotonic()
+    def _run(self, node: Node[Any]) -> None:
+        self._began[node.id] = time.monotonic()
         try:
-            self._set(step, Status.CHECKING)
-            change = step.check(step.probe.facts())
-            if change is None:
-                self._set(step, Status.UNCHANGED)
+            self._set(node, Status.CHECKING)
+            change = differs(node, node.probe.facts())
+            if change is None or not isinstance(node, Step):
+                self._set(node, Status.UNCHANGED)
                 return
-            with _Held(step.lane, lambda held: self._set(step, Status.WAITING, f"waits for {held.name}"), self._cancel):
-                self._apply(step, change)
+            with _Acquired(node.limit, self._cancel, lambda name: self._set(node, Status.WAITING, f"waits for {name}")):
+                self._apply(node, change)
         except Cancelled:
-            self._set(step, Status.SKIPPED, "interrupted; run the same command again to go on")
-        except Exception as error:  # noqa: BLE001  see `fault`: it stops what depends on the step and nothing else
-            self._fail(step, fault(step, error))
+            self._set(node, Status.SKIPPED, "interrupted; run the same command again to go on")
+        except Exception as error:  # noqa: BLE001  see `as_problem`: it stops what depends on the node and nothing else
+            self._fail(node, as_problem(node, error))
 
     def _apply(self, step: Step[Any], change: Change) -> None:
         self._cancel.check()
@@ -182,7 +102,7 @@ class Run:
         losses: list[ConnectionLost] = []
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                left = self._deed(step, report)
+                left = self._attempt(step, report)
             except ConnectionLost as lost:
                 losses.append(lost)
                 if attempt == ATTEMPTS:
@@ -199,7 +119,7 @@ class Run:
             )
         self._set(step, Status.CHANGED, change.reason)
 
-    def _deed(self, step: Step[Any], report: Reporter) -> Change | None:
+    def _attempt(self, step: Step[Any], report: Reporter) -> Change | None:
         """Act if there is still something to do, and what is left then."""
         if step.check(step.probe.facts()) is None:
             return None
@@ -214,34 +134,34 @@ class Run:
                 probe.forget()
         return step.check(step.probe.facts())
 
-    def _fail(self, step: Step[Any], problem: Problem) -> None:
+    def _fail(self, node: Node[Any], problem: Problem) -> None:
         with self._state:
-            self.result.failures[step.id] = problem
-        self._set(step, Status.FAILED, problem.summary, str(problem))
+            self.result.failures[node.id] = problem
+        self._set(node, Status.FAILED, problem.summary, str(problem))
 
-    def _set(self, step: Step[Any], status: Status, reason: str = "", detail: str = "") -> None:
-        began = self._began.get(step.id)
+    def _set(self, node: Node[Any], status: Status, reason: str = "", detail: str = "") -> None:
+        began = self._began.get(node.id)
         with self._state:
-            self.result.statuses[step.id] = status
+            self.result.statuses[node.id] = status
             if status is Status.CHANGED:
-                self.result.reasons[step.id] = reason
+                self.result.reasons[node.id] = reason
         seconds = time.monotonic() - began if began else 0.0
-        self._emit(StepChanged(step.id, step.title, status, reason, seconds, detail))
+        self._emit(StepChanged(node.id, node.title, status, reason, seconds, detail))
 
 
-class _Held:
-    """A lane held for the length of a `with`; while another step has it, `told` is called once."""
+class _Acquired:
+    """A resource limit held for the length of a `with`; `waits` is called once, with its name, while others have it."""
 
-    def __init__(self, lane: ResourceLimit | None, told: Any, cancel: Cancel) -> None:
-        self._lane, self._told, self._cancel = lane, told, cancel
+    def __init__(self, limit: ResourceLimit | None, cancel: Cancel, waits: Callable[[str], None]) -> None:
+        self._limit, self._cancel, self._waits = limit, cancel, waits
 
     def __enter__(self) -> None:
-        if self._lane is None or self._lane.lock.acquire(blocking=False):
+        if self._limit is None or self._limit.semaphore.acquire(blocking=False):
             return
-        self._told(self._lane)
-        while not self._lane.lock.acquire(timeout=POLL):
+        self._waits(self._limit.name)
+        while not self._limit.semaphore.acquire(timeout=POLL):
             self._cancel.check()
 
     def __exit__(self, *_: object) -> None:
-        if self._lane is not None:
-            self._lane.lock.release()
+        if self._limit is not None:
+            self._limit.semaphore.release()

@@ -12,7 +12,7 @@ from slipway.deployers.deployer import Ask, Verdict
 from slipway.deployers.docker.container import OWNER, ROLE, SOURCE, manifest, owner
 from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.protocols import LABEL, State
-from slipway.engine.steps import Change, Reporter, Step
+from slipway.engine.steps import Change, Reporter, Step, function_step
 from slipway.errors import Unreachable
 from slipway.flows.workspace import SkipPolicy, Sources, Workspace, never
 from slipway.images import base_images as bases
@@ -33,7 +33,7 @@ def build(
 
 def jar(here: Workspace, name: str, *, after: tuple[str, ...], unless: SkipPolicy) -> Step[Sources]:
     """A service's jar."""
-    return Step(
+    return function_step(
         id=f"{name}/jar",
         title=f"{name}: jar",
         probe=here.sources(name),
@@ -92,7 +92,7 @@ def base_of(
     here: Workspace, base: str, names: Sequence[str], *, after: tuple[str, ...], unless: SkipPolicy
 ) -> Step[State | None]:
     """A base image, for those of the services that stand on it."""
-    return Step(
+    return function_step(
         id=f"base/{base}",
         title=f"base image {base}",
         probe=here.docker_if_needed(unless, [name for name in names if here.service(name).base == base]),
@@ -105,7 +105,7 @@ def base_of(
 
 def image_of(here: Workspace, name: str, *, after: tuple[str, ...], unless: SkipPolicy) -> Step[State | None]:
     """A service's image."""
-    return Step(
+    return function_step(
         id=f"{name}/image",
         title=f"{name}: image",
         probe=here.docker_if_needed(unless, [name]),
@@ -223,7 +223,9 @@ def smoke(
         needs = here.config.needs(name)
         after = ("secrets", *(f"{one}/image" for one in (name, *needs)), *each(needs, names, "smoke"))
         probe = here.state if always else here.docker_if_needed(here.released, [name])
-        return Step(f"{name}/smoke", f"{name}: smoke test", probe, differs, run, after, invalidates=(here.state,))
+        return function_step(
+            f"{name}/smoke", f"{name}: smoke test", probe, differs, run, after, invalidates=(here.state,)
+        )
 
     yield from map(one, names)
 

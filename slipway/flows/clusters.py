@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipway.engine.steps import Change, Probe, Reporter, Step
+from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
 from slipway.errors import UsageError
 from slipway.flows.workspace import Workspace
 from slipway.hosts.host import titled
@@ -32,7 +32,7 @@ def cluster(here: Workspace, *, after: tuple[str, ...] = ()) -> Step[Any]:
             here.cluster_target.resumed(started.started, report)
 
     title, invalidates = titled(here.run_host, f"cluster {minikube_tool.PROFILE}"), (here.state, here.run_docker_state)
-    return Step("cluster", title, here.live, differs, start, after, invalidates=invalidates)
+    return function_step("cluster", title, here.live, differs, start, after, invalidates=invalidates)
 
 
 def prepared(here: Workspace, names: Sequence[str], *, after: tuple[str, ...]) -> Iterator[Step[Any]]:
@@ -60,7 +60,7 @@ def namespace(here: Workspace, *, after: tuple[str, ...] = ()) -> Step[Any]:
     def differs(facts: Any) -> Change | None:
         return None if facts.namespace else Change(f"there is no namespace {target.where.namespace}")
 
-    return Step("namespace", f"namespace {target.where.namespace}", here.live, differs, target.settle, after)
+    return function_step("namespace", f"namespace {target.where.namespace}", here.live, differs, target.settle, after)
 
 
 def platform(here: Workspace, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Step[Any]:
@@ -82,7 +82,7 @@ def platform(here: Workspace, names: Sequence[str], *, after: tuple[str, ...] = 
         return None if here.run_host is here.host else {here.run_host.probe.facts().platform}
 
     probe = Probe(there)
-    return Step("platform", "the nodes' platform", probe, fits, lambda _: None, after)
+    return function_step("platform", "the nodes' platform", probe, fits, lambda _: None, after)
 
 
 def metrics(here: Workspace) -> Step[Any]:
@@ -93,7 +93,7 @@ def metrics(here: Workspace) -> Step[Any]:
         server.install(here.cluster_target.cluster, here.brought("metrics-server", report), report)
 
     probe = Probe(lambda: server.read(here.cluster_target.cluster))
-    return Step("metrics", "metrics for autoscaling", probe, server.differs, install, ("cluster",))
+    return function_step("metrics", "metrics for autoscaling", probe, server.differs, install, ("cluster",))
 
 
 def storage(here: Workspace, volumes: Storage, names: Sequence[str]) -> Step[Any]:
@@ -104,7 +104,9 @@ def storage(here: Workspace, volumes: Storage, names: Sequence[str]) -> Step[Any
         return volumes.differs(facts, services)
 
     probe = Probe(volumes.read)
-    return Step("storage", "volumes", probe, differs, lambda report: volumes.provide(services, report), ("namespace",))
+    return function_step(
+        "storage", "volumes", probe, differs, lambda report: volumes.provide(services, report), ("namespace",)
+    )
 
 
 def delivery(here: Workspace, name: str) -> Step[Any]:
@@ -120,4 +122,4 @@ def delivery(here: Workspace, name: str) -> Step[Any]:
         here.delivered[name] = here.delivery(report).deliver(here.built(name) or "", place, digest, report)
 
     probe = here.docker_if_needed(here.released, [name])
-    return Step(f"{name}/delivery", f"{name}: delivery", probe, differs, bring, (f"{name}/smoke",))
+    return function_step(f"{name}/delivery", f"{name}: delivery", probe, differs, bring, (f"{name}/smoke",))

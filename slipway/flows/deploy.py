@@ -9,7 +9,7 @@ from slipway.config.models import Config
 from slipway.deployers.docker.container import holds
 from slipway.docker import ports as local_ports
 from slipway.docker.protocols import State
-from slipway.engine.steps import Change, Reporter, Step
+from slipway.engine.steps import Change, Reporter, Step, function_step
 from slipway.errors import Unreachable, unknown_name
 from slipway.flows import clusters
 from slipway.flows import hosts as machines
@@ -99,7 +99,7 @@ def secrets(here: Workspace, names: Sequence[str], *, after: tuple[str, ...] = (
         kept = here.kept.facts()
         report.note(here.target.keep({**here.missing_secrets(names, kept), **kept}, report))
 
-    return Step("secrets", "generated secrets", here.kept, differs, make, after, invalidates=(here.live,))
+    return function_step("secrets", "generated secrets", here.kept, differs, make, after, invalidates=(here.live,))
 
 
 def needed(here: Workspace, names: Sequence[str], others: Sequence[str], *, after: tuple[str, ...]) -> Step[Any]:
@@ -114,7 +114,7 @@ def needed(here: Workspace, names: Sequence[str], others: Sequence[str], *, afte
             hint = f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}"
             raise Unreachable(summary, hint=hint)
 
-    return Step("needs", f"what is needed: {', '.join(others)}", here.live, missing, lambda _: None, after)
+    return function_step("needs", f"what is needed: {', '.join(others)}", here.live, missing, lambda _: None, after)
 
 
 def release(here: Workspace, name: str, *, after: tuple[str, ...]) -> Step[Any]:
@@ -127,7 +127,7 @@ def release(here: Workspace, name: str, *, after: tuple[str, ...]) -> Step[Any]:
     def roll_out(report: Reporter) -> None:
         here.target.apply(here.wanted(name, commit=source.commit(here.host, here.config.root)), verify, report)
 
-    return Step(f"{name}/release", f"{name}: release", here.live, differs, roll_out, after)
+    return function_step(f"{name}/release", f"{name}: release", here.live, differs, roll_out, after)
 
 
 def port(here: Workspace, name: str, *, after: tuple[str, ...]) -> Step[State]:
@@ -139,4 +139,4 @@ def port(here: Workspace, name: str, *, after: tuple[str, ...]) -> Step[State]:
             others = {service.published for service in here.config.services.values()}
             local_ports.free_or_told(name, number, others, here.daemon.publishing)
 
-    return Step(f"{name}/port", f"{name}: port {number}", here.state, taken, lambda _: None, after)
+    return function_step(f"{name}/port", f"{name}: port {number}", here.state, taken, lambda _: None, after)

@@ -8,7 +8,7 @@ from typing import Any
 
 from slipway.config.models import Cluster, Config
 from slipway.docker.protocols import Daemon, State
-from slipway.engine.steps import Probe, Step
+from slipway.engine.steps import Probe, Step, function_step
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, prefix, titled
 from slipway.hosts.preflight import fit
@@ -31,7 +31,9 @@ class HostTarget:
 def host(config: Config, site: HostTarget) -> Iterator[Step[Any]]:
     """What an SSH host needs: to be fit at all, Docker, kubectl, minikube."""
     check: Callable[[Facts], None] = lambda facts: fit(site.host.name, facts)  # noqa: E731
-    first = Step(f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None)
+    first = function_step(
+        f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None
+    )
     yield first
     entry = config.hosts.hosts.get(site.host.name)
     proxy = (entry.proxy if entry else None) or ""

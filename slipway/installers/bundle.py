@@ -11,7 +11,7 @@ from slipway.config.document import Faults, parse
 from slipway.config.document import read as read_document
 from slipway.config.fields import Model
 from slipway.docker.protocols import Daemon, State
-from slipway.engine.steps import Change, Probe, Reporter, ResourceLimit, Step
+from slipway.engine.steps import Change, Probe, Reporter, ResourceLimit, Step, function_step
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import HERE, Host, prefix, titled
@@ -133,7 +133,7 @@ def steps(
                 daemon.tag(image, tag)
 
         title = titled(host, f"image {file.name} from the bundle")
-        yield Step(f"{prefix(host)}/bundle/{file.name}", title, state, differs, load, after, lane)
+        yield function_step(f"{prefix(host)}/bundle/{file.name}", title, state, differs, load, after, lane)
 
 
 def _mark(file: File) -> str:

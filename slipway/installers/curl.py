@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slipway.engine.steps import Change, Step
+from slipway.engine.steps import Change, Step, function_step
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, prefix
 from slipway.installers import packages
@@ -12,7 +12,7 @@ from slipway.installers import packages
 
 def steps(host: Host) -> Iterator[Step[Facts]]:
     """The step that makes a machine able to ask."""
-    yield Step(
+    yield function_step(
         id=f"{prefix(host)}/curl",
         title="curl",
         probe=host.probe,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slipway.config.versions import DockerTool, Script
 from slipway.docker.protocols import LABEL, Daemon, Spec
-from slipway.engine.steps import Change, Reporter, Step, null_reporter
+from slipway.engine.steps import Change, Reporter, Step, function_step, null_reporter
 from slipway.errors import ConnectionLost, Problem, UsageError
 from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.host import DIRECT, Command, Host, Privilege, prefix, script, titled
@@ -39,7 +39,7 @@ def steps(
     the proxy come first, so that the daemon begins with both, and a container can be run as soon as it does.
     """
     docker = f"{prefix(host)}/docker"
-    yield Step(
+    yield function_step(
         id=f"{docker}/group",
         title=titled(host, "Docker for this user"),
         probe=host.probe,
@@ -49,7 +49,7 @@ def steps(
     )
     first = [f"{docker}/group"]
     if proxy is not None:
-        yield Step(
+        yield function_step(
             id=f"{docker}/proxy",
             title=titled(host, "Docker's proxy"),
             probe=host.probe,
@@ -59,7 +59,7 @@ def steps(
             lane=host.packages,
         )
         first.append(f"{docker}/proxy")
-    yield Step(
+    yield function_step(
         id=f"{docker}/engine",
         title=titled(host, "Docker engine"),
         probe=host.probe,

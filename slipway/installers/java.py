@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipway.config.versions import Tools
-from slipway.engine.steps import Change, Probe, Reporter, Step
+from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
 from slipway.errors import UsageError, untrusted_certificate
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, Privilege, prefix
@@ -22,7 +22,7 @@ ANSWER = 4  # seconds that Clojars gets to answer
 def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]]:
     """The steps that make a machine able to build Clojure services."""
     mine = prefix(host)
-    yield Step(
+    yield function_step(
         id=f"{mine}/jdk",
         title=f"JDK {want.java.minimum} or newer, with jlink",
         probe=host.probe,
@@ -30,7 +30,7 @@ def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]
         apply=lambda report: _add(host, want.java.packages, "a JDK", report),
         lane=host.packages,
     )
-    yield Step(
+    yield function_step(
         id=f"{mine}/leiningen",
         title="Leiningen",
         probe=host.probe,
@@ -40,7 +40,7 @@ def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]
         lane=host.packages,
         invalidates=(clojars,),  # where Leiningen looks is read off Leiningen
     )
-    yield Step(
+    yield function_step(
         id=f"{mine}/repository",
         title="Clojure libraries",
         probe=host.probe,

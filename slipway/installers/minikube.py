@@ -15,7 +15,7 @@ from slipway.config.models import Cluster
 from slipway.config.versions import Binary, Tools
 from slipway.docker.protocols import Daemon
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Change, Reporter, Step, null_reporter
+from slipway.engine.steps import Change, Reporter, Step, function_step, null_reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts import locks
 from slipway.hosts.facts import Facts
@@ -38,7 +38,7 @@ def steps(
         if tool:
             yield program(host, name, tool, cluster, bundle, after)
     if bundle:
-        yield Step(
+        yield function_step(
             id=f"{prefix(host)}/kubernetes",
             title=titled(host, f"Kubernetes {cluster.kubernetes} from the bundle"),
             probe=host.probe,
@@ -58,7 +58,7 @@ def program(
     host: Host, name: str, tool: Binary, cluster: Cluster | None, bundle: Bundle | None, after: tuple[str, ...]
 ) -> Step[Facts]:
     """A program on a host, which fits the cluster that is made there, if one is."""
-    return Step(
+    return function_step(
         id=f"{prefix(host)}/{name}",
         title=titled(host, f"{name} {tool.minimum} or newer" if cluster else name),
         probe=host.probe,

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from slipway.config.fields import named
 from slipway.config.models import Override, Service
 from slipway.docker import ports
-from slipway.engine.steps import Change, Probe, Reporter, Step
+from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
 from slipway.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "service"
@@ -120,4 +120,4 @@ def step(new: New) -> Step[bool]:
                 path.write_text(content)
             whole.rename(new.folder)
 
-    return Step(f"{new.name}/files", f"new service {new.name}", Probe(new.folder.exists), differs, make)
+    return function_step(f"{new.name}/files", f"new service {new.name}", Probe(new.folder.exists), differs, make)

@@ -20,7 +20,7 @@ from slipway.docker.fake import FakeDaemon
 from slipway.docker.protocols import LABEL, Container, Spec, State
 from slipway.engine.events import Event, Output
 from slipway.engine.run import Run
-from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step
+from slipway.engine.steps import Cancel, Change, Probe, Reporter, function_step
 from slipway.errors import Cancelled, ConnectionLost, Problem
 from tasks.exit_codes import ExitCode, of_run
 from tests.contracts.target import FAILING, PASSING, TargetContract, apply
@@ -241,7 +241,7 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
         reason = target.differs(state, newer)  # type: ignore[arg-type]
         return Change(reason) if reason else None
 
-    step = Step(
+    step = function_step(
         "web/release",
         "web: release",
         target.probe,

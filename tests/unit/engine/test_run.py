@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from slipway.engine.events import Event, Finished, Outcome, Plan, Status, StepChanged
-from slipway.engine.run import ATTEMPTS, Run, plan
-from slipway.engine.steps import Cancel, Change, Probe, Reporter, ResourceLimit, Step, ordered
+from slipway.engine.plan import ordered, plan
+from slipway.engine.run import ATTEMPTS, Run
+from slipway.engine.steps import Cancel, Change, Probe, Reporter, ResourceLimit, Step, function_step
 from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
 from tasks.exit_codes import ExitCode, of_run
 
@@ -37,7 +38,7 @@ class World:
             self.there.add(name)
 
         check = lambda facts: None if name in facts else Change(f"{name} is absent")  # noqa: E731
-        return Step(name, name.title(), self.probe, check, apply, after, lane)
+        return function_step(name, name.title(), self.probe, check, apply, after, lane)
 
     def run(self, *steps: Step[frozenset[str]], cancel: Cancel | None = None) -> Run:
         run = Run(steps, self.events.append, cancel or Cancel())
@@ -68,7 +69,9 @@ def test_a_second_run_changes_nothing_and_reads_once() -> None:
 
 def test_a_step_whose_deed_does_not_mend_fails() -> None:
     world = World()
-    step = Step("a", "A", world.probe, lambda facts: None if "a" in facts else Change("a is absent"), lambda _: None)
+    step = function_step(
+        "a", "A", world.probe, lambda facts: None if "a" in facts else Change("a is absent"), lambda _: None
+    )
     result = world.run(step).result
     assert result.outcome is Outcome.FAILED
     assert "it ran, but a is absent" in result.failures["a"].summary
@@ -168,7 +171,7 @@ def test_a_probe_that_fails_in_a_plan_is_a_failure_with_its_own_code() -> None:
     def read() -> None:
         raise Unreachable("Docker does not answer")
 
-    step: Step[None] = Step("a", "A", Probe(read), lambda _: None, lambda _: None)
+    step: Step[None] = function_step("a", "A", Probe(read), lambda _: None, lambda _: None)
     events: list[Event] = []
     assert of_run(plan([step], events.append)) == 4
     assert isinstance(events[-1], Finished)

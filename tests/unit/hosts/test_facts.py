@@ -17,7 +17,8 @@ from slipway.docker import ports
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.protocols import Spec
 from slipway.engine.events import Event, Output, Status
-from slipway.engine.run import Run, RunResult, compute_plan
+from slipway.engine.plan import RunResult, compute_plan
+from slipway.engine.run import Run
 from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step
 from slipway.errors import ConnectionLost, Problem
 from slipway.hosts.facts import SCRIPT, Facts, Jdk, parse

@@ -1,0 +1,44 @@
+"""What an action reports through while it works: output lines, progress, and whether it is to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slipway.engine.cancellation import Cancel
+from slipway.engine.events import Emit, Output, Progress
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """The events of one step. `cancel` is checked by whatever takes long."""
+
+    id: str
+    emit: Emit
+    cancel: Cancel
+
+    def note(self, text: str) -> None:
+        """A line that Slipway says of the step."""
+        self.emit(Output(self.id, "note", text))
+
+    def output(self, stream: Any, text: str) -> None:
+        """A line that a command printed."""
+        self.emit(Output(self.id, stream, text))
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """How far the step is; `total` 0: not known."""
+        self.emit(Progress(self.id, done, total, unit))
+
+
+def null_reporter(cancel: Cancel | None = None) -> Reporter:
+    """A reporter that nobody listens to, for questions."""
+    return Reporter("", _discard, cancel or Cancel())
+
+
+def uncancellable(report: Reporter) -> Reporter:
+    """The same reporter for work that an interruption must not interrupt: a rollback."""
+    return replace(report, cancel=Cancel())
+
+
+def _discard(_: object) -> None:
+    """Take an event and do nothing with it."""
