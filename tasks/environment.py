@@ -156,19 +156,21 @@ def render(command: Invocation, service: str = "") -> None:
     from ruamel.yaml import YAML
 
     from slipway.flows import deploy as flows
-    from slipway.kubernetes import manifests
+    from slipway.kubernetes.manifests.namespace import namespace as namespace_object
+    from slipway.kubernetes.manifests.render import IMAGE, redacted
+    from slipway.kubernetes.manifests.render import render as render_service
+    from slipway.kubernetes.objects import Object
 
     config, environment = command.config, command.environment
     namespace = environment.namespace or config.project.name
-    found = []
+    found: list[Object] = []
     for name in flows.chosen(config, service):
         model = config.service_for(environment, name)
         hidden = dict.fromkeys(model.secrets, "***")
-        found += manifests.render(config.project.name, namespace, model, manifests.IMAGE, hidden)
+        found += render_service(config.project.name, namespace, model, IMAGE, hidden)
     yaml = YAML()
     text = StringIO()
-    shown = manifests.hidden(found)
-    yaml.dump_all([manifests.namespace(config.project.name, namespace), *shown], text)
+    yaml.dump_all([namespace_object(config.project.name, namespace), *redacted(found)], text)
     command.session.answer(text.getvalue())
 
 

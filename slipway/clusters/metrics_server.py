@@ -8,7 +8,7 @@ from typing import Any
 from slipway.engine.steps import Change, Reporter
 from slipway.errors import Problem
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.manifests import Object
+from slipway.kubernetes.objects import Object
 
 NAME, NAMESPACE = "metrics-server", "kube-system"
 API = "v1beta1.metrics.k8s.io"

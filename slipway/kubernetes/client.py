@@ -25,8 +25,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from slipway.errors import Problem, Unreachable
+from slipway.kubernetes.objects import Object
 
-Document = Mapping[str, Any]
 MANAGER = "slipway"  # server-side apply's field manager
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
 KINDS = """
@@ -125,7 +125,7 @@ class Cluster:
         authority = Path(settings.ssl_ca_cert).read_bytes() if settings.ssl_ca_cert else b""
         return hashlib.sha256(f"{place}\n".encode() + authority).hexdigest()[:16]
 
-    def path(self, document: Document, *, named: bool = True) -> str:
+    def path(self, document: Object, *, named: bool = True) -> str:
         """The path of an object, or without `named` of its kind in its namespace."""
         version, kind, meta = document["apiVersion"], document["kind"], document.get("metadata", {})
         name = meta.get("name", "") if named else ""
@@ -185,13 +185,13 @@ class Cluster:
             raise Refused(answer.status, answer.read(decode_content=True))
         return answer
 
-    def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[dict[str, Any]]:
+    def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
         """All objects of a kind, as plain data."""
         path = self.path({"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace}}, named=False)
         answer = self.call("GET", path, query={"labelSelector": selector} if selector else None)
         return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None where it is not there."""
         meta = {"name": name, "namespace": namespace}
         path = self.path({"apiVersion": api_version, "kind": kind, "metadata": meta})
@@ -203,7 +203,7 @@ class Cluster:
                     return None
                 raise
 
-    def apply(self, document: Document, *, force: bool = False, dry: bool = False) -> dict[str, Any]:
+    def apply(self, document: Object, *, force: bool = False, dry: bool = False) -> Object:
         """Server-side apply as `slipway`; `dry` only asks. Raises Conflicts naming fields of others, unless `force`."""
         path, meta = self.path(document), document["metadata"]
         query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
@@ -218,19 +218,19 @@ class Cluster:
                     raise Conflicts(summary, conflicts(error.body)) from error
                 raise
 
-    def create(self, document: Document) -> dict[str, Any]:
+    def create(self, document: Object) -> Object:
         """Make an object. Raises Problem, also if it is there already."""
         path = self.path(document, named=False)
         return dict(self.call("POST", path, body=dict(document), query={"fieldManager": MANAGER}))
 
-    def patch(self, document: Document, change: Mapping[str, Any]) -> dict[str, Any]:
+    def patch(self, document: Object, change: Mapping[str, Any]) -> Object:
         """Merge a change into an object (RFC 7386)."""
         path, meta = self.path(document), document["metadata"]
         with self._told(f"{document['kind']} {meta['name']} could not be changed"):
             query = {"fieldManager": MANAGER}
             return dict(self._data("PATCH", path, change, query, "application/merge-patch+json"))
 
-    def delete(self, document: Document, *, grace: int | None = None, only: bool = False) -> None:
+    def delete(self, document: Object, *, grace: int | None = None, only: bool = False) -> None:
         """Delete an object and what it owns; one that is not there is gone already.
 
         `only` the very one, by its uid, and as it was seen, where `document` has its resourceVersion.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from slipway.config.quantity import number
 from slipway.docker.exit_causes import KILLED, Cause, ended, silent_port, wrong_path
-from slipway.kubernetes.manifests import Object
+from slipway.kubernetes.objects import Object
 
 _REFUSED = re.compile(r"(?i)unauthorized|forbidden|no basic auth|authorization failed|(?<!permission )denied")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from slipway.config.quantity import number
 from slipway.kubernetes.client import MANAGER, Conflict
-from slipway.kubernetes.manifests import VALUES, Object, valued
+from slipway.kubernetes.manifests.labels import VALUES, values_fingerprint
+from slipway.kubernetes.objects import Object
 
 IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
 HANDS = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers that are a person
@@ -45,7 +46,7 @@ def compared(one: Object) -> Object:
 def secret_values_changed(wanted: Object, live: Object) -> Iterator[str]:
     """Whether the values of a service's own Secret are others than it was released with."""
     marked = wanted["metadata"].get("annotations", {}).get(VALUES)
-    if marked is not None and marked != valued(live):
+    if marked is not None and marked != values_fingerprint(live):
         yield "its values were changed"
 
 

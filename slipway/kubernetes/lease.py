@@ -16,13 +16,13 @@ from typing import Any
 from slipway.engine.steps import Cancel, Reporter
 from slipway.errors import Cancelled, Problem
 from slipway.kubernetes.client import Cluster, contested
-from slipway.kubernetes.manifests import Object, labels
+from slipway.kubernetes.manifests.labels import LEASE, PROCESS, labels
+from slipway.kubernetes.objects import Object
 
 SECONDS = 20  # a Lease that was not renewed for so long is anybody's
 RENEW = 5.0
 LOOK = 0.5  # seconds between two looks at another's Lease
-NAME, VERSION = "slipway", "coordination.k8s.io/v1"
-PROCESS = "slipway/process"  # which process holds it, for those on its machine
+VERSION = "coordination.k8s.io/v1"
 
 
 class Lock:
@@ -78,7 +78,7 @@ class Lock:
         told, seen, since = "", "", 0.0
         while True:
             report.cancel.check()
-            found = self._cluster.get(VERSION, "Lease", NAME, self._namespace)
+            found = self._cluster.get(VERSION, "Lease", LEASE, self._namespace)
             if found is None:
                 if self._made():
                     break
@@ -131,7 +131,7 @@ class Lock:
     def _renew(self, uid: str, ended: threading.Event) -> None:
         while not ended.wait(RENEW):
             with contextlib.suppress(Problem):  # the API is away, or somebody changed it too: the next time tells
-                found = self._cluster.get(VERSION, "Lease", NAME, self._namespace)
+                found = self._cluster.get(VERSION, "Lease", LEASE, self._namespace)
                 if found is None or found["metadata"]["uid"] != uid:
                     self._lost(found or {}, ended)
                     return
@@ -162,7 +162,7 @@ def _lease(project: str, namespace: str, who: str) -> Object:
     now = _now()
     spec = {"holderIdentity": who, "leaseDurationSeconds": SECONDS, "acquireTime": now, "renewTime": now}
     marks = {PROCESS: process(os.getpid())}
-    meta: dict[str, Any] = {"name": NAME, "namespace": namespace, "labels": labels(project), "annotations": marks}
+    meta: dict[str, Any] = {"name": LEASE, "namespace": namespace, "labels": labels(project), "annotations": marks}
     return {"apiVersion": VERSION, "kind": "Lease", "metadata": meta, "spec": spec}
 
 

@@ -11,7 +11,8 @@ from contextlib import suppress
 from datetime import datetime
 
 from slipway.errors import Problem, Unreachable
-from slipway.kubernetes.manifests import Object, selector
+from slipway.kubernetes.manifests.labels import selector
+from slipway.kubernetes.objects import Object
 from slipway.kubernetes.rollout import Place
 
 AGAIN = 1.0  # seconds between two looks for new pods

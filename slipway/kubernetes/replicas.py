@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from slipway.config.models import Service
-from slipway.kubernetes.manifests import SCALED, Object
+from slipway.kubernetes.manifests.labels import SCALED
+from slipway.kubernetes.objects import Object
 
 
 def scaled(objects: Sequence[Object], live: Object | None, service: Service) -> list[Object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +14,8 @@ from slipway.engine.steps import Reporter, Threads
 from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.diagnose import Cause, Scene, causes, starved
-from slipway.kubernetes.manifests import Object, selector
+from slipway.kubernetes.manifests.labels import selector
+from slipway.kubernetes.objects import Object
 
 DEADLINE = 180.0  # seconds for a whole rollout
 BUDGET = 40.0  # seconds that a cause gets that may heal
@@ -168,7 +170,7 @@ def look(place: Place, *, whole: bool = False) -> Scene:
     )
 
 
-def newest(deployment: Object, sets: list[Object], pods: list[Object]) -> list[Object]:
+def newest(deployment: Object, sets: Iterable[Object], pods: Iterable[Object]) -> list[Object]:
     """The pods of the Deployment's current template."""
     key = "deployment.kubernetes.io/revision"
     revision = deployment["metadata"].get("annotations", {}).get(key)
@@ -176,7 +178,7 @@ def newest(deployment: Object, sets: list[Object], pods: list[Object]) -> list[O
     return [p for p in pods if any(o["uid"] in current for o in p["metadata"].get("ownerReferences", []))]
 
 
-def requested(pods: list[Object]) -> dict[str, tuple[float, float]]:
+def requested(pods: Iterable[Object]) -> dict[str, tuple[float, float]]:
     """What pods ask of each node: CPUs and bytes."""
     found: dict[str, tuple[float, float]] = {}
     for pod in pods:

@@ -10,7 +10,8 @@ from slipway.docker.protocols import Daemon
 from slipway.engine.steps import Change, Reporter
 from slipway.errors import Problem
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.manifests import Object, labels
+from slipway.kubernetes.manifests.labels import claim_name, labels, volume_name
+from slipway.kubernetes.objects import Object
 
 CLASS, NOBODY = "standard", "kubernetes.io/no-provisioner"  # the class has the name that Minikube gives its own
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
@@ -87,7 +88,7 @@ class Storage:
 
     def _volumes(self, service: Service) -> Iterator[Object]:
         for name, part in service.storage.items():
-            claim = f"{service.name}-{name}"
+            claim = claim_name(service.name, name)
             spec = {
                 "storageClassName": CLASS,
                 "capacity": {"storage": part.size},
@@ -96,7 +97,7 @@ class Storage:
                 "claimRef": {"namespace": self.namespace, "name": claim},
                 "hostPath": {"path": f"{FOLDER}/{self.namespace}/{claim}", "type": "Directory"},
             }
-            meta = {"name": f"{self.namespace}-{claim}", "labels": labels(self.project, service.name)}
+            meta = {"name": volume_name(self.namespace, claim), "labels": labels(self.project, service.name)}
             yield {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec}
 
     def _on_node(self, report: Reporter, *words: str) -> None:

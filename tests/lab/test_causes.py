@@ -17,14 +17,15 @@ from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Access, Cluster
-from slipway.kubernetes.manifests import namespace, render
+from slipway.kubernetes.manifests.namespace import namespace
+from slipway.kubernetes.manifests.render import render
+from slipway.kubernetes.objects import Object
 from tests.integration.project import ROOT
 from tests.lab.sources import program
 from tests.lab.toys import SERVICE, Toys
 
 pytestmark = pytest.mark.lab
 NAME = "causes"
-Object = dict[str, Any]
 
 
 @pytest.fixture(scope="module")

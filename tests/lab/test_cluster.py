@@ -23,7 +23,8 @@ from slipway.deployers.kubernetes.release_store import read
 from slipway.engine.steps import Probe, null_reporter
 from slipway.hosts.local import Local
 from slipway.kubernetes.client import Access, Cluster
-from slipway.kubernetes.manifests import DRAIN, namespace
+from slipway.kubernetes.manifests.deployment import DRAIN
+from slipway.kubernetes.manifests.namespace import namespace
 from tests.contracts.target import TargetContract
 from tests.integration.project import ROOT
 from tests.lab.load import Load

@@ -15,7 +15,8 @@ from slipway.hosts.host import Host
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import MANAGER, Cluster, Conflicts, contested
 from slipway.kubernetes.drift import added, foreign, taken_over_fields
-from slipway.kubernetes.manifests import BY, NAME, PART, Object
+from slipway.kubernetes.manifests.labels import MANAGED_BY, NAME, PART_OF
+from slipway.kubernetes.objects import Object
 
 SCALER = "HorizontalPodAutoscaler"
 TRIES = 5  # of a change to an object that its controller changes too
@@ -60,7 +61,7 @@ def _ours(cluster: Cluster, one: Object, state: State) -> None:
     kind, meta = one["kind"], one["metadata"]
     name, namespace = meta["name"], meta.get("namespace")
     there = state.find(kind, name) or cluster.get(one["apiVersion"], kind, name, namespace)
-    marks = {key: meta["labels"][key] for key in (BY, PART, NAME) if key in meta.get("labels", {})}
+    marks = {key: meta["labels"][key] for key in (MANAGED_BY, PART_OF, NAME) if key in meta.get("labels", {})}
     if there and marks.items() - there["metadata"].get("labels", {}).items():
         words = " ".join(f"{key}={value}" for key, value in marks.items())
         label = f"kubectl --namespace {namespace} label --overwrite {kind} {name} {words}"

@@ -12,7 +12,8 @@ from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.manifests import ROLE, Object, labels, selector
+from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
+from slipway.kubernetes.objects import Object
 
 LIFE = 600  # seconds after which the cluster ends it by itself
 READY = 60.0
@@ -48,7 +49,7 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
 @contextmanager
 def asker(cluster: Cluster, project: str, namespace: str, image: str, run: Ask, report: Reporter) -> Iterator[Ask]:
     """What runs a command in such a pod, for as long as the context lasts. Raises Problem when it does not start."""
-    made = pod(project, namespace, image, f"slipway-probe-{secrets.token_hex(4)}")
+    made = pod(project, namespace, image, f"{CHECK_POD}-{secrets.token_hex(4)}")
     name = made["metadata"]["name"]
     cluster.create(made)
     try:

@@ -28,21 +28,10 @@ from slipway.kubernetes import rollout
 from slipway.kubernetes.drift import differences
 from slipway.kubernetes.lease import Lock
 from slipway.kubernetes.logs import followed, tails, warnings
-from slipway.kubernetes.manifests import (
-    BY,
-    IMAGE,
-    MANIFEST,
-    NAME,
-    RELEASE,
-    ROLE,
-    SCALED,
-    SOURCE,
-    Object,
-    digest,
-    marked,
-    namespace,
-    render,
-)
+from slipway.kubernetes.manifests.labels import MANAGED_BY, MANIFEST, NAME, RELEASE, ROLE, SCALED, SOURCE
+from slipway.kubernetes.manifests.namespace import namespace
+from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, render
+from slipway.kubernetes.objects import Object
 from slipway.kubernetes.replicas import by_hand, scaled
 from slipway.kubernetes.volumes import Storage
 
@@ -128,7 +117,7 @@ class KubernetesTarget:
             objects = self._objects(wanted)
             number = state.last(service.name) + 1
             marks = {RELEASE: str(number), SOURCE: wanted.source, MANIFEST: self._digest(wanted)}
-            way = self._way(state, service, marked(objects, wanted.image, marks), report)
+            way = self._way(state, service, for_release(objects, wanted.image, marks), report)
             apply.dry_run(self.cluster, way.objects, state)
             checks = apply.roll_out_and_verify(where, way, verify, report)
             release = Release(
@@ -144,7 +133,9 @@ class KubernetesTarget:
                 settings=service,
             )
             with behind_a_change():
-                self.cluster.apply(pack(where.project, where.namespace, release, marked(objects, wanted.image, marks)))
+                self.cluster.apply(
+                    pack(where.project, where.namespace, release, for_release(objects, wanted.image, marks))
+                )
                 self._prune(service.name, way.objects, report)
 
     def rollback(self, release: Release, secrets: Secrets, verify: Verify, report: Reporter) -> None:  # noqa: ARG002  it has its own
@@ -330,7 +321,7 @@ class KubernetesTarget:
             for one in state.objects:
                 marks = one["metadata"]["labels"]
                 kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
-                made = everything and marks.get(ROLE) == "generated" and marks.get(BY) == "slipway"
+                made = everything and marks.get(ROLE) == "generated" and marks.get(MANAGED_BY) == "slipway"
                 if (marks.get(NAME) in services and kept) or made:
                     self.cluster.delete(one)
                     report.note(f"{one['kind']} {one['metadata']['name']} removed")

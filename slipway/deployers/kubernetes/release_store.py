@@ -14,7 +14,8 @@ from slipway.config.models import Service
 from slipway.deployers.deployer import Release
 from slipway.engine.steps import Threads
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.manifests import NAME, ROLE, Object, labels, selector
+from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
+from slipway.kubernetes.objects import Object
 
 KINDS = (
     ("v1", "ConfigMap"),
@@ -27,7 +28,6 @@ KINDS = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
 )
 CONNECTIONS = 3  # at once: a TLS handshake costs more than a list
-GENERATED = "slipway.generated"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def pack(project: str, namespace: str, release: Release, objects: Iterable[Objec
         "kind": "Secret",
         "type": "slipway/release",
         "metadata": {
-            "name": f"slipway.{release.service}.release.{release.number:04d}",
+            "name": release_secret_name(release.service, release.number),
             "namespace": namespace,
             "labels": {**labels(project, release.service), ROLE: "release"},
         },

@@ -10,7 +10,7 @@ from slipway.deployers.deployer import Pod, ServiceStatus
 from slipway.deployers.kubernetes.release_store import State
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.manifests import Object
+from slipway.kubernetes.objects import Object
 
 
 def live(facts: State, deployment: Object, release: int | None) -> ServiceStatus:

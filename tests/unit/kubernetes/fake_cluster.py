@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from slipway.errors import Problem
-from slipway.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Document, Refused
+from slipway.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Refused
+from slipway.kubernetes.objects import Object
 
-Object = dict[str, Any]
 _VERY = ("uid", "resourceVersion")  # what tells an object, as it was seen, from all others
+Json = dict[str, Any]
 Path = tuple[str, ...]
 
 
@@ -20,12 +21,12 @@ class FakeCluster(Cluster):
 
     def __init__(self) -> None:
         super().__init__(Access("memory"))
-        self.objects: dict[tuple[str, str], Object] = {}
+        self.objects: dict[tuple[str, str], Json] = {}
         self.broken: set[str] = set()
         self.deeds: list[str] = []
         self._version = 0
 
-    def apply(self, document: Document, *, force: bool = False, dry: bool = False) -> Object:
+    def apply(self, document: Object, *, force: bool = False, dry: bool = False) -> Json:
         key, wanted = _key(document), copy.deepcopy(dict(document))
         live = copy.deepcopy(self.objects.get(key, {**wanted, "metadata": {**wanted["metadata"], "managedFields": []}}))
         entries = live["metadata"]["managedFields"]
@@ -47,7 +48,7 @@ class FakeCluster(Cluster):
         entries.append({"manager": MANAGER, "operation": "Apply", "fieldsV1": _tree(new)})
         return live if dry else self._store(live, "apply")
 
-    def by_hand(self, kind: str, name: str, manager: str, change: Object, subresource: str = "") -> None:
+    def by_hand(self, kind: str, name: str, manager: str, change: Json, subresource: str = "") -> None:
         """A change of another manager, as kubectl and controllers make it."""
         live = self.objects[kind, name]
         fields = set(_leaves(change))
@@ -62,7 +63,7 @@ class FakeCluster(Cluster):
         if self.closed:
             raise self.closed
 
-    def _store(self, live: Object, deed: str) -> Object:
+    def _store(self, live: Json, deed: str) -> Json:
         self._open()
         key = _key(live)
         if live["kind"] == "Deployment":
@@ -79,19 +80,19 @@ class FakeCluster(Cluster):
         self.deeds.append(f"{deed} {key[0]} {key[1]}")
         return self._seen(live)
 
-    def create(self, document: Document) -> Object:
+    def create(self, document: Object) -> Json:
         if _key(document) in self.objects:
             raise Problem(f"{document['kind']} could not be made", details="already exists") from Refused(409, b"")
         return self._store(copy.deepcopy({**document}), "create")
 
-    def patch(self, document: Document, change: Mapping[str, Any]) -> Object:
+    def patch(self, document: Object, change: Mapping[str, Any]) -> Json:
         live = copy.deepcopy(self.objects[_key(document)])
         if change.get("metadata", {}).get("resourceVersion", version := live["metadata"]["resourceVersion"]) != version:
             raise Problem("it could not be changed", details="the object has been modified") from Refused(409, b"")
         _merge(live, copy.deepcopy(dict(change)))
         return self._store(live, "patch")
 
-    def delete(self, document: Document, *, grace: int | None = None, only: bool = False) -> None:
+    def delete(self, document: Object, *, grace: int | None = None, only: bool = False) -> None:
         self._open()
         there = self.objects.get(_key(document), {}).get("metadata", {})
         if only and any(there.get(k, v) != v for k, v in document["metadata"].items() if k in _VERY):
@@ -99,7 +100,7 @@ class FakeCluster(Cluster):
         if self.objects.pop(_key(document), None):
             self.deeds.append(f"delete {document['kind']} {document['metadata']['name']}")
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
         return self._seen(self.objects[kind, name]) if (kind, name) in self.objects else None
 
     def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
@@ -113,7 +114,7 @@ class FakeCluster(Cluster):
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
         yield b""
 
-    def _seen(self, live: Object) -> Object:
+    def _seen(self, live: Json) -> Json:
         found = copy.deepcopy(live)
         if live["kind"] == "Deployment":
             want = live["spec"]["replicas"]
@@ -125,7 +126,7 @@ class FakeCluster(Cluster):
         return found
 
 
-def _key(document: Document) -> tuple[str, str]:
+def _key(document: Object) -> tuple[str, str]:
     return document["kind"], document["metadata"]["name"]
 
 
@@ -149,8 +150,8 @@ def _paths(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
             yield where
 
 
-def _tree(paths: set[Path]) -> Object:
-    found: Object = {}
+def _tree(paths: set[Path]) -> Json:
+    found: Json = {}
     for path in paths:
         place = found
         for key in path:
@@ -164,7 +165,7 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _set(value: Object, path: Path, new: Any) -> None:
+def _set(value: Json, path: Path, new: Any) -> None:
     for key in path[:-1]:
         value = value.setdefault(key, {})
     value[path[-1]] = copy.deepcopy(new)
@@ -176,7 +177,7 @@ def _remove(value: Any, path: Path) -> None:
     value.pop(path[-1], None)
 
 
-def _merge(value: Object, change: Mapping[str, Any]) -> None:
+def _merge(value: Json, change: Mapping[str, Any]) -> None:
     for key, new in change.items():
         if isinstance(new, Mapping):
             _merge(value.setdefault(key, {}), new)

@@ -14,8 +14,9 @@ from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.kubernetes import lease as leases
-from slipway.kubernetes.lease import NAME, PROCESS, Lock, expired, process
-from tests.unit.kubernetes.fake_cluster import FakeCluster, Object
+from slipway.kubernetes.lease import Lock, expired, process
+from slipway.kubernetes.manifests.labels import LEASE, PROCESS
+from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
 
 @pytest.fixture
@@ -27,14 +28,14 @@ def lock(cluster: FakeCluster, who: str = "me", first: Callable[[], None] = lamb
     return Lock(cluster, "hh", "hh", who, first)
 
 
-def lease(who: str, renewed: datetime, mark: str = "") -> Object:
+def lease(who: str, renewed: datetime, mark: str = "") -> Json:
     spec = {"holderIdentity": who, "leaseDurationSeconds": 20, "renewTime": renewed.isoformat()}
-    meta = {"name": NAME, "namespace": "hh", "annotations": {PROCESS: mark}}
+    meta = {"name": LEASE, "namespace": "hh", "annotations": {PROCESS: mark}}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
 
 
 def holder(cluster: FakeCluster) -> str:
-    return str(cluster.objects["Lease", NAME]["spec"]["holderIdentity"])
+    return str(cluster.objects["Lease", LEASE]["spec"]["holderIdentity"])
 
 
 def test_the_threads_of_a_process_hold_its_lock_together(cluster: FakeCluster) -> None:
@@ -146,7 +147,7 @@ def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_a
 
     def deed() -> None:
         with lock(cluster).held(null_reporter(run)) as report:
-            cluster.objects["Lease", NAME] = yours
+            cluster.objects["Lease", LEASE] = yours
             with pytest.raises(Cancelled):
                 report.cancel.wait(20)
             with pytest.raises(Problem, match="was lost"):
@@ -165,13 +166,13 @@ def test_a_held_lock_is_renewed(cluster: FakeCluster, monkeypatch: pytest.Monkey
     renewed = threading.Event()
     patch = cluster.patch
 
-    def told(document: Object, change: Object) -> Object:
+    def told(document: Json, change: Json) -> Json:
         found = patch(document, change)
         renewed.set()
         return found
 
     monkeypatch.setattr(cluster, "patch", told)
     with lock(cluster).held(null_reporter()):
-        before = cluster.objects["Lease", NAME]["spec"]["acquireTime"]
+        before = cluster.objects["Lease", LEASE]["spec"]["acquireTime"]
         assert renewed.wait(10)
-        assert cluster.objects["Lease", NAME]["spec"]["renewTime"] > before
+        assert cluster.objects["Lease", LEASE]["spec"]["renewTime"] > before

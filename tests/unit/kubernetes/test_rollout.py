@@ -1,19 +1,18 @@
-"""A rollout as it is waited for, and the lines of its pods, without a cluster."""
+"""A rollout as it is waited for, without a cluster."""
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
-from slipway.kubernetes import logs, rollout
+from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.diagnose import Scene, causes
-from slipway.kubernetes.logs import moment
 from tests.unit.kubernetes.fake_cluster import FakeCluster
 
 Object = dict[str, Any]
@@ -90,41 +89,32 @@ def test_a_watch_that_is_forbidden_is_no_busy_loop(monkeypatch: pytest.MonkeyPat
     assert [0.5 < seconds <= rollout.WINDOW for seconds in waited] == [True]
 
 
-class Broken(FakeCluster):
-    """A cluster that sends these lines in turn, breaks after each, and is away in between; then the pod is gone."""
-
-    def __init__(self, *answers: list[bytes] | None) -> None:
-        super().__init__()
-        self.answers, self.asked = list(answers), list[str]()
-
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:  # noqa: ARG002
-        self.asked.append(query.get("sinceTime", ""))
-        answer = self.answers.pop(0)
-        if answer is None:
-            raise Problem("the API does not answer")
-        yield from answer
-
-    def get(self, *_: str | None) -> Object | None:
-        return {} if self.answers else None
-
-
-def test_followed_lines_come_once_over_breaks_and_as_long_as_the_pod_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "AGAIN", 0)
-    one, two, three = (b"2020-01-01T00:00:00.%d00000000Z %d" % (n, n) for n in (1, 2, 3))
-    cluster, heard = Broken([one, two], None, [one, two], None, [one, two, three]), queue.Queue[str]()
-    logs._one(place(cluster), "p", 10, heard)
-    assert list(heard.queue) == ["p 1", "p 2", "p 3"]
-    assert cluster.asked[-1] == "2020-01-01T00:00:00.200000000Z"
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        ({}, rollout.UNSEEN),
+        ({"observedGeneration": 2, "updatedReplicas": 1}, "1 of 2 new pods are made"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 3}, "1 old pods are ending"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}, "1 of 2 new pods"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}, None),
+    ],
+)
+def test_a_rollout_waits_in_kubectls_order(status: Object, left: str | None) -> None:
+    found = rollout.status({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status})
+    assert found == left if left is None else left in str(found)
 
 
 @pytest.mark.parametrize(
-    ("earlier", "later"),
+    ("change", "expected"),
     [
-        ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.1Z"),
-        ("2020-01-01T00:00:00.1Z", "2020-01-01T00:00:00.12Z"),
-        ("2020-01-01T00:00:00.9+02:00", "2020-01-01T00:00:01.1+02:00"),
-        ("", "2020-01-01T00:00:00Z"),
+        ({}, True),
+        ({"ready": False}, False),
+        ({"state": {"running": {"startedAt": "2026-11-23T11:59:59Z"}}}, False),  # told before its node was stopped
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, False),
     ],
 )
-def test_times_of_lines_are_in_order_however_many_digits_they_have(earlier: str, later: str) -> None:
-    assert moment(earlier) < moment(later)
+def test_a_pod_runs_again_when_a_container_started_since_is_ready(change: Object, expected: bool) -> None:
+    container = {"ready": True, "state": {"running": {"startedAt": "2026-11-23T12:00:01Z"}}, **change}
+    pod = {"metadata": {}, "status": {"phase": "Running", "containerStatuses": [container]}}
+    assert rollout.runs(pod, datetime(2026, 11, 23, 12, tzinfo=UTC)) is expected
+    assert rollout.runs({**pod, "metadata": {"deletionTimestamp": "2026-11-23T12:00:02Z"}}, datetime.now(UTC))

@@ -22,9 +22,10 @@ from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import tails
-from slipway.kubernetes.manifests import labels, namespace
+from slipway.kubernetes.manifests.labels import labels
+from slipway.kubernetes.manifests.namespace import namespace
 from slipway.secrets import sources as secret_sources
-from tests.unit.kubernetes.fake_cluster import FakeCluster, Object
+from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
 
 class Deploys:
@@ -81,7 +82,7 @@ class Deploys:
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     @property
-    def deployment(self) -> Object:
+    def deployment(self) -> Json:
         return self.cluster.objects["Deployment", "web"]
 
     @property
@@ -146,7 +147,7 @@ def test_a_release_that_can_not_be_put_back_is_said_to_be_so(deploys: Deploys, m
     deploys.deploy(1)
     apply = deploys.cluster.apply
 
-    def refusing(document: Object, **how: bool) -> Object:
+    def refusing(document: Json, **how: bool) -> Json:
         if document["kind"] == "Deployment" and "sha256:1" in str(document):
             raise Problem("Deployment web could not be applied", details="no")
         return apply(document, **how)
@@ -166,7 +167,7 @@ def test_a_release_that_can_not_be_put_back_is_said_to_be_so(deploys: Deploys, m
     ],
 )
 def test_what_a_person_changed_is_taken_away_and_what_another_tool_added_stays(
-    deploys: Deploys, kind: str, change: Object, said: str
+    deploys: Deploys, kind: str, change: Json, said: str
 ) -> None:
     wanted = deploys.deploy(1)
     deploys.cluster.by_hand(kind, "web", "kubectl-patch", change)
@@ -273,7 +274,7 @@ def test_a_plan_names_the_settings_that_differ_from_those_that_serve(
 
 @pytest.mark.parametrize("parts", [{"data": {"A": "MQ=="}}, {"stringData": {"A": "1"}}])
 def test_a_secret_of_the_services_own_is_applied_and_its_changed_value_is_a_new_release(
-    deploys: Deploys, parts: Object
+    deploys: Deploys, parts: Json
 ) -> None:
     deploys.own(**parts)
     wanted = deploys.deploy(1)

@@ -11,7 +11,9 @@ import pytest
 from slipway.config.models import Service
 from slipway.deployers.deployer import Release
 from slipway.deployers.kubernetes.release_store import pack, unpack
-from slipway.kubernetes.manifests import IMAGE, MANIFEST, RELEASE, SOURCE, digest, hidden, marked, namespace, render
+from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
+from slipway.kubernetes.manifests.namespace import namespace
+from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, redacted, render
 
 GOLDEN = Path(__file__).parent / "golden"
 SERVICES: dict[str, dict[str, Any]] = {
@@ -41,13 +43,13 @@ def everything(name: str) -> dict[str, Any]:
     objects = render("hh", "hands", service, IMAGE, SECRETS.get(name, {}))
     manifest = digest(objects, [check.model_dump(mode="json") for check in service.checks])
     marks = {RELEASE: "7", SOURCE: "src", MANIFEST: manifest}
-    released = marked(objects, "r/auth@sha256:1", marks)
+    released = for_release(objects, "r/auth@sha256:1", marks)
     return {
         "namespace": namespace("hh", "hands"),
         "objects": objects,
         "digest": manifest,
         "released": released,
-        "hidden": hidden(objects),
+        "hidden": redacted(objects),
     }
 
 

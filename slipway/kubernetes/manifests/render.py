@@ -1,0 +1,71 @@
+"""All objects of a service, rendered from its service file; their digest, and what a release and a reader get."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.config.models import Service
+from slipway.kubernetes.manifests.config_map import config_map
+from slipway.kubernetes.manifests.deployment import deployment
+from slipway.kubernetes.manifests.horizontal_pod_autoscaler import horizontal_pod_autoscaler
+from slipway.kubernetes.manifests.labels import MANAGED_BY
+from slipway.kubernetes.manifests.own import own_manifests
+from slipway.kubernetes.manifests.persistent_volume_claim import persistent_volume_claim
+from slipway.kubernetes.manifests.pod_disruption_budget import pod_disruption_budget
+from slipway.kubernetes.manifests.secret import secret
+from slipway.kubernetes.manifests.service import cluster_ip
+from slipway.kubernetes.objects import Object
+
+IMAGE = "IMAGE"  # stands for the image in what is digested: an image's identity is its source digest
+_SECRET_VALUES = ("data", "stringData")
+
+
+def render(project: str, namespace: str, service: Service, image: str, secrets: Mapping[str, str]) -> list[Object]:
+    """A service's objects, in the order in which they are applied. `secrets` are values by name."""
+    scale = service.autoscale
+    return [
+        *([config_map(project, namespace, service)] if service.env else []),
+        *([secret(project, namespace, service, secrets)] if secrets else []),
+        *(persistent_volume_claim(project, namespace, service, name) for name in service.storage),
+        cluster_ip(project, namespace, service),
+        pod_disruption_budget(project, namespace, service),
+        deployment(project, namespace, service, image, secrets),
+        *([horizontal_pod_autoscaler(project, namespace, service, scale)] if scale else []),
+        *own_manifests(project, namespace, service),
+    ]
+
+
+def digest(objects: Sequence[Object], checks: Sequence[Mapping[str, Any]]) -> str:
+    """The digest of a release's objects, and of the checks that it must pass. Values of secrets are not in it.
+
+    The name of a Secret, or its annotation, changes with its values, so that the digest does too.
+    """
+    text = json.dumps([[without_secret_values(one) for one in objects], list(checks)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def without_secret_values(one: Object) -> Object:
+    """The object; a Secret has neither keys nor values."""
+    return {key: value for key, value in one.items() if one["kind"] != "Secret" or key not in _SECRET_VALUES}
+
+
+def redacted(objects: Sequence[Object]) -> list[Object]:
+    """The objects, to be shown: a Secret has its keys, and *** for their values."""
+    return [
+        {k: dict.fromkeys(v, "***") if k in _SECRET_VALUES and one["kind"] == "Secret" else v for k, v in one.items()}
+        for one in objects
+    ]
+
+
+def for_release(objects: Sequence[Object], image: str, annotations: Mapping[str, str]) -> list[Object]:
+    """The objects of one release: its image in place of IMAGE, and its annotations on the Deployment."""
+    found: list[dict[str, Any]] = json.loads(json.dumps(list(objects)))
+    for one in found:
+        if one["kind"] == "Deployment" and MANAGED_BY in one["metadata"].get("labels", {}):
+            one["metadata"].setdefault("annotations", {}).update(annotations)
+            for container in one["spec"]["template"]["spec"]["containers"]:
+                container["image"] = image if container["image"] == IMAGE else container["image"]
+    return [*found]

@@ -1,0 +1,24 @@
+"""Volumes where a Minikube has no provisioner."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.docker.fake import FakeDaemon
+from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.volumes import Storage, Volumes
+from tests.unit.kubernetes.rendered import service
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (Volumes(provisioned=True, there=frozenset()), None),
+        (Volumes(provisioned=False, there=frozenset({"hh-auth-data"})), None),
+        (Volumes(provisioned=False, there=frozenset()), "the cluster makes no volumes, and has none for hh-auth-data"),
+    ],
+)
+def test_volumes_are_made_only_where_the_cluster_makes_none(facts: Volumes, reason: str | None) -> None:
+    storage = Storage(Cluster(Access("minikube")), FakeDaemon(), "minikube", "hh", "hh")
+    change = storage.differs(facts, [service(storage={"data": {"path": "/data"}})])
+    assert (change.reason if change else None) == reason
