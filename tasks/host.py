@@ -58,7 +58,7 @@ def check(command: Invocation, host: str = "") -> None:
     from slipway.engine.steps import null_reporter
     from slipway.errors import Problem
     from slipway.hosts.host import Command, Privilege
-    from slipway.hosts.preflight import faults
+    from slipway.hosts.preflight import find_problems
 
     bad: list[Problem] = []
     rows = []
@@ -66,7 +66,7 @@ def check(command: Invocation, host: str = "") -> None:
         if isinstance(found, Problem):
             problems = [found]
         else:
-            problems = list(faults(name, found))
+            problems = list(find_problems(name, found))
             if found.sudo == "password" and not problems:
                 try:
                     root = Command(("true",), privilege=Privilege.ROOT, timeout=30)

@@ -16,7 +16,7 @@ from invoke import Exit
 
 from slipway.engine.steps import Cancel, Reporter, Step, Threads, one_shot
 from slipway.errors import Problem, UsageError, unknown_name
-from slipway.hosts.host import prefix
+from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slipway.flows.hosts import HostTarget
     from slipway.flows.workspace import Workspace
     from slipway.hosts.host import Host
-    from slipway.hosts.ssh.host import Ssh
+    from slipway.hosts.ssh.host import SshHost
     from slipway.installers.bundle import Bundle
     from tasks.signals import Guard
 
@@ -45,7 +45,7 @@ class Invocation:
     closing: ExitStack
     guard: Guard
     result: RunResult | None = None  # of the last run or plan
-    _hosts: dict[str, Ssh] = field(default_factory=dict)
+    _hosts: dict[str, SshHost] = field(default_factory=dict)
 
     @property
     def cancel(self) -> Cancel:
@@ -117,9 +117,9 @@ class Invocation:
     @cached_property
     def machine(self) -> Host:
         """The machine that Slipway runs on."""
-        from slipway.hosts.local import Local
+        from slipway.hosts.local import LocalHost
 
-        return Local(lambda: self.passwords.secret("sudo", ""))
+        return LocalHost(lambda: self.passwords.secret("sudo", ""))
 
     @cached_property
     def here(self) -> Workspace:
@@ -137,12 +137,12 @@ class Invocation:
             self.config, self.environment, host, daemon, place, run_docker, mask, self.closing, self.bundle
         )
 
-    def ssh(self, name: str) -> Ssh:
+    def ssh(self, name: str) -> SshHost:
         """An SSH host, not connected yet; its connection ends with the command."""
-        from slipway.hosts.ssh.host import Ssh
+        from slipway.hosts.ssh.host import SshHost
 
         if name not in self._hosts:
-            self._hosts[name] = Ssh(name, self.hosts, self.passwords.secret, self.cancel)
+            self._hosts[name] = SshHost(name, self.hosts, self.passwords.secret, self.cancel)
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 
@@ -213,7 +213,7 @@ class Invocation:
         from slipway.engine.plan import compute_plan
 
         machines: list[Host] = [self.machine, *self._hosts.values()]
-        names = {prefix(host): host for host in machines}
+        names = {step_prefix(host): host for host in machines}
         mine = [step for step in steps if step.group in names]
         if not mine or (not self._hosts and self.machine.probe.facts().root):
             return
@@ -242,7 +242,7 @@ class Invocation:
 
         told = lambda who: self.session.say(f"waits for {who}, which works on this Docker")  # noqa: E731
         who = f"`{self.name}` (pid {os.getpid()})"
-        with locks.held(locks.of_docker(f"{self.config.project.name}-local"), who, told, self.cancel):
+        with locks.file_lock(locks.docker_lock_path(f"{self.config.project.name}-local"), who, told, self.cancel):
             yield
 
     def site(self, name: str) -> HostTarget:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
 from slipway.errors import UsageError
 from slipway.flows.workspace import Workspace
-from slipway.hosts.host import titled
+from slipway.hosts.host import step_title
 from slipway.installers import minikube as minikube_tool
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def cluster(here: Workspace, *, after: tuple[str, ...] = ()) -> Step[Any]:
         if resumes and (started := here.run_docker.find(minikube_tool.PROFILE)):
             here.cluster_target.resumed(started.started, report)
 
-    title, invalidates = titled(here.run_host, f"cluster {minikube_tool.PROFILE}"), (here.state, here.run_docker_state)
+    title = step_title(here.run_host, f"cluster {minikube_tool.PROFILE}")
+    invalidates = (here.state, here.run_docker_state)
     return function_step("cluster", title, here.live, differs, start, after, invalidates=invalidates)
 
 

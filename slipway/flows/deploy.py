@@ -15,7 +15,7 @@ from slipway.flows import clusters
 from slipway.flows import hosts as machines
 from slipway.flows.artifacts import build, each, image, smoke, verify
 from slipway.flows.workspace import Workspace
-from slipway.hosts.host import prefix
+from slipway.hosts.host import step_prefix
 from slipway.images import source_digest as source
 from slipway.installers import bundle as bundles
 from slipway.installers import curl as curl_tool
@@ -47,7 +47,7 @@ def setup(here: Workspace) -> Iterator[Step[Any]]:
         yield from curl_tool.steps(here.host)
         yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon, bundle=here.bundle)
         if here.bundle and not here.environment.minikube:  # a Minikube gets all images of it, below
-            engine, bases_of_it = (f"{prefix(here.host)}/docker/engine",), here.config.images.bases.__contains__
+            engine, bases_of_it = (f"{step_prefix(here.host)}/docker/engine",), here.config.images.bases.__contains__
             yield from bundles.steps(here.bundle, here.host, here.daemon, here.state, engine, bases_of_it)
         if any(service.leiningen for service in here.config.services.values()):
             yield from java_tool.steps(here.host, here.config.tools, here.clojars)

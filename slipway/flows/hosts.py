@@ -10,8 +10,8 @@ from slipway.config.models import Cluster, Config
 from slipway.docker.protocols import Daemon, State
 from slipway.engine.steps import Probe, Step, function_step
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Host, prefix, titled
-from slipway.hosts.preflight import fit
+from slipway.hosts.host import Host, step_prefix, step_title
+from slipway.hosts.preflight import require_preparable
 from slipway.installers import bundle as bundles
 from slipway.installers import docker as docker_tool
 from slipway.installers import minikube as minikube_tool
@@ -30,9 +30,9 @@ class HostTarget:
 
 def host(config: Config, site: HostTarget) -> Iterator[Step[Any]]:
     """What an SSH host needs: to be fit at all, Docker, kubectl, minikube."""
-    check: Callable[[Facts], None] = lambda facts: fit(site.host.name, facts)  # noqa: E731
+    check: Callable[[Facts], None] = lambda facts: require_preparable(site.host.name, facts)  # noqa: E731
     first = function_step(
-        f"{prefix(site.host)}/host", titled(site.host, "host"), site.host.probe, check, lambda _: None
+        f"{step_prefix(site.host)}/host", step_title(site.host, "host"), site.host.probe, check, lambda _: None
     )
     yield first
     entry = config.hosts.hosts.get(site.host.name)
@@ -51,7 +51,7 @@ def hosts(config: Config, sites: Sequence[HostTarget]) -> Iterator[Step[Any]]:
 
 def minikube(config: Config, site: HostTarget) -> Iterator[Step[Any]]:
     """Kubectl and minikube on a machine whose Docker runs, and what a bundle has for them."""
-    engine = (f"{prefix(site.host)}/docker/engine",)
+    engine = (f"{step_prefix(site.host)}/docker/engine",)
     yield from minikube_tool.steps(site.host, config.tools, site.cluster, site.bundle, engine)
     if site.bundle:
         yield from bundles.steps(site.bundle, site.host, site.daemon, site.state, engine)

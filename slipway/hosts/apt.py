@@ -10,37 +10,37 @@ from slipway.hosts.host import Command
 EDGES = ("--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances")
 
 
-def closure(roots: Sequence[str]) -> Command:
+def list_dependencies(roots: Sequence[str]) -> Command:
     """The command that lists packages and all that they depend on."""
     return Command(("apt-cache", "depends", "--recurse", *EDGES, *roots))
 
 
-def named(listing: str) -> list[str]:
-    """The packages of this machine's architecture in the answer of `closure`; virtual ones have no files."""
+def parse_dependencies(listing: str) -> list[str]:
+    """The packages of this machine's architecture in the answer of `list_dependencies`; virtual ones have no files."""
     return sorted(set(re.findall(r"^([a-z0-9][a-z0-9+.-]*)$", listing, re.MULTILINE)))
 
 
-def show(names: Sequence[str]) -> Command:
+def show_records(names: Sequence[str]) -> Command:
     """The command that prints the records of packages."""
     return Command(("apt-cache", "show", "--no-all-versions", *names))
 
 
-def records(text: str) -> Iterator[dict[str, str]]:
-    """The fields of each record in the answer of `show`."""
+def parse_records(text: str) -> Iterator[dict[str, str]]:
+    """The fields of each record in the answer of `show_records`."""
     for record in text.split("\n\n"):
         if fields := dict(re.findall(r"^([A-Z][A-Za-z-]*): (.+)$", record, re.MULTILINE)):
             yield fields
 
 
-def resolved(wanted: Sequence[str]) -> Command:
+def simulate_install(wanted: Sequence[str]) -> Command:
     """The command by which apt plans an installation of packages, or patterns of them, on a machine that has none."""
     empty = ("-o", "Dir::State::status=/dev/null")
     return Command(("apt-get", "--simulate", "-q", "--no-install-recommends", *empty, "install", *wanted))
 
 
-def planned(said: str) -> set[str]:
-    """The packages of the plan that `resolved` answers."""
-    return set(re.findall(r"^Inst (\S+) ", said, re.MULTILINE))
+def parse_simulation(output: str) -> set[str]:
+    """The packages of the plan that `simulate_install` answers."""
+    return set(re.findall(r"^Inst (\S+) ", output, re.MULTILINE))
 
 
 def download(names: Sequence[str], folder: str) -> Command:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from slipway.hosts.facts import Facts
 
 
-HERE = "this machine"
-DIRECT = "localhost,127.0.0.1,192.168.49.0/24,10.96.0.0/12,10.244.0.0/16,.svc,.cluster.local"  # never by a proxy
+THIS_MACHINE = "this machine"
+NO_PROXY = "localhost,127.0.0.1,192.168.49.0/24,10.96.0.0/12,10.244.0.0/16,.svc,.cluster.local"  # never by a proxy
 
 
 class Privilege(StrEnum):
@@ -39,8 +39,8 @@ class Command:
     privilege: Privilege = Privilege.USER
     timeout: float = 600.0  # seconds until the command is ended
     idle: float | None = None  # seconds without output until the command is ended
-    inherits: tuple[int, ...] = ()  # descriptors of this process (a lock's), on this machine only
-    lasting: bool = False  # elsewhere it goes on when the connection ends; who asks for it again follows it
+    pass_fds: tuple[int, ...] = ()  # descriptors of this process (a lock's), on this machine only
+    resumable: bool = False  # elsewhere it goes on when the connection ends; who asks for it again follows it
 
     @property
     def line(self) -> str:
@@ -112,14 +112,14 @@ class Host(Protocol):
         """A conversation with a TCP address as that machine reaches it. Raises Problem when nobody answers."""
 
 
-def prefix(host: Host) -> str:
+def step_prefix(host: Host) -> str:
     """What the ids of a host's steps begin with."""
     return host.name.replace(" ", "-")
 
 
-def titled(host: Host, text: str) -> str:
+def step_title(host: Host, text: str) -> str:
     """A step's title, with the host's name where it is not this machine."""
-    return text if host.name == HERE else f"{host.name}: {text}"
+    return text if host.name == THIS_MACHINE else f"{host.name}: {text}"
 
 
 def shown(line: bytes) -> str:

@@ -18,17 +18,17 @@ from typing import NoReturn, Self
 from slipway.engine.steps import Probe, Reporter, ResourceLimit, null_reporter
 from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts import facts
-from slipway.hosts.host import HERE, Command, Privilege, Result, script, shown
+from slipway.hosts.host import THIS_MACHINE, Command, Privilege, Result, script, shown
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a cancelled command's group
 CHUNK = 65536
 POLL = 0.1  # seconds between two looks at the clock and at cancellation
 
 
-class Local:
+class LocalHost:
     """The machine that Slipway runs on. `password` is asked only when a command needs root and sudo wants one."""
 
-    name = HERE
+    name = THIS_MACHINE
 
     def __init__(self, password: Callable[[], str] | None = None) -> None:
         self.packages = ResourceLimit("the package manager")
@@ -52,7 +52,7 @@ class Local:
                 env=env,
                 cwd=command.cwd,
                 start_new_session=True,
-                pass_fds=command.inherits,
+                pass_fds=command.pass_fds,
             )
         except FileNotFoundError as error:
             raise Problem(

@@ -19,7 +19,7 @@ SHARED = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  what is made there is 
 STICKY = 0o1777
 
 
-def of_user(name: str) -> Path:
+def user_lock_path(name: str) -> Path:
     """The file of a lock between one user's processes.
 
     It is in the state folder: a runtime folder is a login session's, and cron and CI would lock another file.
@@ -31,7 +31,7 @@ def of_user(name: str) -> Path:
     return place / f"{name}.lock"
 
 
-def of_docker(name: str) -> Path:
+def docker_lock_path(name: str) -> Path:
     """The file of a lock between all users of this machine's Docker.
 
     Whoever may write there can hold it, and so keep others waiting, who are told by whom; they can do no more, because
@@ -39,11 +39,11 @@ def of_docker(name: str) -> Path:
     write to it is the user's own.
     """
     shared = next((place for place in SHARED if place.is_dir() and stat.S_IMODE(place.stat().st_mode) == STICKY), None)
-    return shared / f"slipway-{name}.lock" if shared else of_user(name)
+    return shared / f"slipway-{name}.lock" if shared else user_lock_path(name)
 
 
 @contextmanager
-def held(path: Path, who: str, waiting: Callable[[str], None], cancel: Cancel) -> Iterator[int]:
+def file_lock(path: Path, who: str, waiting: Callable[[str], None], cancel: Cancel) -> Iterator[int]:
     """Hold a lock as `who`; `waiting` hears once who else holds it. Raises Cancelled when the run is to end.
 
     Yields the lock's descriptor: a command that inherits it goes on holding the lock if this process is killed.

@@ -1,4 +1,4 @@
-"""Whether a host can be prepared at all: faults that no step mends, each with its cause and its fix."""
+"""Whether a host can be prepared at all: problems that no step can fix, each with its cause and its fix."""
 
 from __future__ import annotations
 
@@ -7,36 +7,43 @@ from collections.abc import Iterator
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 
-SKEW = 120  # seconds that a clock may be wrong: beyond, apt's and TLS's dates are refused
-ROOM = 2**30  # bytes that packages and images need at the least
+MAX_CLOCK_SKEW = 120  # seconds; beyond it apt and TLS refuse the dates of package lists and certificates
+MIN_FREE_DISK = 2**30  # bytes for packages and images
 
 
-def fit(name: str, facts: Facts) -> None:
-    """Raise the first of a host's faults."""
-    for problem in faults(name, facts):
+def require_preparable(name: str, facts: Facts) -> None:
+    """Raise UsageError for the first problem of a host."""
+    for problem in find_problems(name, facts):
         raise problem
 
 
-def faults(name: str, facts: Facts) -> Iterator[Problem]:
-    """What keeps a host from being prepared."""
+def find_problems(name: str, facts: Facts) -> Iterator[Problem]:
+    """What prevents a host from being prepared."""
     if facts.kernel != "Linux":
-        hint = "hosts are Linux machines; name another"
+        hint = "hosts must run Linux; choose another one"
         yield UsageError(f"{name} runs {facts.kernel}, not Linux", hint=hint)
         return
     if not facts.root and not facts.sudo:
-        hint = f"install sudo there and allow {facts.user} to use it, or log in as root"
-        yield UsageError(f"{name} has no sudo, and {facts.user} is not root", hint=hint)
+        yield no_sudo(name, facts)
     if facts.noexec:
-        hint = "mount -o remount,exec /tmp, and in /etc/fstab"
-        yield UsageError(f"{name}: /tmp is mounted noexec, where package scripts run", hint=hint)
-    if facts.disk < ROOM:
-        details = f"{facts.disk / 2**20:.0f} MiB free under / or /var/lib, {ROOM / 2**20:.0f} MiB wanted at the least"
-        hint = f"make room there: ssh {name} df -h; du -xh / | sort -h | tail"
+        hint = "mount -o remount,exec /tmp, and remove noexec from /etc/fstab"
+        yield UsageError(f"{name}: /tmp is mounted noexec, but package scripts run there", hint=hint)
+    if facts.disk < MIN_FREE_DISK:
+        free, minimum = facts.disk / 2**20, MIN_FREE_DISK / 2**20
+        details = f"{free:.0f} MiB free under / or /var/lib; at least {minimum:.0f} MiB are needed"
+        hint = f"free some space: ssh {name} df -h; du -xh / | sort -h | tail"
         yield UsageError(f"{name} has no space left", details=details, hint=hint)
-    if abs(facts.skew) > SKEW:
-        way = "ahead" if facts.skew > 0 else "behind"
+    if abs(facts.skew) > MAX_CLOCK_SKEW:
+        direction = "ahead of" if facts.skew > 0 else "behind"
         details = (
-            f"its clock is {abs(facts.skew):.0f} s {way} of this machine's; certificates and package lists have dates"
+            f"its clock is {abs(facts.skew):.0f} s {direction} this machine's; "
+            "certificates and package lists are valid only between their dates"
         )
-        hint = "set it there: timedatectl set-ntp true"
+        hint = f"set it: ssh {name} sudo timedatectl set-ntp true"
         yield UsageError(f"{name}: the clock is wrong", details=details, hint=hint)
+
+
+def no_sudo(name: str, facts: Facts) -> UsageError:
+    """The user of a host is not root and cannot become root."""
+    hint = f"install sudo there and allow {facts.user} to use it, or log in as root"
+    return UsageError(f"{name} has no sudo, and {facts.user} is not root", hint=hint)

@@ -43,7 +43,7 @@ def chosen(recipe: Debian, records: str) -> dict[str, str]:
     picked = GitIgnoreSpec.from_lines(recipe.packages)
     excluded = GitIgnoreSpec.from_lines(name.removeprefix("!") for name in recipe.packages if name.startswith("!"))
     found: dict[str, str] = {}
-    for fields in apt.records(records):
+    for fields in apt.parse_records(records):
         name = fields.get("Package", "")
         library = fields.get("Section") == "libs" and not excluded.match_file(name)
         if name and (library or picked.match_file(name)):
@@ -69,9 +69,11 @@ def root(host: Host, recipe: Debian, folder: Path, report: Reporter) -> tuple[Ro
     quiet = null_reporter(report.cancel)
     update = "sudo apt-get update; then try again"
     listing = (
-        host.run(apt.closure(roots(recipe)), quiet).raise_for_status("the packages are not in apt's lists", update).text
+        host.run(apt.list_dependencies(roots(recipe)), quiet)
+        .raise_for_status("the packages are not in apt's lists", update)
+        .text
     )
-    records = host.run(apt.show(apt.named(listing)), quiet)
+    records = host.run(apt.show_records(apt.parse_dependencies(listing)), quiet)
     versions = chosen(recipe, records.raise_for_status("the packages are not in apt's lists", update).text)
     report.output("stdout", f"{len(versions)} packages: {' '.join(sorted(versions))}")
     host.run(apt.download(sorted(versions), str(folder)), report).raise_for_status(

@@ -72,12 +72,12 @@ def build(
     `ensure_sources_unchanged` raises it where the sources are not those of the digest any more.
     """
     told = lambda who: report.note(f"waits for {who}")  # noqa: E731
-    with locks.held(folder / LOCK, f"another Leiningen in {folder.name}", told, report.cancel) as lock:
+    with locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", told, report.cancel) as lock:
         if jar := found(folder, digest):
             report.note("another process has just built it")
             return jar
         began = time.time()
-        done = host.run(replace(uberjar(folder, lein), inherits=(lock,)), report)
+        done = host.run(replace(uberjar(folder, lein), pass_fds=(lock,)), report)
         output = done.text + done.stderr.decode(errors="replace")
         if done.exit_code != 0:
             raise failed(folder, output)

@@ -14,7 +14,7 @@ from slipway.docker.protocols import Daemon, State
 from slipway.engine.steps import Change, Probe, Reporter, ResourceLimit, Step, function_step
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import HERE, Host, prefix, titled
+from slipway.hosts.host import THIS_MACHINE, Host, step_prefix, step_title
 from slipway.installers.download import digest
 
 MANIFEST = "bundle.yaml"
@@ -118,7 +118,7 @@ def steps(
 ) -> Iterator[Step[State]]:
     """The images of a bundle whose role is `wanted`, put into a host's Docker, where every later command finds them."""
     lane = (
-        None if host.name == HERE else ResourceLimit("the connection")
+        None if host.name == THIS_MACHINE else ResourceLimit("the connection")
     )  # one archive after the other: each goes on if cut
     for file in filter(lambda file: wanted(file.name), bundle.of("image")):
 
@@ -132,8 +132,8 @@ def steps(
             for tag in (file.version, local(file.name), _mark(file)):
                 daemon.tag(image, tag)
 
-        title = titled(host, f"image {file.name} from the bundle")
-        yield function_step(f"{prefix(host)}/bundle/{file.name}", title, state, differs, load, after, lane)
+        title = step_title(host, f"image {file.name} from the bundle")
+        yield function_step(f"{step_prefix(host)}/bundle/{file.name}", title, state, differs, load, after, lane)
 
 
 def _mark(file: File) -> str:

@@ -115,7 +115,9 @@ class Collection:
             return
         hint = "sudo apt-get update; then try again"
         needed, bare = (
-            apt.planned(self.host.run(apt.resolved(names), quiet).raise_for_status("apt can't have them", hint).text)
+            apt.parse_simulation(
+                self.host.run(apt.simulate_install(names), quiet).raise_for_status("apt can't have them", hint).text
+            )
             for names in (wanted, [BARE])
         )
         names = sorted(needed - bare)

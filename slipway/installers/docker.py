@@ -12,7 +12,7 @@ from slipway.docker.protocols import LABEL, Daemon, Spec
 from slipway.engine.steps import Change, Reporter, Step, function_step, null_reporter
 from slipway.errors import ConnectionLost, Problem, UsageError
 from slipway.hosts.facts import Facts, libraries
-from slipway.hosts.host import DIRECT, Command, Host, Privilege, prefix, script, titled
+from slipway.hosts.host import NO_PROXY, Command, Host, Privilege, script, step_prefix, step_title
 from slipway.installers import packages
 from slipway.installers.bundle import Bundle
 from slipway.installers.download import fetch
@@ -38,10 +38,10 @@ def steps(
     `proxy` is what dockerd is told of ("": of none), or None where that is not asked, as on this machine. The group and
     the proxy come first, so that the daemon begins with both, and a container can be run as soon as it does.
     """
-    docker = f"{prefix(host)}/docker"
+    docker = f"{step_prefix(host)}/docker"
     yield function_step(
         id=f"{docker}/group",
-        title=titled(host, "Docker for this user"),
+        title=step_title(host, "Docker for this user"),
         probe=host.probe,
         check=group_differs,
         apply=lambda report: _join(host, report),
@@ -51,7 +51,7 @@ def steps(
     if proxy is not None:
         yield function_step(
             id=f"{docker}/proxy",
-            title=titled(host, "Docker's proxy"),
+            title=step_title(host, "Docker's proxy"),
             probe=host.probe,
             check=lambda facts: proxy_differs(facts, proxy),
             apply=lambda report: _proxy(host, daemon, proxy, report),
@@ -61,7 +61,7 @@ def steps(
         first.append(f"{docker}/proxy")
     yield function_step(
         id=f"{docker}/engine",
-        title=titled(host, "Docker engine"),
+        title=step_title(host, "Docker engine"),
         probe=host.probe,
         check=lambda facts: engine_differs(facts, want),
         apply=lambda report: _bring(host, want, daemon, bundle, report),
@@ -139,7 +139,7 @@ def group_differs(facts: Facts) -> Change | None:
 def proxy_file(proxy: str) -> tuple[str, str]:
     """The path and text of what tells dockerd of a proxy; the path says which, the text is root's alone."""
     text = "".join(f'Environment="{key}={_escaped(value)}"\n' for key, value in (
-        ("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", DIRECT)))  # fmt: skip
+        ("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", NO_PROXY)))  # fmt: skip
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{DROP_INS}/slipway-proxy-{name}.conf", f"[Service]\n{text}"
 
@@ -180,7 +180,7 @@ def _proxy(host: Host, daemon: Daemon, proxy: str, report: Reporter) -> None:
 
 def from_script(saved: str, want: Script) -> Command:
     """The upstream script, run from its checked file with a pinned version."""
-    return Command(("sh", saved, "--version", want.version), privilege=Privilege.ROOT, timeout=1800, lasting=True)
+    return Command(("sh", saved, "--version", want.version), privilege=Privilege.ROOT, timeout=1800, resumable=True)
 
 
 def _install(host: Host, want: DockerTool, bundle: Bundle | None, report: Reporter) -> None:

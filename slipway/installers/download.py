@@ -26,7 +26,7 @@ def fetch(url: str, pinned: str, report: Reporter) -> str:
     folder = user_cache_path("slipway", ensure_exists=True)
     path, kind = folder / pinned, "sha512" if len(pinned) == SHA512 else "sha256"
     told = lambda who: report.note(f"waits for {who}, which downloads {url}")  # noqa: E731
-    with locks.held(folder / f"{pinned}.lock", f"another run (pid {os.getpid()})", told, report.cancel):
+    with locks.file_lock(folder / f"{pinned}.lock", f"another run (pid {os.getpid()})", told, report.cancel):
         if path.is_file() and digest(path, kind) == pinned:
             return str(path)
         part = path.with_suffix(".part")

@@ -12,7 +12,7 @@ from slipway.config.versions import Tools
 from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
 from slipway.errors import UsageError, untrusted_certificate
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Host, Privilege, prefix
+from slipway.hosts.host import Host, Privilege, step_prefix
 from slipway.installers import packages
 from slipway.installers.download import fetch
 
@@ -21,7 +21,7 @@ ANSWER = 4  # seconds that Clojars gets to answer
 
 def steps(host: Host, want: Tools, clojars: Probe[bool]) -> Iterator[Step[Facts]]:
     """The steps that make a machine able to build Clojure services."""
-    mine = prefix(host)
+    mine = step_prefix(host)
     yield function_step(
         id=f"{mine}/jdk",
         title=f"JDK {want.java.minimum} or newer, with jlink",

@@ -19,7 +19,7 @@ from slipway.engine.steps import Change, Reporter, Step, function_step, null_rep
 from slipway.errors import Problem, UsageError
 from slipway.hosts import locks
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Command, Host, Privilege, prefix, script, titled
+from slipway.hosts.host import Command, Host, Privilege, script, step_prefix, step_title
 from slipway.installers.bundle import Bundle, local
 from slipway.installers.download import fetch
 
@@ -39,8 +39,8 @@ def steps(
             yield program(host, name, tool, cluster, bundle, after)
     if bundle:
         yield function_step(
-            id=f"{prefix(host)}/kubernetes",
-            title=titled(host, f"Kubernetes {cluster.kubernetes} from the bundle"),
+            id=f"{step_prefix(host)}/kubernetes",
+            title=step_title(host, f"Kubernetes {cluster.kubernetes} from the bundle"),
             probe=host.probe,
             check=lambda facts: files_differ(facts, bundle, cluster),
             apply=lambda report: _copy(host, bundle, cluster, report),
@@ -59,8 +59,8 @@ def program(
 ) -> Step[Facts]:
     """A program on a host, which fits the cluster that is made there, if one is."""
     return function_step(
-        id=f"{prefix(host)}/{name}",
-        title=titled(host, f"{name} {tool.minimum} or newer" if cluster else name),
+        id=f"{step_prefix(host)}/{name}",
+        title=step_title(host, f"{name} {tool.minimum} or newer" if cluster else name),
         probe=host.probe,
         check=lambda facts: tool_differs(facts, name, tool, cluster),
         apply=lambda report: _install(host, name, tool, bundle, report),
@@ -141,7 +141,7 @@ def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
         "--interactive=false",
         "--output=json",
     )
-    return Command((*words, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600, lasting=True)
+    return Command((*words, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600, resumable=True)
 
 
 def enrolled(command: Command, facts: Facts) -> Command:
@@ -220,9 +220,9 @@ def launch(host: Host, beside: Daemon, cluster: Cluster, tags: Collection[str], 
     """
     facts = host.probe.facts()
     told = lambda who: report.note(f"waits for {who}")  # noqa: E731
-    name, who = f"minikube-{prefix(host)}", "a minikube that was started before"
-    with locks.held(locks.of_user(name), who, told, report.cancel) as lock:
-        command = replace(enrolled(start(cluster, tags, root=facts.root), facts), inherits=(lock,))
+    name, who = f"minikube-{step_prefix(host)}", "a minikube that was started before"
+    with locks.file_lock(locks.user_lock_path(name), who, told, report.cancel) as lock:
+        command = replace(enrolled(start(cluster, tags, root=facts.root), facts), pass_fds=(lock,))
         made, node = context(host, report), beside.find(PROFILE) is not None
         if made and not node:
             report.note("its node's container is gone, and the cluster with it: it is removed and made anew")

@@ -38,10 +38,10 @@ def install(names: Sequence[str], facts: Facts) -> list[Command]:
         wait = ("-o", f"DPkg::Lock::Timeout={LOCK_WAIT}")
         flags = (*wait, "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
         words = (("apt-get", *wait, "-q", "update"), ("apt-get", *flags, "install", *names))
-        return [Command(one, env=env, privilege=Privilege.ROOT, timeout=1800, lasting=True) for one in words]
+        return [Command(one, env=env, privilege=Privilege.ROOT, timeout=1800, resumable=True) for one in words]
     manager = next((name for name in ("dnf", "yum") if name in facts.has), None)
     if manager:
-        return [Command((manager, "install", "-y", *names), privilege=Privilege.ROOT, timeout=1800, lasting=True)]
+        return [Command((manager, "install", "-y", *names), privilege=Privilege.ROOT, timeout=1800, resumable=True)]
     raise UsageError(
         f"{facts.system or facts.kernel} has no package manager that Slipway knows",
         hint=f"install {' '.join(names)} by hand, then run the same command again",

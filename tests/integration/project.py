@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from slipway.config.load import load
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from slipway.images.jar import Leiningen, uberjar
 from slipway.installers.java import reachable
 
@@ -61,7 +61,7 @@ def free_port() -> int:
 
 def lein_test(folder: Path) -> str:
     """What `lein test` says in a project's folder, run as `build` runs Leiningen here."""
-    host = Local()
+    host = LocalHost()
     facts, tools = host.probe.facts(), load(ROOT).tools
     kit = facts.jdk(tools.java.minimum)
     assert kit

@@ -14,7 +14,7 @@ from slipway.config.load import load
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.protocols import Spec
 from slipway.engine.steps import null_reporter
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
 from slipway.installers.bundle_create import Collection
 from tests.integration.project import ROOT
@@ -26,7 +26,7 @@ TAG = "slipway-test/base-postgres:1"
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
-    host = Local()
+    host = LocalHost()
     facts = host.probe.facts()
     if facts.family not in {"debian", "ubuntu"}:
         pytest.skip("the recipe needs Debian's packages")
@@ -42,7 +42,7 @@ def image() -> Iterator[str]:
 def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str) -> None:
     name = f"t{secrets.token_hex(4)}"
     with ExitStack() as closing:
-        daemon = DockerDaemon(Local(), closing)
+        daemon = DockerDaemon(LocalHost(), closing)
         daemon.volume(name, {})
         closing.callback(daemon.remove_volume, name)
         derived = subprocess.run(
@@ -70,8 +70,10 @@ def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str
 
 def test_dockers_packages_of_this_machine_are_whole_and_leave_out_what_every_machine_has(tmp_path: Path) -> None:
     with ExitStack() as closing:
-        platform = Local().probe.facts().platform
-        made = Collection(load(ROOT), Local(), DockerDaemon(Local(), closing), platform, tmp_path, lambda name, _: name)
+        platform = LocalHost().probe.facts().platform
+        made = Collection(
+            load(ROOT), LocalHost(), DockerDaemon(LocalHost(), closing), platform, tmp_path, lambda name, _: name
+        )
         found = {file.name: file for file in made.packages(null_reporter())}
     assert {"docker.io", "containerd", "runc", "iptables"} <= set(found)
     assert not {"libc6", "bash", "dpkg"} & set(found)

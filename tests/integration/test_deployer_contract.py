@@ -14,7 +14,7 @@ from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import DockerTarget
 from slipway.docker.daemon import DockerDaemon
 from slipway.engine.steps import Probe
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from tests.contracts.target import TargetContract
 from tests.integration.project import Project, free_port
 from tests.integration.test_docker_contract import sleeper
@@ -26,9 +26,9 @@ class TestLocal(TargetContract):
         """A project of its own, whose service is a program that goes on; Docker listens for it."""
         name = f"t{secrets.token_hex(4)}"
         with ExitStack() as closing:
-            daemon = DockerDaemon(Local(), closing)
+            daemon = DockerDaemon(LocalHost(), closing)
             image = sleeper(daemon, name)
-            target = DockerTarget(daemon, Names(name, name), Probe(lambda: daemon.state(name)), Local().run)
+            target = DockerTarget(daemon, Names(name, name), Probe(lambda: daemon.state(name)), LocalHost().run)
             service = Service(name="web", port=80, publish=free_port(), health=Health(exec=("/bin/sleep", "0")))
             yield target, Wanted(service, image, "src1", {}, "ann", "abc")
         leftover = Project.__new__(Project)

@@ -22,7 +22,7 @@ from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.facts import libraries
 from slipway.hosts.host import Command
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from tests.integration.project import Project
 
 SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
@@ -31,7 +31,7 @@ SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
 @pytest.fixture(params=["real", "fake"])
 def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
     with ExitStack() as closing:
-        yield DockerDaemon(Local(), closing) if request.param == "real" else FakeDaemon()
+        yield DockerDaemon(LocalHost(), closing) if request.param == "real" else FakeDaemon()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def project(daemon: Daemon) -> Iterator[str]:
 
 def sleeper(daemon: Daemon, project: str) -> str:
     """An image of a program that goes on, and ends when it is told to."""
-    linked = Local().run(Command(("ldd", SLEEP, TIMEOUT)), null_reporter()).text
+    linked = LocalHost().run(Command(("ldd", SLEEP, TIMEOUT)), null_reporter()).text
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in (SLEEP, TIMEOUT, *libraries(linked)):
@@ -157,7 +157,7 @@ def test_a_network_that_many_threads_want_at_once_is_created_once(daemon: Daemon
 
 def test_networks_of_one_name_become_one_that_all_their_containers_are_on(project: str) -> None:
     with ExitStack() as closing:
-        daemon, api = DockerDaemon(Local(), closing), APIClient()
+        daemon, api = DockerDaemon(LocalHost(), closing), APIClient()
         image, together = sleeper(daemon, project), threading.Barrier(2)
 
         def create() -> str:
@@ -183,7 +183,7 @@ def test_networks_of_one_name_become_one_that_all_their_containers_are_on(projec
 
 def test_networks_of_one_name_are_removed_together(project: str) -> None:
     with ExitStack() as closing:
-        daemon, api = DockerDaemon(Local(), closing), APIClient()
+        daemon, api = DockerDaemon(LocalHost(), closing), APIClient()
         for _ in range(2):
             api.create_network(project, labels={LABEL: project})
         daemon.remove_network(project)
@@ -199,7 +199,7 @@ def test_what_can_not_be_pulled_is_a_problem(daemon: Daemon) -> None:
 
 def test_a_command_in_a_container_is_not_waited_for_for_ever(project: str) -> None:
     with ExitStack() as closing:
-        daemon, cancel = DockerDaemon(Local(), closing), Cancel()
+        daemon, cancel = DockerDaemon(LocalHost(), closing), Cancel()
         container = daemon.create(Spec(f"{project}_a", sleeper(daemon, project), {LABEL: project}))
         daemon.start(container)
         assert daemon.execute(container, [SLEEP, "0"], null_reporter()) == (0, "")

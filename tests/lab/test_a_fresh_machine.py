@@ -35,10 +35,10 @@ FAULTS = pytest.mark.parametrize("machine", ["bookworm"], indirect=True)  # of o
 VOLUME = """
     .venv/bin/python - <<'END'
 from contextlib import ExitStack
-from slipway.hosts.engine import Engine
-from slipway.hosts.local import Local
+from slipway.docker.daemon import DockerDaemon
+from slipway.hosts.local import LocalHost
 with ExitStack() as closing:
-    Engine(Local(), closing).volume("kept", {"slipway.project": "kept"})
+    DockerDaemon(LocalHost(), closing).volume("kept", {"slipway.project": "kept"})
 END
 """
 

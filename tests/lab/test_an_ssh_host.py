@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from slipway.config.models import Hosts
-from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.ssh.host import SshHost
 from tests.contracts.host import HostContract
 from tests.integration.project import ROOT, Done
 from tests.lab import machines
@@ -237,8 +237,10 @@ def test_facts_are_one_document_whatever_the_login_shell_says(fleet: Fleet) -> N
 
 class TestTheContractOfHosts(HostContract):
     @pytest.fixture
-    def host(self, fleet: Fleet) -> Iterator[Ssh]:
-        found = Ssh("h1", Hosts(**json.loads((fleet.hosts[0].folder / "hosts.yaml").read_text())), lambda *_: PASSWORD)
+    def host(self, fleet: Fleet) -> Iterator[SshHost]:
+        found = SshHost(
+            "h1", Hosts(**json.loads((fleet.hosts[0].folder / "hosts.yaml").read_text())), lambda *_: PASSWORD
+        )
         yield found
         found.close()
 

@@ -21,7 +21,7 @@ from slipway.deployers.kubernetes.apply import NamespaceScope
 from slipway.deployers.kubernetes.deployer import KubernetesTarget
 from slipway.deployers.kubernetes.release_store import read
 from slipway.engine.steps import Probe, null_reporter
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from slipway.kubernetes.client import Access, Cluster
 from slipway.kubernetes.manifests.deployment import DRAIN
 from slipway.kubernetes.manifests.namespace import namespace
@@ -563,7 +563,7 @@ class TestTheContractOfTargets(TargetContract):
         name = f"t{secrets.token_hex(4)}"
         cluster = Cluster(Access("minikube"))
         probe = f"{image(toys).partition('/')[0]}/{toys.name}/slipway-probe:1"
-        where = NamespaceScope(cluster, name, name, Local(), lambda _: probe, "ann")
+        where = NamespaceScope(cluster, name, name, LocalHost(), lambda _: probe, "ann")
         target = KubernetesTarget(where, Probe(lambda: read(cluster, name, name)))
         target.settle(null_reporter())
         checks = [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200}}]

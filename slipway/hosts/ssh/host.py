@@ -19,7 +19,7 @@ from slipway.config.models import Hosts
 from slipway.engine.steps import Cancel, Probe, Reporter, ResourceLimit, null_reporter
 from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
 from slipway.hosts import facts
-from slipway.hosts.host import DIRECT, Command, Privilege, Result, Stream, script
+from slipway.hosts.host import NO_PROXY, Command, Privilege, Result, Stream, script
 from slipway.hosts.ssh.remote_scripts import BEGIN, DIAL, HAVE, RECEIVE, SHORT, WRAPPER, job
 from slipway.hosts.ssh.session import End, Limited, Talk, UploadProgress, shut
 from slipway.hosts.tunnels import unix
@@ -41,7 +41,7 @@ ASKED = 4  # times that a question is asked when the link breaks meanwhile
 
 
 @dataclass
-class Ssh:
+class SshHost:
     """A host of hosts.yaml. It connects when it is first asked something, and again when the link has broken."""
 
     name: str
@@ -87,7 +87,7 @@ class Ssh:
         entry = self.hosts.hosts.get(self.name)
         if entry is None or entry.proxy is None:
             return {}
-        both = {"http_proxy": entry.proxy, "https_proxy": entry.proxy, "no_proxy": DIRECT}
+        both = {"http_proxy": entry.proxy, "https_proxy": entry.proxy, "no_proxy": NO_PROXY}
         return both | {key.upper(): value for key, value in both.items()}
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class Ssh:
     def _run(self, command: Command, report: Reporter, source: BinaryIO | None = None) -> Result:
         report.cancel.check()
         rise = self._rise(command.privilege)
-        head, line = self._line(job(command) if command.lasting else command, rise)
+        head, line = self._line(job(command) if command.resumable else command, rise)
         streams = [io.BytesIO(head + command.stdin), *([source] if source else [])]
         with self._commands:
             report.cancel.check()  # it may have waited

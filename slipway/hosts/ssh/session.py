@@ -183,7 +183,7 @@ class Talk:
     def _stop(self) -> None:
         """End the whole remote group: asked first, then killed. A job goes on; only its following ends."""
         command = self._command
-        if command.lasting:
+        if command.resumable:
             self._say.note(f"`{command.argv[0]}` goes on on {self._host}; the same command follows it")
         deadline = time.monotonic() + BEGUN
         while not (self._group or self._channel.closed) and time.monotonic() < deadline:

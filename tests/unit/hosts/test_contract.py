@@ -9,7 +9,7 @@ import pytest
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.host import Host
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from tests.contracts.host import HostContract
 
 
@@ -25,7 +25,7 @@ def fake() -> FakeHost:
 class TestHosts(HostContract):
     @pytest.fixture(params=["real", "fake"])
     def host(self, request: pytest.FixtureRequest) -> Host:
-        return Local() if request.param == "real" else fake()
+        return LocalHost() if request.param == "real" else fake()
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> str:

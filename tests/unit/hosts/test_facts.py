@@ -149,7 +149,7 @@ class Machine:
         self.asked.append(text)
         if "usermod" in text:
             self.values["enrolled"] = "ann docker"
-        if command.argv[0] == "sh" and command.lasting:
+        if command.argv[0] == "sh" and command.resumable:
             if self.script:
                 return self.script, b"", b""
             self.values |= {key: SYSTEM[key] for key in ("docker", "dockerd", "engine")}
@@ -237,7 +237,7 @@ def test_the_distributions_packages_are_taken_only_once_dockers_own_script_can_n
     run = machine.host.run
 
     def asked(command: Command, report: Reporter) -> Result:
-        if command.lasting and command.argv[0] == "sh" and isinstance(fault, Problem) and packages is False:
+        if command.resumable and command.argv[0] == "sh" and isinstance(fault, Problem) and packages is False:
             raise fault
         return run(command, report)
 

@@ -16,12 +16,12 @@ from slipway.errors import Cancelled, Problem
 from slipway.hosts import local
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege, script
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 
 
 def test_output_comes_line_by_line_and_whole() -> None:
     events: list[Event] = []
-    done = Local().run(
+    done = LocalHost().run(
         script("echo one; echo two >&2; printf 'a\\rb\\nlast'; exit 3"), Reporter("x", events.append, Cancel())
     )
     lines = {(e.stream, e.text) for e in events if isinstance(e, Output)}
@@ -31,12 +31,12 @@ def test_output_comes_line_by_line_and_whole() -> None:
 
 def test_a_large_input_and_output_do_not_block() -> None:
     data = b"x" * 3_000_000
-    assert Local().run(Command(("cat",), stdin=data), null_reporter()).stdout == data
+    assert LocalHost().run(Command(("cat",), stdin=data), null_reporter()).stdout == data
 
 
 def test_a_failed_command_names_its_cause() -> None:
     with pytest.raises(Problem) as caught:
-        Local().run(script("echo cause >&2; exit 4"), null_reporter()).raise_for_status("it broke", "mend it")
+        LocalHost().run(script("echo cause >&2; exit 4"), null_reporter()).raise_for_status("it broke", "mend it")
     assert (caught.value.summary, caught.value.hint) == ("it broke", "mend it")
     assert "cause" in caught.value.details
     assert "exit code 4" in caught.value.details
@@ -44,7 +44,7 @@ def test_a_failed_command_names_its_cause() -> None:
 
 def test_an_absent_command_is_a_problem_with_advice() -> None:
     with pytest.raises(Problem, match="is not on this machine"):
-        Local().run(Command(("no-such-command",)), null_reporter())
+        LocalHost().run(Command(("no-such-command",)), null_reporter())
 
 
 def test_cancelling_ends_the_whole_group_even_one_that_ignores_it(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_cancelling_ends_the_whole_group_even_one_that_ignores_it(tmp_path: Path
     threading.Timer(1, cancel.request).start()
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        Local().run(script(text), Reporter("x", lambda _: None, cancel))
+        LocalHost().run(script(text), Reporter("x", lambda _: None, cancel))
     assert time.monotonic() - began < 6
     gone(pids)
 
@@ -78,12 +78,12 @@ def test_a_child_that_ignores_the_signal_is_killed_though_its_leader_went(how: s
                 time.sleep(0.01)
 
     with pytest.raises((Cancelled, Problem)):
-        Local().run(script(text, timeout=600 if how == "cancel" else 0.3), Reporter("x", hear, cancel))
+        LocalHost().run(script(text, timeout=600 if how == "cancel" else 0.3), Reporter("x", hear, cancel))
     gone(pids)
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Local:
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalHost:
     """The machine here as a user who may become root sees it: a root process is signalled through sudo, or not at all."""
     sudo = tmp_path / "bin" / "sudo"
     sudo.parent.mkdir()
@@ -98,13 +98,13 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Local:
     monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "killpg", denied)
-    here = Local()
+    here = LocalHost()
     here.probe = Probe(lambda: Facts("Linux", "x86_64", sudo="nopasswd"))
     return here
 
 
 @pytest.mark.parametrize("limit", [{"timeout": 0.5}, {"idle": 0.5}])
-def test_a_root_command_of_a_sudo_user_is_ended_too(limit: dict[str, float], user: Local, tmp_path: Path) -> None:
+def test_a_root_command_of_a_sudo_user_is_ended_too(limit: dict[str, float], user: LocalHost, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = Command(("sh", "-c", f"echo $$ >{pids}; sleep 47; true"), privilege=Privilege.ROOT, **limit)  # type: ignore[arg-type]
     began = time.monotonic()
@@ -115,7 +115,7 @@ def test_a_root_command_of_a_sudo_user_is_ended_too(limit: dict[str, float], use
 
 
 def test_a_root_command_that_nobody_can_end_is_named_and_not_waited_for(
-    user: Local, monkeypatch: pytest.MonkeyPatch
+    user: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "GRACE", 0.2)
     sudo = Path(os.environ["PATH"].split(":")[0]) / "sudo"
@@ -139,7 +139,7 @@ def test_last_words_larger_than_a_pipe_do_not_keep_a_command_from_ending() -> No
 
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        Local().run(script(text), Reporter("x", hear, cancel))
+        LocalHost().run(script(text), Reporter("x", hear, cancel))
     assert time.monotonic() - began < local.GRACE
     assert isinstance(events[-1], Output)
     assert events[-1].text == "bye"
@@ -147,7 +147,7 @@ def test_last_words_larger_than_a_pipe_do_not_keep_a_command_from_ending() -> No
 
 def test_a_command_that_closed_its_pipes_is_still_watched() -> None:
     with pytest.raises(Problem, match="was ended"):
-        Local().run(script("exec >/dev/null 2>&1; sleep 47", timeout=0.3), null_reporter())
+        LocalHost().run(script("exec >/dev/null 2>&1; sleep 47", timeout=0.3), null_reporter())
 
 
 def running(pid: int) -> bool:
@@ -160,18 +160,18 @@ def running(pid: int) -> bool:
 @pytest.mark.parametrize("limit", [{"timeout": 0.3}, {"idle": 0.3}])
 def test_a_command_that_takes_too_long_is_ended_and_named(limit: dict[str, float]) -> None:
     with pytest.raises(Problem, match="was ended"):
-        Local().run(Command(("sleep", "300"), **limit), null_reporter())  # type: ignore[arg-type]
+        LocalHost().run(Command(("sleep", "300"), **limit), null_reporter())  # type: ignore[arg-type]
 
 
 def test_a_file_is_written_whole_with_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
-    Local().write_file(b"content", str(path), 0o640, Privilege.USER, null_reporter())
+    LocalHost().write_file(b"content", str(path), 0o640, Privilege.USER, null_reporter())
     assert path.read_bytes() == b"content"
     assert path.stat().st_mode & 0o777 == 0o640
     assert [p.name for p in path.parent.iterdir()] == ["file"]
-    assert Local().read_file(str(path), null_reporter()) == b"content"
+    assert LocalHost().read_file(str(path), null_reporter()) == b"content"
 
 
 def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="could not be read"):
-        Local().read_file(str(tmp_path / "absent"), null_reporter())
+        LocalHost().read_file(str(tmp_path / "absent"), null_reporter())

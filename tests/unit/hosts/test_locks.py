@@ -23,7 +23,7 @@ HOLDER = """
     from pathlib import Path
     from slipway.hosts import locks
     from slipway.engine.steps import Cancel
-    with locks.held(Path(sys.argv[1]), "the holder", print, Cancel()) as lock:
+    with locks.file_lock(Path(sys.argv[1]), "the holder", print, Cancel()) as lock:
         subprocess.Popen(["sleep", "2"], pass_fds=(lock,), start_new_session=True)
         print("held", flush=True)
         time.sleep(60)
@@ -40,46 +40,46 @@ def test_a_killed_holders_command_goes_on_holding_and_its_end_frees_the_lock(tmp
     holder.wait()
     began = time.monotonic()
     said: list[str] = []
-    with locks.held(path, "me", said.append, Cancel()):
+    with locks.file_lock(path, "me", said.append, Cancel()):
         assert time.monotonic() - began > 1
     assert said == ["the holder"]
 
 
 def test_a_wait_ends_when_the_run_is_cancelled(tmp_path: Path) -> None:
     cancel = Cancel()
-    with locks.held(tmp_path / "y", "one", lambda _: None, Cancel()):
+    with locks.file_lock(tmp_path / "y", "one", lambda _: None, Cancel()):
         cancel.request()
-        with pytest.raises(Cancelled), locks.held(tmp_path / "y", "two", lambda _: None, cancel):
+        with pytest.raises(Cancelled), locks.file_lock(tmp_path / "y", "two", lambda _: None, cancel):
             pass
 
 
 def test_a_session_and_cron_lock_the_same_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    session = locks.of_user("x"), locks.of_docker("x")
+    session = locks.user_lock_path("x"), locks.docker_lock_path("x")
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert (locks.of_user("x"), locks.of_docker("x")) == session
+    assert (locks.user_lock_path("x"), locks.docker_lock_path("x")) == session
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user's"))
-    assert locks.of_docker("x") == session[1]
+    assert locks.docker_lock_path("x") == session[1]
 
 
 def test_users_share_a_lock_in_a_folder_that_all_may_write_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(locks, "SHARED", (tmp_path / "absent", tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    assert locks.of_docker("x").is_relative_to(tmp_path / "state")
+    assert locks.docker_lock_path("x").is_relative_to(tmp_path / "state")
     tmp_path.chmod(0o1777)
-    path = locks.of_docker("x")
+    path = locks.docker_lock_path("x")
     assert path.parent == tmp_path
     before = os.umask(0o077)
     try:
-        with locks.held(path, "one", lambda _: None, Cancel()):
+        with locks.file_lock(path, "one", lambda _: None, Cancel()):
             assert path.stat().st_mode & 0o777 == 0o666
             assert path.read_text() == "one"
     finally:
         os.umask(before)
     if os.geteuid() == 0:
         os.chown(path, 65534, 65534)
-    with locks.held(path, "two", lambda _: None, Cancel()):
+    with locks.file_lock(path, "two", lambda _: None, Cancel()):
         assert path.read_text() == "two"
     assert path.read_text() == ""
 
@@ -95,7 +95,7 @@ def test_a_lock_is_a_plain_file_and_nothing_is_written_through_a_link(tmp_path: 
         "folder": path.mkdir,
     }
     make[kind]()
-    with pytest.raises(Problem, match="can't be opened"), locks.held(path, "me", lambda _: None, Cancel()):
+    with pytest.raises(Problem, match="can't be opened"), locks.file_lock(path, "me", lambda _: None, Cancel()):
         pass
     assert victim.read_text() == "precious"
 
@@ -108,10 +108,10 @@ def test_a_lock_whose_file_was_removed_is_made_anew_and_what_a_holder_wrote_is_o
         said.append(who)
         cancel.request()
 
-    with locks.held(path, "evil \x1b[2J", lambda _: None, Cancel()):
-        with pytest.raises(Cancelled), locks.held(path, "two", hear, cancel):
+    with locks.file_lock(path, "evil \x1b[2J", lambda _: None, Cancel()):
+        with pytest.raises(Cancelled), locks.file_lock(path, "two", hear, cancel):
             pass
         assert said == ["evil [2J"]
         path.unlink()
-        with locks.held(path, "three", lambda _: None, Cancel()):
+        with locks.file_lock(path, "three", lambda _: None, Cancel()):
             assert path.read_text() == "three"

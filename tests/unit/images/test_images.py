@@ -17,7 +17,7 @@ from slipway.errors import Problem
 from slipway.hosts import apt
 from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.local import Local
+from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
 from slipway.images import class_data_sharing as classes
 from slipway.images import debian_packages as debian
@@ -255,11 +255,11 @@ def test_a_placed_jar_is_found_by_its_digest_and_older_ones_go(tmp_path: Path) -
 )
 def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], details: str) -> None:
     from slipway.engine.steps import null_reporter
-    from slipway.hosts.local import Local
+    from slipway.hosts.local import LocalHost
 
     whole = archive(tmp_path / "a.jar", entries)
     with pytest.raises(Problem) as caught:
-        jar.check(Local(), whole, jar.Leiningen("/none"), null_reporter())
+        jar.check(LocalHost(), whole, jar.Leiningen("/none"), null_reporter())
     assert details in caught.value.details
 
 
@@ -305,7 +305,7 @@ RECIPE = Debian(packages=("postgresql", "postgresql-*[0-9]", "!libllvm*"), files
 
 def test_packages_are_those_picked_by_name_and_the_libraries_among_what_they_need() -> None:
     listing = "postgresql\n  Depends: postgresql-15\npostgresql-15\nlibpq5\nlibc6:i386\n<default-mta>\n  exim4\n"
-    assert apt.named(listing) == ["libpq5", "postgresql", "postgresql-15"]
+    assert apt.parse_dependencies(listing) == ["libpq5", "postgresql", "postgresql-15"]
     assert debian.roots(RECIPE) == ["postgresql"]
     records = "\n\n".join(
         f"Package: {name}\nVersion: {version}\nSection: {section}"
@@ -452,11 +452,11 @@ def test_the_image_below_is_the_last_stages(dockerfile: str, below: str) -> None
 
 def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) -> None:
     git = ("git", "-C", str(tmp_path), "-c", "user.name=ann", "-c", "user.email=ann@example.org")
-    assert source.commit(Local(), tmp_path) == ""
+    assert source.commit(LocalHost(), tmp_path) == ""
     for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "one")):
         subprocess.run([*git, *words], check=True)
-    clean = source.commit(Local(), tmp_path)
+    clean = source.commit(LocalHost(), tmp_path)
     assert clean == subprocess.check_output([*git, "rev-parse", "HEAD"], text=True)[:12]
     (tmp_path / "new").touch()
-    assert source.commit(Local(), tmp_path) == f"{clean}-dirty"
+    assert source.commit(LocalHost(), tmp_path) == f"{clean}-dirty"
     assert source.commit(FakeHost("box", Facts("Linux", "x86_64")), tmp_path) == ""

@@ -24,7 +24,7 @@ from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.host import HERE, Command
+from slipway.hosts.host import THIS_MACHINE, Command
 from slipway.installers.bundle import Bundle, local, steps
 from slipway.installers.bundle_create import COMPONENTS, PLACE, PROGRAMS, Collection
 
@@ -168,7 +168,7 @@ def test_a_bundles_base_is_taken_by_a_docker_that_has_neither_network_nor_packag
     collection(site, tmp_path / "bundle").make(null_reporter())
     there = FakeDaemon()
     bundle, state = Bundle(tmp_path / "bundle"), Probe(lambda: there.state("hh"))
-    host = FakeHost(HERE, Facts("Linux", "x86_64"))
+    host = FakeHost(THIS_MACHINE, Facts("Linux", "x86_64"))
     (step,) = steps(bundle, host, there, state, (), {"postgres"}.__contains__)
     assert step.check(state.facts())
     step.apply(null_reporter())

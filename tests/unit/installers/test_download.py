@@ -95,7 +95,7 @@ def test_a_wait_for_another_download_is_said_and_ends_with_the_run(server: Serve
             cancel.request()
 
     with (
-        locks.held(folder / f"{SHA256}.lock", "another run (pid 7)", lambda _: None, Cancel()),
+        locks.file_lock(folder / f"{SHA256}.lock", "another run (pid 7)", lambda _: None, Cancel()),
         pytest.raises(Cancelled),
     ):
         fetch(url(server), SHA256, Reporter("x", hear, cancel))

@@ -22,7 +22,7 @@ from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
 from slipway.hosts.ssh import connection as link
-from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.ssh.host import SshHost
 
 KEY = RSAKey.generate(1024)  # of every server that is given no other
 
@@ -235,12 +235,12 @@ def at(server: Sshd, **more: object) -> HostEntry:
 
 
 @contextmanager
-def reached(home: Path, server: Sshd, cancel: Cancel | None = None) -> Iterator[Ssh]:
+def reached(home: Path, server: Sshd, cancel: Cancel | None = None) -> Iterator[SshHost]:
     """A host behind a server that takes a key."""
     key = sealed(home / "key")
     server.keys, server.home = (key,), home
     with serving(server):
-        found = Ssh("box", hosts(home, server, box=at(server, key=str(home / "key"))), nobody, cancel or Cancel())
+        found = SshHost("box", hosts(home, server, box=at(server, key=str(home / "key"))), nobody, cancel or Cancel())
         yield found
         found.close()
 
@@ -252,6 +252,6 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def lost(box: Ssh, command: Command = Command(("true",))) -> None:  # noqa: B008  frozen
+def lost(box: SshHost, command: Command = Command(("true",))) -> None:  # noqa: B008  frozen
     with pytest.raises(ConnectionLost):
         box.run(command, null_reporter())

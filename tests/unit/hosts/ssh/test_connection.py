@@ -13,7 +13,7 @@ from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Cancel
 from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection as link
-from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
 
@@ -161,7 +161,7 @@ def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.M
 def test_sudo_passwords_of_two_hosts_are_tried_beside_each_other() -> None:
     both = threading.Barrier(2, timeout=TIGHT)
 
-    class Slow(Ssh):
+    class Slow(SshHost):
         def _tried(self) -> str:
             both.wait()  # for the other host's
             return self.name

@@ -13,17 +13,19 @@ from slipway.engine.steps import Probe
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege
-from slipway.hosts.preflight import ROOM, SKEW, faults
-from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.preflight import MAX_CLOCK_SKEW, MIN_FREE_DISK, find_problems
+from slipway.hosts.ssh.host import SshHost
 from slipway.hosts.ssh.remote_scripts import job
 from slipway.installers.docker import proxy_differs, proxy_file
 
 PASSWORD = "a'b\"$c \\"
-FIT = Facts(kernel="Linux", arch="x86_64", uid=1000, user="deploy", sudo="password", disk=10 * ROOM, systemd=True)
+FIT = Facts(
+    kernel="Linux", arch="x86_64", uid=1000, user="deploy", sudo="password", disk=10 * MIN_FREE_DISK, systemd=True
+)
 
 
-def ssh(facts: Facts = FIT, proxy: str | None = None) -> Ssh:
-    host = Ssh("box", Hosts(hosts={"box": HostEntry(address="192.0.2.1", proxy=proxy)}), lambda *_: PASSWORD)
+def ssh(facts: Facts = FIT, proxy: str | None = None) -> SshHost:
+    host = SshHost("box", Hosts(hosts={"box": HostEntry(address="192.0.2.1", proxy=proxy)}), lambda *_: PASSWORD)
     host.probe = Probe(lambda: facts)
     host._sudo = PASSWORD  # as if it had been tried
     return host
@@ -63,7 +65,7 @@ def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
 
 
 def test_a_job_is_named_by_what_it_does() -> None:
-    one = Command(("apt-get", "install", "x"), lasting=True)
+    one = Command(("apt-get", "install", "x"), resumable=True)
     assert job(one).argv[4] == job(replace(one, timeout=5)).argv[4]
     assert job(one).argv[4] != job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
     assert job(one).argv[5:] == one.argv
@@ -77,14 +79,14 @@ def test_a_job_is_named_by_what_it_does() -> None:
         ({"sudo": ""}, "has no sudo"),
         ({"sudo": "", "uid": 0}, ""),
         ({"noexec": True}, "noexec"),
-        ({"disk": ROOM - 1}, "no space left"),
-        ({"skew": SKEW + 1.0}, "ahead"),
-        ({"skew": -SKEW - 1.0}, "behind"),
-        ({"skew": SKEW - 1.0}, ""),
+        ({"disk": MIN_FREE_DISK - 1}, "no space left"),
+        ({"skew": MAX_CLOCK_SKEW + 1.0}, "ahead"),
+        ({"skew": -MAX_CLOCK_SKEW - 1.0}, "behind"),
+        ({"skew": MAX_CLOCK_SKEW - 1.0}, ""),
     ],
 )
 def test_what_keeps_a_host_from_being_prepared(changes: dict[str, object], words: str) -> None:
-    found = [str(problem) for problem in faults("box", replace(FIT, **changes))]  # type: ignore[arg-type]
+    found = [str(problem) for problem in find_problems("box", replace(FIT, **changes))]  # type: ignore[arg-type]
     assert bool(found) == bool(words), found
     assert all(words in text and "hint:" in text for text in found)
 

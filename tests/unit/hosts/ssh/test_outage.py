@@ -23,7 +23,7 @@ from slipway.hosts.host import Command, Stream
 from slipway.hosts.ssh import connection as link
 from slipway.hosts.ssh import host as hosts_ssh
 from slipway.hosts.ssh import keepalive as alive
-from slipway.hosts.ssh.host import Ssh
+from slipway.hosts.ssh.host import SshHost
 from slipway.hosts.ssh.jump import HostUnreachable
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
@@ -132,7 +132,7 @@ def test_a_link_that_breaks_is_never_taken_for_the_commands_end(
         thread.start()
         until(mark.exists)
         if code is not None:  # it has ended, and its output is still on its way
-            far, near = _channel(server.links[0]), _channel(Ssh._open(box._connection))
+            far, near = _channel(server.links[0]), _channel(SshHost._open(box._connection))
             far.send_exit_status(code)
             until(near.status_event.is_set)
         server.drop()
@@ -180,7 +180,7 @@ def test_ctrl_c_before_a_command_has_said_its_group_ends_it_too(home: Path) -> N
         until(lambda: not subprocess.run(words, capture_output=True, check=False).stdout)
 
 
-def _cancelled(box: Ssh, mark: Path, cancel: Cancel) -> threading.Thread:
+def _cancelled(box: SshHost, mark: Path, cancel: Cancel) -> threading.Thread:
     def one() -> None:
         with pytest.raises(Cancelled):
             box.run(Command(("sh", "-c", f"touch {mark}; sleep 60; true")), null_reporter(cancel))
@@ -233,7 +233,7 @@ def test_ctrl_c_in_a_tunnel_ends_the_conversation_without_a_traceback(capfd: pyt
     assert capfd.readouterr().err == ""
 
 
-def _end_together(box: Ssh, marks: list[Path]) -> None:
+def _end_together(box: SshHost, marks: list[Path]) -> None:
     cancel = Cancel()
     ended: list[Path] = []
 

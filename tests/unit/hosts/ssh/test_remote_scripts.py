@@ -85,7 +85,7 @@ def test_a_host_that_tells_no_process_group_answers_too(home: Path, absent: str)
 
 
 JOB = Command(
-    ("sh", "-c", 'echo run >>ran; until [ -e go ]; do sleep 0.05; done; echo over; exit "${1:-0}"'), lasting=True
+    ("sh", "-c", 'echo run >>ran; until [ -e go ]; do sleep 0.05; done; echo over; exit "${1:-0}"'), resumable=True
 )
 
 
@@ -109,7 +109,7 @@ def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_a
 
 def test_a_lasting_command_says_its_own_words_and_no_others(home: Path) -> None:
     with reached(home, Sshd(rewrite=JOBS)) as box:
-        done = box.run(Command(("sh", "-c", "echo out; echo err >&2; exit 3"), lasting=True), null_reporter())
+        done = box.run(Command(("sh", "-c", "echo out; echo err >&2; exit 3"), resumable=True), null_reporter())
     assert (done.exit_code, done.text, done.stderr) == (3, "out\n", b"err\n")
 
 
