@@ -128,7 +128,8 @@ class Workspace:
         """The target, where it is a cluster."""
         from slipway.deployers.kubernetes.apply import NamespaceScope
         from slipway.deployers.kubernetes.deployer import KubernetesTarget
-        from slipway.kubernetes.client import Access, Cluster
+        from slipway.kubernetes.api import KubeContext
+        from slipway.kubernetes.client import Cluster
         from slipway.kubernetes.kubeconfig import borrowed
         from slipway.kubernetes.volumes import Storage
 
@@ -138,7 +139,7 @@ class Workspace:
             if self.run_host is self.host
             else partial(borrowed, self.run_host, minikube_tool.PROFILE, self.closing)
         )
-        cluster = Cluster(Access(environment.context or minikube_tool.PROFILE, far))
+        cluster = Cluster(KubeContext(environment.context or minikube_tool.PROFILE, far))
         namespace = environment.namespace or project.name
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
         where = NamespaceScope(

@@ -22,7 +22,8 @@ from slipway.deployers.kubernetes.deployer import KubernetesTarget
 from slipway.deployers.kubernetes.release_store import read
 from slipway.engine.steps import Probe, null_reporter
 from slipway.hosts.local import LocalHost
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.deployment import DRAIN
 from slipway.kubernetes.manifests.namespace import namespace
 from tests.contracts.target import TargetContract
@@ -561,7 +562,7 @@ class TestTheContractOfTargets(TargetContract):
     def made(self, toys: Toys) -> Iterator[tuple[Target, Wanted]]:
         """A namespace of its own; the toy's image is in the node, and so is the one that asks checks."""
         name = f"t{secrets.token_hex(4)}"
-        cluster = Cluster(Access("minikube"))
+        cluster = Cluster(KubeContext("minikube"))
         probe = f"{image(toys).partition('/')[0]}/{toys.name}/slipway-probe:1"
         where = NamespaceScope(cluster, name, name, LocalHost(), lambda _: probe, "ann")
         target = KubernetesTarget(where, Probe(lambda: read(cluster, name, name)))

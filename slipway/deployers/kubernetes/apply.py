@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import Verify, addresses
 from slipway.deployers.kubernetes.check_pod import asker, resolved, uncancellable
 from slipway.deployers.kubernetes.release_store import Kept, State, only_metadata, surplus
 from slipway.engine.steps import Reporter
-from slipway.errors import Cancelled, Problem
+from slipway.errors import ApiRefused, ApplyConflict, Cancelled, Problem
 from slipway.hosts.host import Host
 from slipway.kubernetes import rollout
-from slipway.kubernetes.client import MANAGER, Cluster, Conflicts, contested
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.drift import added, foreign, taken_over_fields
-from slipway.kubernetes.manifests.labels import MANAGED_BY, NAME, PART_OF
+from slipway.kubernetes.manifests.labels import FIELD_MANAGER, MANAGED_BY, NAME, PART_OF
 from slipway.kubernetes.objects import Object
 
 SCALER = "HorizontalPodAutoscaler"
@@ -51,8 +52,8 @@ def dry_run(cluster: Cluster, objects: Sequence[Object], state: State) -> None:
             continue
         _ours(cluster, one, state)
         try:
-            cluster.apply(one, dry=True)
-        except Conflicts as conflict:
+            cluster.apply(one, dry_run=True)
+        except ApplyConflict as conflict:
             _refused(conflict)
 
 
@@ -69,7 +70,7 @@ def _ours(cluster: Cluster, one: Object, state: State) -> None:
         raise Problem(f"{kind} {name} is there already, and is not this service's", hint=hint)
 
 
-def _refused(conflict: Conflicts) -> None:
+def _refused(conflict: ApplyConflict) -> None:
     """Raise Problem if a field of another manager would be taken."""
     others = [one.manager for one in conflict.conflicts if foreign(one)]
     if others:
@@ -96,7 +97,7 @@ def put(cluster: Cluster, objects: Sequence[Object], report: Reporter, gone: Seq
 def _put(cluster: Cluster, one: Object, report: Reporter) -> None:
     try:
         live = cluster.apply(one)
-    except Conflicts as conflict:
+    except ApplyConflict as conflict:
         _refused(conflict)
         report.note(f"taken back: {conflict.details}".replace("\n", "; "))
         live = cluster.apply(one, force=True)
@@ -111,11 +112,11 @@ def _adopt(cluster: Cluster, one: Object, live: Object) -> None:
     kind, name, namespace = one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")
     for attempt in range(TRIES):
         version = live["metadata"]["resourceVersion"]
-        own = {"resourceVersion": version, "managedFields": taken_over_fields(one, live, MANAGER)}
+        own = {"resourceVersion": version, "managedFields": taken_over_fields(one, live, FIELD_MANAGER)}
         try:
             cluster.patch(one, {"metadata": own})
-        except Problem as problem:
-            if not contested(problem) or attempt == TRIES - 1:
+        except ApiRefused as refused:
+            if refused.status != HTTPStatus.CONFLICT or attempt == TRIES - 1:
                 raise
             live = cluster.get(one["apiVersion"], kind, name, namespace) or live
         else:

@@ -56,7 +56,7 @@ def asker(cluster: Cluster, project: str, namespace: str, image: str, run: Ask, 
         _wait(cluster, namespace, name, report)
 
         def ask(command: Command, inner: Reporter) -> Result:
-            words = cluster.access.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
+            words = cluster.context.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
             return run(replace(command, argv=words), inner)
 
         yield ask

@@ -288,7 +288,7 @@ class KubernetesTarget:
         there = self._there(service)
         inner = there["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
         words = ("--namespace", self.where.namespace, "port-forward", "--address", "127.0.0.1", f"service/{service}")
-        with tunnel(self.where.host, self.cluster.access.kubectl(*words, f":{inner}"), port) as here:
+        with tunnel(self.where.host, self.cluster.context.kubectl(*words, f":{inner}"), port) as here:
             yield f"http://127.0.0.1:{here}"
 
     def down(self, services: Sequence[str], report: Reporter) -> None:

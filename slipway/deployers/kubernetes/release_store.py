@@ -98,7 +98,7 @@ def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False)
     objects = listed(KINDS)
     exists = there.result() is not None
     kept, unread = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
-    objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
+    objects += listed(kind for kind in sorted(beside(kept)) if cluster.has_kind(*kind))
     infos = [one["status"]["nodeInfo"] for one in (machines.result() if machines else ())]
     kept.sort(key=lambda k: (k.release.service, -k.release.number))
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)

@@ -11,7 +11,8 @@ from slipway.deployers.kubernetes.release_store import State, pack, unpack
 from slipway.engine.steps import Probe
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import for_release
 from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered, service
@@ -19,7 +20,7 @@ from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered,
 
 @pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
 def test_a_release_of_which_nothing_is_ready_is_not_what_is_wanted(status: Json, reason: str | None) -> None:
-    target = KubernetesTarget(NamespaceScope(Cluster(Access("x")), "hh", "hh", FakeHost("h", Facts("Linux", "x")), str, "me"),
+    target = KubernetesTarget(NamespaceScope(Cluster(KubeContext("x")), "hh", "hh", FakeHost("h", Facts("Linux", "x")), str, "me"),
                               Probe(State))  # fmt: skip
     wanted = Wanted(service(), "r/auth@sha256:1", "src", {"KEY": "geheim"}, "me", "")
     marks = {RELEASE: "1", SOURCE: "src", MANIFEST: target._digest(wanted)}
