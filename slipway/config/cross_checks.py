@@ -123,12 +123,4 @@ def checks(service: Service, document: Document, faults: Faults) -> None:
         for name in sorted(line.variables - known):
             summary = f"{check.name}: ${name} is saved by no check before it"
             faults.add(document.path, document.line(place), summary, hint(name))
-        for path in [*check.expect.at, *(save.at for save in check.save.values() if save.at)]:
-            from jsonpath import JSONPathError  # only where there is one: it takes a while to import
-            from jsonpath import compile as jsonpath
-
-            try:
-                jsonpath(path)
-            except JSONPathError as error:
-                faults.add(document.path, document.line(("checks", index)), f"{check.name}: {path}: {error}")
         known |= set(check.save)

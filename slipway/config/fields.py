@@ -1,4 +1,4 @@
-"""What configuration is made of: models that know no other key, and fields that say what they must be."""
+"""The base model of every configuration file, and its field types: each validates its text and says what it must be."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from slipway.config import quantity
 
 
-def named(value: str) -> str:
-    """The name itself. Raises ValueError for what is no DNS label (RFC 1123, a letter first)."""
+def dns_label(value: str) -> str:
+    """The label itself. Raises ValueError where it is not one (RFC 1123; here a letter first, and 40 at most)."""
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
-        raise ValueError(f"'{value}' is not a DNS label: lower-case letters, digits and -, a letter first")
+        raise ValueError(f"'{value}' is not a DNS label (lower-case letters, digits and -, starting with a letter)")
     return value
 
 
-def _written(value: object) -> object:
-    """A bare number of YAML (`cpu: 2`) as the text that it is."""
+def _number_as_text(value: object) -> object:
+    """A bare number in YAML (`cpu: 2`) as text."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _read_by(parse: Callable[[str], object]) -> AfterValidator:
-    def checked(value: str) -> str:
+def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Text that `parse` accepts, which raises ValueError otherwise."""
+
+    def validate(value: str) -> str:
         parse(value)
         return value
 
-    return AfterValidator(checked)
+    return AfterValidator(validate)
 
 
 def _regex(value: str) -> str:
@@ -39,9 +41,19 @@ def _regex(value: str) -> str:
     return value
 
 
-def _place(value: str) -> str:
+def _json_path(value: str) -> str:
+    from jsonpath import JSONPathError, compile  # noqa: A004  here, because importing it takes 50 ms
+
+    try:
+        compile(value)
+    except JSONPathError as error:
+        raise ValueError(f"'{value}' is not a JSONPath: {str(error).splitlines()[0]}") from None
+    return value
+
+
+def _user_path(value: str) -> str:
     if not value.startswith(("/", "~")):
-        raise ValueError(f"'{value}' is not an absolute path, nor one that begins with ~")
+        raise ValueError(f"'{value}' must be an absolute path or start with ~")
     return value
 
 
@@ -51,20 +63,21 @@ def _version(value: str) -> str:
     return value
 
 
-Place = Annotated[str, AfterValidator(_place)]
-Label = Annotated[str, AfterValidator(named)]
-Cpus = Annotated[str, BeforeValidator(_written), _read_by(quantity.cpus)]
-Size = Annotated[str, BeforeValidator(_written), _read_by(quantity.size)]
-MinikubeSize = Annotated[str, BeforeValidator(_written), _read_by(quantity.minikube)]
+UserPath = Annotated[str, AfterValidator(_user_path)]
+Label = Annotated[str, AfterValidator(dns_label)]
+Cpus = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.cpus)]
+Size = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.size)]
+MinikubeSize = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.minikube)]
 Version = Annotated[str, AfterValidator(_version)]
 Regex = Annotated[str, AfterValidator(_regex)]
+JsonPath = Annotated[str, AfterValidator(_json_path)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-Whole = Annotated[int, Field(strict=True)]  # `true` is no number here, nor is '2'
+Whole = Annotated[int, Field(strict=True)]  # neither `true` nor '2'
 Count = Annotated[Whole, Field(ge=1)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 class Model(BaseModel):
-    """Frozen; an unknown key is a fault."""
+    """Frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)

@@ -8,16 +8,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from slipway.config.assertions.expect import Expect
 from slipway.config.fields import (
     Count,
     Cpus,
+    JsonPath,
     Label,
     MinikubeSize,
     Model,
-    Place,
     Port,
     Regex,
     Size,
+    UserPath,
     Variable,
     Version,
     Whole,
@@ -96,22 +98,12 @@ class Storage(Model):
     size: Size = "1Gi"
 
 
-class Expect(Model):
-    """What an answer must be. `headers` and `body` are regular expressions, `json` values by JSONPath."""
-
-    status: Annotated[Whole, Field(ge=100, le=599)] | None = None
-    headers: dict[str, Regex] = {}
-    body: Regex | None = None
-    at: dict[str, Any] = Field(default={}, alias="json")
-    within: Annotated[float, Field(gt=0, strict=True)] | None = None
-
-
 class Save(Model):
     """A value kept for later lines: a header, the body, or what a JSONPath finds; `match` takes its first group."""
 
     header: str | None = None
     body: bool = False
-    at: str | None = Field(default=None, alias="json")
+    at: JsonPath | None = Field(default=None, alias="json")
     match: Regex | None = None
 
     @model_validator(mode="after")
@@ -251,7 +243,7 @@ class HostEntry(Model):
     user: str | None = None
     port: Port | None = None
     jump: str | None = None  # another host of the file, or of ~/.ssh/config
-    key: Place | None = None
+    key: UserPath | None = None
     groups: tuple[str, ...] = ()
     proxy: str | None = None
 
@@ -259,7 +251,7 @@ class HostEntry(Model):
 class Hosts(Model):
     """hosts.yaml."""
 
-    known_hosts: Place | None = None  # default: the user's own
+    known_hosts: UserPath | None = None  # default: the user's own
     at_once: Annotated[Count, Field(le=100)] = 10  # hosts that are worked on together
     hosts: dict[str, HostEntry] = {}
 

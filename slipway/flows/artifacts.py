@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from slipway.checks.ask import ask
+from slipway.checks.runner import run_checks
 from slipway.config.models import Environment, Service
 from slipway.deployers.deployer import Ask, Verdict
 from slipway.deployers.docker.container import OWNER, ROLE, SOURCE, manifest, owner
@@ -247,5 +247,5 @@ def _smoked(here: Workspace, name: str) -> bool:
 
 def verify(service: Service, urls: Mapping[str, str], ask_there: Ask, report: Reporter) -> Verdict:
     """A service's checks, asked at `targets.target.addresses` with the curl that `ask_there` reaches."""
-    outcome = ask(ask_there, service.checks, urls, report)
+    outcome = run_checks(ask_there, service.checks, urls, report)
     return Verdict(outcome.record, outcome.text)

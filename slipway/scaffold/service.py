@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from slipway.config.fields import named
+from slipway.config.fields import dns_label
 from slipway.config.models import Override, Service
 from slipway.docker import ports
 from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
@@ -68,7 +68,7 @@ def planned(
     Raises Problem with a suggestion for a name or port that won't do.
     """
     try:
-        named(name)
+        dns_label(name)
     except ValueError as error:
         near = nearest(name)
         hint = f"try --name {free(near, folder, services)}" if near else "try --name invoices"

@@ -88,7 +88,7 @@ def test_a_check_that_never_passes_keeps_the_old_release_and_shows_the_line(ligh
     light.edit("service.yaml", '"status": 200', '"status": 418')
     done = light.invoke("deploy", "--output", "json")
     assert done.exit == 1
-    assert "wanted status 418, got 200" in done.failure("light/smoke")
+    assert "expected status 418, got 200" in done.failure("light/smoke")
     assert 'curl "http://127.0.0.1:' in done.failure("light/smoke")
     assert light.digest == before
 

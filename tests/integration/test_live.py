@@ -46,7 +46,7 @@ def test_a_failure_stands_last_and_in_full_on_a_narrow_screen(light: Light) -> N
     text = "".join(lines)
     assert code == 1, text
     summary = text.index("failed: ")
-    assert text.index("wanted status 418, got 200") > summary
+    assert text.index("expected status 418, got 200") > summary
 
 
 def test_no_color_means_none(running: Light) -> None:

@@ -75,12 +75,12 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
         (PLAIN + "sources: [.]\n", "apps/web/service.yaml:4: . is the service's own"),
         (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a size"),
         (PLAIN + "secrets: {KEY: {of: nobody}}\n", "apps/web/service.yaml:4: service nobody has no secret KEY"),
-        (PLAIN + CHECK.format(curl="curl -o f $BASE"), "apps/web/service.yaml:6: x: curl's -o is refused: it writes a file"),
+        (PLAIN + CHECK.format(curl="curl -o f $BASE"), "apps/web/service.yaml:6: x: curl's -o is not allowed in a check: it writes a file"),
         (PLAIN + CHECK.format(curl="curl $BASE/$TOKEN"), "apps/web/service.yaml:6: x: $TOKEN is saved by no check before it"),
-        (PLAIN + CHECK.format(curl="curl http://x/"), "apps/web/service.yaml:6: x: the URL must begin with $BASE"),
+        (PLAIN + CHECK.format(curl="curl http://x/"), "apps/web/service.yaml:6: x: the URL must start with $BASE"),
         (
             PLAIN + "checks:\n  - name: x\n    curl: curl $BASE\n    expect: {json: {'$[': 1}}\n",
-            "apps/web/service.yaml:5: x: $[:",
+            "apps/web/service.yaml:7: checks.0.expect.json.$[.[key]: '$[' is not a JSONPath: unexpected end of query",
         ),
         (
             PLAIN + CHECK.format(curl="curl $BASE") + CHECK.format(curl="curl $BASE/a").removeprefix("checks:\n"),

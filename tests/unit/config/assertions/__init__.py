@@ -1,0 +1,1 @@
+"""Assertions, one file each."""
