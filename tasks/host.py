@@ -141,24 +141,25 @@ def trust(command: Invocation, host: str = "") -> None:
 
 def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
     """Record the key of a host, or of the first hop before it that is unknown, once agreed; whether that is all."""
-    from slipway.hosts.ssh import connection as link
+    from slipway.hosts.ssh import trust
+    from slipway.hosts.ssh.connection import known_hosts_file
 
     hosts = command.hosts
-    found = link.offered(name, hosts, command.passwords.secret, command.cancel)
+    found = trust.presented_key(name, hosts, command.passwords.secret, command.cancel)
     way = "" if found.hop == name else f", on the way to {name}"
-    command.session.say(f"{found.hop}{way}  {found.place}  {found.key.get_name()}  {found.key.fingerprint}")
+    command.session.say(f"{found.hop}{way}  {found.lookup_name}  {found.key.get_name()}  {found.key.fingerprint}")
     if found.known:
         command.session.say(f"{found.hop}  is known already")
         return True
     if command.plan:
-        command.session.say(f"{found.hop}  would be recorded in {link.known_hosts(hosts)}")
+        command.session.say(f"{found.hop}  would be recorded in {known_hosts_file(hosts)}")
         return True
     if not agreed and (command.unasked or not _agreed(command, found.hop)):
         from slipway.errors import UsageError
 
         hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
         raise UsageError(f"{found.hop}: its key was not recorded", hint=hint)
-    command.session.say(f"{found.hop}  recorded in {link.record(found.place, found.key, hosts)}")
+    command.session.say(f"{found.hop}  recorded in {trust.record_key(found.lookup_name, found.key, hosts)}")
     return found.hop == name
 
 

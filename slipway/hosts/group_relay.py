@@ -1,4 +1,4 @@
-"""A relay to a Unix socket whose group this login session does not have yet: the same run goes on without log-out."""
+"""A relay to a Unix socket of a group that this login session is not in yet: nobody must log out and in again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START = 10.0  # seconds for the relay to listen
+START_TIMEOUT = 10.0  # seconds for the relay to listen
 
 
 @contextmanager
 def relay(target: str) -> Iterator[str]:
-    """A socket of this user's own, behind which a process in group `docker` answers with what `target` says."""
+    """A socket of this user's own, behind which a process in group `docker` relays to the socket `target`."""
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
         path = str(Path(folder) / "docker.sock")
         inner = shlex.join([sys.executable, "-I", __file__, target, path])
@@ -29,7 +29,7 @@ def relay(target: str) -> Iterator[str]:
             ["sg", "docker", "-c", f"exec {inner}"], stdin=subprocess.PIPE, start_new_session=True
         )
         try:
-            _listening(path, process)
+            _wait_until_listening(path, process)
             yield path
         finally:
             if process.stdin:
@@ -40,14 +40,14 @@ def relay(target: str) -> Iterator[str]:
                 process.kill()
 
 
-def _listening(path: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START
+def _wait_until_listening(path: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
     while not Path(path).exists():
         if process.poll() is not None or time.monotonic() > deadline:
             from slipway.errors import Problem
 
             raise Problem(
-                "Docker's socket is not open to this login session, and no relay could be started",
+                "this login session can't access Docker's socket, and no relay to it could be started",
                 hint="log out and in again, then run the same command",
             )
         time.sleep(0.02)
@@ -57,22 +57,25 @@ class _Relay(socketserver.BaseRequestHandler):
     target = ""
 
     def handle(self) -> None:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as far:  # whoever came sees it end
-            far.connect(self.target)
-            back = threading.Thread(target=pump, args=(far, self.request), daemon=True)
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX) as remote,
+        ):  # the client sees it end
+            remote.connect(self.target)
+            back = threading.Thread(target=copy_stream, args=(remote, self.request), daemon=True)
             back.start()
-            pump(self.request, far)
+            copy_stream(self.request, remote)
             back.join()
 
 
-def pump(source: Any, sink: Any) -> None:
-    """Pass bytes on until the source ends, then say so to the sink."""
+def copy_stream(source: Any, sink: Any) -> None:
+    """Copy bytes from one socket to another until the first ends, then shut down the second for writing."""
     try:
         while data := source.recv(65536):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
     except (OSError, EOFError):
-        pass  # either side is gone: so is this conversation
+        pass  # either side has closed the connection
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -80,7 +83,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def main(target: str, path: str) -> None:
-    """Serve until standard input ends, which it does when the parent is gone however it went."""
+    """Serve until standard input ends, which happens whenever the parent is gone, even if it was killed."""
     _Relay.target = target
     with _Server(path, _Relay) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

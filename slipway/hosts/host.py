@@ -122,11 +122,6 @@ def step_title(host: Host, text: str) -> str:
     return text if host.name == THIS_MACHINE else f"{host.name}: {text}"
 
 
-def shown(line: bytes) -> str:
-    """A line of output as a person sees it: what a carriage return leaves of it."""
-    return line.decode(errors="replace").rstrip("\r").rsplit("\r", 1)[-1]
-
-
 def script(text: str, *, privilege: Privilege = Privilege.USER, timeout: float = 600.0) -> Command:
     """A POSIX sh script, given on standard input, so that its length and quotes do not matter."""
     return Command(("sh", "-s"), stdin=text.encode(), privilege=privilege, timeout=timeout)

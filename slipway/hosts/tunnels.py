@@ -1,4 +1,4 @@
-"""A listener of this machine's own (a loopback port, or a Unix socket) that passes on what comes to it."""
+"""Listeners of this machine (a loopback port, or a Unix socket) that forward what connects to them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.errors import Cancelled, Problem, UsageError
-from slipway.hosts.group_relay import pump
+from slipway.hosts.group_relay import copy_stream
 from slipway.hosts.host import Stream
 
-Dial = Callable[[], Stream]
+Connect = Callable[[], Stream]
 
 
 @contextmanager
-def tunnel(port: int, dial: Dial) -> Iterator[int]:
-    """Pass what comes to loopback `port` (0: a free one) on to what `dial` opens; yields the port.
+def tunnel(port: int, connect: Connect) -> Iterator[int]:
+    """Forward connections to loopback `port` (0: a free one) to what `connect` opens; yields the port.
 
-    Raises Problem if the port is taken.
+    Raises UsageError if the port is taken.
     """
 
     class Server(socketserver.ThreadingTCPServer):
@@ -29,36 +29,36 @@ def tunnel(port: int, dial: Dial) -> Iterator[int]:
         daemon_threads = True
 
     try:
-        server = Server(("127.0.0.1", port), _handler(dial))
+        server = Server(("127.0.0.1", port), _handler(connect))
     except OSError as error:
-        hint = "name another with --port"
+        hint = "choose another with --port"
         raise UsageError(f"port {port} is taken", details=str(error), hint=hint) from error
     with _serving(server):
         yield int(server.server_address[1])
 
 
 @contextmanager
-def unix(dial: Dial) -> Iterator[str]:
-    """The same behind a Unix socket that only this user can reach; yields its path."""
+def unix_socket_tunnel(connect: Connect) -> Iterator[str]:
+    """The same behind a Unix socket that only this user can connect to; yields its path."""
 
     class Server(socketserver.ThreadingUnixStreamServer):
         daemon_threads = True
 
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:  # made with mode 0700
         path = str(Path(folder) / "socket")
-        with _serving(Server(path, _handler(dial))):
+        with _serving(Server(path, _handler(connect))):
             yield path
 
 
-def _handler(dial: Dial) -> type[socketserver.BaseRequestHandler]:
+def _handler(connect: Connect) -> type[socketserver.BaseRequestHandler]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(Problem, Cancelled, OSError, EOFError):  # whoever came sees the conversation end
-                far = dial()
-                with contextlib.closing(far):
-                    back = threading.Thread(target=pump, args=(far, self.request), daemon=True)
+            with contextlib.suppress(Problem, Cancelled, OSError, EOFError):  # the client sees the connection end
+                remote = connect()
+                with contextlib.closing(remote):
+                    back = threading.Thread(target=copy_stream, args=(remote, self.request), daemon=True)
                     back.start()
-                    pump(self.request, far)
+                    copy_stream(self.request, remote)
                     back.join()
 
     return Handler

@@ -1,4 +1,4 @@
-"""One hop on the way to a host, and in plain words why it was not taken: its key, its login, its network."""
+"""One hop on the way to a host, and why it could not be opened: what paramiko raises, translated to our errors."""
 
 from __future__ import annotations
 
@@ -12,118 +12,141 @@ from fabric import Connection
 from paramiko import PKey
 from paramiko.ssh_exception import AuthenticationException, PasswordRequiredException, SSHException
 
-from slipway.errors import ConnectionLost, Problem, Unreachable, UsageError
-from slipway.hosts.ssh import known_hosts as keys
-from slipway.hosts.ssh.known_hosts import Entry, Standing
+from slipway.errors import HostUnreachable, Problem, Unreachable, UsageError
+from slipway.hosts.ssh import known_hosts
+from slipway.hosts.ssh.known_hosts import Entry, KeyStatus
 
-CONNECT = 10  # seconds to connect, and again for the banner and for the authentication
-SYSTEM = Path("/etc/ssh/ssh_known_hosts")
-NOTHING = "No authentication methods"  # how paramiko says that it had nothing to try
-
-
-class HostUnreachable(ConnectionLost):
-    """Nobody answers at a host's address."""
+CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner and for the authentication
+SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 
 
 class HostKeyRejected(Exception):
-    """A host's key that is not taken, or was only to be looked at; `recorded` is what is known of its place."""
+    """A host's key that is not accepted, or was only to be read; `recorded` are the keys on record for its name."""
 
-    def __init__(self, place: str, key: PKey, standing: Standing, recorded: list[Entry]) -> None:
-        super().__init__(place)
-        self.place, self.key, self.standing, self.recorded = place, key, standing, recorded
+    def __init__(self, lookup_name: str, key: PKey, status: KeyStatus, recorded: list[Entry]) -> None:
+        super().__init__(lookup_name)
+        self.lookup_name, self.key, self.status, self.recorded = lookup_name, key, status, recorded
 
 
 @dataclass
 class Hop:
-    """A host on the way to `goal`, or that itself: its name in hosts.yaml or ~/.ssh/config, and its own secrets."""
+    """A jump host on the way to `destination`, or that itself.
+
+    `name` is the one in hosts.yaml or ~/.ssh/config, `key` the only private key to try, `secrets` its own passwords.
+    """
 
     name: str
-    goal: str
-    link: Connection
-    key: Path | None = None  # the one to try alone
+    destination: str
+    connection: Connection
+    key: Path | None = None
     secrets: dict[str, str] = field(default_factory=dict)
 
     @property
-    def where(self) -> str:
-        """It, as a message names it."""
-        place = f" ({self.link.host})" if self.link.host != self.name else ""
-        return f"{self.name}{place}" + (f", on the way to {self.goal}" if self.name != self.goal else "")
+    def description(self) -> str:
+        """The hop as a message names it."""
+        address = f" ({self.connection.host})" if self.connection.host != self.name else ""
+        return f"{self.name}{address}" + (
+            f", on the way to {self.destination}" if self.name != self.destination else ""
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether its SSH server was reached, so that what failed is not the network."""
+        transport = self.connection.client.get_transport()
+        return transport is not None and transport.is_active()
 
 
 @contextmanager
-def told(hop: Hop) -> Iterator[None]:
-    """Turn what opening a hop raises into a Problem."""
+def translated_errors(hop: Hop) -> Iterator[None]:
+    """Raise Unreachable, HostUnreachable or UsageError for what paramiko and sockets raise when a hop is opened."""
     try:
         yield
-    except HostKeyRejected as shown:
-        raise _refused(hop, shown) from None
-    except (OSError, EOFError, SSHException) as error:
-        raise _failed(hop, error) from error
+    except HostKeyRejected as rejected:
+        raise _host_key_problem(hop, rejected) from None
+    except PasswordRequiredException as error:
+        raise _unreadable_key(hop, error) from error
+    except AuthenticationException as error:
+        raise _authentication_failed(hop, error) from error
+    except SSHException as error:
+        raise _ssh_problem(hop, error) from error
+    except (OSError, EOFError) as error:
+        raise _network_problem(hop, error) from error
 
 
-def _refused(hop: Hop, shown: HostKeyRejected) -> Problem:
-    """Why a host's key is not taken."""
-    fingerprint = keys.fingerprint(shown.key.asbytes())
-    if shown.standing is Standing.UNKNOWN:
-        hint = f"compare it with the host's own, then ./invoke host.trust --host {hop.goal}"
-        details = f"{shown.key.get_name()} {fingerprint}"
-        return Unreachable(f"{hop.where}: its host key is not known here", details=details, hint=hint)
-    if shown.standing is Standing.REVOKED:
-        details = f"{fingerprint} of {shown.place} is marked @revoked"
-        hint = "do not connect: somebody holds that key who should not. Ask who runs the host for its new one"
-        return Unreachable(f"{hop.where}: its host key is REVOKED", details=details, hint=hint)
-    same = [entry for entry in shown.recorded if entry.kind == shown.key.get_name()] or shown.recorded
-    recorded = "\n".join(f"on record {keys.fingerprint(entry.key)} ({entry.where})" for entry in same)
-    root = "sudo " if same[0].file == SYSTEM else ""
+def nothing_to_try(error: SSHException) -> bool:
+    """Whether paramiko had no key, agent or password at all, for which it has no class of its own."""
+    return "No authentication methods" in str(error)
+
+
+def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
+    fingerprint = known_hosts.fingerprint(rejected.key.asbytes())
+    if rejected.status is KeyStatus.UNKNOWN:
+        hint = f"compare it with the host's own, then ./invoke host.trust --host {hop.destination}"
+        details = f"{rejected.key.get_name()} {fingerprint}"
+        return Unreachable(f"{hop.description}: its host key is not known here", details=details, hint=hint)
+    if rejected.status is KeyStatus.REVOKED:
+        details = f"{fingerprint} of {rejected.lookup_name} is marked @revoked"
+        hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
+        return Unreachable(f"{hop.description}: its host key is REVOKED", details=details, hint=hint)
+    entries = [one for one in rejected.recorded if one.kind == rejected.key.get_name()] or rejected.recorded
+    on_record = "\n".join(f"on record {known_hosts.fingerprint(one.key)} ({one.location})" for one in entries)
+    file = entries[0].file
+    sudo = "sudo " if file == SYSTEM_KNOWN_HOSTS else ""
     hint = (
-        "somebody may be in between: ask who runs it. If the host was made anew: "
-        f"{root}ssh-keygen -f '{same[0].file}' -R '{shown.place}', then ./invoke host.trust --host {hop.goal}"
+        "this may be a man-in-the-middle attack: ask whoever runs the host. If it was reinstalled: "
+        f"{sudo}ssh-keygen -f '{file}' -R '{rejected.lookup_name}', "
+        f"then ./invoke host.trust --host {hop.destination}"
     )
-    details = f"{recorded}\nnow shown {fingerprint}"
-    return Unreachable(f"{hop.where}: its host key HAS CHANGED", details=details, hint=hint)
+    details = f"{on_record}\npresented {fingerprint}"
+    return Unreachable(f"{hop.description}: its host key HAS CHANGED", details=details, hint=hint)
 
 
-def _failed(hop: Hop, error: Exception) -> Problem:
-    """Why a host is not reached, or lets nobody in."""
-    where, details, port = hop.where, f"{type(error).__name__}: {error}", hop.link.port
-    check = f"ssh -v {hop.name} says more; the host's entry is in hosts.yaml"
-    if isinstance(error, PasswordRequiredException) or (_passed(hop) and _unread(error)):
-        summary = "passphrase does not open it" if "passphrase" in hop.secrets else "passphrase is wanted"
-        hint = "set SLIPWAY_SSH_PASSPHRASE to the one of the key, or name another key in hosts.yaml"
-        return UsageError(f"{where}: its key can't be read: the {summary}", details=details, hint=hint)
-    if isinstance(error, AuthenticationException):
-        hint = f"put your public key there: ssh-copy-id {hop.link.host}"
-        if "password" in hop.secrets:
-            hint = (
-                f"the SSH password was not accepted (SLIPWAY_SSH_PASSWORD, or what was typed): is it {hop.link.user}'s?"
-            )
-        elif not hop.key:
+def _unreadable_key(hop: Hop, error: SSHException) -> Problem:
+    reason = "the passphrase is wrong" if "passphrase" in hop.secrets else "it needs a passphrase"
+    hint = "set SLIPWAY_SSH_PASSPHRASE to the key's passphrase, or configure another key in hosts.yaml"
+    return UsageError(f"{hop.description}: its key can't be read: {reason}", details=_detailed(error), hint=hint)
+
+
+def _authentication_failed(hop: Hop, error: AuthenticationException) -> Problem:
+    user = hop.connection.user
+    if "password" in hop.secrets:
+        hint = f"the SSH password (SLIPWAY_SSH_PASSWORD, or what was typed) was not accepted for {user}"
+    else:
+        hint = f"install your public key there: ssh-copy-id {hop.connection.host}"
+        if not hop.key:
             hint += "; or set SLIPWAY_SSH_PASSWORD"
-        summary = f"{where}: authentication failed for user {hop.link.user}"
-        return Unreachable(summary, details=str(error), hint=f"{hint}. {check}")
-    if NOTHING in str(error):
-        hint = f"start an agent with a key, name one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {check}"
-        summary = f"{where}: there is nothing to authenticate user {hop.link.user} with"
+    summary = f"{hop.description}: authentication failed for user {user}"
+    return Unreachable(summary, details=str(error), hint=f"{hint}. {_debug_hint(hop)}")
+
+
+def _ssh_problem(hop: Hop, error: SSHException) -> Problem:
+    if nothing_to_try(error):
+        hint = f"add a key to ssh-agent, configure one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {_debug_hint(hop)}"
+        summary = f"{hop.description}: no key or password to authenticate user {hop.connection.user} with"
         return Unreachable(summary, details=str(error), hint=hint)
+    if hop.connected and type(error) is SSHException:  # paramiko's many messages for a key file that it can't open
+        return _unreadable_key(hop, error)
+    return HostUnreachable(f"{hop.description} can't be reached", details=_detailed(error), hint=_debug_hint(hop))
+
+
+def _network_problem(hop: Hop, error: OSError | EOFError) -> Problem:
+    port = hop.connection.port
     if isinstance(error, socket.gaierror):
-        hint = "is `address` in hosts.yaml spelled as the host is called?"
-        return Unreachable(f"{where}: the name has no address", details=str(error), hint=hint)
+        hint = "check `address` in hosts.yaml"
+        return Unreachable(f"{hop.description}: the name has no address", details=str(error), hint=hint)
     if isinstance(error, ConnectionRefusedError):
-        return HostUnreachable(
-            f"{where} refuses connections", details=str(error), hint=f"is sshd running on port {port}? {check}"
-        )
+        hint = f"check that sshd is running on port {port}. {_debug_hint(hop)}"
+        return HostUnreachable(f"{hop.description} refuses connections", details=str(error), hint=hint)
     if isinstance(error, TimeoutError):
-        hint = f"is it running, and does a firewall let port {port} through? {check}"
-        return HostUnreachable(f"{where} does not answer within {CONNECT} s", details=str(error), hint=hint)
-    return HostUnreachable(f"{where} can't be reached", details=details, hint=check)
+        hint = f"check that it is running, and that no firewall blocks port {port}. {_debug_hint(hop)}"
+        summary = f"{hop.description} does not answer within {CONNECT_TIMEOUT} s"
+        return HostUnreachable(summary, details=str(error), hint=hint)
+    return HostUnreachable(f"{hop.description} can't be reached", details=_detailed(error), hint=_debug_hint(hop))
 
 
-def _passed(hop: Hop) -> bool:
-    """Whether the host is connected to, so that what failed is not the way to it."""
-    transport = hop.link.client.get_transport()
-    return transport is not None and transport.is_active()
+def _detailed(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
-def _unread(error: Exception) -> bool:
-    """Whether it is one of paramiko's many words for a key file that it can't open."""
-    return type(error) is SSHException and NOTHING not in str(error)
+def _debug_hint(hop: Hop) -> str:
+    return f"ssh -v {hop.name} shows more; the host is configured in hosts.yaml"

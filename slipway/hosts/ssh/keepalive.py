@@ -1,4 +1,4 @@
-"""Signs of life of a connection, on every hop: it asks for answers, and ends itself when nothing comes any more."""
+"""Keepalive of a connection, on every hop: answers are requested, and a connection that gives none is ended."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from paramiko.ssh_exception import SSHException
 
 from slipway.engine.steps import Cancel
 
-ASK = 5.0  # seconds between two questions to the far side
-SILENT = 20.0  # seconds without a byte, though it was asked, after which the far side is gone
-STOPPED = 2.0  # seconds beyond which an answer that was waited for a tenth of a second says more about this process
+INTERVAL = 5.0  # seconds between two keepalive requests, as ssh's ServerAliveInterval
+SILENCE_LIMIT = 20.0  # seconds without a byte, though answers were requested, after which the host is gone
+STOPPED = 2.0  # seconds that a read with a timeout of 0.1 s takes only if this process was stopped meanwhile
 
 
 class MonitoredSocket:
-    """A socket, or a channel of the hop before, that is at its end once nothing came for SILENT seconds."""
+    """A socket, or a channel of the hop before, that reads as ended once nothing came for SILENCE_LIMIT seconds."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._heard = time.monotonic()
+        self._last_data = time.monotonic()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def recv(self, size: int) -> bytes:
-        """See `socket.recv`. Its transport asks every tenth of a second."""
-        asked = time.monotonic()
+        """As `socket.recv`. The transport calls it with a timeout of a tenth of a second."""
+        started = time.monotonic()
         try:
             data: bytes = self._sock.recv(size)
         except TimeoutError:
             now = time.monotonic()
-            if now - asked > STOPPED:
-                self._heard = now  # it was this process that stood still (Ctrl-Z, a laptop asleep)
+            if now - started > STOPPED:
+                self._last_data = now  # it was this process that did not run (Ctrl-Z, a suspended laptop)
             process = getattr(self._sock, "process", None)  # of a ProxyCommand
-            if now - self._heard > SILENT or (process and process.poll() is not None):
+            if now - self._last_data > SILENCE_LIMIT or (process and process.poll() is not None):
                 return b""
             raise
-        self._heard = time.monotonic()
+        self._last_data = time.monotonic()
         return data
 
-    def end(self) -> None:
-        """End the conversation, so that whoever reads hears it at once."""
+    def shut_down(self) -> None:
+        """End the connection, so that a thread which reads from it returns at once."""
         with contextlib.suppress(OSError, EOFError):
             if isinstance(self._sock, socket.socket):
                 self._sock.shutdown(socket.SHUT_RDWR)
@@ -53,37 +53,37 @@ class MonitoredSocket:
                 self._sock.close()
 
 
-def dial(host: str, port: int, timeout: float, cancel: Cancel) -> socket.socket:
-    """A TCP connection without Nagle's delay. Raises OSError; a run that is to end ends the wait too."""
+def connect_tcp(host: str, port: int, timeout: float, cancel: Cancel) -> socket.socket:
+    """A TCP connection with TCP_NODELAY. Raises OSError, or Cancelled, which also interrupts the wait."""
     errors: list[OSError] = []
-    name = host.encode() if host.isascii() else host  # of text, tables for international names would be loaded: 12 ms
+    name = host.encode() if host.isascii() else host  # a str would load the tables of international names: 12 ms
     for family, kind, protocol, _, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(timeout)
-        forget = cancel.on_request(MonitoredSocket(made).end)
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(timeout)
+        unregister = cancel.on_request(MonitoredSocket(sock).shut_down)
         try:
-            made.connect(address)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
-            made.close()
+            sock.close()
             errors.append(error)
         else:
-            return made
+            return sock
         finally:
-            forget()
+            unregister()
         cancel.check()
     raise errors[0]
 
 
-def keep(transport: Transport) -> None:
-    """Ask the far side for an answer now and then, as ssh's ServerAliveInterval does (keepalive@openssh.com)."""
+def start_keepalive(transport: Transport) -> None:
+    """Request an answer now and then, as ssh's ServerAliveInterval does (keepalive@openssh.com)."""
+    threading.Thread(target=_request_answers, args=(transport,), daemon=True).start()
 
-    def ask() -> None:
-        with contextlib.suppress(SSHException, OSError, EOFError):
-            while True:
-                time.sleep(ASK)
-                if not transport.is_active():
-                    return
-                transport.global_request("keepalive@openssh.com")
 
-    threading.Thread(target=ask, daemon=True).start()
+def _request_answers(transport: Transport) -> None:
+    with contextlib.suppress(SSHException, OSError, EOFError):
+        while True:
+            time.sleep(INTERVAL)
+            if not transport.is_active():
+                return
+            transport.global_request("keepalive@openssh.com")

@@ -1,4 +1,4 @@
-"""The host keys that are known: known_hosts files read line by line, as ssh reads them (sshd(8), SSH_KNOWN_HOSTS)."""
+"""Known host keys: known_hosts files read line by line, as ssh reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from slipway.errors import Problem, UsageError
 
 
-class Standing(StrEnum):
-    """What is known of a key that a host shows."""
+class KeyStatus(StrEnum):
+    """What is known about a key that a host presents."""
 
-    GOOD = "good"
+    KNOWN = "known"
     UNKNOWN = "unknown"
     CHANGED = "changed"
     REVOKED = "revoked"
@@ -26,7 +26,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a file: the names that it is for, and a key (as it goes over the wire)."""
+    """One line of a file: host name patterns, and a key as it is sent over the wire."""
 
     names: tuple[str, ...]
     kind: str
@@ -36,70 +36,70 @@ class Entry:
     line: int
 
     @property
-    def where(self) -> str:
-        """Its file and line."""
+    def location(self) -> str:
+        """FILE:LINE."""
         return f"{self.file}:{self.line}"
 
-    def holds(self, place: str) -> bool:
-        """Whether it is for a place (`host`, or `[host]:port`): by name, by pattern, or by a hash of the name."""
-        place = place.lower()
-        if any(name.startswith("!") and _matches(name[1:], place) for name in self.names):
+    def matches(self, lookup_name: str) -> bool:
+        """Whether it is for `host` or `[host]:port`: by name, by pattern, or by a hash of the name."""
+        lookup_name = lookup_name.lower()
+        if any(name.startswith("!") and _matches(name[1:], lookup_name) for name in self.names):
             return False
-        return any(_matches(name, place) for name in self.names)
+        return any(_matches(name, lookup_name) for name in self.names)
 
 
-def _matches(name: str, place: str) -> bool:
+def _matches(name: str, lookup_name: str) -> bool:
     if name.startswith("|1|"):
-        _, _, salt, hashed = name.split("|")
-        made = hmac.new(base64.b64decode(salt), place.encode(), hashlib.sha1).digest()
-        return hmac.compare_digest(made, base64.b64decode(hashed))
+        _, _, salt, expected = name.split("|")
+        digest = hmac.new(base64.b64decode(salt), lookup_name.encode(), hashlib.sha1).digest()
+        return hmac.compare_digest(digest, base64.b64decode(expected))
     pattern = re.escape(name.lower()).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(pattern, place) is not None
+    return re.fullmatch(pattern, lookup_name) is not None
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the files say together."""
+class KnownHosts:
+    """The entries of all files together."""
 
     entries: tuple[Entry, ...]
 
-    def of(self, place: str) -> list[Entry]:
-        """The keys on record for a place; a host may have several, of one type too."""
-        return [entry for entry in self.entries if not entry.revoked and entry.holds(place)]
+    def keys_of(self, lookup_name: str) -> list[Entry]:
+        """The keys on record for a name; a host may have several, even of one type."""
+        return [entry for entry in self.entries if not entry.revoked and entry.matches(lookup_name)]
 
-    def standing(self, place: str, key: bytes) -> Standing:
-        """What is known of the key that a place shows."""
-        if any(entry.revoked and entry.key == key and entry.holds(place) for entry in self.entries):
-            return Standing.REVOKED
-        recorded = self.of(place)
+    def status(self, lookup_name: str, key: bytes) -> KeyStatus:
+        """What is known about the key that a host of this name presents."""
+        if any(entry.revoked and entry.key == key and entry.matches(lookup_name) for entry in self.entries):
+            return KeyStatus.REVOKED
+        recorded = self.keys_of(lookup_name)
         if not recorded:
-            return Standing.UNKNOWN
-        return Standing.GOOD if key in {entry.key for entry in recorded} else Standing.CHANGED
+            return KeyStatus.UNKNOWN
+        return KeyStatus.KNOWN if key in {entry.key for entry in recorded} else KeyStatus.CHANGED
 
 
-def place(host: str, port: int) -> str:
-    """The name under which the key of a host's port is kept."""
+def lookup_name(host: str, port: int) -> str:
+    """The name under which a host's key is recorded."""
     return host if port == 22 else f"[{host}]:{port}"
 
 
 def fingerprint(key: bytes) -> str:
-    """A key's fingerprint as ssh-keygen -l shows it."""
+    """A key's fingerprint as ssh-keygen -l prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
-def read(files: Sequence[Path]) -> Known:
-    """What is known, from the files that are there.
+def read(files: Sequence[Path]) -> KnownHosts:
+    """The entries of those files that exist.
 
-    Raises Problem for one that can't be read, and for a line that is no entry, with its place.
+    Raises UsageError for a file that can't be read, and for an invalid line, with FILE:LINE.
     """
-    return Known(tuple(entry for file in files if file.is_file() for entry in _entries(file)))
+    return KnownHosts(tuple(entry for file in files if file.is_file() for entry in _entries(file)))
 
 
 def _entries(file: Path) -> Iterator[Entry]:
     try:
         text = file.read_text(errors="replace")
     except OSError as error:
-        hint = "let this user read it: no host's key is verified without it"
+        hint = "make it readable for this user: host keys can't be verified without it"
         raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
@@ -107,15 +107,15 @@ def _entries(file: Path) -> Iterator[Entry]:
             continue
         marker = words.pop(0) if words[0].startswith("@") else ""
         if marker == "@cert-authority":
-            continue  # it vouches for certificates, which are not asked for here
+            continue  # for host certificates, which are not requested
         try:
             names, kind, text = words[:3]
             entry = Entry(tuple(names.split(",")), kind, _key(kind, text), bool(marker), file, number)
-            entry.holds("")  # a hashed name is one
+            entry.matches("")  # raises for an invalid hash
         except ValueError as error:
-            raise _broken(f"{file}:{number}", str(error)) from None
+            raise _invalid_line(f"{file}:{number}", str(error)) from None
         if marker not in {"", "@revoked"}:
-            raise _broken(f"{file}:{number}", f"{marker} is no marker")
+            raise _invalid_line(f"{file}:{number}", f"unknown marker: {marker}")
         yield entry
 
 
@@ -123,10 +123,10 @@ def _key(kind: str, text: str) -> bytes:
     key = base64.b64decode(text, validate=True)  # binascii.Error is a ValueError
     size = int.from_bytes(key[:4], "big")
     if key[4 : 4 + size] != kind.encode():
-        raise binascii.Error(f"that is not a key of type {kind}")
+        raise binascii.Error(f"not a key of type {kind}")
     return key
 
 
-def _broken(where: str, details: str) -> Problem:
-    hint = "mend or remove that line: no host's key is verified against a file that can't be read whole"
-    return UsageError(f"{where}: not an entry of known hosts", details=details, hint=hint)
+def _invalid_line(location: str, details: str) -> Problem:
+    hint = "correct or remove that line: host keys are not verified against a file that can't be parsed completely"
+    return UsageError(f"{location}: invalid known_hosts entry", details=details, hint=hint)

@@ -13,7 +13,7 @@ import pytest
 from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
-from slipway.hosts import local
+from slipway.hosts import process
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege, script
 from slipway.hosts.local import LocalHost
@@ -108,7 +108,7 @@ def test_a_root_command_of_a_sudo_user_is_ended_too(limit: dict[str, float], use
     pids = tmp_path / "pids"
     command = Command(("sh", "-c", f"echo $$ >{pids}; sleep 47; true"), privilege=Privilege.ROOT, **limit)  # type: ignore[arg-type]
     began = time.monotonic()
-    with pytest.raises(Problem, match="was ended"):
+    with pytest.raises(Problem, match="was stopped"):
         user.run(command, null_reporter())
     assert time.monotonic() - began < 3
     gone(pids)
@@ -117,13 +117,13 @@ def test_a_root_command_of_a_sudo_user_is_ended_too(limit: dict[str, float], use
 def test_a_root_command_that_nobody_can_end_is_named_and_not_waited_for(
     user: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "GRACE", 0.2)
+    monkeypatch.setattr(process, "GRACE_PERIOD", 0.2)
     sudo = Path(os.environ["PATH"].split(":")[0]) / "sudo"
     sudo.write_text(sudo.read_text().replace("exec", 'case "$*" in *kill*) exit 1;; esac; exec'))
     events: list[Event] = []
     command = Command(("sleep", "4"), privilege=Privilege.ROOT, timeout=0.2)
     began = time.monotonic()
-    with pytest.raises(Problem, match="was ended"):
+    with pytest.raises(Problem, match="was stopped"):
         user.run(command, Reporter("x", events.append, Cancel()))
     assert time.monotonic() - began < 3
     assert [e.text for e in events if isinstance(e, Output) and "`sleep` (pid " in e.text]
@@ -140,13 +140,13 @@ def test_last_words_larger_than_a_pipe_do_not_keep_a_command_from_ending() -> No
     began = time.monotonic()
     with pytest.raises(Cancelled):
         LocalHost().run(script(text), Reporter("x", hear, cancel))
-    assert time.monotonic() - began < local.GRACE
+    assert time.monotonic() - began < process.GRACE_PERIOD
     assert isinstance(events[-1], Output)
     assert events[-1].text == "bye"
 
 
 def test_a_command_that_closed_its_pipes_is_still_watched() -> None:
-    with pytest.raises(Problem, match="was ended"):
+    with pytest.raises(Problem, match="was stopped"):
         LocalHost().run(script("exec >/dev/null 2>&1; sleep 47", timeout=0.3), null_reporter())
 
 
@@ -159,7 +159,7 @@ def running(pid: int) -> bool:
 
 @pytest.mark.parametrize("limit", [{"timeout": 0.3}, {"idle": 0.3}])
 def test_a_command_that_takes_too_long_is_ended_and_named(limit: dict[str, float]) -> None:
-    with pytest.raises(Problem, match="was ended"):
+    with pytest.raises(Problem, match="was stopped"):
         LocalHost().run(Command(("sleep", "300"), **limit), null_reporter())  # type: ignore[arg-type]
 
 

@@ -21,7 +21,7 @@ from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
-from slipway.hosts.ssh import connection as link
+from slipway.hosts.ssh import connection
 from slipway.hosts.ssh.host import SshHost
 
 KEY = RSAKey.generate(1024)  # of every server that is given no other
@@ -198,7 +198,7 @@ def nobody(kind: str, host: str) -> str:
     raise UsageError(f"{kind} of {host} is wanted, and there is nobody to ask")
 
 
-def answers(**said: str) -> tuple[link.Ask, list[tuple[str, str]]]:
+def answers(**said: str) -> tuple[connection.AskSecret, list[tuple[str, str]]]:
     """Somebody who knows secrets by host, and what was asked."""
     asked: list[tuple[str, str]] = []
 
@@ -215,7 +215,7 @@ def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SSH_AUTH_SOCK", "SLIPWAY_SSH_PASSWORD", "SLIPWAY_SSH_PASSPHRASE"):
         monkeypatch.delenv(name, raising=False)
     (folder / ".ssh").mkdir()
-    link._config.cache_clear()
+    connection._ssh_config.cache_clear()
     return folder
 
 

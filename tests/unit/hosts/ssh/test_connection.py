@@ -12,7 +12,7 @@ from paramiko import RSAKey
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Cancel
 from slipway.errors import Problem, Unreachable, UsageError
-from slipway.hosts.ssh import connection as link
+from slipway.hosts.ssh import connection, trust
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
@@ -39,15 +39,15 @@ def test_a_jumps_key_is_recorded_under_the_jumps_own_name_and_then_the_hosts(hom
         named = hosts(home, box=HostEntry(address="box"))
         for server, name in ((gate, "gate"), (box, "box")):
             with pytest.raises(Problem, match="not known here") as unknown:
-                link.connect("box", named, nobody, Cancel())
+                connection.connect("box", named, nobody, Cancel())
             assert unknown.value.summary.startswith(name)
             assert "host.trust --host box" in unknown.value.hint
-            offer = link.offered("box", named, nobody, Cancel())
-            assert (offer.hop, offer.place, offer.key, offer.known) == (
+            offer = trust.presented_key("box", named, nobody, Cancel())
+            assert (offer.hop, offer.lookup_name, offer.key, offer.known) == (
                 name, f"[127.0.0.1]:{server.port}", server.key, False)  # fmt: skip
-            link.record(offer.place, offer.key, named)
-        assert link.offered("box", named, nobody, Cancel()).known
-        link.close(link.connect("box", named, nobody, Cancel()))
+            trust.record_key(offer.lookup_name, offer.key, named)
+        assert trust.presented_key("box", named, nobody, Cancel()).known
+        connection.close(connection.connect("box", named, nobody, Cancel()))
 
 
 def test_a_changed_key_of_a_jump_is_said_to_be_the_jumps_with_the_line_that_removes_it(home: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_changed_key_of_a_jump_is_said_to_be_the_jumps_with_the_line_that_remo
     with serving(gate, box):
         named = hosts(home, box, gate=at(gate), box=at(box, jump="gate"))
         Path(str(named.known_hosts)).write_text(box.known() + gate.known(OTHER))
-        for ask in (link.connect, link.offered):
+        for ask in (connection.connect, trust.presented_key):
             with pytest.raises(Problem, match="HAS CHANGED") as changed:
                 ask("box", named, nobody, Cancel())
             assert changed.value.summary.startswith("gate (127.0.0.1), on the way to box")
@@ -74,9 +74,9 @@ def test_a_changed_key_of_a_jump_is_said_to_be_the_jumps_with_the_line_that_remo
         ("*,!{place} {key}\n", "not known here"),
         ("{hashed} {key}\n", ""),
         ("# a comment\n\n{place} {other}\n", "HAS CHANGED"),
-        ("{place} {key}\n{place} ssh-rsa AAAAB3Nza\n", "known_hosts:2: not an entry"),
-        ("{place} {key}\none-word\n", "known_hosts:2: not an entry"),
-        ("@what {place} {key}\n", "known_hosts:1: not an entry"),
+        ("{place} {key}\n{place} ssh-rsa AAAAB3Nza\n", "known_hosts:2: invalid known_hosts entry"),
+        ("{place} {key}\none-word\n", "known_hosts:2: invalid known_hosts entry"),
+        ("@what {place} {key}\n", "known_hosts:1: invalid known_hosts entry"),
     ],
 )
 def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: str) -> None:
@@ -93,10 +93,10 @@ def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: st
         hashed = known.read_text().split()[0]
         known.write_text(text.format(place=place, port=server.port, key=own, other=other, hashed=hashed))
         if not words:
-            link.close(link.connect("box", named, nobody, Cancel()))
+            connection.close(connection.connect("box", named, nobody, Cancel()))
             return
         with pytest.raises(Problem, match=words) as refused:
-            link.connect("box", named, nobody, Cancel())
+            connection.connect("box", named, nobody, Cancel())
         assert refused.value.hint
 
 
@@ -109,7 +109,9 @@ def test_each_hop_is_given_its_own_password_and_no_other(home: Path, monkeypatch
     monkeypatch.setenv("SLIPWAY_SSH_PASSWORD_BOX", "for the box")
     ask, _ = answers(gate="for the gate", box="for the box")
     with serving(gate, box):
-        link.close(link.connect("box", hosts(home, gate, box, gate=at(gate), box=at(box, jump="gate")), ask, Cancel()))
+        connection.close(
+            connection.connect("box", hosts(home, gate, box, gate=at(gate), box=at(box, jump="gate")), ask, Cancel())
+        )
     assert (gate.tried, box.tried) == (["for the gate"], ["for the box"])
 
 
@@ -119,13 +121,13 @@ def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_
     ask, asked = answers(box="secret")
     with serving(box):
         named = hosts(home, box, box=at(box))
-        link.close(link.connect("box", named, ask, Cancel()))
+        connection.close(connection.connect("box", named, ask, Cancel()))
         assert asked == [("password", "box")]
         with pytest.raises(Problem, match="password of box is wanted") as none:
-            link.connect("box", named, nobody, Cancel())
+            connection.connect("box", named, nobody, Cancel())
         assert isinstance(none.value, UsageError)
         with pytest.raises(Problem, match=r"box .*authentication failed for user deploy") as wrong:
-            link.connect("box", named, answers(box="wrong")[0], Cancel())
+            connection.connect("box", named, answers(box="wrong")[0], Cancel())
         assert "was not accepted" in wrong.value.hint
         assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.hint
 
@@ -133,7 +135,7 @@ def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_
 def test_a_host_that_takes_no_password_is_not_asked_one(home: Path) -> None:
     sealed(home / ".ssh" / "id_ed25519")
     with serving(box := Sshd()), pytest.raises(Problem, match="authentication failed for user deploy") as refused:
-        link.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
+        connection.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
     assert (type(refused.value), "ssh-copy-id" in refused.value.hint) == (Unreachable, True)
 
 
@@ -143,18 +145,18 @@ def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.M
     ask, asked = answers(box="open sesame")
     with serving(box):
         named = hosts(home, box, box=at(box, key=str(home / "key")))
-        link.close(link.connect("box", named, ask, Cancel()))
+        connection.close(connection.connect("box", named, ask, Cancel()))
         assert asked == [("passphrase", "box")]
-        with pytest.raises(Problem, match="the passphrase is not this key's") as wrong:
-            link.connect("box", named, answers(box="wrong")[0], Cancel())
-        for name, words in (("absent", "absent can't be read"), ("text", "text: that is not a private key")):
+        with pytest.raises(Problem, match="wrong passphrase") as wrong:
+            connection.connect("box", named, answers(box="wrong")[0], Cancel())
+        for name, words in (("absent", "absent can't be read"), ("text", "text: not a private key")):
             with pytest.raises(Problem, match=words) as unread:
-                link.connect("box", hosts(home, box, box=at(box, key=str(home / name))), nobody, Cancel())
+                connection.connect("box", hosts(home, box, box=at(box, key=str(home / name))), nobody, Cancel())
             assert type(unread.value) is type(wrong.value) is UsageError
         (home / "key").rename(home / ".ssh" / "id_ed25519")  # the user's own, named nowhere
         monkeypatch.setenv("SLIPWAY_SSH_PASSPHRASE", "wrong")
         with pytest.raises(Problem, match="its key can't be read") as own:
-            link.connect("box", hosts(home, box, box=at(box)), answers(box="wrong")[0], Cancel())
+            connection.connect("box", hosts(home, box, box=at(box)), answers(box="wrong")[0], Cancel())
         assert isinstance(own.value, UsageError)
 
 
@@ -162,7 +164,7 @@ def test_sudo_passwords_of_two_hosts_are_tried_beside_each_other() -> None:
     both = threading.Barrier(2, timeout=TIGHT)
 
     class Slow(SshHost):
-        def _tried(self) -> str:
+        def _ask_sudo_password(self) -> str:
             both.wait()  # for the other host's
             return self.name
 
@@ -184,7 +186,7 @@ def test_a_file_of_ssh_that_can_not_be_read_is_named(home: Path, name: str) -> N
         (home / name).unlink(missing_ok=True)
         (home / name).symlink_to("/proc/self/mem")  # there, and a file; reading it fails for root too
         with pytest.raises(Problem, match=f"{name} can't be read") as unread:
-            link.connect("box", known, nobody, Cancel())
+            connection.connect("box", known, nobody, Cancel())
         assert isinstance(unread.value, UsageError)
 
 
@@ -195,13 +197,13 @@ def test_a_key_is_recorded_behind_the_others_and_the_files_mode_stays(home: Path
         file = home / "known_hosts"
         file.write_text("other ssh-ed25519 AAAA")
         file.chmod(0o644)
-        assert link.record("box", server.key, known) == file
+        assert trust.record_key("box", server.key, known) == file
         assert file.read_text() == f"other ssh-ed25519 AAAA\nbox {server.key.get_name()} {server.key.get_base64()}\n"
         assert file.stat().st_mode & 0o777 == 0o644
         file.unlink()
-        link.record("box", server.key, known)
+        trust.record_key("box", server.key, known)
         assert file.stat().st_mode & 0o777 == 0o600
         file.unlink()
         file.mkdir()
         with pytest.raises(Problem, match="known_hosts can't be written"):
-            link.record("box", server.key, known)
+            trust.record_key("box", server.key, known)

@@ -14,8 +14,9 @@ from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege
 from slipway.hosts.preflight import MAX_CLOCK_SKEW, MIN_FREE_DISK, find_problems
+from slipway.hosts.ssh.command_line import AS_USER, command_line
 from slipway.hosts.ssh.host import SshHost
-from slipway.hosts.ssh.remote_scripts import job
+from slipway.hosts.ssh.remote_scripts import as_job
 from slipway.installers.docker import proxy_differs, proxy_file
 
 PASSWORD = "a'b\"$c \\"
@@ -27,14 +28,14 @@ FIT = Facts(
 def ssh(facts: Facts = FIT, proxy: str | None = None) -> SshHost:
     host = SshHost("box", Hosts(hosts={"box": HostEntry(address="192.0.2.1", proxy=proxy)}), lambda *_: PASSWORD)
     host.probe = Probe(lambda: facts)
-    host._sudo = PASSWORD  # as if it had been tried
+    host._sudo_password = PASSWORD  # as if it had been tried
     return host
 
 
 def test_the_sudo_password_and_the_environment_are_on_standard_input_and_never_in_the_line() -> None:
     command = Command(("apt-get", "install", "x y"), env={"TOKEN": "s3cr3t"}, privilege=Privilege.ROOT)
     host = ssh()
-    head, line = host._line(command, host._rise(command.privilege))
+    head, line = command_line(command, host._escalation(command.privilege), host._proxy_env)
     assert head == f"{PASSWORD}\nTOKEN=s3cr3t\n".encode()
     words = shlex.split(line)
     assert not [word for word in words if "s3cr3t" in word or PASSWORD in word or PASSWORD[:3] in word]
@@ -45,12 +46,12 @@ def test_the_sudo_password_and_the_environment_are_on_standard_input_and_never_i
 @pytest.mark.parametrize(("changes", "words"), [({"uid": 0}, False), ({"sudo": "nopasswd"}, True)])
 def test_root_needs_no_sudo_and_sudo_without_a_password_is_given_none(changes: dict[str, object], words: bool) -> None:
     host = ssh(replace(FIT, **changes))  # type: ignore[arg-type]
-    head, line = host._line(Command(("true",)), host._rise(Privilege.ROOT))
+    head, line = command_line(Command(("true",)), host._escalation(Privilege.ROOT), host._proxy_env)
     assert (head, "sudo -n" in line) == (b"", words)
 
 
 def test_a_proxy_is_in_every_commands_environment() -> None:
-    head, line = ssh(proxy="http://user:pass@proxy:3128")._line(Command(("true",)), ("", ()))
+    head, line = command_line(Command(("true",)), AS_USER, ssh(proxy="http://user:pass@proxy:3128")._proxy_env)
     assert b"https_proxy=http://user:pass@proxy:3128\n" in head
     assert b"NO_PROXY=localhost,127.0.0.1," in head
     assert "pass@" not in line
@@ -66,9 +67,9 @@ def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
 
 def test_a_job_is_named_by_what_it_does() -> None:
     one = Command(("apt-get", "install", "x"), resumable=True)
-    assert job(one).argv[4] == job(replace(one, timeout=5)).argv[4]
-    assert job(one).argv[4] != job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
-    assert job(one).argv[5:] == one.argv
+    assert as_job(one).argv[4] == as_job(replace(one, timeout=5)).argv[4]
+    assert as_job(one).argv[4] != as_job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
+    assert as_job(one).argv[5:] == one.argv
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_hosts_own_variable_comes_before_the_one_for_all(monkeypatch: pytest.M
 
 def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:
     host = ssh(replace(FIT, sudo=""))
-    host._sudo = None
+    host._sudo_password = None
     with pytest.raises(Problem, match="no sudo") as raised:
-        host._rise(Privilege.ROOT)
+        host._escalation(Privilege.ROOT)
     assert isinstance(raised.value, UsageError)

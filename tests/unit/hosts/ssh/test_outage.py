@@ -17,14 +17,12 @@ from paramiko.proxy import ProxyCommand
 
 from slipway.config.models import HostEntry
 from slipway.engine.steps import Cancel, null_reporter
-from slipway.errors import Cancelled
-from slipway.hosts import tunnels as loopback
+from slipway.errors import Cancelled, HostUnreachable
+from slipway.hosts import tunnels
 from slipway.hosts.host import Command, Stream
-from slipway.hosts.ssh import connection as link
-from slipway.hosts.ssh import host as hosts_ssh
-from slipway.hosts.ssh import keepalive as alive
+from slipway.hosts.ssh import connection, keepalive, reconnect
+from slipway.hosts.ssh import host as ssh_host
 from slipway.hosts.ssh.host import SshHost
-from slipway.hosts.ssh.jump import HostUnreachable
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
 
@@ -38,14 +36,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_hop_that_says_nothing_any_more_ends_the_connection(
     home: Path, monkeypatch: pytest.MonkeyPatch, hop: str
 ) -> None:
-    monkeypatch.setattr(alive, "ASK", 0.05)
-    monkeypatch.setattr(alive, "SILENT", 1.5)
+    monkeypatch.setattr(keepalive, "INTERVAL", 0.05)
+    monkeypatch.setattr(keepalive, "SILENCE_LIMIT", 1.5)
     key = sealed(home / "key")
     servers = {"gate": Sshd(keys=(key,)), "box": Sshd(keys=(key,))}
     with serving(*servers.values()):
         entries = {name: at(server, key=str(home / "key")) for name, server in servers.items()}
         entries["box"] = entries["box"].model_copy(update={"jump": "gate"})
-        made = link.connect("box", hosts(home, *servers.values(), **entries), nobody, Cancel())
+        made = connection.connect("box", hosts(home, *servers.values(), **entries), nobody, Cancel())
         server, answered, silence = servers[hop].links[0], list[int](), threading.Event()
         send = server.packetizer.send_message
 
@@ -59,7 +57,7 @@ def test_a_hop_that_says_nothing_any_more_ends_the_connection(
         assert made.is_connected
         silence.set()
         until(lambda: not made.is_connected)
-        link.close(made)
+        connection.close(made)
         assert not made.gateway.is_connected
 
 
@@ -67,7 +65,9 @@ def test_ctrl_c_is_heard_while_a_host_is_awaited(home: Path, monkeypatch: pytest
     cancel, server = Cancel(), Sshd()
     with reached(home, server, cancel) as box:
         assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
-        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(HostUnreachable("box does not answer")))
+        monkeypatch.setattr(
+            connection, "connect", lambda *_: (_ for _ in ()).throw(HostUnreachable("box does not answer"))
+        )
         server.drop()
         threading.Timer(0.2, cancel.request).start()
         began = time.monotonic()
@@ -83,17 +83,19 @@ def test_ctrl_c_is_heard_while_a_host_says_nothing(home: Path) -> None:
         threading.Timer(0.2, cancel.request).start()
         began = time.monotonic()
         with pytest.raises(Cancelled):
-            link.connect("box", hosts(home, box=entry), nobody, cancel)
-        assert time.monotonic() - began < link.CONNECT / 2
+            connection.connect("box", hosts(home, box=entry), nobody, cancel)
+        assert time.monotonic() - began < connection.CONNECT_TIMEOUT / 2
 
 
 def test_all_who_wait_for_a_host_share_the_time_that_it_may_take(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts_ssh, "RETURN", 1.0)
-    monkeypatch.setattr(hosts_ssh, "RETRY", 0.1)
+    monkeypatch.setattr(reconnect, "RECONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr(reconnect, "RETRY_INTERVAL", 0.1)
     server = Sshd()
     with reached(home, server) as box:
         box.run(Command(("true",)), null_reporter())
-        monkeypatch.setattr(link, "connect", lambda *_: (_ for _ in ()).throw(HostUnreachable("box does not answer")))
+        monkeypatch.setattr(
+            connection, "connect", lambda *_: (_ for _ in ()).throw(HostUnreachable("box does not answer"))
+        )
         server.drop()
         began = time.monotonic()
         threads = [threading.Thread(target=lost, args=(box,)) for _ in range(4)]
@@ -108,7 +110,7 @@ def test_more_commands_than_a_connection_has_room_for_end_together_and_it_stays(
     server = Sshd()
     with reached(home, server) as box:
         for turn in range(12):
-            marks = [home / f"began-{turn}-{number}" for number in range(hosts_ssh.COMMANDS)]
+            marks = [home / f"began-{turn}-{number}" for number in range(ssh_host.COMMANDS)]
             _end_together(box, marks)
         assert len(server.links) == 1
 
@@ -132,7 +134,7 @@ def test_a_link_that_breaks_is_never_taken_for_the_commands_end(
         thread.start()
         until(mark.exists)
         if code is not None:  # it has ended, and its output is still on its way
-            far, near = _channel(server.links[0]), _channel(SshHost._open(box._connection))
+            far, near = _channel(server.links[0]), _channel(reconnect.transport_of(box.connection._connection))
             far.send_exit_status(code)
             until(near.status_event.is_set)
         server.drop()
@@ -154,7 +156,7 @@ def test_what_waits_for_room_does_not_begin_after_ctrl_c(home: Path) -> None:
     asked = threading.Event()
     with reached(home, Sshd()) as box:
         first, second = Cancel(), Asked()
-        marks = [home / f"began-{number}" for number in range(hosts_ssh.COMMANDS)]
+        marks = [home / f"began-{number}" for number in range(ssh_host.COMMANDS)]
         threads = [_cancelled(box, mark, first) for mark in marks]
         for mark in marks:
             until(mark.exists)
@@ -201,14 +203,14 @@ def test_a_stop_of_this_process_is_no_silence_of_the_far_side(monkeypatch: pytes
             now += self.wait
             raise TimeoutError
 
-    monkeypatch.setattr(alive, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(keepalive, "time", SimpleNamespace(monotonic=lambda: now))
     silent_one = Silent()
-    watched = alive.MonitoredSocket(silent_one)
-    for wait in (0.1, alive.SILENT + 1, 0.1):  # as a tenth of a second looks behind Ctrl-Z
+    watched = keepalive.MonitoredSocket(silent_one)
+    for wait in (0.1, keepalive.SILENCE_LIMIT + 1, 0.1):  # as a tenth of a second looks behind Ctrl-Z
         silent_one.wait = wait
         with pytest.raises(TimeoutError):
             watched.recv(1)
-    for _ in range(int(alive.SILENT / 0.1)):
+    for _ in range(int(keepalive.SILENCE_LIMIT / 0.1)):
         said = b"more"
         with suppress(TimeoutError):
             said = watched.recv(1)
@@ -219,14 +221,14 @@ def test_a_proxy_command_that_has_ended_ends_the_connection() -> None:
     proxy = ProxyCommand("true")
     proxy.settimeout(0.1)
     proxy.process.wait()
-    assert alive.MonitoredSocket(proxy).recv(1) == b""
+    assert keepalive.MonitoredSocket(proxy).recv(1) == b""
 
 
 def test_ctrl_c_in_a_tunnel_ends_the_conversation_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     def dial() -> Stream:
         raise Cancelled
 
-    with loopback.unix(dial) as path, socket.socket(socket.AF_UNIX) as client:
+    with tunnels.unix_socket_tunnel(dial) as path, socket.socket(socket.AF_UNIX) as client:
         client.settimeout(TIGHT)
         client.connect(path)
         assert client.recv(1) == b""
@@ -263,7 +265,7 @@ def test_a_socket_that_can_not_be_reached_takes_no_place_for_ever(home: Path, mo
         (home / "docker").write_text("#!/bin/sh\nexec cat\n")
         (home / "docker").chmod(0o755)
         with box.forward_socket("/run/docker.sock") as path:
-            for _ in range(hosts_ssh.STREAMS + 1):
+            for _ in range(ssh_host.STREAMS + 1):
                 with socket.socket(socket.AF_UNIX) as client:
                     monkeypatch.setattr(Channel, "exec_command", _dead)
                     client.settimeout(TIGHT)

@@ -13,7 +13,7 @@ from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import ConnectionLost
 from slipway.hosts.host import Command, Privilege
-from slipway.hosts.ssh import session as talk
+from slipway.hosts.ssh import session
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import Sshd, lost, reached, until
 
@@ -29,7 +29,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(home: Path, monkeypatch: 
     source.write_bytes(content)
     server, heard = Sshd(), list[Event]()
     report = Reporter("step", heard.append, Cancel())
-    monkeypatch.setattr(talk, "STRIDE", 1 << 16)
+    monkeypatch.setattr(session, "PROGRESS_INTERVAL", 1 << 16)
     with reached(home, server) as box:
         cut = threading.Event()
 
@@ -43,7 +43,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(home: Path, monkeypatch: 
         (part,) = there.parent.glob("big.*.part.*")
         assert 0 < part.stat().st_size < len(content)
         box.upload(source, str(there), 0o640, Privilege.USER, report)
-        assert [event.text for event in heard if isinstance(event, Output) and "goes on at" in event.text]
+        assert [event.text for event in heard if isinstance(event, Output) and "continuing at" in event.text]
         assert (there.read_bytes() == content, oct(there.stat().st_mode)[-3:]) == (True, "640")
         assert [file.name for file in there.parent.iterdir()] == ["big"]
         heard.clear()
@@ -100,7 +100,7 @@ def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_a
         threading.Timer(0.5, (home / "go").touch).start()
         assert box.run(JOB, Reporter("step", heard.append, Cancel())).text == "over\n"
         assert (home / "ran").read_text() == "run\n"
-        assert [event for event in heard if isinstance(event, Output) and "is followed" in event.text]
+        assert [event for event in heard if isinstance(event, Output) and "attaching to it" in event.text]
         (folder,) = (one for one in jobs(home).iterdir() if one.is_dir())
         assert not (folder / "in").exists()  # what it was given may be a secret
         assert box.run(JOB, null_reporter()).exit_code == 0

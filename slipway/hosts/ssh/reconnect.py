@@ -1,0 +1,116 @@
+"""A host's one SSH connection, which is made when it is first needed and made again after it broke."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from slipway.config.models import Hosts
+from slipway.engine.steps import Cancel, Reporter
+from slipway.errors import ConnectionLost, HostUnreachable, Problem
+
+if TYPE_CHECKING:
+    from fabric import Connection
+    from paramiko import Channel, Transport
+
+    from slipway.hosts.ssh.connection import AskSecret
+
+CHANNEL_TIMEOUT = 20  # seconds for the host to open a channel
+REFUSAL_LIFETIME = 5  # seconds for which a failed first connection is not tried again
+RECONNECT_TIMEOUT = 120  # seconds that a host which was reached before may stay away, from when its connection broke
+RETRY_INTERVAL = 1.0  # seconds
+ATTEMPTS = 4  # to open a channel, when the connection breaks meanwhile
+
+
+class ReconnectingConnection:
+    """The connection to host `name`; threads share it. `cancel` ends what waits for the host."""
+
+    def __init__(self, name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> None:
+        self._name, self._hosts, self._ask, self._cancel = name, hosts, ask, cancel
+        self._connection: Connection | None = None
+        self._refusal: tuple[float, Problem | None] = (0.0, None)
+        self._broken_since: float | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether the host was reached at least once."""
+        return self._connection is not None
+
+    def close(self) -> None:
+        """End the connection and those of its jump hosts; the next use makes a new one."""
+        from slipway.hosts.ssh import connection
+
+        with self._lock:
+            if self._connection:
+                connection.close(self._connection)
+
+    def transport(self, report: Reporter) -> Transport:
+        """The open transport. Raises HostUnreachable, Unreachable or UsageError that says why there is none."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect_first()
+            elif not self._connection.is_connected:
+                self._connection = self._reconnect(self._connection, report)
+            return transport_of(self._connection)
+
+    def open_session(self, report: Reporter) -> Channel:
+        """A new channel. Nothing was run in it yet, so after a broken connection it is simply opened again."""
+        from paramiko import ChannelException, SSHException
+
+        for attempt in range(1, ATTEMPTS + 1):
+            transport = self.transport(report)
+            try:
+                return transport.open_session(timeout=CHANNEL_TIMEOUT)
+            except (SSHException, OSError, EOFError) as error:
+                if attempt == ATTEMPTS:
+                    raise self.lost(error) from error
+                if isinstance(error, ChannelException):
+                    time.sleep(0.3 * attempt)  # the connection is intact, but has as many sessions as sshd allows
+                else:
+                    transport.close()
+        raise AssertionError  # pragma: no cover  the loop returns or raises
+
+    def lost(self, error: object) -> ConnectionLost:
+        """The error for a connection that broke while something ran over it."""
+        hint = f"./invoke host.check --host {self._name}; then run the same command again to continue"
+        return ConnectionLost(f"the connection to {self._name} was lost", details=str(error), hint=hint)
+
+    def _connect_first(self) -> Connection:
+        """The first connection. Threads that ask shortly after it was refused get the same answer."""
+        from slipway.hosts.ssh import connection
+
+        refused_at, refusal = self._refusal
+        if refusal and time.monotonic() - refused_at < REFUSAL_LIFETIME:
+            raise refusal
+        try:
+            return connection.connect(self._name, self._hosts, self._ask, self._cancel)
+        except Problem as problem:
+            self._refusal = (time.monotonic(), problem)
+            raise
+
+    def _reconnect(self, broken: Connection, report: Reporter) -> Connection:
+        """A new connection in place of a broken one; all threads that wait for it share RECONNECT_TIMEOUT."""
+        from slipway.hosts.ssh import connection
+
+        report.note(f"the connection to {self._name} was lost; reconnecting")
+        connection.close(broken)  # those to its jump hosts may be intact
+        self._broken_since = self._broken_since or time.monotonic()
+        while True:
+            self._cancel.check()
+            try:
+                made = connection.connect(self._name, self._hosts, self._ask, self._cancel)
+            except HostUnreachable:
+                if time.monotonic() - self._broken_since > RECONNECT_TIMEOUT:
+                    raise
+                self._cancel.wait(RETRY_INTERVAL)
+            else:
+                self._broken_since = None
+                return made
+
+
+def transport_of(connection: Connection) -> Transport:
+    """Paramiko's transport of an open connection of Fabric's."""
+    transport: Transport = connection.client.get_transport()
+    return transport

@@ -1,0 +1,80 @@
+"""The keys that hosts present, for a person to compare and record."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from paramiko import PKey, SSHClient
+
+from slipway.config.models import Hosts
+from slipway.engine.steps import Cancel
+from slipway.errors import UsageError
+from slipway.hosts.ssh.connection import (
+    AskSecret,
+    VerifyKnownKey,
+    close,
+    closed_on_failure,
+    hops_to,
+    known_hosts_file,
+    open_hop,
+    read_known_hosts,
+)
+from slipway.hosts.ssh.jump import HostKeyRejected, translated_errors
+from slipway.hosts.ssh.known_hosts import KeyStatus
+
+
+@dataclass(frozen=True)
+class PresentedKey:
+    """The key that a host, or a jump host before it, presents; `lookup_name` is the name to record it under."""
+
+    hop: str
+    lookup_name: str
+    key: PKey
+    known: bool
+
+
+class RejectEveryKey(VerifyKnownKey):
+    """Reads a host's key without logging in."""
+
+    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
+        status, recorded = self._known.status(hostname, key.asbytes()), self._known.keys_of(hostname)
+        raise HostKeyRejected(hostname, key, status, recorded)
+
+
+def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> PresentedKey:
+    """The key of a host, or of the first jump host before it whose key is unknown.
+
+    There is no login where the key is read. Raises HostUnreachable, or Unreachable for a changed or revoked key.
+    """
+    known = read_known_hosts(hosts)
+    hops = hops_to(name, hosts, known)
+    hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(known))
+    with closed_on_failure(hops, cancel):
+        for hop in hops:
+            with translated_errors(hop):
+                try:
+                    open_hop(hop, ask, cancel)
+                except HostKeyRejected as rejected:
+                    if rejected.status not in {KeyStatus.KNOWN, KeyStatus.UNKNOWN}:
+                        raise
+                    close(hops[-1].connection)
+                    known_already = rejected.status is KeyStatus.KNOWN
+                    return PresentedKey(hop.name, rejected.lookup_name, rejected.key, known_already)
+    raise AssertionError  # pragma: no cover  the last hop's key is rejected
+
+
+def record_key(lookup_name: str, key: PKey, hosts: Hosts) -> Path:
+    """Append a key to the known_hosts file, which is returned. Raises UsageError if it can't be written."""
+    file = known_hosts_file(hosts)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+", errors="replace") as recorded:
+            text = recorded.read()
+            line = f"{lookup_name} {key.get_name()} {key.get_base64()}\n"
+            recorded.write(line if not text or text.endswith("\n") else f"\n{line}")
+    except OSError as error:
+        hint = "free some space, or check its permissions; `known_hosts` in hosts.yaml configures another file"
+        raise UsageError(f"{file} can't be written", details=str(error), hint=hint) from error
+    return file
