@@ -77,7 +77,7 @@ def moved(stream: Iterator[dict[str, Any]], report: Reporter) -> Iterator[dict[s
 def inspected(raw: Mapping[str, Any]) -> Container:
     """A container as `docker inspect` tells of it."""
     config, host, state = raw["Config"], raw["HostConfig"], raw["State"]
-    bindings = (raw["NetworkSettings"].get("Ports") or {}) if state.get("Running") else (host.get("PortBindings") or {})
+    bindings = raw["NetworkSettings"].get("Ports") or host.get("PortBindings") or {}  # none while it is restarting
     ports = {
         int(port.split("/")[0]): (there[0].get("HostIp", ""), int(there[0].get("HostPort") or 0))
         for port, there in bindings.items()

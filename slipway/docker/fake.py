@@ -159,7 +159,7 @@ class FakeDaemon:
         return next((c for c in self.containers.values() if container in {c.id, c.name}), None)
 
     def publishing(self, port: int) -> Container | None:
-        there = (c for c in self.containers.values() if c.running)
+        there = (c for c in self.containers.values() if c.active)
         return next((c for c in there if port in {here for _, here in c.ports.values()}), None)
 
     def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:  # noqa: ARG002  there is no more

@@ -57,6 +57,11 @@ class Container:
         """Whether its process runs."""
         return self.state == "running"
 
+    @property
+    def active(self) -> bool:
+        """Whether it runs, is paused, or is about to be restarted (`State.Running` of `docker inspect`)."""
+        return self.state in {"running", "paused", "restarting"}
+
 
 @dataclass(frozen=True)
 class Volume:

@@ -142,7 +142,7 @@ def differs(container: Container | None, want: Spec) -> str | None:
 
 def holds(container: Container, service: str, port: int) -> bool:
     """Whether it is the service's own container that has a port of this machine."""
-    mine = container.labels.get(SERVICE) == service and container.running
+    mine = container.labels.get(SERVICE) == service and container.active
     return mine and any(there[1] == port for there in container.ports.values())
 
 

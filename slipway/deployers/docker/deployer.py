@@ -174,7 +174,7 @@ class DockerTarget:
         state = self.daemon.state(self.names.project)
         for container in state.containers:
             if container.labels.get(SERVICE) in services:
-                if container.running:
+                if container.active:
                     self.daemon.stop(container.id, GRACE)
                 self.daemon.remove(container.id)
                 report.note(f"{container.name} removed")

@@ -22,7 +22,7 @@ from slipway.config.models import (
 )
 from slipway.config.versions import Images, Tools
 from slipway.deployers.deployer import Wanted
-from slipway.deployers.docker.container import Names, differs, manifest, spec
+from slipway.deployers.docker.container import Names, differs, holds, manifest, spec
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.protocols import Container
 from slipway.errors import Problem
@@ -55,6 +55,8 @@ def test_a_container_as_it_was_made_does_not_differ() -> None:
     ("changes", "reason"),
     [
         ({"state": "exited"}, "it is exited"),
+        ({"state": "paused"}, "it is paused"),
+        ({"state": "restarting"}, "it is restarting"),
         ({"image": "sha256:2"}, "it runs another image"),
         ({"env": ("LEVEL=debug", "KEY=v$'ü")}, "LEVEL differs in its environment"),
         ({"env": ("LEVEL=info", "KEY=other")}, "KEY differs in its environment"),
@@ -68,6 +70,16 @@ def test_a_container_as_it_was_made_does_not_differ() -> None:
 )
 def test_what_a_hand_changed_is_named(changes: dict[str, Any], reason: str) -> None:
     assert differs(container(**changes), spec(NAMES, WANTED, 2)) == reason
+
+
+@pytest.mark.parametrize(
+    ("state", "has_it"),
+    [("running", True), ("paused", True), ("restarting", True), ("created", False), ("exited", False), ("dead", False)],
+)
+def test_a_service_has_its_own_port_for_as_long_as_its_container_is_active(state: str, *, has_it: bool) -> None:
+    assert holds(container(state=state), "web", 8000) is has_it
+    assert not holds(container(state=state), "web", 8001)
+    assert not holds(container(state=state), "other", 8000)
 
 
 def test_no_container_is_named_too() -> None:
