@@ -11,7 +11,8 @@ import pytest
 from tests.integration.project import Another, Light, Project
 
 P = TypeVar("P", bound=Project)
-LONG = ("test_deploy.py", "test_builds.py", "test_auth.py")  # they begin first, or the last one runs alone
+# They begin first, or the last one runs alone.
+LONG = ("test_deploy.py", "test_builds.py", "test_auth.py", "test_walk.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

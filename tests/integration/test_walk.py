@@ -1,0 +1,45 @@
+"""A random walk over the commands of a day on the real Docker, and the faults that walks found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.walk import NAMES, Content, walk
+from tests.integration.walk_local import LocalServices
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServices]:
+    made = LocalServices(tmp_path_factory.mktemp("a walk") / "p")
+    yield made
+    made.purge()
+
+
+@pytest.fixture
+def deployed(services: LocalServices) -> Iterator[LocalServices]:
+    """The services, each deployed."""
+    for name in NAMES:
+        services.write(name, Content())
+    done = services.invoke("deploy")
+    assert done.exit == 0, done.out + done.err
+    yield services
+    assert services.invoke("down", "--purge").exit == 0
+    assert services.everything() == []
+
+
+@pytest.mark.timeout(600)
+def test_what_runs_is_what_was_deployed_whatever_the_order_of_commands(services: LocalServices) -> None:
+    walk(services, examples=3, steps=20)
+
+
+@pytest.mark.parametrize("command", ["deploy", "restart", "rollback", "down"])
+def test_a_container_that_was_paused_by_hand_is_its_services_own(deployed: LocalServices, command: str) -> None:
+    deployed.hands["pause"].act("left")
+    plan = deployed.invoke("deploy", "--plan")
+    assert (plan.exit, "it is paused" in plan.out) == (3, True), plan.out
+    to = ("--to", "1") if command == "rollback" else ()
+    done = deployed.invoke(command, "--service", "left", *to)
+    assert done.exit == 0, done.out + done.err
+    assert (command == "down") or deployed.answer("left") == deployed.text(Content())

@@ -1,0 +1,399 @@
+"""A random walk over the commands of a day: on three services, beside a model of what each command should leave.
+
+The model is plain Python; what it says is held against exit codes, `status`, `history`, the answers of the services and
+what the environment itself lists. The machine is the same for every kind of environment: `Services` is what differs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.integration.project import Done, Project
+
+NAMES = ("left", "middle", "right")
+KEPT = 10  # releases of a service
+ABSENT = ""  # the state of a container that was removed
+DONE, FAILED, USAGE, CHANGES, UNREACHABLE = range(5)  # the README's exit codes
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a service's folder holds: a number in its service file and one in its sources. Setting 0 fails its check."""
+
+    setting: int = 1
+    sources: int = 1
+
+    @property
+    def broken(self) -> bool:
+        """Whether its check fails."""
+        return self.setting == 0
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a release was made of; `secret` tells a generated secret from one that was generated after a purge."""
+
+    content: Content
+    secret: int
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A service that is there: which release, and what a hand did to it."""
+
+    number: int
+    state: str = "running"
+    drift: bool = False
+
+
+@dataclass
+class Model:
+    """What there should be. Each method is a command, and returns the exit code that it should have."""
+
+    secret: str  # the service that has a generated one, or ""
+    wanted: dict[str, Content] = field(default_factory=lambda: dict.fromkeys(NAMES, Content()))  # the folders
+    releases: dict[str, dict[int, Release]] = field(default_factory=dict)
+    deployed: dict[str, Deployed] = field(default_factory=dict)
+    secrets: dict[str, int] = field(default_factory=dict)
+    generated: int = 0
+
+    def chosen(self, service: str) -> list[str]:
+        """The services that `--service` names, or all; none where it names one without a folder."""
+        return [name for name in sorted(self.wanted) if service in {"", name}]
+
+    def differs(self, name: str) -> bool:
+        """Whether a deploy has something to do."""
+        there = self.deployed.get(name)
+        if there is None or there.state != "running" or there.drift:
+            return True
+        return self.releases[name][there.number] != Release(self.wanted[name], self.secrets.get(name, 0))
+
+    @property
+    def idle(self) -> list[str]:
+        """The services that have no process, and so do not have their port."""
+        states = {name: self.deployed[name].state if name in self.deployed else ABSENT for name in self.wanted}
+        return sorted(name for name, state in states.items() if state in {ABSENT, "exited"})
+
+    def plan(self, service: str) -> int:
+        names = self.chosen(service)
+        return USAGE if not names else CHANGES if any(map(self.differs, names)) else DONE
+
+    def deploy(self, service: str) -> int:
+        names = self.chosen(service)
+        self.generate(names)
+        for name in names:
+            if self.differs(name) and not self.wanted[name].broken:
+                known = self.releases.setdefault(name, {})
+                number = max(known, default=0) + 1
+                known[number] = Release(self.wanted[name], self.secrets.get(name, 0))
+                self.releases[name] = {kept: known[kept] for kept in sorted(known)[-KEPT:]}
+                self.deployed[name] = Deployed(number)
+        return self._checked(names)
+
+    def smoke(self, service: str) -> int:
+        names = self.chosen(service)
+        self.generate(names)
+        return self._checked(names)
+
+    def _checked(self, names: list[str]) -> int:
+        broken = any(self.wanted[name].broken for name in names)
+        return USAGE if not names else FAILED if broken else DONE
+
+    def generate(self, names: list[str]) -> bool:
+        """Whether a secret was missing."""
+        missing = self.secret in names and self.secret not in self.secrets
+        if missing:
+            self.generated += 1
+            self.secrets[self.secret] = self.generated
+        return missing
+
+    def deploy_on_a_taken_port(self, service: str) -> int:
+        names = self.chosen(service)
+        generated = self.generate(names)
+        return USAGE if not names else FAILED if generated else UNREACHABLE
+
+    def restart(self, service: str) -> int:
+        if service not in self.wanted or service not in self.deployed:
+            return USAGE
+        self.deployed[service] = replace(self.deployed[service], state="running")
+        return DONE
+
+    def rollback(self, service: str, to: int) -> int:
+        known = self.releases.get(service, {})
+        now = self.deployed.get(service)
+        earlier = [number for number in known if (number == to if to else now and number < now.number)]
+        if service not in self.wanted or not earlier:
+            return USAGE
+        self.deployed[service] = Deployed(max(earlier))
+        return DONE
+
+    def known(self, service: str) -> list[str]:
+        """The services that `down` takes away: one that it names may have no folder any more."""
+        return self.chosen(service) or sorted({service} & {*self.deployed, *self.releases})
+
+    def down_plan(self, service: str) -> int:
+        names = self.known(service)
+        return USAGE if not names else CHANGES if {*names} & {*self.deployed} else DONE
+
+    def down(self, service: str) -> int:
+        names = self.known(service)
+        for name in names:
+            self.deployed.pop(name, None)
+        return DONE if names else USAGE
+
+    def purge(self, service: str) -> int:
+        for name in self.known(service):
+            self.releases.pop(name, None)
+        code = self.down(service)
+        if not service:
+            self.secrets.clear()
+        return code
+
+    def by_hand(self, name: str, hand: Hand) -> None:
+        there = self.deployed[name]
+        if hand.state == ABSENT:
+            del self.deployed[name]
+        else:
+            self.deployed[name] = replace(there, state=hand.state or there.state, drift=there.drift or hand.drift)
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What somebody does to a deployed service without Slipway, and what becomes of it."""
+
+    act: Callable[[str], object]  # of the service's name
+    state: str = "running"
+    drift: bool = False
+
+
+class Services(Project, ABC):
+    """A project of three services that need nothing of each other: how one kind of environment makes and shows them."""
+
+    secret: ClassVar[str] = ""  # the service that has a generated secret
+
+    @abstractmethod
+    def write(self, name: str, content: Content) -> None:
+        """Write a service's folder."""
+
+    @abstractmethod
+    def answer(self, name: str) -> str:
+        """What a running service says."""
+
+    @abstractmethod
+    def text(self, content: Content) -> str:
+        """What a service of this content says."""
+
+    @property
+    @abstractmethod
+    def hands(self) -> Mapping[str, Hand]:
+        """What can be done to a service that runs."""
+
+    @abstractmethod
+    def disagreements(self, model: Model, status: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """What the environment has that neither the model nor `status` (by service) says, or the other way round."""
+
+    @abstractmethod
+    def everything(self) -> list[str]:
+        """All that is left of the project."""
+
+    @contextmanager
+    def taken(self, name: str) -> Iterator[bool]:
+        """Another program has the service's port, where it has one: whether it does."""
+        del name
+        yield False
+
+    def remove(self, name: str) -> None:
+        """Remove a service's folder."""
+        shutil.rmtree(self.service.parent / name)
+
+
+class Walk(RuleBasedStateMachine):
+    """One walk; it begins and ends with nothing deployed."""
+
+    service = st.sampled_from(NAMES)
+    chosen = st.sampled_from(("", *NAMES))  # of `--service`; "" is all
+    changes = st.one_of(
+        st.fixed_dictionaries({"sources": st.integers(1, 3)}),
+        st.fixed_dictionaries({"setting": st.sampled_from((1, 2, 3, 4, 0))}),
+    )
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.services, self.model = services, Model(services.secret)
+        self.settled = False  # whether what there is was compared since the last command
+        for name, content in self.model.wanted.items():
+            services.write(name, content)
+
+    def teardown(self) -> None:
+        """With every folder back, a purge leaves nothing."""
+        for name in NAMES:
+            self.services.write(name, self.model.wanted.get(name, Content()))
+        self.invoke(DONE, "down", "--purge")
+        assert self.services.everything() == []
+
+    def invoke(self, code: int, *words: str, service: str = "") -> Done:
+        """Run a command that should end with this exit code."""
+        named = ("--service", service) if service else ()
+        done = self.services.invoke(*words, *named, "--output", "json")
+        assert done.exit == code, f"{' '.join((*words, *named))}: {done.exit} instead of {code}\n{done.out}{done.err}"
+        assert "Traceback" not in done.out + done.err
+        self.settled = False
+        return done
+
+    @initialize()
+    def first_deploy(self) -> None:
+        self.deploy("")
+
+    @rule(service=chosen)
+    def deploy(self, service: str) -> None:
+        planned = self.model.plan(service)
+        self.invoke(planned, "deploy", "--plan", service=service)
+        code = self.model.deploy(service)
+        done = self.invoke(code, "deploy", service=service)
+        if code == DONE:
+            assert (done.events[-1]["changed"] == 0) == (planned == DONE), done.out
+            self.invoke(DONE, "deploy", "--plan", service=service)
+
+    @rule(service=service, change=changes)
+    def edit_and_deploy(self, service: str, change: dict[str, int]) -> None:
+        self.edit(service, change)
+        self.deploy(service)
+
+    @precondition(lambda self: self.model.idle)
+    @rule(data=st.data())
+    def deploy_on_a_taken_port(self, data: st.DataObject) -> None:
+        service = data.draw(st.sampled_from(self.model.idle))
+        with self.services.taken(service) as taken:
+            if taken:
+                self.invoke(self.model.deploy_on_a_taken_port(service), "deploy", service=service)
+
+    @rule(service=chosen)
+    def smoke(self, service: str) -> None:
+        self.invoke(self.model.smoke(service), "smoke", service=service)
+
+    @precondition(lambda self: self.model.deployed)
+    @rule(data=st.data())
+    def restart(self, data: st.DataObject) -> None:
+        service = data.draw(st.sampled_from(sorted(self.model.deployed)))
+        self.invoke(self.model.restart(service), "restart", service=service)
+
+    @precondition(lambda self: self.model.releases)
+    @rule(data=st.data())
+    def rollback(self, data: st.DataObject) -> None:
+        service = data.draw(st.sampled_from(sorted(self.model.releases)))
+        to = data.draw(st.sampled_from((0, *sorted(self.model.releases[service]))))
+        named = ("--to", str(to)) if to else ()
+        self.invoke(self.model.rollback(service, to), "rollback", *named, service=service)
+
+    @precondition(lambda self: self.model.deployed)
+    @rule(service=chosen, plan=st.booleans())
+    def down(self, service: str, *, plan: bool) -> None:
+        if plan:
+            self.invoke(self.model.down_plan(service), "down", "--plan", service=service)
+        self.invoke(self.model.down(service), "down", service=service)
+
+    @precondition(lambda self: self.model.releases)
+    @rule(service=chosen)
+    def purge(self, service: str) -> None:
+        self.invoke(self.model.purge(service), "down", "--purge", service=service)
+        if not self.model.releases and not self.model.secrets:
+            assert self.services.everything() == []
+
+    @rule(service=service, task=st.sampled_from(("restart", "rollback", "deploy", "smoke", "down")))
+    def name_what_is_not_there(self, service: str, task: str) -> None:
+        if not {service} & {*self.model.wanted, *self.model.deployed, *self.model.releases}:
+            self.invoke(USAGE, task, service=service)
+
+    @rule(service=service, change=changes)
+    def edit(self, service: str, change: dict[str, int]) -> None:
+        if service in self.model.wanted:
+            self.write(service, replace(self.model.wanted[service], **change))
+
+    @rule(service=service)
+    def add_or_remove_a_folder(self, service: str) -> None:
+        if service not in self.model.wanted:
+            self.write(service, Content())
+        elif len(self.model.wanted) > 1:
+            del self.model.wanted[service]
+            self.services.remove(service)
+
+    def write(self, service: str, content: Content) -> None:
+        self.model.wanted[service] = content
+        self.services.write(service, content)
+
+    @precondition(lambda self: any(there.state == "running" for there in self.model.deployed.values()))
+    @rule(data=st.data())
+    def by_hand(self, data: st.DataObject) -> None:
+        running = [name for name, there in self.model.deployed.items() if there.state == "running"]
+        service, hand = data.draw(st.sampled_from(sorted(running))), data.draw(st.sampled_from([*self.services.hands]))
+        self.services.hands[hand].act(service)
+        self.model.by_hand(service, self.services.hands[hand])
+        self.settled = False
+
+    @invariant()
+    def what_there_is_agrees_with_the_model(self) -> None:
+        if self.settled:
+            return
+        with ThreadPoolExecutor(2) as pool:
+            status, history = pool.map(lambda task: self.document(task), ("status", "history"))
+        model, services = self.model, {one["name"]: one for one in status["services"]}
+        assert {name: one["release"] for name, one in services.items()} == {
+            name: there.number for name, there in model.deployed.items()
+        }
+        assert sorted((one["service"], one["number"], one["serving"]) for one in history["releases"]) == sorted(
+            (name, number, name in model.deployed and model.deployed[name].number == number)
+            for name, known in model.releases.items()
+            for number in known
+        )
+        assert self.services.disagreements(model, services) == []
+        for name, there in model.deployed.items():
+            if there.state == "running" and not there.drift:
+                assert self.services.answer(name) == self.services.text(model.releases[name][there.number].content)
+        self.settled = True
+
+    def document(self, task: str) -> dict[str, Any]:
+        """What `status` or `history` prints."""
+        done = self.services.invoke(task, "--output", "json")
+        assert (done.exit, "Traceback" in done.err) == (0, False), done.out + done.err
+        return dict(done.events[0])
+
+
+def walk(services: Services, examples: int, steps: int, seed: int | None = None) -> None:
+    """Walk so many times, so many commands each; without a seed the same way every time. Raises what a walk found."""
+
+    class WalkHere(Walk):
+        def __init__(self) -> None:
+            super().__init__(services)
+
+    machine = WalkHere if seed is None else hypothesis.seed(seed)(WalkHere)
+    run_state_machine_as_test(
+        machine,
+        _min_steps=steps - 1,  # else every other walk ends behind its first command
+        settings=hypothesis.settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=seed is None,
+            database=None,
+            phases=(hypothesis.Phase.generate,),  # to shrink a walk would take an hour
+            report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )

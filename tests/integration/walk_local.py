@@ -1,0 +1,126 @@
+"""The three services of a walk on this machine's Docker."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import requests
+
+from tests.integration.project import free_port, light
+from tests.integration.walk import ABSENT, NAMES, Content, Hand, Model, Services
+
+
+class LocalServices(Services):
+    """Three light services: each says what its service file and its sources say."""
+
+    secret: ClassVar[str] = "middle"
+    stored: ClassVar[str] = "right"  # the service that has a volume
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
+        (folder / "settings").mkdir(parents=True)
+        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.ports = {name: free_port() for name in NAMES}
+        light(folder / "light")
+        with (folder / "light" / "Dockerfile").open("a") as file:
+            file.write("COPY note /note\n")
+
+    @property
+    def service(self) -> Path:
+        return self.folder / "services" / NAMES[0]
+
+    def write(self, name: str, content: Content) -> None:
+        folder = self.folder / "services" / name
+        if not folder.exists():
+            shutil.copytree(self.folder / "light", folder)
+        (folder / "note").write_text(f"sources {content.sources}")
+        says = "goodbye" if content.broken else f"hello {content.setting}, "
+        service: dict[str, Any] = {
+            "name": name,
+            "build": "none",
+            "publish": self.ports[name],
+            "env": {"SAYS": says, "ASKS": "file:/note"},
+            "checks": [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"body": "^hello"}}],
+        }
+        if name == self.secret:
+            service["secrets"] = {"KEY": {"generate": {}}}
+        if name == self.stored:
+            service["storage"] = {"data": {"path": "/data"}}
+        (folder / "service.yaml").write_text(json.dumps(service))
+
+    def answer(self, name: str) -> str:
+        return requests.get(f"http://127.0.0.1:{self.ports[name]}/", timeout=10).text
+
+    def text(self, content: Content) -> str:
+        return f"hello {content.setting}, sources {content.sources}"
+
+    def named(self, name: str) -> str:
+        """The container of a service."""
+        return f"{self.name}_{name}_01"
+
+    @property
+    def hands(self) -> Mapping[str, Hand]:
+        return {
+            "stop": Hand(lambda name: self.docker("stop", self.named(name)), "exited"),
+            "kill": Hand(lambda name: self.docker("kill", self.named(name)), "exited"),
+            "pause": Hand(lambda name: self.docker("pause", self.named(name)), "paused"),
+            "remove": Hand(lambda name: self.docker("rm", "-f", self.named(name)), ABSENT),
+            "update": Hand(lambda name: self.docker("update", "--restart", "no", self.named(name)), drift=True),
+        }
+
+    def docker(self, *words: str) -> list[str]:
+        """The words that a docker command prints; it must succeed."""
+        return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.split()
+
+    def all_of(self, *listing: str) -> list[str]:
+        """What docker lists that has this project's label."""
+        return sorted(self.docker(*listing, "--filter", f"label=slipway.project={self.name}"))
+
+    def everything(self) -> list[str]:
+        listings = (("ps", "-aq"), ("volume", "ls", "-q"), ("network", "ls", "-q"))
+        return [found for listing in listings for found in self.all_of(*listing)]
+
+    def disagreements(self, model: Model, status: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        ids = self.all_of("ps", "-aq")
+        found = json.loads(" ".join(self.docker("inspect", *ids))) if ids else []
+        there = {one["Name"].lstrip("/"): one for one in found}
+        wanted = {self.named(name): deployed for name, deployed in model.deployed.items()}
+        said = {one["containers"][0]["name"]: one for one in status.values()}
+        volumes = {f"{self.name}_{n}_release_{number:04d}" for n, known in model.releases.items() for number in known}
+        volumes |= {f"{self.name}_{name}_data" for name in model.releases if name == self.stored}
+        volumes |= {f"{self.name}_secrets"} if model.secrets else set()
+        faults = {
+            f"containers {sorted(there)}, wanted {sorted(wanted)}, said {sorted(said)}": not (
+                there.keys() == wanted.keys() == said.keys()
+            ),
+            f"volumes {self.all_of('volume', 'ls', '-q')}": set(self.all_of("volume", "ls", "-q")) != volumes,
+            "not one network": bool(wanted) and len(self.all_of("network", "ls", "-q")) != 1,
+        }
+        for name in there.keys() & wanted.keys() & said.keys():
+            state, service = there[name]["State"]["Status"], said[name]
+            faults[f"{name} is {state}, wanted {wanted[name].state}"] = state != wanted[name].state
+            faults[f"{name} is {state}, said {service}"] = (
+                service["containers"][0]["state"],
+                service["ready"],
+                service["digest"],
+                service["ports"],
+            ) != (
+                state,
+                int(state == "running"),
+                there[name]["Image"],
+                [f"127.0.0.1:{self.ports[service['name']]}->8080"],
+            )
+        return [fault for fault, true in faults.items() if true]
+
+    @contextmanager
+    def taken(self, name: str) -> Iterator[bool]:
+        with socket.create_server(("127.0.0.1", self.ports[name])):
+            yield True
