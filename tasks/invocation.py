@@ -68,7 +68,7 @@ class Invocation:
 
     def folder(self, text: str, variable: str = "") -> Path | None:
         """A folder that a flag or a variable names, from where the user stands."""
-        from slipway.config.load import folder_option
+        from slipway.config.paths import folder_option
 
         return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
 
@@ -254,7 +254,7 @@ class Invocation:
         host = self.ssh(name)
         daemon = DockerDaemon(host, self.closing)
         state = Probe(lambda: daemon.state(self.config.project.name))
-        return HostTarget(host, daemon, state, self.environment.machine, self.bundle)
+        return HostTarget(host, daemon, state, self.environment.cluster_spec, self.bundle)
 
     def run_on_hosts(self, steps: Sequence[Step[Any]]) -> None:
         """`run`, with a table of hosts and their steps behind it."""

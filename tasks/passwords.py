@@ -42,11 +42,11 @@ class Passwords:
 
     def secret(self, kind: str, host: str) -> str:
         """A password of a host (this machine: no name). Raises Problem where nobody can be asked."""
-        from slipway.config.load import given
+        from slipway.config.host_secrets import host_secret
 
         variable = SECRETS[kind][0]
         with self._asking:
-            found = given(variable, host)
+            found = host_secret(variable, host)
             if found is None:
                 known = self._hosts().hosts
                 groups = known[host].groups if host in known else ()
@@ -58,13 +58,13 @@ class Passwords:
         return found
 
     def _asked(self, kind: str, host: str, group: str) -> str:
-        from slipway.config.load import own_variable
+        from slipway.config.host_secrets import host_variable
 
         variable, summary = SECRETS[kind]
         whose = f"{summary} for host {host}" if host else f"{summary} for this machine"
         whose += f" (group {group})" if group else ""
         if reason := self._unasked():
-            own = f", or {own_variable(variable, host)} for this host alone" if host else ""
+            own = f", or {host_variable(variable, host)} for this host alone" if host else ""
             raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}")
         return typed(f"{whose}: ", self._cancel, echo=False)
 

@@ -1,90 +1,148 @@
-"""Faults that only show when files are seen together, or when a line of a check is read."""
+"""Errors that only show when the files are seen together, or when the line of a check is parsed."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.config.document import Document, Faults
-from slipway.config.models import Environment, Hosts, Of, Service, url_variable
+from slipway.config import curl
+from slipway.config.document import Document, FileErrors
+from slipway.config.models import Environment, Hosts, Service, url_variable
+from slipway.config.secret_sources.generated import Generated
 
 
-def across(
-    services: Mapping[str, Service],
-    documents: Mapping[str, Document],
-    environments: Mapping[str, Environment],
-    sources: Mapping[str, Document],
-    hosts: Hosts | None,
-    faults: Faults,
-    unread: Collection[str] = (),
-) -> None:
-    """What only shows when the files are seen together. Services `unread` are there, with faults of their own."""
-    known = {*services, *unread}
-    published = {name: service.published for name, service in services.items()}
-    for name, *fault in clashes(published, published):
-        line = documents[name].line(("publish",) if services[name].publish else ("port",))
-        faults.add(documents[name].path, line, *fault)
-    for name, service in services.items():
-        document = documents[name]
-        for index, need in enumerate(service.needs):
-            if need not in known:
-                faults.add(
-                    document.path,
-                    document.line(("needs", index)),
-                    f"needs {need}, which is no service",
-                    _near(need, services),
-                )
-        for secret, how in service.secrets.items():
-            if not isinstance(how, Of) or how.of in unread:
-                continue
-            made = services[how.of].secrets.get(secret) if how.of in services else None
-            place = document.line(("secrets", secret))
-            if made is None:
-                faults.add(document.path, place, f"service {how.of} has no secret {secret}")
-            elif isinstance(made, Of):
-                summary = f"service {how.of} takes {secret} from another service itself"
-                hint = f"of: {made.of}" if made.of != name else "one of them generates it"
-                faults.add(document.path, place, summary, hint)
-    for cycle in cycles({name: service.needs for name, service in services.items()}):
-        document = documents[cycle[0]]
-        faults.add(document.path, document.line(("needs",)), f"needs go in a circle: {' → '.join(cycle)}")
-    for name, environment in environments.items():
-        document = sources.get(name, Document(Path(f"environments/{name}.yaml"), {}))
-        moved = {one: o.publish for one, o in environment.services.items() if o.publish and one in services}
-        for one, *fault in clashes(published | moved, moved):
-            faults.add(document.path, document.line(("services", one, "publish")), *fault)
-        for service_name in environment.services:
-            if service_name not in known:
-                place = document.line(("services", service_name))
-                faults.add(document.path, place, f"{service_name} is no service", _near(service_name, services))
-        if environment.host and hosts is not None and environment.host not in hosts.hosts:
-            faults.add(
-                document.path,
-                document.line(("host",)),
-                f"{environment.host} is not in hosts.yaml",
-                _near(environment.host, hosts.hosts),
-            )
+@dataclass(frozen=True)
+class Files:
+    """What was read of a project: models by name, and their documents, at whose lines errors are reported.
+
+    Services that are `invalid` have errors of their own: others may name them. `hosts` is None where its file is.
+    """
+
+    services: Mapping[str, Service]
+    service_documents: Mapping[str, Document]
+    environments: Mapping[str, Environment]
+    environment_documents: Mapping[str, Document]
+    hosts: Hosts | None
+    invalid: Collection[str] = ()
+
+    @property
+    def published(self) -> dict[str, int]:
+        """The ports that services publish, where no environment changes them."""
+        return {name: service.published for name, service in self.services.items()}
+
+    def environment_document(self, name: str) -> Document:
+        """The document of an environment; without one, none of its keys has a line."""
+        return self.environment_documents.get(name, Document(Path(f"environments/{name}.yaml"), {}))
 
 
-def clashes(published: Mapping[str, int], newer: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Those of `newer` whose port another service publishes: its name, what is wrong, and a port that is free."""
+def cross_check(files: Files, errors: FileErrors) -> None:
+    """Add every error that only shows when the files are seen together."""
+    check_ports(files, errors)
+    for name, service in files.services.items():
+        check_needs(files, service, files.service_documents[name], errors)
+        check_secrets(files, service, files.service_documents[name], errors)
+    check_cycles(files, errors)
+    for name, environment in files.environments.items():
+        check_environment(files, environment, files.environment_document(name), errors)
+
+
+def check_ports(files: Files, errors: FileErrors) -> None:
+    """Two services can't publish the same port."""
+    for name, summary, hint in port_conflicts(files.published, files.published):
+        document = files.service_documents[name]
+        line = document.line(("publish",) if files.services[name].publish else ("port",))
+        errors.add(document.path, line, summary, hint)
+
+
+def check_needs(files: Files, service: Service, document: Document, errors: FileErrors) -> None:
+    """What a service needs must be a service."""
+    for index, need in enumerate(service.needs):
+        if need not in files.services and need not in files.invalid:
+            summary = f"unknown service in needs: {need}"
+            errors.add(document.path, document.line(("needs", index)), summary, _did_you_mean(need, files.services))
+
+
+def check_secrets(files: Files, service: Service, document: Document, errors: FileErrors) -> None:
+    """A secret of another service must be one that it generates."""
+    for name, source in service.secrets.items():
+        owner_name = source.owner(service.name)
+        if isinstance(source, Generated) or owner_name in files.invalid:
+            continue
+        owner = files.services.get(owner_name)
+        declared = owner.secrets.get(name) if owner else None
+        line = document.line(("secrets", name))
+        if declared is None:
+            errors.add(document.path, line, f"service {owner_name} has no secret {name}")
+        elif not isinstance(declared, Generated):
+            summary = f"service {owner_name} does not generate {name}: it uses that of another service"
+            further = declared.owner(owner_name)
+            hint = f"of: {further}" if further != service.name else "one of them must generate it"
+            errors.add(document.path, line, summary, hint)
+
+
+def check_cycles(files: Files, errors: FileErrors) -> None:
+    """No service may need itself, directly or not."""
+    for cycle in cycles({name: service.needs for name, service in files.services.items()}):
+        document = files.service_documents[cycle[0]]
+        errors.add(document.path, document.line(("needs",)), f"circular needs: {' → '.join(cycle)}")
+
+
+def check_environment(files: Files, environment: Environment, document: Document, errors: FileErrors) -> None:
+    """An environment's services and host must exist, and its ports must not conflict."""
+    changed = {
+        name: override.publish
+        for name, override in environment.services.items()
+        if override.publish and name in files.services
+    }
+    for name, summary, hint in port_conflicts(files.published | changed, changed):
+        errors.add(document.path, document.line(("services", name, "publish")), summary, hint)
+    for name in environment.services:
+        if name not in files.services and name not in files.invalid:
+            line = document.line(("services", name))
+            errors.add(document.path, line, f"unknown service: {name}", _did_you_mean(name, files.services))
+    host, hosts = environment.host, files.hosts
+    if host and hosts is not None and host not in hosts.hosts:
+        summary = f"{host} is not in hosts.yaml"
+        errors.add(document.path, document.line(("host",)), summary, _did_you_mean(host, hosts.hosts))
+
+
+def check_checks(service: Service, document: Document, errors: FileErrors) -> None:
+    """A service's checks need names of their own, valid curl lines, and only values that earlier checks save."""
+    known = {"BASE", *(url_variable(need) for need in service.needs)}
+    names: set[str] = set()
+    for index, check in enumerate(service.checks):
+        if check.name in names:
+            line = document.line(("checks", index, "name"))
+            errors.add(document.path, line, f"duplicate check name: {check.name}", "results are recorded by name")
+        names.add(check.name)
+        line = document.line(("checks", index, "curl"))
+        try:
+            variables = curl.parse(check.curl).variables
+        except ValueError as error:
+            errors.add(document.path, line, f"{check.name}: {error}")
+            continue
+        for name in sorted(variables - known):
+            need = name.removesuffix("_URL").lower().replace("_", "-")
+            hint = f"`needs: [{need}]` provides it" if name.endswith("_URL") else ""
+            errors.add(document.path, line, f"{check.name}: no earlier check saves ${name}", hint)
+        known |= set(check.save)
+
+
+def port_conflicts(published: Mapping[str, int], newer: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Those of `newer` whose port another service publishes: the name, what is wrong, and a hint with a free port."""
     owners: dict[int, str] = {}
     for name in sorted(published, key=lambda one: one in newer):
         port = published[name]
-        other = owners.setdefault(port, name)
-        if other != name and name in newer:
+        owner = owners.setdefault(port, name)
+        if owner != name and name in newer:
             free = next((p for p in range(port + 1, 65536) if p not in published.values()), 0)
-            yield name, f"{other} publishes {port} too", f"publish: {free} is free" if free else ""
-
-
-def _near(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else ""
+            yield name, f"port {port} is already published by {owner}", f"publish: {free} is free" if free else ""
 
 
 def cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
-    """Every circle of needs, once, from its first name in order: [a, b, a]."""
+    """Every cycle of needs, once, from its first name in order: [a, b, a]."""
     found: list[list[str]] = []
 
     def walk(path: list[str]) -> None:
@@ -99,28 +157,6 @@ def cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
     return found
 
 
-def checks(service: Service, document: Document, faults: Faults) -> None:
-    """Note the faults of a service's checks: their names, curl lines, the values that they need, their JSONPaths."""
-    from slipway.config.curl import parse as curl
-
-    def hint(name: str) -> str:
-        need = name.removesuffix("_URL").lower().replace("_", "-")
-        return f"needs: [{need}] gives it" if name.endswith("_URL") else ""
-
-    known = {"BASE", *(url_variable(need) for need in service.needs)}
-    names: set[str] = set()
-    for index, check in enumerate(service.checks):
-        if check.name in names:
-            summary = f"{check.name}: another check has this name"
-            faults.add(document.path, document.line(("checks", index, "name")), summary, "a result is kept by its name")
-        names.add(check.name)
-        place = ("checks", index, "curl")
-        try:
-            line = curl(check.curl)
-        except ValueError as error:
-            faults.add(document.path, document.line(place), f"{check.name}: {error}")
-            continue
-        for name in sorted(line.variables - known):
-            summary = f"{check.name}: ${name} is saved by no check before it"
-            faults.add(document.path, document.line(place), summary, hint(name))
-        known |= set(check.save)
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""

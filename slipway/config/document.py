@@ -1,4 +1,4 @@
-"""One YAML file as a model: its line numbers kept, and every fault in it said in plain words."""
+"""One YAML file as a model: the lines of its keys, and every error in it in plain words."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pydantic import ValidationError
 from slipway.config.fields import Model
 
 M = TypeVar("M", bound=Model)
-CHOICES = frozenset({"Generated", "Of", "FromEnv", "FromFile"})  # pydantic names these in the place of a fault
+Keys = tuple[int | str, ...]  # the way to a value in a file: keys of mappings, indexes of lists
 
 
 @dataclass
-class Faults:
-    """What is wrong, one line each: `file:line: what · hint`."""
+class FileErrors:
+    """Errors in files, one line each: `file:line: summary · hint`."""
 
     lines: list[str] = field(default_factory=list)
 
     def add(self, file: Path, line: int, summary: str, hint: str = "") -> None:
-        """Note a fault; a file below the current directory is named from there."""
+        """Add an error. A file below the current directory is named relative to it."""
         here = Path.cwd()
         name = file.relative_to(here) if file.is_relative_to(here) else file
         self.lines.append(f"{name}:{line}: {summary}" + (f" · {hint}" if hint else ""))
@@ -31,51 +31,77 @@ class Faults:
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML file: its plain data, and the line of every key."""
+    """One YAML file: its data, with the line of every key (ruamel's round-trip types)."""
 
     path: Path
     data: Any
 
-    def line(self, place: tuple[int | str, ...]) -> int:
-        """The line (from 1) of a place in the file; of its nearest parent where it is absent."""
+    def line(self, keys: Keys) -> int:
+        """The line (from 1) of a key; of its nearest parent where it is absent."""
         node, line = self.data, 1
-        for part in place:
+        for key in keys:
             marks = getattr(node, "lc", None)
             try:
-                line = (marks.key(part) if isinstance(node, Mapping) else marks.item(part))[0] + 1  # type: ignore[union-attr]
-                node = node[part]
+                line = (marks.key(key) if isinstance(node, Mapping) else marks.item(key))[0] + 1  # type: ignore[union-attr]
+                node = node[key]
             except (KeyError, IndexError, TypeError, AttributeError):
                 break
         return int(line)
 
+    def existing(self, loc: Keys) -> Keys:
+        """A pydantic error's `loc` without what pydantic put in: tags of unions, `[key]`. The last may be absent."""
+        node: Any = self.data
+        keys: list[int | str] = []
+        for position, part in enumerate(loc, 1):
+            found = part in node if isinstance(node, Mapping) else isinstance(node, list) and isinstance(part, int)
+            if found:
+                node = node[part]
+            if found or (position == len(loc) and part != "[key]"):
+                keys.append(part)
+        return tuple(keys)
 
-def read(path: Path, faults: Faults) -> Document | None:
-    """One YAML file, or None behind a fault."""
-    from ruamel.yaml import YAML
+
+def read(path: Path, errors: FileErrors) -> Document | None:
+    """One YAML file, or None with its error added."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    yaml = YAML(typ="rt")
-    yaml.allow_duplicate_keys = False
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        text = str(error.problem or error.context or "not YAML").split("\n")[0]
-        faults.add(path, mark.line + 1 if mark else 1, text.partition(" with value ")[0])  # a value may be a secret
-        return None
+        data = round_trip_yaml().load(path.read_text(encoding="utf-8"))
     except (YAMLError, OSError, ValueError, RecursionError) as error:
-        faults.add(path, 1, f"it can't be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        line, summary = yaml_error(error)
+        # what follows may be a secret
+        errors.add(path, line, summary.partition(" with value ")[0] if isinstance(error, MarkedYAMLError) else summary)
         return None
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
-        faults.add(path, 1, "it must be keys and values", "`key: value` lines")
+        errors.add(path, 1, "must be a mapping", "lines of `key: value`")
         return None
     return Document(path, data)
 
 
+def round_trip_yaml() -> Any:
+    """A parser that keeps line numbers and refuses duplicate keys."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt")
+    yaml.allow_duplicate_keys = False
+    return yaml
+
+
+def yaml_error(error: Exception) -> tuple[int, str]:
+    """The line of an error of reading YAML, and what is wrong there."""
+    from ruamel.yaml.error import MarkedYAMLError
+
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        return mark.line + 1 if mark else 1, str(error.problem or error.context or "not YAML").split("\n")[0]
+    lines = str(error).splitlines()
+    return 1, f"can't be read: {lines[0] if lines else type(error).__name__}"
+
+
 def plain(value: Any) -> Any:
-    """YAML's round-trip types as plain ones."""
+    """Round-trip types of ruamel as Python's own."""
     if isinstance(value, Mapping):
         return {k if isinstance(k, str) else str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set):
@@ -88,53 +114,69 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def parse(document: Document, model: type[M], faults: Faults, **extra: object) -> M | None:
-    """A document as a model, or None with its faults noted."""
+def parse(document: Document, model: type[M], errors: FileErrors, **extra: object) -> M | None:
+    """A document as a model, or None with its errors added."""
     try:
         return model.model_validate({**plain(document.data), **extra})
-    except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            place = tuple(fault["loc"])
-            summary, hint = said(fault, model)
-            faults.add(document.path, document.line(place), summary, hint)
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            keys = document.existing(error["loc"])
+            summary, hint = in_plain_words(error, keys, model)
+            errors.add(document.path, document.line(keys), summary, hint)
         return None
 
 
-def said(fault: Mapping[str, Any], model: type[Model]) -> tuple[str, str]:
-    """A pydantic fault in plain words: what, and a hint."""
-    place = [part for part in fault["loc"] if part not in CHOICES]
-    name = ".".join(str(part) for part in place) or "the file"
-    got = repr(fault.get("input"))[:60]
-    kind = str(fault["type"])
+TYPES = {  # by pydantic's types of errors (docs.pydantic.dev, "Validation Errors")
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "string_type": "a string",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a list",
+}
+LIMITS = {  # the same, with the limit's name in the error's context
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("greater than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+    "literal_error": ("", "expected"),
+    "union_tag_invalid": ("one of", "expected_tags"),
+    "string_pattern_mismatch": ("text that matches", "pattern"),
+}
+
+
+def in_plain_words(error: Mapping[str, Any], keys: Keys, model: type[Model]) -> tuple[str, str]:
+    """A pydantic error of a `model`'s file, at `keys`: what is wrong, and a hint."""
+    name = ".".join(str(key) for key in keys) or "the file"
+    kind, message, context = str(error["type"]), str(error["msg"]), error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = sorted(_keys(model))
-        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(_own(model)))}"
-        return f"unknown key {name}", hint
+        return f"unknown key {name}", _known_keys(str(keys[-1]), model)
     if kind == "missing":
         return f"{name} is missing", ""
-    words = {
-        "int_type": "a whole number",
-        "int_parsing": "a whole number",
-        "float_type": "a number",
-        "string_type": "text",
-        "bool_parsing": "true or false",
-        "bool_type": "true or false",
-        "dict_type": "keys and values",
-        "model_type": "keys and values",
-        "tuple_type": "a list",
-    }
-    if kind in words:
-        return f"{name} must be {words[kind]}, not {got}", ""
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{name}: {message[:1].lower()}{message[1:]}" + ("" if got in message else f", not {got}"), ""
+    if kind == "value_error":  # a validator of ours
+        return f"{name}: {message.removeprefix('Value error, ')}", ""
+    got = "" if "secrets" in keys[:1] else f", not {error.get('input')!r:.60}"  # it may be the secret itself
+    if kind in TYPES:
+        return f"{name} must be {TYPES[kind]}{got}", ""
+    if kind in LIMITS:
+        words, limit = LIMITS[kind]
+        return f"{name} must be {f'{words} {context[limit]}'.strip()}{got}", ""
+    return f"{name}: {message[:1].lower()}{message[1:]}{got}", ""
 
 
-def _own(model: type[Model]) -> set[str]:
+def _known_keys(key: str, model: type[Model]) -> str:
+    near = difflib.get_close_matches(key, sorted(_all_keys(model)), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(_own_keys(model)))}"
+
+
+def _own_keys(model: type[Model]) -> set[str]:
     return {field.alias or name for name, field in model.model_fields.items()} - {"folder"}
 
 
-def _keys(model: type[Model]) -> Iterator[str]:
+def _all_keys(model: type[Model]) -> Iterator[str]:
     """Every key that may stand somewhere in a model's file."""
     seen: set[type] = set()
     waiting: list[Any] = [model]
@@ -142,6 +184,6 @@ def _keys(model: type[Model]) -> Iterator[str]:
         kind = waiting.pop()
         if isinstance(kind, type) and issubclass(kind, Model) and kind not in seen:
             seen.add(kind)
-            yield from _own(kind)
-            waiting += [f.annotation for f in kind.model_fields.values()]
+            yield from _own_keys(kind)
+            waiting += [field.annotation for field in kind.model_fields.values()]
         waiting += getattr(kind, "__args__", ())

@@ -1,4 +1,4 @@
-"""The shapes of the files a team writes: frozen, and nothing unknown in them."""
+"""The files that a team writes, as models."""
 
 from __future__ import annotations
 
@@ -24,38 +24,8 @@ from slipway.config.fields import (
     Version,
     Whole,
 )
+from slipway.config.secret_sources.registry import EnvironmentSources, ServiceSources
 from slipway.config.versions import Images, Tools
-
-
-class Generate(Model):
-    """A random secret: `bytes` of it, written as `encoding`."""
-
-    bytes: Annotated[Whole, Field(ge=8, le=1024)] = 32
-    encoding: Literal["base64url", "base64", "hex"] = "base64url"
-
-
-class Generated(Model):
-    """`{generate: {…}}`: made once per environment and kept there."""
-
-    generate: Generate
-
-
-class Of(Model):
-    """`{of: SERVICE}`: another service's secret of the same name."""
-
-    of: Label
-
-
-class FromEnv(Model):
-    """`{env: VARIABLE}`: from the environment of whoever deploys."""
-
-    env: str
-
-
-class FromFile(Model):
-    """`{file: PATH}`: from a file of whoever deploys."""
-
-    file: str
 
 
 class Autoscale(Model):
@@ -66,28 +36,28 @@ class Autoscale(Model):
 
 
 class Resources(Model):
-    """What a copy asks for: CPU as a request, memory also as the limit."""
+    """What a replica requests: CPU as a request, memory as request and limit."""
 
     cpu: Cpus = "100m"
     memory: Size = "256Mi"
 
 
 class Health(Model):
-    """HTTP paths, or a command where nothing speaks HTTP."""
+    """Probes: HTTP paths, or a command for what does not speak HTTP."""
 
     ready: str | None = None
     live: str | None = None
     exec: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _paths_or_command(self) -> Self:
         if self.exec and (self.ready or self.live):
-            raise ValueError("health is either paths or exec, not both")
+            raise ValueError("use either paths or exec, not both")
         return self
 
     @property
-    def question(self) -> str | tuple[str, ...] | None:
-        """How readiness is asked: a path, a command in the container, or None: whether the port is listened on."""
+    def readiness(self) -> str | tuple[str, ...] | None:
+        """The readiness probe: an HTTP path, a command in the container, or None for a TCP connection to the port."""
         return self.exec or self.ready or self.live
 
 
@@ -99,7 +69,7 @@ class Storage(Model):
 
 
 class Save(Model):
-    """A value kept for later lines: a header, the body, or what a JSONPath finds; `match` takes its first group."""
+    """A value saved for later checks: a header, the body, or what a JSONPath finds; of `match` its first group."""
 
     header: str | None = None
     body: bool = False
@@ -109,12 +79,12 @@ class Save(Model):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if sum((self.header is not None, self.body, self.at is not None)) != 1:
-            raise ValueError("save takes one of header, body, json")
+            raise ValueError("use exactly one of header, body, json")
         return self
 
 
 class Check(Model):
-    """One curl line and what it must answer."""
+    """One curl line and what the answer must be."""
 
     name: str
     curl: str
@@ -123,12 +93,12 @@ class Check(Model):
 
 
 def url_variable(need: str) -> str:
-    """The variable under which checks know the URL of a service that is needed: `AUTH_URL`."""
+    """The variable in checks that holds the URL of a service that is needed: `AUTH_URL`."""
     return f"{need.upper().replace('-', '_')}_URL"
 
 
 class Service(Model):
-    """One service, as its service.yaml says. `folder` is where it was found."""
+    """service.yaml. `folder` is the folder that it is in."""
 
     name: Label
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$")] = "0.0.1"
@@ -143,7 +113,7 @@ class Service(Model):
     autoscale: Autoscale | None = None
     resources: Resources = Resources()
     env: dict[str, str] = {}
-    secrets: dict[Variable, Generated | Of] = {}
+    secrets: dict[Variable, ServiceSources] = {}
     config: str | None = None
     health: Health | None = None
     storage: dict[Label, Storage] = {}
@@ -161,17 +131,17 @@ class Service(Model):
 
     @property
     def shared(self) -> tuple[Path, ...]:
-        """The folders beside the service that its build reads too."""
+        """The folders outside the service that its build reads too."""
         return tuple(Path(os.path.normpath(self.folder / relative)) for relative in self.sources)
 
     @property
     def published(self) -> int:
-        """The port on this machine's loopback, for `local`."""
+        """The port that `local` publishes on this machine's loopback."""
         return self.publish or self.port
 
     @property
     def leiningen(self) -> bool:
-        """Whether Leiningen makes its jar."""
+        """Whether Leiningen builds its jar."""
         return self.image is None and (self.build or self._default_build()) == "lein"
 
     def _default_build(self) -> str:
@@ -202,7 +172,7 @@ class Override(Model):
 
 
 class Environment(Model):
-    """Where services run. Neither `host` nor `context`: this machine."""
+    """environments/*.yaml: where services run. With neither `host` nor `context` it is this machine."""
 
     name: str
     host: str | None = None
@@ -211,13 +181,13 @@ class Environment(Model):
     namespace: Label | None = None
     registry: str | None = None
     protected: bool = False
-    secrets: dict[Variable, FromEnv | FromFile] = {}
+    secrets: dict[Variable, EnvironmentSources] = {}
     services: dict[Label, Override] = {}
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _host_or_context(self) -> Self:
         if self.host and self.context:
-            raise ValueError("an environment is behind a host or a context, not both")
+            raise ValueError("use either host or context, not both")
         return self
 
     @property
@@ -227,12 +197,12 @@ class Environment(Model):
 
     @property
     def minikube(self) -> bool:
-        """Whether a Minikube of ours is behind it, here or on a host."""
+        """Whether it is a Minikube that Slipway manages, on this machine or on a host."""
         return not self.local and self.context is None
 
     @property
-    def machine(self) -> Cluster:
-        """The Minikube as it is wanted."""
+    def cluster_spec(self) -> Cluster:
+        """The Minikube as its file describes it, or the default one."""
         return self.cluster or Cluster()
 
 
@@ -252,12 +222,12 @@ class Hosts(Model):
     """hosts.yaml."""
 
     known_hosts: UserPath | None = None  # default: the user's own
-    at_once: Annotated[Count, Field(le=100)] = 10  # hosts that are worked on together
+    at_once: Annotated[Count, Field(le=100)] = 10  # hosts that are prepared in parallel
     hosts: dict[str, HostEntry] = {}
 
 
 class Project(Model):
-    """slipway.yaml: `name` is the namespace and the images' first word, `short` begins container names."""
+    """slipway.yaml: `name` is the namespace and the first part of image names, `short` the first of container names."""
 
     name: Label
     short: Label
@@ -265,7 +235,7 @@ class Project(Model):
 
 
 class Config(Model):
-    """All of it, checked whole."""
+    """All files of a project, validated together."""
 
     root: Path
     folder: Path  # of the services
@@ -277,7 +247,7 @@ class Config(Model):
     services: dict[str, Service]
 
     def needs(self, *names: str) -> tuple[str, ...]:
-        """All that services need, directly or not, what they need first; without the services themselves."""
+        """All services that these need, directly or not, in dependency order; without these themselves."""
         found: dict[str, None] = {}
 
         def walk(name: str) -> None:
@@ -290,7 +260,7 @@ class Config(Model):
         return tuple(need for need in found if need not in names)
 
     def service_for(self, environment: Environment, name: str) -> Service:
-        """A service as one environment wants it."""
+        """A service with the overrides of an environment."""
         service = self.services[name]
         change = environment.services.get(name)
         if change is None:

@@ -19,7 +19,7 @@ from slipway.images import base_images as bases
 from slipway.images import image as images
 from slipway.images import jar as jars
 from slipway.installers import bundle as bundles
-from slipway.secrets import sources as secret_sources
+from slipway.secrets.resolution import resolve
 
 
 def build(
@@ -161,9 +161,7 @@ def _image(here: Workspace, name: str, report: Reporter) -> None:
         images.take(here.daemon, service.image, project, name, service.version, sources.digest, report)
         return
     base = here.config.images.bases.get(service.base)
-    made_up = secret_sources.resolve(
-        service, Environment(name="image"), here.config.services, lambda _, how: secret_sources.generate(how)
-    )
+    made_up = resolve(service, Environment(name="image"), here.config.services, lambda _, how: how.new_value())
     content = images.context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
     instructions = (service.folder / service.dockerfile).read_text()
     here.ensure_sources_unchanged(name, sources.digest)

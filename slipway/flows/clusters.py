@@ -20,13 +20,13 @@ def cluster(here: Workspace, *, after: tuple[str, ...] = ()) -> Step[Any]:
 
     def differs(facts: Any) -> Change | None:
         if facts.down and here.environment.minikube:
-            minikube_tool.room(here.run_host.probe.facts(), here.environment.machine)
-        minikube_tool.runtime(facts.runtimes, here.environment.machine)
+            minikube_tool.room(here.run_host.probe.facts(), here.environment.cluster_spec)
+        minikube_tool.runtime(facts.runtimes, here.environment.cluster_spec)
         return Change(facts.down) if facts.down else None
 
     def start(report: Reporter) -> None:
         tags = {tag for image in here.run_docker_state.facts().images for tag in image.tags}
-        resumes = minikube_tool.launch(here.run_host, here.run_docker, here.environment.machine, tags, report)
+        resumes = minikube_tool.launch(here.run_host, here.run_docker, here.environment.cluster_spec, tags, report)
         here.cluster_target.cluster.forget()
         if resumes and (started := here.run_docker.find(minikube_tool.PROFILE)):
             here.cluster_target.resumed(started.started, report)

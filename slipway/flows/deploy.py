@@ -54,7 +54,7 @@ def setup(here: Workspace) -> Iterator[Step[Any]]:
     if here.environment.minikube:
         far = here.run_host is not here.host
         site = machines.HostTarget(
-            here.run_host, here.run_docker, here.run_docker_state, here.environment.machine, here.bundle
+            here.run_host, here.run_docker, here.run_docker_state, here.environment.cluster_spec, here.bundle
         )
         tools = [*(machines.host(here.config, site) if far else machines.minikube(here.config, site))]
         yield from tools

@@ -13,7 +13,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.config.models import Config, Environment, Generate, Service
+from slipway.config.models import Config, Environment, Service
+from slipway.config.secret_sources.generated import Generate
 from slipway.deployers.deployer import Target, Wanted
 from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import DockerTarget
@@ -28,7 +29,7 @@ from slipway.images import source_digest as source
 from slipway.installers import bundle as bundles
 from slipway.installers import java as java_tool
 from slipway.installers import minikube as minikube_tool
-from slipway.secrets import sources as secret_sources
+from slipway.secrets import resolution
 
 if TYPE_CHECKING:
     from slipway.clusters.registry import Delivery
@@ -263,7 +264,7 @@ class Workspace:
         """The values of a service's secrets; what is not kept yet is made up for this run, until step `secrets`."""
         kept = self.kept.facts()
         value = lambda place, how: kept.get(place) or self._draft(place, how)  # noqa: E731
-        values = secret_sources.resolve(service, self.environment, self.config.services, value)
+        values = resolution.resolve(service, self.environment, self.config.services, value)
         self.mask(list(values.values()))
         return values
 
@@ -276,7 +277,7 @@ class Workspace:
     def _draft(self, place: str, how: Generate) -> str:
         with self._drafting:
             if place not in self._drafts:
-                self._drafts[place] = secret_sources.generate(how)
+                self._drafts[place] = how.new_value()
             return self._drafts[place]
 
     def missing_secrets(self, names: Sequence[str], kept: Mapping[str, str]) -> dict[str, str]:
@@ -285,7 +286,7 @@ class Workspace:
         for name in names:
             service = self.service(name)
             self.secrets(service)
-            for place, how in secret_sources.places(service, self.environment, self.config.services).items():
+            for place, how in resolution.generated_secrets(service, self.environment, self.config.services).items():
                 if place not in kept:
                     found[place] = self._draft(place, how)
         return found

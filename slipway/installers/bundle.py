@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from slipway.config.document import Faults, parse
+from slipway.config.document import FileErrors, parse
 from slipway.config.document import read as read_document
 from slipway.config.fields import Model
 from slipway.docker.protocols import Daemon, State
@@ -53,12 +53,12 @@ class Bundle:
     @cached_property
     def files(self) -> tuple[File, ...]:
         """What the manifest lists. Raises Problem with every fault of it."""
-        faults = Faults()
-        document = read_document(self.folder / MANIFEST, faults)
-        found = parse(document, Manifest, faults) if document else None
+        errors = FileErrors()
+        document = read_document(self.folder / MANIFEST, errors)
+        found = parse(document, Manifest, errors) if document else None
         if found is None:
             summary = f"{self.folder / MANIFEST} can't be read"
-            raise UsageError(summary, details="\n".join(faults.lines), hint="make it again")
+            raise UsageError(summary, details="\n".join(errors.lines), hint="make it again")
         return found.files
 
     def of(self, purpose: str) -> list[File]:

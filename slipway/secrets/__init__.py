@@ -1,1 +1,1 @@
-"""Where a service's secrets come from."""
+"""The secrets of services: their values, and a fingerprint of them."""

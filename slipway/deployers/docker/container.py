@@ -18,7 +18,7 @@ from slipway.docker.exit_causes import Cause, ended, silent_port, wrong_path
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
-from slipway.secrets.sources import fingerprint
+from slipway.secrets.fingerprint import fingerprint
 
 READY = 60.0  # seconds that a container gets to answer
 SERVICE, ROLE = "slipway.service", "slipway.role"
@@ -149,7 +149,7 @@ def holds(container: Container, service: str, port: int) -> bool:
 def ready(daemon: Daemon, container: str, service: Service, base: str, report: Reporter) -> None:
     """Wait until the container answers its readiness question. Raises Problem when it ends, or at the deadline."""
     began = time.monotonic()
-    question = (service.health or Health()).question
+    question = (service.health or Health()).readiness
     answer = NOTHING
     while (waited := time.monotonic() - began) < READY:
         report.cancel.wait(0.03 if waited < 5 else 0.25)
@@ -178,7 +178,7 @@ ANSWER = 10  # seconds for a command that asks whether a container is ready
 
 
 def _answer(daemon: Daemon, container: str, question: str | tuple[str, ...] | None, base: str, report: Reporter) -> str:
-    """The answer to a readiness question (see `Health.question`): `OPEN`, or what is wrong."""
+    """The answer to a readiness question (see `Health.readiness`): `OPEN`, or what is wrong."""
     if isinstance(question, tuple):
         code, said = daemon.execute(container, question, report, ANSWER)
         return (said.strip() or f"exit code {code}") if code else OPEN

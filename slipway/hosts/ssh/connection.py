@@ -18,8 +18,9 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from slipway.config.load import at_home, given
+from slipway.config.host_secrets import host_secret
 from slipway.config.models import HostEntry, Hosts
+from slipway.config.paths import expand_user
 from slipway.engine.steps import Cancel
 from slipway.errors import Cancelled, UsageError
 from slipway.hosts.ssh import keepalive, known_hosts
@@ -77,7 +78,7 @@ def hops_to(name: str, hosts: Hosts, known: KnownHosts) -> list[Hop]:
         if gateway is None:  # the ProxyJump hosts of ~/.ssh/config
             gateways = reversed(list(_with_gateways(connection))[1:])
             hops += [Hop(jump_host.original_host, name, jump_host) for jump_host in gateways]
-        hops.append(Hop(one, name, connection, at_home(entry.key) if entry.key else None))
+        hops.append(Hop(one, name, connection, expand_user(entry.key) if entry.key else None))
     for hop in hops:
         _configure(hop, known)
     return hops
@@ -90,7 +91,7 @@ def host_entry(name: str, hosts: Hosts) -> HostEntry:
 
 def known_hosts_file(hosts: Hosts) -> Path:
     """The file in which host keys are looked up and recorded."""
-    return at_home(hosts.known_hosts or "~/.ssh/known_hosts")
+    return expand_user(hosts.known_hosts or "~/.ssh/known_hosts")
 
 
 def read_known_hosts(hosts: Hosts) -> KnownHosts:
@@ -144,7 +145,7 @@ def _configure(hop: Hop, known: KnownHosts) -> None:
         **connection.connect_kwargs,
         **{f"{phase}_timeout": CONNECT_TIMEOUT for phase in ("banner", "auth", "channel")},
         "key_filename": [
-            file for file in connection.connect_kwargs.get("key_filename") or () if at_home(file).is_file()
+            file for file in connection.connect_kwargs.get("key_filename") or () if expand_user(file).is_file()
         ],
         "transport_factory": monitored_transport,
     }
@@ -178,7 +179,7 @@ def open_hop(hop: Hop, ask: AskSecret, cancel: Cancel) -> None:
     Raises what sockets and paramiko raise; `translated_errors` translates it.
     """
     for kind, variable in SECRETS.items():
-        if given(variable, hop.name) is not None:
+        if host_secret(variable, hop.name) is not None:
             hop.secrets[kind] = ask(kind, hop.name)
     connection = hop.connection
     while True:

@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.config.models import Service
 from slipway.kubernetes.objects import Object
-from slipway.secrets.sources import fingerprint
+from slipway.secrets.fingerprint import fingerprint
 
 # Labels. Those of Kubernetes: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME, PART_OF, MANAGED_BY = "app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"

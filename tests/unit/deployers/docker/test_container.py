@@ -8,18 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.config.models import (
-    Config,
-    Environment,
-    FromEnv,
-    FromFile,
-    Generate,
-    Generated,
-    Hosts,
-    Of,
-    Project,
-    Service,
-)
+from slipway.config.models import Config, Environment, Hosts, Project, Service
 from slipway.config.versions import Images, Tools
 from slipway.deployers.deployer import Wanted
 from slipway.deployers.docker.container import Names, differs, holds, manifest, spec
@@ -30,7 +19,7 @@ from slipway.flows.deploy import needed
 from slipway.flows.workspace import Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.secrets.sources import fingerprint, generate, places, resolve
+from slipway.secrets.fingerprint import fingerprint
 
 NAMES = Names("shop", "sh")
 SERVICE = Service(name="web", port=80, publish=8000, env={"LEVEL": "info"})
@@ -105,38 +94,6 @@ def test_a_secret_changes_the_manifest_and_is_not_in_it() -> None:
     assert one.labels != two.labels
     assert "aaaa" not in str(one.labels)
     assert len(fingerprint({"KEY": "aaaa"})) == 32
-
-
-@pytest.mark.parametrize(("encoding", "length"), [("hex", 32), ("base64url", 22), ("base64", 24)])
-def test_a_generated_secret_has_its_bytes(encoding: Any, length: int) -> None:
-    assert len(generate(Generate(bytes=16, encoding=encoding))) == length
-    assert generate(Generate(bytes=16)) != generate(Generate(bytes=16))
-
-
-def test_secrets_come_from_their_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner = Service(name="db", secrets={"PASSWORD": Generated(generate=Generate())})
-    user = Service(
-        name="web",
-        secrets={"PASSWORD": Of(of="db"), "A": Generated(generate=Generate()), "B": Generated(generate=Generate())},
-    )
-    (tmp_path / "b").write_text("from file\n")
-    monkeypatch.setenv("SECRET_A", "$'\"ü")
-    environment = Environment(
-        name="local", secrets={"A": FromEnv(env="SECRET_A"), "B": FromFile(file=str(tmp_path / "b"))}
-    )
-    owners = {"db": owner, "web": user}
-    assert list(places(user, environment, owners)) == ["db.PASSWORD"]
-    values = resolve(user, environment, owners, lambda place, how: f"{place} of {how.bytes} bytes")
-    assert values == {"PASSWORD": "db.PASSWORD of 32 bytes", "A": "$'\"ü", "B": "from file"}
-
-
-def test_a_missing_source_is_named_with_all_others() -> None:
-    service = Service(name="web", secrets={"A": Generated(generate=Generate()), "B": Generated(generate=Generate())})
-    environment = Environment(name="x", secrets={"A": FromEnv(env="NO_SUCH_VARIABLE"), "B": FromFile(file="/no/such")})
-    with pytest.raises(Problem) as caught:
-        resolve(service, environment, {}, lambda *_: "")
-    assert "NO_SUCH_VARIABLE" in caught.value.details
-    assert "/no/such" in caught.value.details
 
 
 def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) -> None:

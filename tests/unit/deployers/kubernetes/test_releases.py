@@ -24,7 +24,7 @@ from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import tails
 from slipway.kubernetes.manifests.labels import labels
 from slipway.kubernetes.manifests.namespace import namespace
-from slipway.secrets import sources as secret_sources
+from slipway.secrets.resolution import resolve
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
 
@@ -388,6 +388,6 @@ def test_a_rollback_on_a_cluster_asks_for_no_secret_which_it_has(deploys: Deploy
 
 def test_a_need_that_has_another_name_now_is_told() -> None:
     service = Service.model_validate({"name": "web", "secrets": {"KEY": {"of": "gone"}}})
-    with pytest.raises(Problem, match="secrets can't be had") as raised:
-        secret_sources.resolve(service, Environment(name="local"), {"web": service}, lambda *_: "x")
+    with pytest.raises(Problem, match="missing secrets in environment local") as raised:
+        resolve(service, Environment(name="local"), {"web": service}, lambda *_: "x")
     assert "service gone has no secret of that name" in raised.value.details

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.config.load import given
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.steps import Probe
 from slipway.errors import Problem, UsageError
@@ -90,17 +89,6 @@ def test_what_keeps_a_host_from_being_prepared(changes: dict[str, object], words
     found = [str(problem) for problem in find_problems("box", replace(FIT, **changes))]  # type: ignore[arg-type]
     assert bool(found) == bool(words), found
     assert all(words in text and "hint:" in text for text in found)
-
-
-def test_a_hosts_own_variable_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD", "all")
-    monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD_BOX_1", "one")
-    assert given("SLIPWAY_SUDO_PASSWORD", "box-1") == "one"
-    assert given("SLIPWAY_SUDO_PASSWORD", "box-2") == "all"
-    monkeypatch.setenv("SLIPWAY_SUDO_PASSWORD_BOX_1", "")
-    assert given("SLIPWAY_SUDO_PASSWORD", "box-1") == "all"
-    monkeypatch.delenv("SLIPWAY_SUDO_PASSWORD")
-    assert given("SLIPWAY_SUDO_PASSWORD", "box-1") is None
 
 
 def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:

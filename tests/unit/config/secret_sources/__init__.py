@@ -1,0 +1,1 @@
+"""Secret sources, one file each."""

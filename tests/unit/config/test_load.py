@@ -1,0 +1,175 @@
+"""Configuration: every error is found, each with file, line and a hint, before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from slipway.config.load import default_environment, load
+from slipway.errors import Problem
+from tests.unit.config.conftest import PLAIN, errors, service
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_projects_own_configuration_is_whole() -> None:
+    config = load(ROOT)
+    assert config.services["auth"].published == 8080
+    assert config.services["auth"].leiningen
+    assert set(config.environments) >= {"local", "minikube"}
+
+
+def test_another_teams_layout_loads(team: Path) -> None:
+    found = load(team).services["web"]
+    assert (found.published, found.leiningen, found.config) == (9000, False, None)
+
+
+CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (PLAIN + "helth: {}\n", "apps/web/service.yaml:4: unknown key helth · did you mean health?"),
+        (PLAIN + "zzz: 1\n", "apps/web/service.yaml:4: unknown key zzz"),
+        ("name: web\nport: http\n", "apps/web/service.yaml:2: port must be a whole number, not 'http'"),
+        ("name: web\nport: 70000\n", "apps/web/service.yaml:2: port must be at most 65535, not 70000"),
+        ("name: web\nport: 1\nport: 2\n", "apps/web/service.yaml:3: found duplicate key"),
+        ("name: web\n  port: 1\n", "apps/web/service.yaml:2: mapping values are not allowed here"),
+        ("- 1\n", "apps/web/service.yaml:1: must be a mapping · lines of `key: value`"),
+        ("name: api\n", "apps/web/service.yaml:1: name is api, but the folder is web · rename one of them"),
+        ("name: Web\n", "apps/web/service.yaml:1: name: 'Web' is not a DNS label"),
+        (PLAIN + "needs: [wep]\n", "apps/web/service.yaml:4: unknown service in needs: wep · did you mean web?"),
+        (PLAIN + "needs: [web]\n", "apps/web/service.yaml:4: circular needs: web → web"),
+        (PLAIN + "dockerfile: Nope\n", "apps/web/service.yaml:4: Nope does not exist"),
+        (PLAIN + "config: conf.edn\n", "apps/web/service.yaml:4: conf.edn does not exist"),
+        (PLAIN + "sources: [../lib]\n", "apps/web/service.yaml:4: ../lib is not a folder"),
+        (PLAIN + "sources: [.]\n", "apps/web/service.yaml:4: . is in the service's own folder"),
+        (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a size"),
+        (PLAIN + "secrets: {KEY: {of: nobody}}\n", "apps/web/service.yaml:4: service nobody has no secret KEY"),
+        (PLAIN + CHECK.format(curl="curl -o f $BASE"), "apps/web/service.yaml:6: x: curl's -o is not allowed in a check: it writes a file"),
+        (PLAIN + CHECK.format(curl="curl $BASE/$TOKEN"), "apps/web/service.yaml:6: x: no earlier check saves $TOKEN"),
+        (PLAIN + CHECK.format(curl="curl http://x/"), "apps/web/service.yaml:6: x: the URL must start with $BASE"),
+        (
+            PLAIN + "checks:\n  - name: x\n    curl: curl $BASE\n    expect: {json: {'$[': 1}}\n",
+            "apps/web/service.yaml:7: checks.0.expect.json.$[: '$[' is not a JSONPath: unexpected end of query",
+        ),
+        (
+            PLAIN + CHECK.format(curl="curl $BASE") + CHECK.format(curl="curl $BASE/a").removeprefix("checks:\n"),
+            "apps/web/service.yaml:8: duplicate check name: x · results are recorded by name",
+        ),
+        (
+            PLAIN + "secrets: {KEY: {of: web}}\n",
+            "apps/web/service.yaml:4: service web does not generate KEY: it uses that of another service · one of them must generate it",
+        ),
+        (PLAIN + "replicas: true\n", "apps/web/service.yaml:4: replicas must be a whole number, not True"),
+        (PLAIN + "replicas: '2'\n", "apps/web/service.yaml:4: replicas must be a whole number, not '2'"),
+        (PLAIN + "autoscale: {max: true}\n", "apps/web/service.yaml:4: autoscale.max must be a whole number, not True"),
+        (PLAIN + "autoscale: {max: 2, cpu: true}\n", "apps/web/service.yaml:4: autoscale.cpu must be a whole number"),
+        (PLAIN + "resources: {memory: true}\n", "apps/web/service.yaml:4: resources.memory must be a string, not True"),
+        (
+            PLAIN + CHECK.format(curl="curl $BASE").replace("status: 200", "within: true"),
+            "apps/web/service.yaml:7: checks.0.expect.within must be a number, not True",
+        ),
+        (PLAIN + "health: {ready: /r, exec: [x]}\n", "apps/web/service.yaml:4: health: use either paths or exec"),
+    ],
+)  # fmt: skip
+def test_an_error_is_reported_with_its_file_and_line(team: Path, text: str, error: str) -> None:
+    service(team, "web", text)
+    assert any(line.startswith(error) for line in errors(team)), errors(team)
+
+
+def test_a_duplicate_key_is_named_and_its_values_are_not(team: Path) -> None:
+    service(team, "web", PLAIN + "env: {KEY: hunter2, KEY: hunter3}\n")
+    assert errors(team) == ['apps/web/service.yaml:4: found duplicate key "KEY"']
+
+
+def test_a_bare_number_is_a_quantity_too(team: Path) -> None:
+    service(team, "web", PLAIN + "resources: {cpu: 2, memory: 268435456}\n")
+    resources = load(team).services["web"].resources
+    assert (resources.cpu, resources.memory) == ("2", "268435456")
+    service(team, "web", PLAIN + "resources: {cpu: 0.5}\n")
+    assert load(team).services["web"].resources.cpu == "0.5"
+
+
+def test_a_service_whose_file_has_an_error_is_still_one_that_others_may_name(team: Path) -> None:
+    service(team, "web", PLAIN + "needs: [api]\nsecrets: {KEY: {of: api}}\n")
+    service(team, "api", "name: api\nbuild: none\nport: nine\n")
+    (team / "config" / "environments").mkdir()
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {api: {replicas: 2}}\n")
+    assert [line.partition(": ")[0] for line in errors(team)] == ["apps/api/service.yaml:3"]
+
+
+def test_all_errors_in_all_files_are_reported_at_once(team: Path) -> None:
+    service(team, "web", PLAIN + "helth: 1\nprot: 2\n")
+    service(team, "api", "name: api\nbuild: none\nport: nine\n")
+    (team / "config" / "environments").mkdir()
+    (team / "config" / "environments" / "staging.yaml").write_text("host: box1\nservices: {wep: {replicas: 2}}\n")
+    found = "\n".join(errors(team))
+    for part in (
+        "unknown key helth",
+        "unknown key prot",
+        "port must be",
+        "unknown service: wep",
+        "box1 is not in hosts",
+    ):
+        assert part in found
+
+
+def test_a_settings_folder_replaces_files_one_by_one(team: Path, tmp_path: Path) -> None:
+    over = tmp_path / "over"
+    (over / "environments").mkdir(parents=True)
+    (over / "environments" / "local.yaml").write_text("services: {web: {publish: 9100, env: {N: 1}}}\n")
+    config = load(team, settings=over)
+    found = config.service_for(config.environments["local"], "web")
+    assert (config.project.name, found.published, found.env) == ("shop", 9100, {"N": "1"})
+
+
+def test_the_default_environment_is_local_until_one_is_chosen(tmp_path: Path) -> None:
+    assert default_environment(tmp_path) == "local"
+    (tmp_path / ".slipway").mkdir()
+    (tmp_path / ".slipway" / "environment").write_text("minikube\n")
+    assert default_environment(tmp_path) == "minikube"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(alphabet="nameport:{}[]-&*!|>'\"# \n\t0a", max_size=60))
+def test_no_text_gives_anything_but_a_problem(team: Path, text: str) -> None:
+    service(team, "web", text)
+    try:
+        load(team)
+    except Problem as problem:
+        assert "service.yaml:" in problem.details  # noqa: PT017  either outcome is fine, another error is not
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("secrets: {KEY: hunter2}", "secrets.KEY must be one of '{generate: …}', '{of: …}'"),
+        ("secrets: {KEY: {generate: {}, of: db}}", "secrets.KEY must be one of '{generate: …}', '{of: …}'"),
+        ("secrets: {KEY: {vault: x}}", "secrets.KEY must be one of '{generate: …}', '{of: …}'"),
+        ("secrets: {KEY: {generate: {bytes: 4}}}", "secrets.KEY.generate.bytes must be at least 8"),
+        ("secrets: {KEY: {generate: {byte: 4}}}", "unknown key secrets.KEY.generate.byte · did you mean bytes?"),
+        ("secrets: {key: {of: db}}", "secrets.key must be text that matches ^[A-Z_][A-Z0-9_]*$"),
+        ("build: maven", "build must be 'lein' or 'none', not 'maven'"),
+        ("replicas: 0", "replicas must be at least 1, not 0"),
+        ("storage: {data: {path: data}}", "storage.data.path must be text that matches ^/, not 'data'"),
+        ("needs: web", "needs must be a list, not 'web'"),
+    ],
+)
+def test_an_error_is_in_plain_words_and_shows_no_secret(team: Path, text: str, error: str) -> None:
+    service(team, "web", f"name: web\nport: 9000\n{text}\n")
+    assert errors(team) == [f"apps/web/service.yaml:3: {error}"]
+
+
+@pytest.mark.parametrize("version", ["v1.34.4", "1.34", "latest", "1.34.4-rc.1"])
+def test_a_kubernetes_version_is_three_numbers(team: Path, version: str) -> None:
+    (team / "config" / "environments").mkdir()
+    file = team / "config" / "environments" / "minikube.yaml"
+    file.write_text(f"cluster:\n  kubernetes: '{version}'\n")
+    assert errors(team) == [
+        f"config/environments/minikube.yaml:2: cluster.kubernetes: '{version}' is not a version such as 1.34.4"
+    ]

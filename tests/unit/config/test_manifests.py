@@ -1,0 +1,27 @@
+"""A service's own manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.config.conftest import errors
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("kind: [\n", "own.yaml:2: "),
+        ("a: 1\n---\n- b\n", "own.yaml:1: an object lacks apiVersion, kind, metadata.name"),
+        ("apiVersion: v1\nkind: X\nmetadata: {name: x}\n---\napiVersion: v1\n", "own.yaml:5: an object lacks kind"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  A: not base64!\n", "own.yaml:5: data.A must be"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {A: 5}\n", "stringData.A must be a string"),
+        ("apiVersion: v1\nkind: X\nmetadata: {name: x, labels: }\n", "metadata.labels must be a mapping"),
+    ],
+)
+def test_an_error_in_a_services_own_manifest_is_reported_with_its_line(team: Path, text: str, error: str) -> None:
+    own = team / "apps" / "web" / "manifests" / "own.yaml"
+    own.parent.mkdir()
+    own.write_text(text)
+    assert error in errors(team)[0]
