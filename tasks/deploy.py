@@ -24,15 +24,17 @@ def up(command: Invocation) -> None:
 
     """
     from slipway.errors import UsageError
-    from slipway.flows import deploy as flows
+    from slipway.flows.deploy import deploy as flows_deploy
+    from slipway.flows.selection import selected
+    from slipway.flows.setup import setup as flows_setup
 
     if (name := command.environment.name) not in {"local", "minikube"}:
         hint = f"./invoke setup --env {name}, then ./invoke deploy --env {name}"
         raise UsageError(f"up is for this machine: local or minikube, not {name}", hint=hint)
-    machine = list(flows.setup(command.here))
-    ready = tuple(step.id for step in machine)
-    names = flows.chosen(command.config, "")
-    services = [step for step in flows.deploy(command.here, names, after=ready) if step.id not in ready]
+    work, names = command.workspace, selected(command.config, "")
+    machine = list(flows_setup(work))
+    ready = tuple(node.id for node in machine)
+    services = [node for node in flows_deploy(work, names, after=ready) if node.id not in ready]
     chosen(command)
     said(command)
     command.run([*machine, *services], lambda: _urls(command, names))
@@ -63,14 +65,15 @@ def setup(command: Invocation, host: str = "") -> None:
     """
     if host:
         command.reach(host)
-        from slipway.flows import hosts as machines
+        from slipway.flows.setup import ssh_hosts
 
-        command.run_on_hosts(list(machines.hosts(command.config, [command.site(name) for name in command.named(host)])))
+        targets = [command.host_target(name) for name in command.named(host)]
+        command.run_on_hosts(list(ssh_hosts(command.config, targets)))
         return
-    from slipway.flows import deploy as flows
+    from slipway.flows.setup import setup as flows_setup
 
     chosen(command)
-    command.run(list(flows.setup(command.here)))
+    command.run(list(flows_setup(command.workspace)))
 
 
 @verb(changes=True, service=SERVICE)
@@ -81,9 +84,10 @@ def build(command: Invocation, service: str = "") -> None:
       ./invoke build --service auth
 
     """
-    from slipway.flows import deploy as flows
+    from slipway.flows.build import build as flows_build
+    from slipway.flows.selection import selected
 
-    command.run(list(flows.build(command.here, flows.chosen(command.config, service))))
+    command.run(list(flows_build(command.workspace, selected(command.config, service))))
 
 
 @verb(changes=True, service=SERVICE)
@@ -94,10 +98,12 @@ def image(command: Invocation, service: str = "") -> None:
       ./invoke image --service auth
 
     """
-    from slipway.flows import deploy as flows
+    from slipway.flows.build import build as flows_build
+    from slipway.flows.build import image as flows_image
+    from slipway.flows.selection import selected
 
-    here, names = command.here, flows.chosen(command.config, service)
-    command.run([*flows.build(here, names, unless=here.built), *flows.image(here, names)])
+    work, names = command.workspace, selected(command.config, service)
+    command.run([*flows_build(work, names, skip=work.artifacts.image), *flows_image(work, names)])
 
 
 @verb(changes=True, service=SERVICE, keep="leave the container running, and say how to reach and remove it")
@@ -109,12 +115,18 @@ def smoke(command: Invocation, service: str = "", *, keep: bool = False) -> None
       ./invoke smoke --service auth --keep
 
     """
-    from slipway.flows import deploy as flows
+    from slipway.flows.build import build as flows_build
+    from slipway.flows.build import image as flows_image
+    from slipway.flows.selection import selected, with_needs
+    from slipway.flows.smoke import generate_secrets
+    from slipway.flows.smoke import smoke as flows_smoke
 
-    here, names = command.here, flows.chosen(command.config, service)
-    tried = flows.with_needs(command.config, names)
-    steps = [flows.secrets(here, tried), *flows.build(here, tried, unless=here.built), *flows.image(here, tried)]
-    command.run([*steps, *flows.smoke(here, names, always=True, keep=keep)])
+    work, names = command.workspace, selected(command.config, service)
+    tested = with_needs(command.config, names)
+    jars = flows_build(work, tested, skip=work.artifacts.image)
+    command.run(
+        [generate_secrets(work, tested), *jars, *flows_image(work, tested), *flows_smoke(work, names, keep=keep)]
+    )
 
 
 @verb(changes=True, confirm=True, service=SERVICE)
@@ -127,21 +139,19 @@ def deploy(command: Invocation, service: str = "") -> None:
       ./invoke deploy --service auth
 
     """
-    from slipway.flows import deploy as flows
+    from slipway.flows.deploy import deploy as flows_deploy
+    from slipway.flows.selection import selected
 
-    names = flows.chosen(command.config, service)
+    names = selected(command.config, service)
     said(command)
-    command.run(list(flows.deploy(command.here, names)), lambda: _urls(command, names))
+    command.run(list(flows_deploy(command.workspace, names)), lambda: _urls(command, names))
 
 
 def _urls(command: Invocation, names: Sequence[str]) -> list[str]:
     """One line per service: where it answers, or how to reach it."""
     lines = []
     for name in names:
-        release = command.here.target.serving(name)
+        release = command.workspace.deployments.releases.running(name)
         number = f"release {release.number}" if release else "no release"
-        where = f"http://127.0.0.1:{command.here.service(name).published}"
-        if not command.environment.local:
-            where = f"./invoke forward --service {name} --env {command.environment.name}"
-        lines.append(f"{name}  {where}  {number}")
+        lines.append(f"{name}  {command.workspace.environment.address(name)}  {number}")
     return lines

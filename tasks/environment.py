@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,8 @@ def start(command: Invocation) -> None:
       ./invoke cluster.start --env minikube
 
     """
-    from slipway.flows import clusters
-
-    _minikube(command)
-    command.run([clusters.cluster(command.here)])
+    command.workspace.lifecycle.ensure_managed()
+    command.run(list(command.workspace.environment.start()))
 
 
 @verb(changes=True)
@@ -37,10 +36,9 @@ def stop(command: Invocation) -> None:
       ./invoke cluster.stop --env minikube
 
     """
-    from slipway.installers import minikube
-
-    _minikube(command)
-    command.deed("stop the cluster", lambda report: minikube.stop(command.here.run_host, report))
+    lifecycle = command.workspace.lifecycle
+    lifecycle.ensure_managed()
+    command.deed("stop the cluster", lifecycle.stop)
 
 
 @verb(changes=True, confirm=True)
@@ -51,10 +49,9 @@ def delete(command: Invocation) -> None:
       ./invoke cluster.delete --env minikube
 
     """
-    from slipway.installers import minikube
-
-    _minikube(command)
-    command.deed("remove the cluster", lambda report: minikube.delete(command.here.run_host, report))
+    lifecycle = command.workspace.lifecycle
+    lifecycle.ensure_managed()
+    command.deed("remove the cluster", lifecycle.delete)
 
 
 @verb()
@@ -67,16 +64,11 @@ def status(command: Invocation) -> None:
     """
     if command.environment.local:
         raise _none(command)
-    nodes = command.here.target.nodes()
+    nodes = command.workspace.deployments.status.nodes()
     if command.session.json:
         command.session.document({"environment": command.environment.name, "nodes": nodes})
         return
     tables.nodes(command.session, nodes)
-
-
-def _minikube(command: Invocation) -> None:
-    if command.environment.local or not command.environment.minikube:
-        raise _none(command)
 
 
 def _none(command: Invocation) -> Problem:
@@ -155,7 +147,7 @@ def render(command: Invocation, service: str = "") -> None:
     """
     from ruamel.yaml import YAML
 
-    from slipway.flows import deploy as flows
+    from slipway.flows.selection import selected
     from slipway.kubernetes.manifests.namespace import namespace as namespace_object
     from slipway.kubernetes.manifests.render import IMAGE, redacted
     from slipway.kubernetes.manifests.render import render as render_service
@@ -164,7 +156,7 @@ def render(command: Invocation, service: str = "") -> None:
     config, environment = command.config, command.environment
     namespace = environment.namespace or config.project.name
     found: list[Object] = []
-    for name in flows.chosen(config, service):
+    for name in selected(config, service):
         model = config.service_for(environment, name)
         hidden = dict.fromkeys(model.secrets, "***")
         found += render_service(config.project.name, namespace, model, IMAGE, hidden)
@@ -186,14 +178,15 @@ def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") ->
 
     """
     from slipway.engine.steps import one_shot
-    from slipway.flows import artifacts
+    from slipway.flows.build import provide_base
     from slipway.installers.bundle_create import Collection
 
-    here, filled = command.here, folder(command, dir)
+    work, filled = command.workspace, folder(command, dir)
 
     def act(report: Reporter) -> None:
-        base = lambda name, report: artifacts.base(here, name, report)  # noqa: E731
-        Collection(command.config, here.host, here.daemon, platform, filled, base).make(report)
+        machine = work.build
+        base = partial(provide_base, work)
+        Collection(command.config, machine.host, machine.docker, platform, filled, base).make(report)
 
     command.run([one_shot("bundle", f"bundle in {filled}", act)])
 

@@ -21,11 +21,11 @@ def whole(text: str, flag: str, least: int = 0, most: int = 10**9) -> int:
 
 def one(command: Invocation, service: str) -> str:
     """The one service that a command is about. Raises Problem if none or an unknown one is named."""
-    from slipway.flows import deploy as flows
+    from slipway.flows.selection import selected
 
     if not service and len(command.config.services) > 1:
         raise UsageError("which service?", hint=f"--service {min(command.config.services)}")
-    name, *more = flows.chosen(command.config, service)
+    name, *more = selected(command.config, service)
     if more:
         hint = f"--service {name}, and the same for the others"
         raise UsageError(f"{command.name} is about one service", hint=hint)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
-from slipway.engine.steps import Cancel, Reporter, Step, Threads, one_shot
+from slipway.engine.steps import Cancel, Node, Reporter, Threads, one_shot
 from slipway.errors import Problem, UsageError, unknown_name
 from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
@@ -25,7 +25,7 @@ from tasks.passwords import Passwords, tried
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
     from slipway.engine.plan import RunResult
-    from slipway.flows.hosts import HostTarget
+    from slipway.flows.setup import HostTarget
     from slipway.flows.workspace import Workspace
     from slipway.hosts.host import Host
     from slipway.hosts.ssh.host import SshHost
@@ -122,20 +122,11 @@ class Invocation:
         return LocalHost(lambda: self.passwords.secret("sudo", ""))
 
     @cached_property
-    def here(self) -> Workspace:
-        """The machine, its Docker and its services."""
-        from slipway.docker.daemon import DockerDaemon
-        from slipway.flows.workspace import Workspace
+    def workspace(self) -> Workspace:
+        """What flows work with."""
+        from tasks.workspace import assemble
 
-        host, daemon = self.machine, DockerDaemon(self.machine, self.closing)
-        place, run_docker = host, daemon
-        if self.environment.host:
-            place = self.ssh(self.environment.host)
-            run_docker = DockerDaemon(place, self.closing)
-        mask = self.session.mask
-        return Workspace(
-            self.config, self.environment, host, daemon, place, run_docker, mask, self.closing, self.bundle
-        )
+        return assemble(self)
 
     def ssh(self, name: str) -> SshHost:
         """An SSH host, not connected yet; its connection ends with the command."""
@@ -183,7 +174,7 @@ class Invocation:
         self.closing.callback(made.close)
         return made
 
-    def run(self, steps: Sequence[Step[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
+    def run(self, steps: Sequence[Node[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
         """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
         from slipway.engine.plan import WORKERS, plan
         from slipway.engine.run import Run
@@ -206,9 +197,9 @@ class Invocation:
 
     def deed(self, title: str, act: Callable[[Reporter], None], *, wanted: Callable[[], object] = lambda: True) -> None:
         """`run` a single deed on where the services run, if it is `wanted`."""
-        self.run([one_shot(self.name, title, act, wanted=wanted, invalidates=(self.here.live,))])
+        self.run([one_shot(self.name, title, act, wanted=wanted, invalidates=(self.workspace.deployments.state,))])
 
-    def _permitted(self, steps: Sequence[Step[Any]]) -> None:
+    def _permitted(self, steps: Sequence[Node[Any]]) -> None:
         """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
         from slipway.engine.plan import compute_plan
 
@@ -245,18 +236,18 @@ class Invocation:
         with locks.file_lock(locks.docker_lock_path(f"{self.config.project.name}-local"), who, told, self.cancel):
             yield
 
-    def site(self, name: str) -> HostTarget:
+    def host_target(self, name: str) -> HostTarget:
         """An SSH host that is to be made ready for a Minikube."""
         from slipway.docker.daemon import DockerDaemon
         from slipway.engine.steps import Probe
-        from slipway.flows.hosts import HostTarget
+        from slipway.flows.setup import HostTarget
 
         host = self.ssh(name)
         daemon = DockerDaemon(host, self.closing)
         state = Probe(lambda: daemon.state(self.config.project.name))
         return HostTarget(host, daemon, state, self.environment.cluster_spec, self.bundle)
 
-    def run_on_hosts(self, steps: Sequence[Step[Any]]) -> None:
+    def run_on_hosts(self, steps: Sequence[Node[Any]]) -> None:
         """`run`, with a table of hosts and their steps behind it."""
         try:
             self.run(steps)

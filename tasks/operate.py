@@ -28,8 +28,8 @@ def status(command: Invocation) -> None:
       ./invoke status --output json
 
     """
-    target = command.here.target
-    live, nodes, warnings = target.status(), target.nodes(), target.warnings()
+    deployments = command.workspace.deployments
+    live, nodes, warnings = deployments.status.services(), deployments.status.nodes(), deployments.status.warnings()
     if command.session.json:
         services = [one.document() for one in live]
         name = command.environment.name
@@ -71,8 +71,12 @@ def history(command: Invocation, service: str = "") -> None:
 
     """
     names = _deployed(command, service) if service else ()
-    releases = [one for one in command.here.target.history(None) if not service or one.service in names]
-    serving = {name: command.here.target.serving(name) for name in {release.service for release in releases}}
+    releases = [
+        one for one in command.workspace.deployments.releases.history(None) if not service or one.service in names
+    ]
+    serving = {
+        name: command.workspace.deployments.releases.running(name) for name in {release.service for release in releases}
+    }
     if command.session.json:
         rows = [
             {key: value for key, value in vars(r).items() if key not in {"source", "manifest", "settings"}}
@@ -112,8 +116,8 @@ def logs(command: Invocation, service: str = "", *, follow: bool = False, tail: 
 
     """
     name = one(command, service)
-    command.here.hide(command.here.service(name))
-    lines = command.here.target.logs(name, whole(tail, "--tail"), follow=follow)
+    command.workspace.secrets.hide(command.workspace.services.model(name))
+    lines = command.workspace.deployments.operations.logs(name, whole(tail, "--tail"), follow=follow)
     reading = Threads(1).submit(_told, command, name, lines)
     while not wait([reading], timeout=0.2).done:
         if command.session.closed:
@@ -136,9 +140,12 @@ def restart(command: Invocation, service: str = "") -> None:
       ./invoke restart --service auth
 
     """
-    service_model = command.here.service(one(command, service))
-    command.here.hide(service_model)
-    command.deed(f"{service_model.name}: restart", lambda report: command.here.target.restart(service_model, report))
+    service_model = command.workspace.services.model(one(command, service))
+    command.workspace.secrets.hide(service_model)
+    command.deed(
+        f"{service_model.name}: restart",
+        lambda report: command.workspace.deployments.operations.restart(service_model, report),
+    )
 
 
 @verb(changes=True, confirm=True, service=ONE, to="the release's number; default: the one before what serves")
@@ -150,15 +157,13 @@ def rollback(command: Invocation, service: str = "", to: str = "") -> None:
       ./invoke rollback --service auth --to 3
 
     """
-    from slipway.flows import deploy as flows
-
     name = one(command, service)
     number = whole(to, "--to") if to else None
-    release = command.here.target.earlier(name, number)
-    command.here.hide(release.settings)
+    release = command.workspace.deployments.releases.earlier(name, number)
+    command.workspace.secrets.hide(release.settings)
 
     def back(report: Reporter) -> None:
-        command.here.target.rollback(release, command.here.secrets, flows.verify, report)
+        command.workspace.deployments.deployer.rollback(release, command.workspace.secrets.of, report)
         stores = [one for one in (name, *command.config.needs(name)) if command.config.services[one].storage]
         if stores:
             report.note(f"code and settings went back; the data of {', '.join(stores)} stays as it is")
@@ -177,19 +182,18 @@ def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
     """
     from slipway.errors import UsageError
 
-    model = command.here.service(one(command, service))
+    model = command.workspace.services.model(one(command, service))
     if not replicas:
         raise UsageError("how many copies?", hint="--replicas 3, or --replicas file")
     number = None if replicas == "file" else whole(replicas, "--replicas")
     if number == 0:
         hint = f"./invoke down --service {model.name} takes it away; its data stays"
         raise UsageError("a service that is deployed has at least one copy", hint=hint)
-    command.here.hide(model)
+    command.workspace.secrets.hide(model)
     text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
-    act = command.here.target.scale
-    if command.environment.local:
-        act(model, number, command.reporter())  # says why not, to --plan too
-    command.deed(f"{model.name}: {text}", lambda report: act(model, number, report))
+    operations = command.workspace.deployments.operations
+    operations.can_scale(model)  # says why not, to --plan too
+    command.deed(f"{model.name}: {text}", lambda report: operations.scale(model, number, report))
 
 
 @verb(service=ONE, port="the loopback port here; default: a fitting one")
@@ -202,7 +206,7 @@ def forward(command: Invocation, service: str = "", port: str = "") -> None:
     """
     name = one(command, service)
     number = whole(port, "--port", 1, 65535) if port else None
-    with command.here.target.forward(name, number) as url:
+    with command.workspace.deployments.operations.forward(name, number) as url:
         command.session.tell(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
         while not command.cancel.requested:
             command.cancel.wait(3600)
@@ -224,25 +228,30 @@ def down(command: Invocation, service: str = "", *, purge: bool = False) -> None
       ./invoke down --service invoices --purge
 
     """
-    here, names = command.here, _deployed(command, service)
+    deployments, names = command.workspace.deployments, _deployed(command, service)
 
     def act(report: Reporter) -> None:
-        here.target.down(names, report)
+        deployments.operations.down(names, report)
         if purge:
-            here.target.purge(names, everything=not service, report=report)
+            deployments.operations.purge(names, everything=not service, report=report)
 
-    there = lambda: purge or {live.name for live in here.target.status()}.intersection(names)  # noqa: E731
+    there = lambda: purge or {live.name for live in deployments.status.services()}.intersection(names)  # noqa: E731
     command.deed("take away " + ", ".join(names), act, wanted=there)
 
 
 def _deployed(command: Invocation, names: str) -> list[str]:
     """The services behind `--service a,b` (default all); one that is deployed may have no folder any more."""
-    from slipway.flows import deploy as flows
+    from slipway.flows.selection import selected
 
-    target, services = command.here.target, command.config.services
+    deployments, services = command.workspace.deployments, command.config.services
     asked = [name.strip() for name in names.split(",") if name.strip()]
     strange = [name for name in asked if name not in services]
-    there = {one.name for one in target.status()} | {one.service for one in target.history(None)} if strange else ()
-    gone = [name for name in strange if name in there]
+    known_here = (
+        {one.name for one in deployments.status.services()}
+        | {one.service for one in deployments.releases.history(None)}
+        if strange
+        else set()
+    )
+    gone = [name for name in strange if name in known_here]
     known = [name for name in asked if name not in gone]
-    return gone + (flows.chosen(command.config, ",".join(known)) if known or not gone else [])
+    return gone + (selected(command.config, ",".join(known)) if known or not gone else [])

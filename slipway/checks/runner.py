@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from slipway.checks.curl import ARGV, config_file, masked, parse_answer, pasteable
 from slipway.checks.report import CheckReport, CheckResult
@@ -18,27 +19,50 @@ from slipway.hosts.host import Command, Result
 TIMEOUT = 30.0  # seconds for an answer: a service is often smoke-tested beside builds, and cold
 EXCERPT = 2048  # bytes of a body that the evidence shows
 
-Run = Callable[[Command, Reporter], Result]
+RunCommand = Callable[[Command, Reporter], Result]
+
+
+class CheckRunner(Protocol):
+    """Runs checks where a service can be reached."""
+
+    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
+        """Run every check at these addresses (URLs by variable), in order."""
+
+
+class CurlRunner:
+    """A `CheckRunner` with the curl that `command` reaches."""
+
+    def __init__(self, command: RunCommand) -> None:
+        self._command = command
+
+    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
+        """Run every check at these addresses, in order."""
+        return run_checks(self._command, checks, addresses, report)
 
 
 def run_checks(
-    run: Run, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter, *, timeout: float = TIMEOUT
+    run: RunCommand,
+    checks: Sequence[Check],
+    addresses: Mapping[str, str],
+    report: Reporter,
+    *,
+    timeout: float = TIMEOUT,
 ) -> CheckReport:
     """Run every check at these addresses, in order, with the curl that `run` reaches; report how many passed.
 
     An answer is waited for `timeout` seconds, or twice what the check expects it within where that is longer.
     """
     started = time.monotonic()
-    runner = CheckRunner(run, addresses, report, timeout)
+    runner = CheckRun(run, addresses, report, timeout)
     outcome = CheckReport(tuple(runner.result(check) for check in checks))
     report.note(f"{outcome.summary} in {time.monotonic() - started:.1f} s")
     return outcome
 
 
-class CheckRunner:
+class CheckRun:
     """Runs checks one after the other; the values that one saves are there for the next."""
 
-    def __init__(self, run: Run, addresses: Mapping[str, str], report: Reporter, timeout: float) -> None:
+    def __init__(self, run: RunCommand, addresses: Mapping[str, str], report: Reporter, timeout: float) -> None:
         self._run = run
         self._addresses = addresses
         self._report = report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +27,7 @@ UNNAMED = re.compile("tag does not exist|image does not exist locally")  # the d
 SEEN = 5  # seconds that a node gets to list an image that it has pulled
 
 
-class Delivery(Protocol):
+class Registry(Protocol):
     """How an image of this Docker becomes one that a cluster can pull."""
 
     def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
@@ -61,10 +62,10 @@ class LocalRegistry:
     place: Host
     run_docker: Daemon  # the node's
     node: str
-    image: str  # the registry's own image
+    image: Callable[[Reporter], str]  # provides the registry's own image; its tag
 
     def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
-        """See `Delivery.deliver`: pushed on loopback, then pulled by the node, so that it is there before a rollout."""
+        """See `Registry.deliver`: pushed on loopback, then pulled by the node, so that it is there before a rollout."""
         port = self.ready(report)
         near = self.daemon is self.run_docker
         with nullcontext(port) if near else tunnel(0, lambda: self.place.open_tcp("127.0.0.1", port)) as reached:
@@ -93,7 +94,7 @@ class LocalRegistry:
             if found:
                 self.run_docker.remove(found.id)
             self.run_docker.volume(NAME, {LABEL: NAME})
-            self.run_docker.create(self.spec)
+            self.run_docker.create(self.spec(self.image(report)))
             report.note(f"a registry for the cluster: container {NAME}, on network {self.node}")
         if found is None or not found.running:
             self.run_docker.start(NAME)
@@ -101,12 +102,11 @@ class LocalRegistry:
             self.run_docker.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]], report)
             self.run_docker.write(self.node, PLACE, SETTING.encode(), 0o644)
 
-    @property
-    def spec(self) -> Spec:
+    def spec(self, image: str) -> Spec:
         """The registry's container."""
         return Spec(
             name=NAME,
-            image=self.image,
+            image=image,
             labels={LABEL: NAME},
             publish={PORT: 0},
             network=self.node,
@@ -143,7 +143,7 @@ class RemoteRegistry:
     registry: str
 
     def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
-        """See `Delivery.deliver`."""
+        """See `Registry.deliver`."""
         name = f"{self.registry}/{repository}"
         try:
             return f"{name}@{_pushed(self.daemon, image, f'{name}:{tag}', report)}"

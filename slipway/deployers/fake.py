@@ -1,4 +1,4 @@
-"""The seam to where services run, in memory: what a flow sees of an environment, without one."""
+"""An environment in memory: what a flow sees of where services run, without any."""
 
 from __future__ import annotations
 
@@ -7,139 +7,165 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from slipway.checks.fake import FakeCheckRunner
+from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import Pod, Release, Secrets, ServiceStatus, Verify, Wanted, addresses, pick
-from slipway.deployers.docker.container import manifest
+from slipway.deployers.deployer import DesiredRelease, SecretLookup, addresses
+from slipway.deployers.deployments import Deployments
+from slipway.deployers.releases import Release, pick
+from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.engine.steps import Probe, Reporter
-from slipway.errors import Problem
-from slipway.hosts.host import Command, Result
+from slipway.errors import Problem, UsageError
 
 
 @dataclass(frozen=True)
-class Served:
-    """What a fake environment holds: the release that serves of each service, all that are kept, and secrets."""
+class FakeState:
+    """What there is: the release that runs of each service, all that are kept, copies and generated secrets."""
 
-    serving: Mapping[str, Release] = field(default_factory=dict)
+    running: Mapping[str, Release] = field(default_factory=dict)
     kept: tuple[Release, ...] = ()  # newest first
     generated: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, int] = field(default_factory=dict)
-    down: str = ""
 
 
-class FakeTarget:
-    """See `Target`. `state` is what there is; nothing runs, so that checks are asked of nobody."""
+class FakeEnvironment:
+    """Deployer, releases, operations, status and secret store over one `FakeState`; checks are `checks`' to answer.
 
-    def __init__(self, state: Served | None = None) -> None:
-        self.state = state or Served()
-        self.probe: Probe[Any] = Probe(lambda: self.state)
+    `reuses` is whether the image of a kept release can run again without being built, as on a cluster.
+    """
 
-    def differs(self, facts: Served, wanted: Wanted) -> str | None:
-        """See `Target.differs`."""
-        serving = facts.serving.get(wanted.service.name)
-        if serving is None:
-            return f"{wanted.service.name} is not there"
-        if serving.source != wanted.source:
-            return "its sources differ from what serves"
-        if serving.manifest != manifest(wanted.service, wanted.secrets):
-            return "its settings or checks differ from what serves"
+    def __init__(self, checks: CheckRunner | None = None, *, reuses: bool = False) -> None:
+        self.state = FakeState()
+        self.checks = checks or FakeCheckRunner()
+        self.reuses = reuses
+        self.actions: list[str] = []  # what was done, in order
+        self.probe: Probe[FakeState] = Probe(lambda: self.state)
+
+    @property
+    def deployments(self) -> Deployments[FakeState, str]:
+        """It, as flows take it."""
+        return Deployments(self.probe, self, self, self, self, self)
+
+    def render(self, service: Service, secrets: Mapping[str, str]) -> str:
+        """Its settings as text, secrets by name."""
+        return f"{service.model_dump_json(exclude={'folder'})} {sorted(secrets)}"
+
+    def differs(self, state: FakeState, desired: DesiredRelease[str]) -> str | None:
+        """Sources and settings, compared with the running release."""
+        running = state.running.get(desired.service.name)
+        if running is None:
+            return f"{desired.service.name} is not there"
+        if running.source != desired.source:
+            return "its sources differ from the running release"
+        if running.manifest != desired.manifest:
+            return "its settings or checks differ from the running release"
         return None
 
-    def apply(self, wanted: Wanted, verify: Verify, report: Reporter) -> None:
-        """See `Target.apply`."""
-        service = wanted.service
-        number = max((r.number for r in self.history(service.name)), default=0) + 1
-        checks = self._verified(service, verify, report)
-        digest = manifest(service, wanted.secrets)
-        release = Release(service.name, number, wanted.image, wanted.source, digest, "1970-01-01T00:00:00+00:00",
-                          wanted.who, wanted.commit, checks, service)  # fmt: skip
-        self._serve(release)
-        self._now(kept=(release, *self.state.kept))
+    def apply(self, desired: DesiredRelease[str], report: Reporter) -> None:
+        """Run it, if its checks pass; the release before goes on running if not."""
+        service = desired.service
+        number = max((release.number for release in self.history(service.name)), default=0) + 1
+        checks = self._check(service, report)
+        release = Release(
+            service.name, number, desired.image, desired.source, desired.manifest, "1970-01-01T00:00:00+00:00",
+            desired.who, desired.commit, checks, service,
+        )  # fmt: skip
+        self._run(release)
+        self._set(kept=(release, *self.state.kept))
 
-    def rollback(self, release: Release, secrets: Secrets, verify: Verify, report: Reporter) -> None:  # noqa: ARG002
-        """See `Target.rollback`."""
-        self._verified(release.settings, verify, report)
-        self._serve(release)
+    def rollback(self, release: Release, secrets: SecretLookup, report: Reporter) -> None:  # noqa: ARG002
+        """Run a kept release again, if its checks pass."""
+        self._check(release.settings, report)
+        self._run(release)
 
-    def _verified(self, service: Service, verify: Verify, report: Reporter) -> Mapping[str, bool]:
-        """The results of the checks; what served before has gone on serving when they fail."""
-        verdict = verify(service, addresses(service, "http://{}.invalid".format), _nobody, report)
-        if not verdict.ok:
-            raise Problem(f"{service.name}: live checks failed", details=verdict.evidence)
-        return verdict.checks
+    def _check(self, service: Service, report: Reporter) -> Mapping[str, bool]:
+        self.actions.append(f"deploy {service.name}")
+        outcome = self.checks.run(service.checks, addresses(service, "http://{}.invalid".format), report)
+        if not outcome.ok:
+            self.actions.append(f"restore {service.name}")
+            raise Problem(f"{service.name}: live checks failed", details=outcome.text)
+        return outcome.record
 
-    def _serve(self, release: Release) -> None:
-        name = release.service
-        copies = {**self.state.copies, name: release.settings.replicas}
-        self._now(serving={**self.state.serving, name: release}, copies=copies)
+    def _run(self, release: Release) -> None:
+        copies = {**self.state.copies, release.service: release.settings.replicas}
+        self._set(running={**self.state.running, release.service: release}, copies=copies)
 
-    def _now(self, **changes: Any) -> None:
+    def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)
         self.probe.forget()
 
-    def earlier(self, service: str, number: int | None) -> Release:
-        """See `Target.earlier`."""
-        return pick(service, self.history(service), self.serving(service), number)
-
-    def serving(self, service: str) -> Release | None:
-        """See `Target.serving`."""
-        return self.state.serving.get(service)
+    def running(self, service: str) -> Release | None:
+        """The release that runs."""
+        return self.state.running.get(service)
 
     def history(self, service: str | None) -> list[Release]:
-        """See `Target.history`."""
+        """The kept releases, newest first."""
         return [release for release in self.state.kept if service in {None, release.service}]
 
-    def status(self) -> list[ServiceStatus]:
-        """See `Target.status`."""
+    def earlier(self, service: str, number: int | None) -> Release:
+        """The release of that number, or the one before the running one."""
+        return pick(service, self.history(service), self.running(service), number)
+
+    def reusable_image(self, desired: DesiredRelease[str]) -> str | None:
+        """The image of a kept release of the same sources and settings, where images are reused."""
+        wanted = (desired.source, desired.manifest)
+        known = self.history(desired.service.name) if self.reuses else ()
+        return next((release.image for release in known if (release.source, release.manifest) == wanted), None)
+
+    def services(self) -> Sequence[ServiceStatus]:
+        """What runs."""
         return [
             ServiceStatus(name, release.number, self.state.copies[name], self.state.copies[name], 0, release.image,
-                 release.image, 0.0, (), (Pod(name, "running"),))
-            for name, release in sorted(self.state.serving.items())
+                          release.image, 0.0, (), (CopyStatus(name, "running"),))
+            for name, release in sorted(self.state.running.items())
         ]  # fmt: skip
 
-    def nodes(self) -> list[Mapping[str, Any]]:
-        """See `Target.nodes`."""
+    def nodes(self) -> Sequence[NodeUsage]:
+        """None."""
         return []
 
-    def warnings(self) -> list[str]:
-        """See `Target.warnings`."""
+    def warnings(self) -> Sequence[str]:
+        """None."""
         return []
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:  # noqa: ARG002  nothing runs
-        """See `Target.logs`."""
+        """No lines."""
         return iter(())
 
-    def restart(self, service: Service, report: Reporter) -> None:
-        """See `Target.restart`."""
+    def restart(self, service: Service, report: Reporter) -> None:  # noqa: ARG002
+        """Remember that it was asked."""
+        self.actions.append(f"restart {service.name}")
+
+    def can_scale(self, service: Service) -> None:
+        """An autoscaler's can't."""
+        if service.autoscale:
+            raise UsageError(f"{service.name} is scaled by its autoscaler")
 
     def scale(self, service: Service, replicas: int | None, report: Reporter) -> None:  # noqa: ARG002
-        """See `Target.scale`."""
-        self._now(copies={**self.state.copies, service.name: replicas or service.replicas})
+        """So many copies."""
+        self._set(copies={**self.state.copies, service.name: replicas or service.replicas})
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
-        """See `Target.forward`."""
-        if service not in self.state.serving:
+        """A URL of nobody."""
+        if service not in self.state.running:
             raise Problem(f"{service} is not deployed here")
         yield f"http://127.0.0.1:{port or 80}"
 
     def down(self, services: Sequence[str], report: Reporter) -> None:  # noqa: ARG002
-        """See `Target.down`."""
-        self._now(serving={name: one for name, one in self.state.serving.items() if name not in services})
+        """Nothing of these runs any more."""
+        self._set(running={name: one for name, one in self.state.running.items() if name not in services})
 
     def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:  # noqa: ARG002
-        """See `Target.purge`."""
+        """Nothing of these is kept any more."""
         kept = tuple(release for release in self.state.kept if release.service not in services)
-        self._now(kept=kept, generated={} if everything else self.state.generated)
+        self._set(kept=kept, generated={} if everything else self.state.generated)
 
-    def generated(self, facts: Served) -> dict[str, str]:
-        """See `Target.generated`."""
-        return dict(facts.generated)
+    def read(self, state: FakeState) -> dict[str, str]:
+        """What is stored."""
+        return dict(state.generated)
 
-    def keep(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002
-        """See `Target.keep`."""
-        self._now(generated=dict(values))
-        return "kept in memory"
-
-
-def _nobody(command: Command, report: Reporter) -> Result:  # noqa: ARG001  it has nothing to say
-    return Result(command, 7, b"", b"nothing runs here")
+    def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002
+        """Store values beside those that are stored."""
+        self._set(generated={**self.state.generated, **values})
+        return "stored in memory"

@@ -1,142 +1,107 @@
-"""The story: what `setup`, `build`, `image`, `smoke` and `deploy` consist of. Each returns its steps."""
+"""The story of a deploy: build, image, smoke test, deliver, roll out, check; each service behind what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from slipway.config.models import Config
-from slipway.deployers.docker.container import holds
-from slipway.docker import ports as local_ports
-from slipway.docker.protocols import State
-from slipway.engine.steps import Change, Reporter, Step, function_step
-from slipway.errors import Unreachable, unknown_name
-from slipway.flows import clusters
-from slipway.flows import hosts as machines
-from slipway.flows.artifacts import build, each, image, smoke, verify
+from slipway.engine.steps import Change, Node, Precondition, Reporter, Step
+from slipway.errors import Unreachable
+from slipway.flows.build import build, image
+from slipway.flows.selection import ids, with_needs
+from slipway.flows.smoke import generate_secrets, smoke_if_needed
 from slipway.flows.workspace import Workspace
-from slipway.hosts.host import step_prefix
-from slipway.images import source_digest as source
-from slipway.installers import bundle as bundles
-from slipway.installers import curl as curl_tool
-from slipway.installers import docker as docker_tool
-from slipway.installers import java as java_tool
-from slipway.installers import minikube as minikube_tool
-
-__all__ = ["build", "chosen", "deploy", "image", "secrets", "setup", "smoke", "verify", "with_needs"]
+from slipway.images import source_digest
 
 
-def chosen(config: Config, names: str) -> list[str]:
-    """The services behind `--service a,b` (default all), what they need first. Raises Problem for an unknown one."""
-    asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(config.services)
-    strange = [name for name in asked if name not in config.services]
-    if strange:
-        raise unknown_name("service", strange, config.services)
-    ordered = (need for name in asked for need in (*config.needs(name), name))
-    return [name for name in dict.fromkeys(ordered) if name in asked]
-
-
-def with_needs(config: Config, names: Sequence[str]) -> list[str]:
-    """The services and all that they need, whose images a smoke test starts; what is needed comes first."""
-    return chosen(config, ",".join((*names, *config.needs(*names))))
-
-
-def setup(here: Workspace) -> Iterator[Step[Any]]:
-    """What an environment's machine needs: curl, Docker, a JDK and Leiningen; for a Minikube that too, running."""
-    if here.run_host is here.host:
-        yield from curl_tool.steps(here.host)
-        yield from docker_tool.steps(here.host, here.config.tools.docker, here.daemon, bundle=here.bundle)
-        if here.bundle and not here.environment.minikube:  # a Minikube gets all images of it, below
-            engine, bases_of_it = (f"{step_prefix(here.host)}/docker/engine",), here.config.images.bases.__contains__
-            yield from bundles.steps(here.bundle, here.host, here.daemon, here.state, engine, bases_of_it)
-        if any(service.leiningen for service in here.config.services.values()):
-            yield from java_tool.steps(here.host, here.config.tools, here.clojars)
-    if here.environment.minikube:
-        far = here.run_host is not here.host
-        site = machines.HostTarget(
-            here.run_host, here.run_docker, here.run_docker_state, here.environment.cluster_spec, here.bundle
-        )
-        tools = [*(machines.host(here.config, site) if far else machines.minikube(here.config, site))]
-        yield from tools
-        yield clusters.cluster(here, after=tuple(step.id for step in tools))
-    elif here.environment.context:
-        yield from minikube_tool.kubectl(here.host, here.config.tools, here.bundle)
-
-
-def deploy(here: Workspace, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Step[Any]]:
-    """Build, image, smoke, bring there, roll out, check live; each service behind those that it needs."""
-    local, tried, unless = here.environment.local, with_needs(here.config, names), here.already_released(names)
-    if not local:
-        yield from clusters.prepared(here, names, after=after)
-        after = (*after, "namespace", "platform")
-    if others := [need for need in here.config.needs(*names) if need not in names]:
-        yield needed(here, names, others, after=after)
+def deploy(work: Workspace, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
+    """Every node of a deploy of these services; what differs decides which of them act."""
+    tested, released = with_needs(work.config, names), work.already_released(tuple(names))
+    preparation = tuple(work.environment.prepare(names, after))
+    yield from preparation
+    for_releases = {one for name in names for one in work.environment.before_release(name)}
+    after = (*after, *(node.id for node in preparation if node.id not in for_releases))
+    if others := tuple(need for need in work.config.needs(*names) if need not in names):
+        yield running_needs(work, names, others, after)
         after = (*after, "needs")
-    yield secrets(here, names, after=after)
-    if local:
-        yield from (port(here, name, after=after) for name in names)
-    ports = {name: each([name], names, "port") if local else () for name in tried}
-    for name in tried:
-        yield from build(here, [name], after=(*after, *ports[name]), unless=lambda one: here.built(one) or unless(one))
-    yield from image(here, tried, after=after, own=ports, unless=unless)
-    yield from smoke(here, names, details=lambda name: here.target.differs(here.live.facts(), here.wanted(name)))
-    if not local:
-        yield from (clusters.delivery(here, name) for name in names)
+    yield generate_secrets(work, names, after=after)
+    needed: dict[str, tuple[str, ...]] = {}
     for name in names:
-        ready = (f"{name}/port",) if local else clusters.awaited(here, name)
-        needs = each(here.service(name).needs, names, "release")
-        yield release(here, name, after=(f"{name}/smoke", *ready, *needs))
+        conditions = tuple(work.environment.before_build(name, after))
+        yield from conditions
+        needed[name] = tuple(node.id for node in conditions)
+    for name in tested:
+        yield from build(
+            work,
+            [name],
+            after=(*after, *needed.get(name, ())),
+            skip=lambda one: work.artifacts.image(one) or released(one),
+        )
+    yield from image(work, tested, after=after, needed=needed, skip=released)
+    yield from smoke_if_needed(work, names)
+    for name in names:
+        yield from work.environment.deliver(name)
+    for name in names:
+        needs = ids(work.services.model(name).needs, names, "release")
+        yield release(work, name, (f"{name}/smoke", *work.environment.before_release(name), *needs))
 
 
-def secrets(here: Workspace, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Step[Any]:
-    """Generated secrets: made once, kept with the environment."""
-
-    def differs(kept: dict[str, str]) -> Change | None:
-        new = here.missing_secrets(names, kept)
-        return Change(f"{', '.join(sorted(new))} must be generated") if new else None
-
-    def make(report: Reporter) -> None:
-        kept = here.kept.facts()
-        report.note(here.target.keep({**here.missing_secrets(names, kept), **kept}, report))
-
-    return function_step("secrets", "generated secrets", here.kept, differs, make, after, invalidates=(here.live,))
-
-
-def needed(here: Workspace, names: Sequence[str], others: Sequence[str], *, after: tuple[str, ...]) -> Step[Any]:
-    """What these services need and is not deployed now: it serves. There is nothing to mend, only to say."""
-
-    def missing(_: object) -> None:
-        absent = [other for other in others if here.target.serving(other) is None]
-        if absent:
-            lacking = {name: [need for need in here.config.needs(name) if need in absent] for name in names}
-            who = "; ".join(f"{name} needs {' and '.join(needs)}" for name, needs in lacking.items() if needs)
-            summary = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {here.environment.name}"
-            hint = f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}"
-            raise Unreachable(summary, hint=hint)
-
-    return function_step("needs", f"what is needed: {', '.join(others)}", here.live, missing, lambda _: None, after)
+def running_needs(
+    work: Workspace, names: Sequence[str], others: tuple[str, ...], after: tuple[str, ...]
+) -> RunningNeeds:
+    """The precondition that what these services need runs, where it is not deployed now."""
+    return RunningNeeds(
+        name="needs",
+        title=f"what is needed: {', '.join(others)}",
+        probe=work.deployments.state,
+        after=after,
+        work=work,
+        services=tuple(names),
+        others=others,
+    )
 
 
-def release(here: Workspace, name: str, *, after: tuple[str, ...]) -> Step[Any]:
-    """A service as it is wanted, serving and checked."""
+def release(work: Workspace, name: str, after: tuple[str, ...]) -> ReleaseService:
+    """The step that releases a service."""
+    return ReleaseService(
+        group=name, name="release", title=f"{name}: release", probe=work.deployments.state, after=after, work=work
+    )
 
-    def differs(facts: Any) -> Change | None:
-        reason = here.target.differs(facts, here.wanted(name))
+
+@dataclass(frozen=True, kw_only=True)
+class RunningNeeds(Precondition[Any]):
+    """What services need and is not deployed now runs already."""
+
+    work: Workspace
+    services: tuple[str, ...]
+    others: tuple[str, ...]
+
+    def verify(self, facts: Any) -> None:  # noqa: ARG002  the releases are read off the same state
+        """Raise Unreachable that names who needs what."""
+        work = self.work
+        absent = [other for other in self.others if work.deployments.releases.running(other) is None]
+        if not absent:
+            return
+        lacking = {name: [need for need in work.config.needs(name) if need in absent] for name in self.services}
+        who = "; ".join(f"{name} needs {' and '.join(needs)}" for name, needs in lacking.items() if needs)
+        summary = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {work.name}"
+        raise Unreachable(summary, hint=f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseService(Step[Any]):
+    """A service as it is desired: running, checked and recorded."""
+
+    work: Workspace
+
+    def check(self, facts: Any) -> Change | None:
+        """How the running release differs."""
+        reason = self.work.deployments.deployer.differs(facts, self.work.desired(self.group))
         return Change(reason) if reason else None
 
-    def roll_out(report: Reporter) -> None:
-        here.target.apply(here.wanted(name, commit=source.commit(here.host, here.config.root)), verify, report)
-
-    return function_step(f"{name}/release", f"{name}: release", here.live, differs, roll_out, after)
-
-
-def port(here: Workspace, name: str, *, after: tuple[str, ...]) -> Step[State]:
-    """A service's own port of this machine: free, or its own container's. There is nothing to mend, only to say."""
-    number = here.service(name).published
-
-    def taken(state: State) -> None:
-        if not any(holds(container, name, number) for container in state.containers):
-            others = {service.published for service in here.config.services.values()}
-            local_ports.free_or_told(name, number, others, here.daemon.publishing)
-
-    return function_step(f"{name}/port", f"{name}: port {number}", here.state, taken, lambda _: None, after)
+    def apply(self, report: Reporter) -> None:
+        """Roll it out."""
+        work = self.work
+        commit = source_digest.commit(work.build.host, work.config.root)
+        work.deployments.deployer.apply(replace(work.desired(self.group), commit=commit), report)

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.config.quantity import number
-from slipway.errors import FieldConflict
-from slipway.kubernetes.manifests.labels import FIELD_MANAGER, VALUES, values_fingerprint
+from slipway.kubernetes.client import MANAGER, Conflict
+from slipway.kubernetes.manifests.labels import VALUES, values_fingerprint
 from slipway.kubernetes.objects import Object
 
 IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
 HANDS = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers that are a person
-AUTOSCALER = FieldConflict("kube-controller-manager", "spec.replicas")  # the cluster's own: it goes with `autoscale`
+AUTOSCALER = Conflict("kube-controller-manager", "spec.replicas")  # the cluster's own: it goes with `autoscale`
 
 
-def foreign(conflict: FieldConflict) -> bool:
+def foreign(conflict: Conflict) -> bool:
     """Whether a field belongs to another tool; what a person or an autoscaler set is Slipway's to take back."""
-    return not (conflict.manager == FIELD_MANAGER or HANDS.match(conflict.manager) or conflict == AUTOSCALER)
+    return not (conflict.manager == MANAGER or HANDS.match(conflict.manager) or conflict == AUTOSCALER)
 
 
 def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
@@ -127,7 +127,7 @@ def spared(live: Object) -> Object:
     """The object without the entries of lists that another manager, neither Slipway nor a person, added to it."""
     entries = [one for one in managed(live) if not one.get("subresource")]
     mine: dict[str, Any] = {}
-    for one in (e for e in entries if e.get("manager") == FIELD_MANAGER or HANDS.match(e.get("manager", ""))):
+    for one in (e for e in entries if e.get("manager") == MANAGER or HANDS.match(e.get("manager", ""))):
         mine = _joined(mine, one.get("fieldsV1", {}))
     for one in entries:
         live = _without(live, one.get("fieldsV1", {}), mine)

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from slipway.engine.steps import Cancel, Reporter
-from slipway.errors import ApiRefused, Cancelled, Problem
-from slipway.kubernetes.client import Cluster
+from slipway.errors import Cancelled, Problem
+from slipway.kubernetes.client import Cluster, contested
 from slipway.kubernetes.manifests.labels import LEASE, PROCESS, labels
 from slipway.kubernetes.objects import Object
 
@@ -65,7 +64,7 @@ class Lock:
         try:
             yield replace(report, cancel=cancel)
         except Cancelled:
-            if lost := self._cluster.lost_lease:
+            if lost := self._cluster.closed:
                 raise lost from None
             raise
         finally:
@@ -106,8 +105,8 @@ class Lock:
         """Make the Lease. The API server decides between two that try at once."""
         try:
             self._uid = self._cluster.create(_lease(self._project, self._namespace, self._who))["metadata"]["uid"]
-        except ApiRefused as refused:
-            if refused.status != HTTPStatus.CONFLICT:
+        except Problem as problem:
+            if not contested(problem):
                 raise
             return False
         return True
@@ -115,19 +114,19 @@ class Lock:
     def _removed(self, lease: Object) -> None:
         """Remove a dead holder's Lease, unless it was renewed or taken a moment ago: the next look tells."""
         try:
-            self._cluster.delete_if_unchanged(lease)
-        except ApiRefused as refused:
-            if refused.status != HTTPStatus.CONFLICT:
+            self._cluster.delete(lease, only=True)
+        except Problem as problem:
+            if not contested(problem):
                 raise
 
     def _leave(self) -> None:
         self._ended.set()
-        if self._cluster.lost_lease is None:
+        if self._cluster.closed is None:
             mine = _lease(self._project, self._namespace, self._who)
             mine["metadata"]["uid"] = self._uid
             with contextlib.suppress(Problem):
-                self._cluster.delete_if_unchanged(mine)
-        self._cluster.lost_lease = None
+                self._cluster.delete(mine, only=True)
+        self._cluster.closed = None
 
     def _renew(self, uid: str, ended: threading.Event) -> None:
         while not ended.wait(RENEW):
@@ -147,7 +146,7 @@ class Lock:
             who = lease.get("spec", {}).get("holderIdentity", "nobody")
             summary = f"the lock of namespace {self._namespace} was lost: {who} has it now"
             details = f"it was not renewed for {SECONDS} s, or somebody took it away"
-            self._cluster.lost_lease = Problem(
+            self._cluster.closed = Problem(
                 summary, details=details, hint="run the same command again: it waits for the other"
             )
             holders = list(self._holders)

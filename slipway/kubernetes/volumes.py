@@ -27,7 +27,7 @@ class Volumes:
 
 
 @dataclass(frozen=True)
-class Storage:
+class NodeVolumes:
     """The volumes of one project on the node of a Minikube, which is a container of `daemon`."""
 
     cluster: Cluster

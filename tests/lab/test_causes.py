@@ -16,8 +16,7 @@ from slipway.config.models import Service
 from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
-from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Access, Cluster
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.manifests.render import render
 from slipway.kubernetes.objects import Object
@@ -32,7 +31,7 @@ NAME = "causes"
 @pytest.fixture(scope="module")
 def place(toys: Toys) -> Iterator[tuple[rollout.Place, str]]:
     """A namespace of its own, and the reference of the toy's image in the node."""
-    cluster = Cluster(KubeContext("minikube"))
+    cluster = Cluster(Access("minikube"))
     cluster.apply(namespace(NAME, NAME))
     image = toys.object("deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
     yield rollout.Place(cluster, NAME, NAME, "toy"), image

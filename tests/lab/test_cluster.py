@@ -11,22 +11,23 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import Target, Wanted
 from slipway.deployers.kubernetes.apply import NamespaceScope
-from slipway.deployers.kubernetes.deployer import KubernetesTarget
+from slipway.deployers.kubernetes.deployer import deployments
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import read
 from slipway.engine.steps import Probe, null_reporter
 from slipway.hosts.local import LocalHost
-from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Access, Cluster
 from slipway.kubernetes.manifests.deployment import DRAIN
 from slipway.kubernetes.manifests.namespace import namespace
-from tests.contracts.target import TargetContract
+from tests.contracts.deployer import CHECK, DeployerContract, Subject, desired_release
 from tests.integration.project import ROOT
 from tests.lab.load import Load
 from tests.lab.toys import SERVICE, Toys
@@ -557,19 +558,19 @@ def test_storage_outlives_pods_and_down_and_ends_with_purge(toy: Toys) -> None:
     assert toy.kubectl("get", "pv", "--output=name", f"--selector=app.kubernetes.io/part-of={toy.name}") == ""
 
 
-class TestTheContractOfTargets(TargetContract):
+class TestTheContractOfDeployers(DeployerContract):
     @pytest.fixture
-    def made(self, toys: Toys) -> Iterator[tuple[Target, Wanted]]:
-        """A namespace of its own; the toy's image is in the node, and so is the one that asks checks."""
-        name = f"t{secrets.token_hex(4)}"
-        cluster = Cluster(KubeContext("minikube"))
-        probe = f"{image(toys).partition('/')[0]}/{toys.name}/slipway-probe:1"
-        where = NamespaceScope(cluster, name, name, LocalHost(), lambda _: probe, "ann")
-        target = KubernetesTarget(where, Probe(lambda: read(cluster, name, name)))
-        target.settle(null_reporter())
-        checks = [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"status": 200}}]
-        service = Service.model_validate({**SERVICE, "name": "web", "replicas": 1, "secrets": {}, "checks": checks})
-        yield target, Wanted(service, image(toys), "src1", {}, "ann", "abc")
+    def made(self, toys: Toys) -> Iterator[Subject]:
+        """A namespace of its own; the toy's image is in the node."""
+        name, checks = f"t{secrets.token_hex(4)}", FakeCheckRunner()
+        cluster = Cluster(Access("minikube"))
+        scope = NamespaceScope(cluster, name, name, LocalHost(), lambda _: nullcontext(checks), "ann")
+        project = ProjectNamespace(scope, Probe(lambda: read(cluster, name, name)))
+        project.create(null_reporter())
+        settings = {**SERVICE, "name": "web", "replicas": 1, "secrets": {}, "checks": []}
+        service = Service.model_validate(settings).model_copy(update={"checks": (CHECK,)})
+        made = deployments(project)
+        yield Subject(made, desired_release(made, service, image(toys)), checks)
         cluster.delete(namespace(name, name))
 
 

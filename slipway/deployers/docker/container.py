@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from slipway.config.models import Health, Service
 from slipway.config.quantity import size
-from slipway.deployers.deployer import Wanted
+from slipway.deployers.deployer import DesiredRelease
 from slipway.docker.exit_causes import Cause, ended, silent_port, wrong_path
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec
 from slipway.engine.steps import Reporter
@@ -78,7 +78,7 @@ def left_behind(labels: Mapping[str, str]) -> bool:
     return False
 
 
-def manifest(service: Service, secrets: Mapping[str, str]) -> str:
+def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
     """The digest of all that a container is started with, and of the checks that it must pass; no secret is in it."""
     facts = {
         "env": dict(service.env),
@@ -93,21 +93,21 @@ def manifest(service: Service, secrets: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def spec(names: Names, wanted: Wanted, number: int) -> Spec:
+def spec(names: Names, desired: DesiredRelease[str], number: int) -> Spec:
     """The serving container of a release."""
-    service = wanted.service
+    service = desired.service
     return Spec(
         name=names.container(service.name),
-        image=wanted.image,
+        image=desired.image,
         labels={
             LABEL: names.project,
             SERVICE: service.name,
             ROLE: "serving",
-            SOURCE: wanted.source,
-            MANIFEST: manifest(service, wanted.secrets),
+            SOURCE: desired.source,
+            MANIFEST: desired.manifest,
             RELEASE: str(number),
         },
-        env={**service.env, **wanted.secrets},
+        env={**service.env, **desired.secrets},
         publish={service.port: service.published},
         network=names.project,
         aliases=(service.name,),
@@ -126,9 +126,9 @@ def differs(container: Container | None, want: Spec) -> str | None:
     changed = sorted(name for name, value in want.env.items() if env.get(name) != value)
     secret = labels.get(MANIFEST) != want.labels[MANIFEST]
     reasons = (
-        (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from what serves"),
+        (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from the running release"),
         (bool(changed), f"{', '.join(changed)} differs in its environment"),
-        (secret, "its settings or checks differ from what serves"),
+        (secret, "its settings or checks differ from the running release"),
         (container.image != want.image, "it runs another image"),
         (not container.running, f"it is {container.state}"),
         (want.network is not None and want.network not in container.aliases, f"it left network {want.network}"),

@@ -1,29 +1,50 @@
-"""What a Docker daemon keeps for Slipway: a release's record in a volume's labels, generated secrets in a volume."""
+"""Release records on a Docker daemon: the labels of an empty volume, which nothing can change any more."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
-from slipway.deployers.deployer import Release, Wanted
+from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.container import (
     MANIFEST,
-    OWNER,
     RELEASE,
     ROLE,
     SERVICE,
     SOURCE,
     Names,
-    left_behind,
-    owner,
 )
+from slipway.deployers.releases import Release, pick
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
+from slipway.engine.steps import Probe
 
 SETTINGS = "slipway.settings"
+
+
+class DockerReleases:
+    """The `Releases` of one project on one Docker."""
+
+    def __init__(self, names: Names, state: Probe[State]) -> None:
+        self._names, self._state = names, state
+
+    def running(self, service: str) -> Release | None:
+        """The release that the service's container is, if it has a record."""
+        state = self._state.facts()
+        return recorded(state, state.container(self._names.container(service)))
+
+    def history(self, service: str | None) -> list[Release]:
+        """The records, newest first."""
+        return releases(self._state.facts(), service)
+
+    def earlier(self, service: str, number: int | None) -> Release:
+        """The release of that number, or the one before the running one."""
+        return pick(service, self.history(service), self.running(service), number)
+
+    def reusable_image(self, desired: DesiredRelease[str]) -> str | None:  # noqa: ARG002
+        """None: an image runs where it is built, and is looked for there."""
+        return None
 
 
 def releases(state: State, service: str | None = None) -> list[Release]:
@@ -71,64 +92,25 @@ def recorded(state: State, container: Container | None) -> Release | None:
     return next((release for release in same if release.manifest == container.labels.get(MANIFEST)), None)
 
 
-def keep(daemon: Daemon, names: Names, wanted: Wanted, want: Spec, checks: Mapping[str, bool]) -> None:
+def record(
+    daemon: Daemon, names: Names, desired: DesiredRelease[str], wanted: Spec, checks: Mapping[str, bool]
+) -> None:
     """Record a verified release: the labels of an empty volume, which nothing can change any more."""
-    number = int(want.labels[RELEASE])
+    number = int(wanted.labels[RELEASE])
     daemon.volume(
-        names.release(wanted.service.name, number),
+        names.release(desired.service.name, number),
         {
             LABEL: names.project,
             ROLE: "release",
-            SERVICE: wanted.service.name,
+            SERVICE: desired.service.name,
             RELEASE: str(number),
-            SOURCE: wanted.source,
-            MANIFEST: want.labels[MANIFEST],
-            SETTINGS: wanted.service.model_dump_json(exclude={"folder"}, by_alias=True),
-            "slipway.image": wanted.image,
+            SOURCE: desired.source,
+            MANIFEST: wanted.labels[MANIFEST],
+            SETTINGS: desired.service.model_dump_json(exclude={"folder"}, by_alias=True),
+            "slipway.image": desired.image,
             "slipway.time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "slipway.who": wanted.who,
-            "slipway.commit": wanted.commit,
+            "slipway.who": desired.who,
+            "slipway.commit": desired.commit,
             "slipway.checks": json.dumps(dict(checks)),
         },
     )
-
-
-class SecretStore:
-    """Generated secrets of a project in a volume, mode 0600, read and written through a container that never runs."""
-
-    PATH = "/secrets/secrets.json"
-
-    def __init__(self, daemon: Daemon, names: Names) -> None:
-        self._daemon, self._names = daemon, names
-
-    def read(self, state: State) -> dict[str, str]:
-        """What was generated so far; nothing is made when nothing is there."""
-        if not any(volume.name == self._names.secrets for volume in state.volumes):
-            return {}
-        with self._holder(state) as holder:
-            content = self._daemon.read(holder, self.PATH)
-        return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
-
-    def write(self, state: State, values: Mapping[str, str]) -> None:
-        """Keep these values and no others."""
-        self._daemon.volume(self._names.secrets, {LABEL: self._names.project, ROLE: "secrets"})
-        with self._holder(state) as holder:
-            self._daemon.write(holder, self.PATH, json.dumps(dict(values), sort_keys=True).encode(), 0o600)
-
-    @contextmanager
-    def _holder(self, state: State) -> Iterator[str]:
-        image = "slipway/nothing:1"
-        if state.tagged(image) is None:
-            self._daemon.load_root(_EMPTY, image, ['CMD ["/nothing"]'])
-        for left in (c for c in state.containers if c.labels.get(ROLE) == "holder" and left_behind(c.labels)):
-            self._daemon.remove(left.id)  # of a run that was killed
-        name = f"{self._names.short}_secrets_{time.time_ns():x}"
-        labels = {LABEL: self._names.project, ROLE: "holder", OWNER: owner()}
-        made = self._daemon.create(Spec(name, image, labels, volumes={self._names.secrets: "/secrets"}))
-        try:
-            yield made
-        finally:
-            self._daemon.remove(made)
-
-
-_EMPTY = b"\0" * 10240  # a tar with nothing in it

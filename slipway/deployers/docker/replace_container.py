@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import Ask, Verify, addresses
+from slipway.deployers.deployer import addresses
 from slipway.deployers.docker.container import RELEASE, ROLE, SERVICE, Names, ready
 from slipway.deployers.docker.release_store import recorded
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.reporter import Reporter, uncancellable
 from slipway.errors import ConnectionLost, Problem
 
 GRACE = 20  # seconds that a container gets to stop: services finish what they were asked, for up to 18
@@ -28,9 +29,9 @@ class ContainerReplacement:
 
     daemon: Daemon
     names: Names
-    ask: Ask
+    checks: CheckRunner
 
-    def put(self, state: State, service: Service, want: Spec, verify: Verify, report: Reporter) -> Mapping[str, bool]:
+    def replace(self, state: State, service: Service, want: Spec, report: Reporter) -> Mapping[str, bool]:
         """Put a container in the earlier one's place and prove it; the earlier one comes back if that fails.
 
         Raises Problem, or Lost where Docker went away, with what serves now as advice.
@@ -50,12 +51,12 @@ class ContainerReplacement:
             self.daemon.start(made)
             ready(self.daemon, made, service, loopback(service), report)
             report.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
-            return self._proven(service, verify, report)
+            return self._proven(service, report)
         except BaseException as error:
             evidence = self._evidence(made)
             lost = isinstance(error, ConnectionLost)
             try:
-                serving = self._restore(made, earlier, service, verify, report)
+                serving = self._restore(made, earlier, service, report)
             except Problem as back:
                 lost = lost or isinstance(back, ConnectionLost)
                 again = f"./invoke deploy --service {service.name}"
@@ -93,13 +94,13 @@ class ContainerReplacement:
                 hint = f"docker rename {name} {name}_other keeps it aside; or change `short` in config/slipway.yaml"
                 raise Problem(f"{service}: there is a container {name} already, {whose}", hint=hint)
 
-    def _proven(self, service: Service, verify: Verify, report: Reporter) -> Mapping[str, bool]:
+    def _proven(self, service: Service, report: Reporter) -> Mapping[str, bool]:
         """The results of the live checks. Raises Problem with the evidence of those that fail."""
-        verdict = verify(service, addresses(service, self._address), self.ask, report)
-        if not verdict.ok:
-            failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
-            raise Problem(f"{service.name}: live checks failed: {failed}", details=verdict.evidence)
-        return verdict.checks
+        outcome = self.checks.run(service.checks, addresses(service, self._address), report)
+        if not outcome.ok:
+            failed = ", ".join(check for check, ok in outcome.record.items() if not ok)
+            raise Problem(f"{service.name}: live checks failed: {failed}", details=outcome.text)
+        return outcome.record
 
     def _address(self, service: str) -> str:
         """Where this machine reaches a service that serves."""
@@ -109,7 +110,7 @@ class ContainerReplacement:
             return f"http://{address}:{port}"
         raise Problem(f"{service} does not run here", hint=f"./invoke deploy --service {service}")
 
-    def _restore(self, made: str, earlier: Container | None, service: Service, verify: Verify, report: Reporter) -> str:
+    def _restore(self, made: str, earlier: Container | None, service: Service, report: Reporter) -> str:
         """Put the earlier container back and prove it; says what serves now, as advice behind a failure."""
         if made:
             self.daemon.remove(made)
@@ -122,10 +123,10 @@ class ContainerReplacement:
         number = earlier.labels.get(RELEASE, "?")
         release = recorded(self.daemon.state(self.names.project), earlier)
         settings = release.settings if release else service
-        uncancellable = replace(report, cancel=Cancel())  # an interruption must not interrupt the way back
+        report = uncancellable(report)  # an interruption must not interrupt the rollback
         try:
-            ready(self.daemon, earlier.id, settings, loopback(settings), uncancellable)
-            self._proven(settings, verify, uncancellable)
+            ready(self.daemon, earlier.id, settings, loopback(settings), report)
+            self._proven(settings, report)
         except Problem as problem:
             return f"release {number} was put back, and could not be proven: {problem.summary}"
         return f"release {number} of {service.name} serves again; mend the cause and deploy once more"

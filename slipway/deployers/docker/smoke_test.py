@@ -11,9 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
+from slipway.checks.runner import CheckRunner
 from slipway.config.quantity import size
-from slipway.deployers.deployer import Ask, Verify, Wanted, addresses
+from slipway.deployers.deployer import DesiredRelease, addresses
 from slipway.deployers.docker.container import OWNER, ROLE, SERVICE, Names, left_behind, owner, ready
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
 from slipway.engine.steps import Reporter
@@ -31,11 +33,10 @@ class SmokeTestRun:
 
     daemon: Daemon
     names: Names
-    wanted: Callable[[str], Wanted]
+    wanted: Callable[[str], DesiredRelease[Any]]
     needs: Callable[[str], tuple[str, ...]]  # all that a service needs, what they need first
     waiting: Callable[[], set[str]]
-    verify: Verify
-    ask: Ask
+    checks: CheckRunner
     ended: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     _up: dict[str, str] = field(default_factory=dict)  # the container by service
@@ -55,10 +56,10 @@ class SmokeTestRun:
             for one in (*self.needs(name), name):  # each when what it needs is up
                 self._start(one)
                 ready(self.daemon, self._up[one], self.wanted(one).service, self._address(one), report)
-            verdict = self.verify(service, addresses(service, self._address), self.ask, report)
-            if not verdict.ok:
-                failed = ", ".join(check for check, ok in verdict.checks.items() if not ok)
-                raise Problem(f"{name}: smoke checks failed: {failed}", details=verdict.evidence)
+            outcome = self.checks.run(service.checks, addresses(service, self._address), report)
+            if not outcome.ok:
+                failed = ", ".join(check for check, ok in outcome.record.items() if not ok)
+                raise Problem(f"{name}: smoke checks failed: {failed}", details=outcome.text)
         except Problem as problem:
             again = f"./invoke deploy --service {name}; what served before still serves"
             said = (self._evidence(name, 50), *(self._evidence(need, 10) for need in self.needs(name)))

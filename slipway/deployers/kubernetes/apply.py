@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from http import HTTPStatus
 
+from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import Verify, addresses
-from slipway.deployers.kubernetes.check_pod import asker, resolved, uncancellable
+from slipway.deployers.deployer import addresses
 from slipway.deployers.kubernetes.release_store import Kept, State, only_metadata, surplus
-from slipway.engine.steps import Reporter
-from slipway.errors import ApiRefused, ApplyConflict, Cancelled, Problem
+from slipway.engine.reporter import Reporter, uncancellable
+from slipway.errors import Cancelled, Problem
 from slipway.hosts.host import Host
 from slipway.kubernetes import rollout
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import MANAGER, Cluster, Conflicts, contested
 from slipway.kubernetes.drift import added, foreign, taken_over_fields
-from slipway.kubernetes.manifests.labels import FIELD_MANAGER, MANAGED_BY, NAME, PART_OF
+from slipway.kubernetes.manifests.labels import MANAGED_BY, NAME, PART_OF
 from slipway.kubernetes.objects import Object
 
 SCALER = "HorizontalPodAutoscaler"
@@ -31,7 +31,7 @@ class NamespaceScope:
     project: str
     namespace: str
     host: Host  # runs kubectl
-    probe_image: Callable[[Reporter], str]  # the reference of the image that asks
+    check_runner: Callable[[Reporter], AbstractContextManager[CheckRunner]]  # asks checks from inside the cluster
     who: str
 
 
@@ -52,8 +52,8 @@ def dry_run(cluster: Cluster, objects: Sequence[Object], state: State) -> None:
             continue
         _ours(cluster, one, state)
         try:
-            cluster.apply(one, dry_run=True)
-        except ApplyConflict as conflict:
+            cluster.apply(one, dry=True)
+        except Conflicts as conflict:
             _refused(conflict)
 
 
@@ -70,7 +70,7 @@ def _ours(cluster: Cluster, one: Object, state: State) -> None:
         raise Problem(f"{kind} {name} is there already, and is not this service's", hint=hint)
 
 
-def _refused(conflict: ApplyConflict) -> None:
+def _refused(conflict: Conflicts) -> None:
     """Raise Problem if a field of another manager would be taken."""
     others = [one.manager for one in conflict.conflicts if foreign(one)]
     if others:
@@ -97,7 +97,7 @@ def put(cluster: Cluster, objects: Sequence[Object], report: Reporter, gone: Seq
 def _put(cluster: Cluster, one: Object, report: Reporter) -> None:
     try:
         live = cluster.apply(one)
-    except ApplyConflict as conflict:
+    except Conflicts as conflict:
         _refused(conflict)
         report.note(f"taken back: {conflict.details}".replace("\n", "; "))
         live = cluster.apply(one, force=True)
@@ -112,52 +112,48 @@ def _adopt(cluster: Cluster, one: Object, live: Object) -> None:
     kind, name, namespace = one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")
     for attempt in range(TRIES):
         version = live["metadata"]["resourceVersion"]
-        own = {"resourceVersion": version, "managedFields": taken_over_fields(one, live, FIELD_MANAGER)}
+        own = {"resourceVersion": version, "managedFields": taken_over_fields(one, live, MANAGER)}
         try:
             cluster.patch(one, {"metadata": own})
-        except ApiRefused as refused:
-            if refused.status != HTTPStatus.CONFLICT or attempt == TRIES - 1:
+        except Problem as problem:
+            if not contested(problem) or attempt == TRIES - 1:
                 raise
             live = cluster.get(one["apiVersion"], kind, name, namespace) or live
         else:
             return
 
 
-def roll_out_and_verify(
-    where: NamespaceScope, way: RolloutPlan, verify: Verify, report: Reporter
-) -> Mapping[str, bool]:
+def roll_out_and_verify(where: NamespaceScope, way: RolloutPlan, report: Reporter) -> Mapping[str, bool]:
     """Roll out and check; what served before comes back if that fails."""
     before = way.before.objects if way.before else ()
     scalers = [one for one in surplus(before, way.objects, ()) if one["kind"] == SCALER]
     try:
         put(where.cluster, way.objects, report, scalers)
         rollout.wait(place(where, way.service.name), report)
-        checks = verdict(where, way.service, verify, report)
+        checks = verdict(where, way.service, report)
     except Cancelled:
         if way.before:
             back(where, way, way.before, uncancellable(report))
             report.note(f"release {way.before.release.number} is put back")
         raise
     except Problem as problem:
-        hint = restore(where, way, verify, report)
+        hint = restore(where, way, report)
         raise Problem(problem.summary, details=problem.details, hint=f"{problem.hint}\n{hint}".strip()) from problem
     return checks
 
 
-def verdict(where: NamespaceScope, service: Service, verify: Verify, report: Reporter) -> Mapping[str, bool]:
+def verdict(where: NamespaceScope, service: Service, report: Reporter) -> Mapping[str, bool]:
     """Ask the live service's checks; their results. Raises Problem with the evidence of those that fail."""
     if not service.checks:
         return {}
-    image = where.probe_image(report)
-    with asker(where.cluster, where.project, where.namespace, image, where.host.run, report) as ask:
+    with where.check_runner(report) as checks:
         urls = addresses(service, lambda name: _address(where, name))
-        resolved(ask, urls["BASE"], report)
-        found = verify(service, urls, ask, report)
+        found = checks.run(service.checks, urls, report)
     if not found.ok:
-        failed = ", ".join(check for check, ok in found.checks.items() if not ok)
+        failed = ", ".join(check for check, ok in found.record.items() if not ok)
         seen = rollout.evidence(rollout.look(place(where, service.name), whole=True))
-        raise Problem(f"{service.name}: live checks failed: {failed}", details=f"{found.evidence}\n{seen}")
-    return found.checks
+        raise Problem(f"{service.name}: live checks failed: {failed}", details=f"{found.text}\n{seen}")
+    return found.record
 
 
 def _address(where: NamespaceScope, service: str) -> str:
@@ -174,7 +170,7 @@ def back(where: NamespaceScope, way: RolloutPlan, before: Kept, report: Reporter
     put(where.cluster, before.objects, report, surplus(way.objects, before.objects, way.kept))
 
 
-def restore(where: NamespaceScope, way: RolloutPlan, verify: Verify, report: Reporter) -> str:
+def restore(where: NamespaceScope, way: RolloutPlan, report: Reporter) -> str:
     """Put the earlier release back and run its checks; what serves now, as advice."""
     voice, name, before = uncancellable(report), way.service.name, way.before
     if before is None:
@@ -193,7 +189,7 @@ def restore(where: NamespaceScope, way: RolloutPlan, verify: Verify, report: Rep
         return f"release {number} could not be put back: {problem.summary}; {again}"
     try:
         rollout.wait(place(where, name), voice)
-        verdict(where, before.release.settings, verify, voice)
+        verdict(where, before.release.settings, voice)
     except Problem as problem:
         return f"release {number} was put back, and could not be proven: {problem.summary}"
     report.note(f"release {number} serves again")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from slipway.deployers.deployer import Ask
-from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.checks.report import CheckReport
+from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
+from slipway.config.models import Check
+from slipway.engine.steps import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Cluster
@@ -46,20 +48,37 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
+class PodCheckRunner:
+    """Asks checks from a pod, once the cluster's DNS knows the service's name."""
+
+    def __init__(self, run: RunCommand) -> None:
+        self._run = run
+
+    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
+        """Ask every check at these addresses, in order."""
+        resolved(self._run, addresses["BASE"], report)
+        return CurlRunner(self._run).run(checks, addresses, report)
+
+
 @contextmanager
-def asker(cluster: Cluster, project: str, namespace: str, image: str, run: Ask, report: Reporter) -> Iterator[Ask]:
-    """What runs a command in such a pod, for as long as the context lasts. Raises Problem when it does not start."""
-    made = pod(project, namespace, image, f"{CHECK_POD}-{secrets.token_hex(4)}")
+def check_pod(
+    cluster: Cluster, project: str, namespace: str, run: RunCommand, image: Callable[[Reporter], str], report: Reporter
+) -> Iterator[CheckRunner]:
+    """A runner that asks from such a pod, for as long as the context lasts. Raises Problem when it does not start.
+
+    `run` runs kubectl; `image` brings the pod's image to the cluster and returns its reference.
+    """
+    made = pod(project, namespace, image(report), f"{CHECK_POD}-{secrets.token_hex(4)}")
     name = made["metadata"]["name"]
     cluster.create(made)
     try:
         _wait(cluster, namespace, name, report)
 
-        def ask(command: Command, inner: Reporter) -> Result:
-            words = cluster.context.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
+        def run_inside(command: Command, inner: Reporter) -> Result:
+            words = cluster.access.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
             return run(replace(command, argv=words), inner)
 
-        yield ask
+        yield PodCheckRunner(run_inside)
     finally:
         with suppress(Problem):
             cluster.delete(made, grace=0)
@@ -85,7 +104,7 @@ def _wait(cluster: Cluster, namespace: str, name: str, report: Reporter) -> None
     raise Problem("the pod that asks the checks did not start", details=state, hint="./invoke status shows the cluster")
 
 
-def resolved(ask: Ask, base: str, report: Reporter) -> None:
+def resolved(ask: RunCommand, base: str, report: Reporter) -> None:
     """Wait until the cluster's DNS knows the name in `base`: not at once, for a new Service or after a start."""
     question = Command(("curl", "-q", "-s", "-o", "/dev/null", "--max-time", "5", base), timeout=20)
     for attempt in range(NAMED):
@@ -94,8 +113,3 @@ def resolved(ask: Ask, base: str, report: Reporter) -> None:
         if attempt == 1:
             report.note(f"waits for the cluster's DNS to know {base}")
         report.cancel.wait(1)
-
-
-def uncancellable(report: Reporter) -> Reporter:
-    """The same voice, deaf to the run's cancellation: for the way back."""
-    return replace(report, cancel=Cancel())

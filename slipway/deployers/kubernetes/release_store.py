@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.config.models import Service
-from slipway.deployers.deployer import Release
+from slipway.deployers.releases import Release
 from slipway.engine.steps import Threads
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
@@ -98,7 +98,7 @@ def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False)
     objects = listed(KINDS)
     exists = there.result() is not None
     kept, unread = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
-    objects += listed(kind for kind in sorted(beside(kept)) if cluster.has_kind(*kind))
+    objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
     infos = [one["status"]["nodeInfo"] for one in (machines.result() if machines else ())]
     kept.sort(key=lambda k: (k.release.service, -k.release.number))
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)

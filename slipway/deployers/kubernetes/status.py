@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from slipway.config.quantity import number
-from slipway.deployers.deployer import Pod, ServiceStatus
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State
+from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.objects import Object
+
+
+class KubernetesStatus:
+    """A `StatusReader` of one namespace."""
+
+    def __init__(self, namespace: ProjectNamespace) -> None:
+        self._namespace, self._cluster = namespace, namespace.scope.cluster
+
+    def services(self) -> list[ServiceStatus]:
+        """Each Deployment with its pods."""
+        state = self._namespace.reachable()
+        found = []
+        for one in (o for o in state.objects if o["kind"] == "Deployment"):
+            kept = running(state, one["metadata"]["name"])
+            found.append(live(state, one, kept.release.number if kept else None))
+        return sorted(found, key=lambda status: status.name)
+
+    def nodes(self) -> list[NodeUsage]:
+        """What is asked of the nodes, and what they have."""
+        self._namespace.reachable()
+        return nodes(self._cluster)
+
+    def warnings(self) -> list[str]:
+        """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
+        state = self._namespace.state.facts()
+        pods = (one for one in state.objects if one["kind"] == "Pod")
+        unready = {pod["metadata"]["name"] for pod in pods if rollout.pod_state(pod) != "Ready"}
+        unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in state.unread]
+        events = self._cluster.list("v1", "Event", self._namespace.name)
+        return [*unread, *warnings(events, unready, datetime.now(UTC))]
 
 
 def live(facts: State, deployment: Object, release: int | None) -> ServiceStatus:
@@ -30,20 +61,24 @@ def live(facts: State, deployment: Object, release: int | None) -> ServiceStatus
         digest=digest,
         age=max(0.0, (datetime.now(UTC) - min(began)).total_seconds()) if began else 0.0,
         ports=tuple(f"{name}.{namespace}.svc:{port}" for port in ports),
-        containers=tuple(Pod(p["metadata"]["name"], rollout.pod_state(p)) for p in pods),
+        containers=tuple(CopyStatus(p["metadata"]["name"], rollout.pod_state(p)) for p in pods),
     )
 
 
-def nodes(cluster: Cluster) -> list[dict[str, Any]]:
+def nodes(cluster: Cluster) -> list[NodeUsage]:
     """Each node's requested and allocatable CPUs and bytes."""
     used = rollout.requested(cluster.list("v1", "Pod", None))
-    found = []
+    found: list[NodeUsage] = []
     for node in cluster.list("v1", "Node", None):
         name, have = node["metadata"]["name"], node["status"]["allocatable"]
         cpu, memory = used.get(name, (0.0, 0.0))
-        room = {key: number(have[key]) or 0.0 for key in ("cpu", "memory")}
-        asked = {"cpu": round(cpu, 3), "memory": memory}
-        found.append({"name": name, **{k: {"requested": asked[k], "allocatable": room[k]} for k in room}})
+        found.append(
+            NodeUsage(
+                name=name,
+                cpu={"requested": round(cpu, 3), "allocatable": number(have["cpu"]) or 0.0},
+                memory={"requested": memory, "allocatable": number(have["memory"]) or 0.0},
+            )
+        )
     return found
 
 

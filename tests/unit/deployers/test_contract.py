@@ -1,29 +1,31 @@
-"""The contract of targets: the one in memory, and `local`'s over a Docker in memory, whose port really listens.
+"""The contract of deployers: the one in memory, and Docker's over a daemon in memory, whose port really listens.
 
-Behind it, what `local` does with a swap that goes wrong.
+Behind it, what a replacement of a container that goes wrong leaves.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
+from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import Target, Verdict, Wanted
+from slipway.deployers.deployer import Deployer, DesiredRelease
 from slipway.deployers.docker.container import Names
-from slipway.deployers.docker.deployer import DockerTarget
-from slipway.deployers.fake import FakeTarget
+from slipway.deployers.docker.deployer import deployments
+from slipway.deployers.fake import FakeEnvironment
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.protocols import LABEL, Container, Spec, State
 from slipway.engine.events import Event, Output
 from slipway.engine.run import Run
-from slipway.engine.steps import Cancel, Change, Probe, Reporter, function_step
+from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step, null_reporter
 from slipway.errors import Cancelled, ConnectionLost, Problem
 from tasks.exit_codes import ExitCode, of_run
-from tests.contracts.target import FAILING, PASSING, TargetContract, apply
+from tests.contracts.deployer import CHECK, FAILING, DeployerContract, Subject, desired_release
 
 NAMES = Names("hh", "hh")
 HERE, PREVIOUS = NAMES.container("web"), NAMES.previous("web")
@@ -33,22 +35,25 @@ HERE, PREVIOUS = NAMES.container("web"), NAMES.previous("web")
 def service() -> Iterator[Service]:
     """A service whose port listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield Service(name="web", port=80, publish=listening.getsockname()[1])
+        yield Service(name="web", port=80, publish=listening.getsockname()[1], checks=(CHECK,))
 
 
-class TestTargets(TargetContract):
+class TestDeployers(DeployerContract):
     @pytest.fixture(params=["fake", "docker"])
-    def made(self, request: pytest.FixtureRequest, service: Service) -> tuple[Target, Wanted]:
-        """A target, and what a deploy to it wants."""
-        if request.param == "fake":
-            return FakeTarget(), Wanted(service, "sha256:1", "src1", {}, "ann", "abc")
-        return local(FakeDaemon(), service)
+    def made(self, request: pytest.FixtureRequest, service: Service) -> Subject:
+        """An environment in memory, or a Docker in memory."""
+        if request.param == "docker":
+            return on_docker(FakeDaemon(), service)
+        checks = FakeCheckRunner()
+        environment = FakeEnvironment(checks).deployments
+        return Subject(environment, desired_release(environment, service, "sha256:1"), checks)
 
 
-def local(daemon: FakeDaemon, service: Service) -> tuple[DockerTarget, Wanted]:
+def on_docker(daemon: FakeDaemon, service: Service) -> Subject:
     image = daemon.load_root(b"root", "hh/web:1", [])
-    target = DockerTarget(daemon, NAMES, Probe(lambda: daemon.state("hh")), lambda *_: pytest.fail("nobody asks"))
-    return target, Wanted(service, image, "src1", {}, "ann", "abc")
+    checks = FakeCheckRunner()
+    made = deployments(daemon, NAMES, Probe(lambda: daemon.state("hh")), checks)
+    return Subject(made, desired_release(made, service, image), checks)
 
 
 class Breaking(FakeDaemon):
@@ -95,24 +100,33 @@ class Breaking(FakeDaemon):
         return super().find(container)
 
 
+@dataclass
+class Broken:
+    """A daemon to break, on which release 1 of `web` runs, and a second release that is desired."""
+
+    daemon: Breaking
+    subject: Subject
+    newer: DesiredRelease[Any]
+
+    def fails(self, desired: DesiredRelease[Any] | None = None, report: Reporter | None = None) -> Problem:
+        """Deploy what only its own checks refuse, not those of the release before."""
+        return failed(self.subject, desired or self.newer, report)
+
+
 @pytest.fixture
-def broken(service: Service) -> tuple[Breaking, DockerTarget, Wanted]:
-    """A daemon to break, a target on it that serves release 1, and a second release that is wanted."""
+def broken(service: Service) -> Broken:
     daemon = Breaking()
-    target, wanted = local(daemon, service)
-    apply(target, wanted)
-    newer = service.model_copy(update={"env": {"NEWER": "1"}})
-    return daemon, target, replace(wanted, service=newer)
+    subject = on_docker(daemon, service)
+    subject.apply()
+    newer = CHECK.model_copy(update={"name": "the newer works"})
+    return Broken(daemon, subject, subject.changed(checks=(CHECK, newer)))
 
 
-def only_newer_fails(service: Service, *_: object) -> Verdict:
-    return FAILING if service.env else PASSING
-
-
-def failed(target: DockerTarget, wanted: Wanted, report: Reporter | None = None) -> Problem:
+def failed(subject: Subject, desired: DesiredRelease[Any], report: Reporter | None = None) -> Problem:
+    subject.checks.faults = {"the newer works": "it was silent"}
     with pytest.raises(Problem) as caught:
-        target.apply(wanted, only_newer_fails, report or Reporter("", lambda _: None, Cancel()))
-    target.probe.forget()
+        subject.deployments.deployer.apply(desired, report or null_reporter())
+    subject.deployments.state.forget()
     return caught.value
 
 
@@ -122,35 +136,34 @@ def there(daemon: FakeDaemon) -> dict[str, str]:
 
 
 def test_a_release_that_fails_after_a_killed_deploy_leaves_the_earlier_one_running(
-    broken: tuple[Breaking, DockerTarget, Wanted],
+    broken: Broken,
 ) -> None:
-    daemon, target, newer = broken
+    daemon = broken.daemon
     (earlier,) = daemon.containers
     daemon.rename(earlier, PREVIOUS)
     daemon.stop(earlier, 1)  # here the deploy was killed
-    problem = failed(target, newer)
+    problem = broken.fails()
     assert there(daemon) == {HERE: "running"}
     assert list(daemon.containers) == [earlier]
     assert "release 1 of web serves again" in problem.hint
 
 
 def test_an_earlier_release_that_fails_its_checks_too_is_not_said_to_serve(
-    broken: tuple[Breaking, DockerTarget, Wanted],
+    broken: Broken,
 ) -> None:
-    daemon, target, newer = broken
+    daemon = broken.daemon
     with pytest.raises(Problem) as caught:
-        apply(target, newer, FAILING)
+        broken.subject.apply(broken.newer, FAILING)
     assert there(daemon) == {HERE: "running"}
     assert "release 1 was put back, and could not be proven: web: live checks failed: it greets" in caught.value.hint
     assert "serves again" not in caught.value.hint
 
 
-def test_an_earlier_release_is_proven_by_its_own_settings(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
-    _, target, newer = broken
+def test_an_earlier_release_is_proven_by_its_own_settings(broken: Broken) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it
-        moved = newer.service.model_copy(update={"publish": unused.getsockname()[1]})
-        assert "serves again" in failed(target, replace(newer, service=moved, image="sha256:none")).hint
+        moved = broken.newer.service.model_copy(update={"publish": unused.getsockname()[1]})
+        assert "serves again" in broken.fails(replace(broken.newer, service=moved, image="sha256:none")).hint
 
 
 @pytest.mark.parametrize("name", [HERE, PREVIOUS])
@@ -159,74 +172,88 @@ def test_somebody_elses_container_under_the_name_is_refused_and_left_alone(
     service: Service, name: str, labels: Mapping[str, str], whose: str
 ) -> None:
     daemon = FakeDaemon()
-    target, wanted = local(daemon, service)
-    daemon.start(daemon.create(Spec(name, wanted.image, labels)))
-    problem = failed(target, wanted)
+    subject = on_docker(daemon, service)
+    daemon.start(daemon.create(Spec(name, subject.desired.image, labels)))
+    problem = failed(subject, subject.desired)
     assert (name in problem.summary, whose in problem.summary) == (True, True)
     assert f"docker rename {name} " in problem.hint
     assert there(daemon) == {name: "running"}
     assert daemon.networks == {}
 
 
-def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
-    daemon, target, newer = broken
-    daemon.foreign = Spec(HERE, newer.image)
-    problem = failed(target, newer)
+def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: Broken) -> None:
+    daemon = broken.daemon
+    daemon.foreign = Spec(HERE, broken.newer.image)
+    problem = broken.fails()
     assert daemon.inspect(HERE).labels == {}
     assert problem.summary == f"container {HERE} could not be made"
     assert "the way back failed" in problem.hint
 
 
 def test_an_earlier_container_that_can_not_be_stopped_goes_on_serving(
-    broken: tuple[Breaking, DockerTarget, Wanted],
+    broken: Broken,
 ) -> None:
-    daemon, target, newer = broken
+    daemon = broken.daemon
     daemon.broken["stop"] = Problem("it could not be stopped")
-    problem = failed(target, newer)
+    problem = broken.fails()
     assert (problem.summary, there(daemon)) == ("it could not be stopped", {HERE: "running"})
     assert "serves again" in problem.hint
 
 
-def test_a_container_gets_the_time_that_a_service_takes_to_drain(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
-    daemon, target, newer = broken
-    apply(target, newer)
-    target.restart(newer.service, Reporter("", lambda _: None, Cancel()))
-    target.down(["web"], Reporter("", lambda _: None, Cancel()))
+def test_a_container_gets_the_time_that_a_service_takes_to_drain(broken: Broken) -> None:
+    daemon = broken.daemon
+    broken.subject.apply(broken.newer)
+    operations = broken.subject.deployments.operations
+    operations.restart(broken.newer.service, null_reporter())
+    operations.down(["web"], null_reporter())
     assert len(daemon.graces) == 3
     assert min(daemon.graces) > 18
 
 
 def test_a_way_back_that_fails_hides_neither_the_failure_nor_its_evidence(
-    broken: tuple[Breaking, DockerTarget, Wanted],
+    broken: Broken,
 ) -> None:
-    daemon, target, newer = broken
+    daemon = broken.daemon
     daemon.broken[f"rename to {HERE}"] = Problem("it could not be renamed")
-    problem = failed(target, newer)
-    assert problem.summary == "web: live checks failed: it greets"
+    problem = broken.fails()
+    assert problem.summary == "web: live checks failed: the newer works"
     assert "it was silent" in problem.details
     assert f"{HERE} said so" in problem.details
     assert "the way back failed: it could not be renamed" in problem.hint
     assert "./invoke deploy --service web" in problem.hint
 
 
-def test_an_interrupted_swap_says_that_its_way_back_failed(broken: tuple[Breaking, DockerTarget, Wanted]) -> None:
-    daemon, target, newer = broken
+def test_an_interrupted_swap_says_that_its_way_back_failed(broken: Broken) -> None:
+    daemon = broken.daemon
     events: list[Event] = []
     daemon.broken[f"rename to {HERE}"] = Problem("it could not be renamed")
 
-    def interrupted(*_: object) -> Verdict:
-        raise Cancelled
-
+    broken.subject.checks.interrupts = Cancelled()
     with pytest.raises(Cancelled):
-        target.apply(newer, interrupted, Reporter("", events.append, Cancel()))
+        broken.subject.deployments.deployer.apply(broken.newer, Reporter("", events.append, Cancel()))
     assert any("the way back failed" in event.text for event in events if isinstance(event, Output))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Step[Any]):
+    """A release as a step of a run."""
+
+    deployer: Deployer[Any, Any]
+    desired: DesiredRelease[Any]
+
+    def check(self, facts: Any) -> Change | None:
+        reason = self.deployer.differs(facts, self.desired)
+        return Change(reason) if reason else None
+
+    def apply(self, report: Reporter) -> None:
+        self.deployer.apply(self.desired, report)
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
-    broken: tuple[Breaking, DockerTarget, Wanted], monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
+    broken: Broken, monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
 ) -> None:
-    daemon, target, newer = broken
+    daemon = broken.daemon
     daemon.broken["after stop"] = ConnectionLost("Docker does not answer")
     waited = []
 
@@ -237,16 +264,14 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
 
     monkeypatch.setattr(Cancel, "wait", wait)
 
-    def differs(state: object) -> Change | None:
-        reason = target.differs(state, newer)  # type: ignore[arg-type]
-        return Change(reason) if reason else None
-
-    step = function_step(
-        "web/release",
-        "web: release",
-        target.probe,
-        differs,
-        lambda report: target.apply(newer, lambda *_: PASSING, report),
+    broken.subject.checks.faults = {}
+    step = Release(
+        group="web",
+        name="release",
+        title="web: release",
+        probe=broken.subject.deployments.state,
+        deployer=broken.subject.deployments.deployer,
+        desired=broken.newer,
     )
     result = Run([step], lambda _: None, Cancel()).go()
     if comes_back:

@@ -158,7 +158,7 @@ def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_a
         deed()
     assert not run.requested
     assert holder(cluster) == "you"
-    assert cluster.lost_lease is None
+    assert cluster.closed is None
 
 
 def test_a_held_lock_is_renewed(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipway.docker.fake import FakeDaemon
-from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.volumes import Storage, Volumes
+from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.volumes import NodeVolumes, Volumes
 from tests.unit.kubernetes.rendered import service
 
 
@@ -20,6 +19,6 @@ from tests.unit.kubernetes.rendered import service
     ],
 )
 def test_volumes_are_made_only_where_the_cluster_makes_none(facts: Volumes, reason: str | None) -> None:
-    storage = Storage(Cluster(KubeContext("minikube")), FakeDaemon(), "minikube", "hh", "hh")
+    storage = NodeVolumes(Cluster(Access("minikube")), FakeDaemon(), "minikube", "hh", "hh")
     change = storage.differs(facts, [service(storage={"data": {"path": "/data"}})])
     assert (change.reason if change else None) == reason

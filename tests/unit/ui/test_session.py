@@ -9,16 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-from slipway.config.models import Config, Environment, Hosts, Project, Service
-from slipway.config.versions import Images, Tools
-from slipway.docker.fake import FakeDaemon
+from slipway.config.models import Environment, Service
 from slipway.engine.events import Output, Plan, PlanStep, Status, StepChanged
 from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
-from slipway.flows.workspace import Workspace
-from slipway.hosts.facts import Facts
-from slipway.hosts.fake import FakeHost
 from slipway.ui.session import Session
+from tests.unit.flows.workspaces import project, workspace
 
 SECRET = "pä$s'w\"ö rd-${HOME}"
 SPELLINGS = [
@@ -72,15 +68,13 @@ def test_what_a_service_says_is_shown_without_its_secrets(
     """A value that only another machine's environment has hides nothing here, and stops nobody."""
     service = Service.model_validate({"name": "web", "secrets": {"KEY": {"generate": {}}, "OTHER": {"generate": {}}}})
     environment = Environment.model_validate({"name": "local", "secrets": {"OTHER": {"env": "THE_OTHER"}}})
-    project = Project(name="shop", short="sh")
-    config = Config(root=tmp_path, folder=tmp_path, project=project, environments={"local": environment},
-                    hosts=Hosts(), tools=Tools(), images=Images(), services={"web": service})  # fmt: skip
+    config = project(tmp_path, [service], environment)
     if given:
         monkeypatch.setenv("THE_OTHER", "verborgen")
-    session, host, daemon = Session("plain", run="r"), FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
-    here = Workspace(config, environment, host, daemon, host, daemon, session.mask)
-    here.target.keep({"web.KEY": "geheim"}, null_reporter())
-    here.hide(here.service("web"))
+    session = Session("plain", run="r")
+    work = workspace(config, mask=session.mask)
+    work.deployments.secret_store.store({"web.KEY": "geheim"}, null_reporter())
+    work.secrets.hide(work.services.model("web"))
     session.say("geheim verborgen")
     assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")
 

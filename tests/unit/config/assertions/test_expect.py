@@ -8,7 +8,7 @@ from slipway.config.assertions.answer import Answer
 from slipway.config.assertions.assertion import Assertion
 from slipway.config.assertions.expect import Expect
 from slipway.config.models import Check, Service
-from slipway.deployers.docker.container import manifest
+from slipway.deployers.docker.container import settings_digest
 
 RICH = {
     "name": "rich",
@@ -45,7 +45,7 @@ def test_a_dump_is_what_it_always_was_since_digests_of_releases_are_made_of_it()
         '{"status": null, "headers": {}, "body": null, "at": {}, "within": null}'
     )
     service = Service.model_validate({"name": "web", "checks": [RICH, BARE]})
-    assert manifest(service, {}) == "bfe5d85b38744d7e"
+    assert settings_digest(service, {}) == "bfe5d85b38744d7e"
 
 
 def test_a_dump_is_read_again_as_the_same_check() -> None:

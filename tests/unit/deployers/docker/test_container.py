@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slipway.config.models import Config, Environment, Hosts, Project, Service
-from slipway.config.versions import Images, Tools
-from slipway.deployers.deployer import Wanted
-from slipway.deployers.docker.container import Names, differs, holds, manifest, spec
-from slipway.docker.fake import FakeDaemon
+from slipway.config.models import Service
+from slipway.deployers.deployer import DesiredRelease
+from slipway.deployers.docker.container import Names, differs, holds, settings_digest, spec
 from slipway.docker.protocols import Container
-from slipway.errors import Problem
-from slipway.flows.deploy import needed
-from slipway.flows.workspace import Workspace
-from slipway.hosts.facts import Facts
-from slipway.hosts.fake import FakeHost
 from slipway.secrets.fingerprint import fingerprint
 
 NAMES = Names("shop", "sh")
 SERVICE = Service(name="web", port=80, publish=8000, env={"LEVEL": "info"})
-WANTED = Wanted(SERVICE, "sha256:1", "src1", {"KEY": "v$'ü"}, "ann", "")
+SECRETS = {"KEY": "v$'ü"}
+WANTED = DesiredRelease(SERVICE, "src1", SECRETS, settings_digest(SERVICE, SECRETS), "ann", "sha256:1")
 
 
 def container(**changes: Any) -> Container:
@@ -86,28 +79,14 @@ def test_no_container_is_named_too() -> None:
 )
 def test_every_setting_is_in_the_manifests_digest(change: dict[str, Any]) -> None:
     other = Service.model_validate({**SERVICE.model_dump(by_alias=True), **change})
-    assert manifest(other, {}) != manifest(SERVICE, {})
+    assert settings_digest(other, {}) != settings_digest(SERVICE, {})
 
 
 def test_a_secret_changes_the_manifest_and_is_not_in_it() -> None:
-    one, two = (spec(NAMES, replace(WANTED, secrets={"KEY": value}), 1) for value in ("aaaa", "bbbb"))
+    one, two = (
+        spec(NAMES, replace(WANTED, secrets=secrets, manifest=settings_digest(SERVICE, secrets)), 1)
+        for secrets in ({"KEY": "aaaa"}, {"KEY": "bbbb"})
+    )
     assert one.labels != two.labels
     assert "aaaa" not in str(one.labels)
     assert len(fingerprint({"KEY": "aaaa"})) == 32
-
-
-def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) -> None:
-    services = {
-        name: Service(name=name, needs=needs)
-        for name, needs in {"order": ("auth",), "auth": ("db",), "db": (), "mail": ()}.items()
-    }
-    environment = Environment(name="local")
-    config = Config(root=tmp_path, folder=tmp_path, project=Project(name="shop", short="sh"), hosts=Hosts(),
-                    environments={"local": environment}, tools=Tools(), images=Images(), services=services)  # fmt: skip
-    host, daemon = FakeHost("here", Facts("Linux", "x86_64")), FakeDaemon()
-    here = Workspace(config, environment, host, daemon, host, daemon, lambda _: None)
-    step = needed(here, ["order", "mail"], ["auth", "db"], after=())
-    with pytest.raises(Problem) as caught:
-        step.check(step.probe.facts())
-    assert caught.value.summary == "order needs db and auth, which are not deployed in local"
-    assert caught.value.hint == "./invoke deploy, or ./invoke deploy --service auth,db"

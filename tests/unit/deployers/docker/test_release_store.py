@@ -8,33 +8,41 @@ import subprocess
 import pytest
 
 from slipway.config.models import Service
-from slipway.deployers.deployer import Wanted, pick
-from slipway.deployers.docker.container import OWNER, ROLE, Names, owner, spec
-from slipway.deployers.docker.release_store import SecretStore, keep, last, recorded, releases
+from slipway.deployers.deployer import DesiredRelease
+from slipway.deployers.docker.container import OWNER, ROLE, Names, owner, settings_digest, spec
+from slipway.deployers.docker.release_store import last, record, recorded, releases
+from slipway.deployers.docker.secret_store import DockerSecretStore
+from slipway.deployers.releases import pick
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.protocols import LABEL, Spec
+from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
 
 NAMES = Names("hh", "hh")
 SERVICE = Service.model_validate({"name": "auth", "env": {"A": "b"}})
 
 
+def desired(image: str) -> DesiredRelease[str]:
+    secrets = {"KEY": "geheim"}
+    return DesiredRelease(SERVICE, "src", secrets, settings_digest(SERVICE, secrets), "ann", image, "abc")
+
+
 def daemon(count: int = 0) -> FakeDaemon:
     made = FakeDaemon()
     image = made.load_root(b"root", "hh/auth:1", [])
-    wanted = Wanted(SERVICE, image, "src", {"KEY": "geheim"}, "ann", "abc")
+    wanted = desired(image)
     for number in range(1, count + 1):
-        keep(made, NAMES, wanted, spec(NAMES, wanted, number), {"it answers": True})
+        record(made, NAMES, wanted, spec(NAMES, wanted, number), {"it answers": True})
     return made
 
 
 def test_generated_secrets_are_read_back_and_others_are_not_made_by_reading() -> None:
     made = daemon()
-    store = SecretStore(made, NAMES)
+    store = DockerSecretStore(made, NAMES)
     assert store.read(made.state("hh")) == {}
     assert made.volumes == {}
-    store.write(made.state("hh"), {"auth.KEY": "geheim"})
-    assert SecretStore(made, NAMES).read(made.state("hh")) == {"auth.KEY": "geheim"}
+    store.store({"auth.KEY": "geheim"}, null_reporter())
+    assert DockerSecretStore(made, NAMES).read(made.state("hh")) == {"auth.KEY": "geheim"}
     assert made.state("hh").containers == ()
 
 
@@ -49,7 +57,7 @@ def test_releases_come_newest_first_and_hold_no_secret() -> None:
 def test_a_container_is_the_release_whose_number_and_manifest_it_carries() -> None:
     made = daemon(2)
     image = next(iter(made.images))
-    want = spec(NAMES, Wanted(SERVICE, image, "src", {"KEY": "geheim"}, "", ""), 2)
+    want = spec(NAMES, desired(image), 2)
     made.create(want)
     state = made.state("hh")
     release = recorded(state, state.container("hh_auth_01"))
@@ -79,8 +87,8 @@ def test_a_record_of_another_version_is_no_release() -> None:
 
 def test_what_a_killed_run_left_is_taken_away_by_the_next_reader() -> None:
     made = FakeDaemon()
-    store = SecretStore(made, NAMES)
-    store.write(made.state("hh"), {"auth.KEY": "geheim"})
+    store = DockerSecretStore(made, NAMES)
+    store.store({"auth.KEY": "geheim"}, null_reporter())
     ended = subprocess.Popen(["true"])
     ended.wait()
     for name, pid in (("left", ended.pid), ("another", os.getpid())):

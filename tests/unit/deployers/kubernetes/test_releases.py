@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slipway.checks.runner import CheckRunner
 from slipway.config.models import Environment, Service
-from slipway.deployers.deployer import Verdict, Wanted
+from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.kubernetes.apply import NamespaceScope
-from slipway.deployers.kubernetes.deployer import KubernetesTarget
+from slipway.deployers.kubernetes.deployer import Manifest, deployments
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, read
 from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
@@ -28,14 +31,22 @@ from slipway.secrets.resolution import resolve
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
 
+def nobody(_: Reporter) -> AbstractContextManager[CheckRunner]:
+    pytest.fail("nobody asks checks where there are none")
+
+
 class Deploys:
-    """A target on a cluster in memory, and deploys of a service `web` to it, which has no checks."""
+    """Deployments on a cluster in memory, and deploys of a service `web` to it, which has no checks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.cluster = folder, FakeCluster()
         (folder / "manifests").mkdir()
-        where = NamespaceScope(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), lambda _: "probe", "me")
-        self.target = KubernetesTarget(where, Probe(lambda: read(self.cluster, "hh", "hh")))
+        scope = NamespaceScope(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), nobody, "me")
+        self.state = Probe(lambda: read(self.cluster, "hh", "hh"))
+        self.namespace = ProjectNamespace(scope, self.state)
+        self.deployments = deployments(self.namespace)
+        self.deployer, self.releases = self.deployments.deployer, self.deployments.releases
+        self.operations, self.store = self.deployments.operations, self.deployments.secret_store
         self.heard: list[str] = []
         self.say = Reporter("web", self._hear, Cancel())
 
@@ -43,21 +54,22 @@ class Deploys:
         if isinstance(event, Output):
             self.heard.append(event.text)
 
-    def wanted(self, version: int, **changes: Any) -> Wanted:
+    def wanted(self, version: int, **changes: Any) -> DesiredRelease[Manifest]:
         service = Service.model_validate({"name": "web", "folder": self.folder, **changes})
-        return Wanted(service, f"r/web@sha256:{version}", f"src{version}", {}, "me", "")
+        manifest = self.deployer.render(service, {})
+        return DesiredRelease(service, f"src{version}", {}, manifest, "me", f"r/web@sha256:{version}")
 
-    def deploy(self, version: int, **changes: Any) -> Wanted:
+    def deploy(self, version: int, **changes: Any) -> DesiredRelease[Manifest]:
         wanted = self.wanted(version, **changes)
-        self.target.apply(wanted, lambda *_: Verdict(), self.say)
-        self.target.probe.forget()
+        self.deployer.apply(wanted, self.say)
+        self.state.forget()
         return wanted
 
     def fails(self, version: int, **changes: Any) -> Problem:
         self.cluster.broken.add(f"r/web@sha256:{version}")
         with pytest.raises(Problem) as raised:
             self.deploy(version, **changes)
-        self.target.probe.forget()
+        self.state.forget()
         return raised.value
 
     def killed(self, version: int) -> None:
@@ -67,9 +79,9 @@ class Deploys:
         deployment["spec"]["template"]["spec"]["containers"][0]["image"] = f"r/web@sha256:{version}"
 
     def rollback(self, number: int) -> None:
-        release = self.target.earlier("web", number)
-        self.target.rollback(release, lambda _: {}, lambda *_: Verdict(), self.say)
-        self.target.probe.forget()
+        release = self.releases.earlier("web", number)
+        self.deployer.rollback(release, lambda _: {}, self.say)
+        self.state.forget()
 
     def own(self, **parts: Any) -> None:
         """Write a Secret of the service's own."""
@@ -95,7 +107,7 @@ class Deploys:
 
     @property
     def facts(self) -> State:
-        return self.target.read()
+        return self.namespace.read()
 
 
 @pytest.fixture
@@ -107,7 +119,7 @@ def test_a_rollback_that_fails_after_a_killed_deploy_puts_the_newest_kept_releas
     for version in (1, 2):
         deploys.deploy(version)
     deploys.killed(3)
-    deploys.target.probe.forget()
+    deploys.state.forget()
     deploys.cluster.broken.add("r/web@sha256:1")
     with pytest.raises(Problem) as raised:
         deploys.rollback(1)
@@ -172,9 +184,9 @@ def test_what_a_person_changed_is_taken_away_and_what_another_tool_added_stays(
     wanted = deploys.deploy(1)
     deploys.cluster.by_hand(kind, "web", "kubectl-patch", change)
     deploys.cluster.by_hand(kind, "web", "argo", {"spec": {"theirs": 1}})
-    assert said in str(deploys.target.differs(deploys.facts, wanted))
+    assert said in str(deploys.deployer.differs(deploys.facts, wanted))
     deploys.deploy(1)
-    assert deploys.target.differs(deploys.facts, wanted) is None
+    assert deploys.deployer.differs(deploys.facts, wanted) is None
     live = deploys.cluster.objects[kind, "web"]["spec"]
     assert live["theirs"] == 1
     assert not {"externalIPs", "paused"} & live.keys()
@@ -183,9 +195,9 @@ def test_what_a_person_changed_is_taken_away_and_what_another_tool_added_stays(
 def test_a_field_of_another_tool_is_taken_by_no_deed(deploys: Deploys) -> None:
     deploys.deploy(1)
     deploys.cluster.by_hand("Deployment", "web", "argo", {"spec": {"replicas": 4}})
-    deploys.target.probe.forget()
+    deploys.state.forget()
     with pytest.raises(Problem) as raised:
-        deploys.target.scale(deploys.wanted(1).service, 3, null_reporter())
+        deploys.operations.scale(deploys.wanted(1).service, 3, null_reporter())
     assert raised.value.details == "spec.replicas is managed by argo"
     assert deploys.copies == 4
 
@@ -194,8 +206,8 @@ def test_a_field_of_another_tool_is_taken_by_no_deed(deploys: Deploys) -> None:
 def test_a_scaled_number_is_kept_when_an_earlier_release_comes_back(deploys: Deploys, deed: str) -> None:
     deploys.deploy(1)
     deploys.deploy(2)
-    deploys.target.scale(deploys.wanted(2).service, 3, deploys.say)
-    deploys.target.probe.forget()
+    deploys.operations.scale(deploys.wanted(2).service, 3, deploys.say)
+    deploys.state.forget()
     if deed == "restored":
         deploys.fails(3)
     else:
@@ -222,20 +234,20 @@ def test_copies_stay_while_a_service_becomes_autoscaled_and_back(deploys: Deploy
 def test_the_first_release_of_an_autoscaled_service_begins_with_its_minimum(deploys: Deploys) -> None:
     wanted = deploys.deploy(1, replicas=2, autoscale={"max": 4})
     assert deploys.copies == 2
-    assert deploys.target.differs(deploys.facts, wanted) is None
+    assert deploys.deployer.differs(deploys.facts, wanted) is None
 
 
 def test_every_deed_holds_the_lock_of_the_namespace(deploys: Deploys) -> None:
     deploys.cluster.apply(namespace("hh", "hh"))
     service = deploys.deploy(1).service
     for deed in (
-        lambda: deploys.target.restart(service, deploys.say),
-        lambda: deploys.target.scale(service, 2, deploys.say),
-        lambda: deploys.target.keep({"web.A": "b"}, deploys.say),
-        lambda: deploys.target.down(["web"], deploys.say),
-        lambda: deploys.target.purge(["web"], everything=True, report=deploys.say),
+        lambda: deploys.operations.restart(service, deploys.say),
+        lambda: deploys.operations.scale(service, 2, deploys.say),
+        lambda: deploys.store.store({"web.A": "b"}, deploys.say),
+        lambda: deploys.operations.down(["web"], deploys.say),
+        lambda: deploys.operations.purge(["web"], everything=True, report=deploys.say),
     ):
-        deploys.target.probe.forget()
+        deploys.state.forget()
         deploys.cluster.deeds.clear()
         deed()
         first, *between, last = deploys.cluster.deeds
@@ -244,14 +256,14 @@ def test_every_deed_holds_the_lock_of_the_namespace(deploys: Deploys) -> None:
 
 
 def test_a_secret_that_another_deploy_has_generated_by_now_wins(deploys: Deploys) -> None:
-    deploys.target.keep({"web.A": "theirs"}, deploys.say)
-    deploys.target.keep({"web.A": "mine", "web.B": "mine too"}, deploys.say)
+    deploys.store.store({"web.A": "theirs"}, deploys.say)
+    deploys.store.store({"web.A": "mine", "web.B": "mine too"}, deploys.say)
     assert deploys.facts.generated == {"web.A": "theirs", "web.B": "mine too"}
 
 
 def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -> None:
-    deploys.target.down(["web"], deploys.say)
-    deploys.target.purge(["web"], everything=True, report=deploys.say)
+    deploys.operations.down(["web"], deploys.say)
+    deploys.operations.purge(["web"], everything=True, report=deploys.say)
     assert deploys.cluster.deeds == []
 
 
@@ -268,8 +280,8 @@ def test_a_plan_names_the_settings_that_differ_from_those_that_serve(
 ) -> None:
     serving = {"env": {"LEVEL": "info", "OLD": "1"}}
     deploys.deploy(1, **serving)
-    details = deploys.target.differs(deploys.facts, deploys.wanted(1, **{**serving, **changes}))
-    assert details == f"its settings or checks differ from what serves: {places}"
+    details = deploys.deployer.differs(deploys.facts, deploys.wanted(1, **{**serving, **changes}))
+    assert details == f"its settings or checks differ from the running release: {places}"
 
 
 @pytest.mark.parametrize("parts", [{"data": {"A": "MQ=="}}, {"stringData": {"A": "1"}}])
@@ -279,9 +291,10 @@ def test_a_secret_of_the_services_own_is_applied_and_its_changed_value_is_a_new_
     deploys.own(**parts)
     wanted = deploys.deploy(1)
     assert deploys.own_values == {"A": "1"}
-    assert deploys.target.differs(deploys.facts, wanted) is None
+    assert deploys.deployer.differs(deploys.facts, wanted) is None
     deploys.own(stringData={"B": "two"})
-    assert deploys.target.differs(deploys.facts, wanted) == "its settings or checks differ from what serves"
+    wanted = deploys.wanted(1)
+    assert deploys.deployer.differs(deploys.facts, wanted) == "its settings or checks differ from the running release"
     deploys.deploy(1)
     assert deploys.own_values == {"B": "two"}
     assert "two" not in json.dumps([kept.objects for kept in deploys.facts.kept])
@@ -291,10 +304,10 @@ def test_a_hand_in_a_secret_of_the_services_own_is_noticed_and_mended(deploys: D
     deploys.own(stringData={"A": "1"})
     wanted = deploys.deploy(1)
     deploys.cluster.by_hand("Secret", "own", "kubectl-edit", {"data": {"A": "Mg==", "C": "Mw=="}})
-    assert "Secret own: its values were changed" in str(deploys.target.differs(deploys.facts, wanted))
+    assert "Secret own: its values were changed" in str(deploys.deployer.differs(deploys.facts, wanted))
     deploys.deploy(1)
     assert deploys.own_values == {"A": "1"}
-    assert deploys.target.differs(deploys.facts, wanted) is None
+    assert deploys.deployer.differs(deploys.facts, wanted) is None
 
 
 def test_the_values_of_the_services_own_secret_come_back_with_the_release_before(deploys: Deploys) -> None:
@@ -310,35 +323,34 @@ def test_a_release_that_can_not_be_read_is_left_alone_and_said(deploys: Deploys,
     deploys.deploy(1)
     deploys.deploy(2)
     deploys.cluster.objects["Secret", "slipway.web.release.0002"]["data"]["release"] = content
-    deploys.target.probe.forget()
-    assert [release.number for release in deploys.target.history("web")] == [1]
-    assert "Secret slipway.web.release.0002 is a release that can't be read" in deploys.target.warnings()[0]
+    deploys.state.forget()
+    assert [release.number for release in deploys.releases.history("web")] == [1]
+    assert "Secret slipway.web.release.0002 is a release that can't be read" in deploys.deployments.status.warnings()[0]
     deploys.deploy(3)
-    assert [release.number for release in deploys.target.history("web")] == [3, 1]
+    assert [release.number for release in deploys.releases.history("web")] == [3, 1]
 
 
 def test_what_was_deployed_again_before_a_purge_keeps_its_data(deploys: Deploys) -> None:
     deploys.cluster.apply(namespace("hh", "hh"))
     deploys.deploy(1)
     with pytest.raises(Problem, match="web was deployed again meanwhile"):
-        deploys.target.purge(["web"], everything=True, report=deploys.say)
-    assert [release.number for release in deploys.target.history("web")] == [1]
+        deploys.operations.purge(["web"], everything=True, report=deploys.say)
+    assert [release.number for release in deploys.releases.history("web")] == [1]
 
 
 def test_a_cluster_that_does_not_run_is_said_and_is_not_an_empty_one(deploys: Deploys) -> None:
     service = deploys.deploy(1).service
-    stopped = KubernetesTarget(
-        deploys.target.where, Probe(lambda: State(down="the cluster is stopped", start="./invoke cluster.start"))
-    )
+    down = Probe(lambda: State(down="the cluster is stopped", start="./invoke cluster.start"))
+    stopped = deployments(ProjectNamespace(deploys.namespace.scope, down))
     for question in (
-        stopped.status,
-        stopped.nodes,
-        lambda: stopped.history(None),
-        lambda: stopped.earlier("web", None),
-        lambda: stopped.logs("web", 10, follow=False),
-        lambda: stopped.restart(service, deploys.say),
-        lambda: stopped.scale(service, 2, deploys.say),
-        lambda: stopped.forward("web", None).__enter__(),
+        stopped.status.services,
+        stopped.status.nodes,
+        lambda: stopped.releases.history(None),
+        lambda: stopped.releases.earlier("web", None),
+        lambda: stopped.operations.logs("web", 10, follow=False),
+        lambda: stopped.operations.restart(service, deploys.say),
+        lambda: stopped.operations.scale(service, 2, deploys.say),
+        lambda: stopped.operations.forward("web", None).__enter__(),
     ):
         with pytest.raises(Problem, match="the cluster is stopped") as raised:
             question()
@@ -354,7 +366,7 @@ def test_an_api_that_goes_away_behind_a_change_is_no_exit_of_nothing_changed(
         raise Unreachable("the cluster does not answer")
 
     monkeypatch.setattr(rollout, "wait", away)
-    for deed in (deploys.target.restart, lambda *given: deploys.target.scale(given[0], 2, given[1])):
+    for deed in (deploys.operations.restart, lambda *given: deploys.operations.scale(given[0], 2, given[1])):
         with pytest.raises(Unreachable, match="does not answer") as raised:
             deed(service, deploys.say)
         assert raised.value.changed
@@ -378,10 +390,10 @@ def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) ->
 def test_a_rollback_on_a_cluster_asks_for_no_secret_which_it_has(deploys: Deploys) -> None:
     deploys.deploy(1)
     deploys.deploy(2)
-    release = deploys.target.earlier("web", 1)
-    deploys.target.rollback(release, lambda _: pytest.fail("it has them"), lambda *_: Verdict(), deploys.say)
-    deploys.target.probe.forget()
-    serving = deploys.target.serving("web")
+    release = deploys.releases.earlier("web", 1)
+    deploys.deployer.rollback(release, lambda _: pytest.fail("it has them"), deploys.say)
+    deploys.state.forget()
+    serving = deploys.releases.running("web")
     assert serving
     assert serving.number == 1
 

@@ -1,0 +1,60 @@
+"""A cluster behind a context of the user's kubeconfig: others made it, and Slipway only deploys to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.clusters.lifecycle import NoLifecycle
+from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
+from slipway.clusters.system_images import SystemImages
+from slipway.deployers.kubernetes import status
+from slipway.deployers.kubernetes.release_store import State
+from slipway.docker.protocols import Daemon
+from slipway.engine.steps import Node, Reporter
+from slipway.errors import UsageError
+from slipway.hosts.host import Host
+from slipway.installers import minikube
+from slipway.kubernetes.client import Cluster as Client
+
+Tools = Callable[[], Iterator[Node[Any]]]
+
+
+@dataclass(frozen=True)
+class ContextCluster:
+    """See `Cluster`. `host` and `daemon` are this machine's, which may have a Minikube of that context."""
+
+    lifecycle: NoLifecycle
+    client: Client
+    host: Host
+    daemon: Daemon
+    images: SystemImages
+    install: Tools
+    team_registry: str = ""
+    volumes: None = field(default=None, init=False)
+    installs_metrics: bool = field(default=False, init=False)
+
+    def tools(self) -> Iterator[Node[Any]]:
+        """Kubectl."""
+        return self.install()
+
+    def verify(self, state: State) -> None:
+        """It is as others made it."""
+
+    def platforms(self) -> set[str] | None:
+        """What its nodes say."""
+        return status.platforms(self.client)
+
+    def registry(self, source: Daemon) -> Registry:
+        """The team's, or the one beside a Minikube of this machine."""
+        if self.team_registry:
+            return RemoteRegistry(source, self.team_registry)
+        if self.client.access.context == minikube.PROFILE and self.daemon.find(minikube.PROFILE) is not None:
+            return LocalRegistry(source, self.host, self.daemon, minikube.PROFILE, self._registry_image)
+        environment = self.lifecycle.environment
+        hint = f"registry: HOST/NAME in environments/{environment}.yaml"
+        raise UsageError(f"environment {environment} names no registry", hint=hint)
+
+    def _registry_image(self, report: Reporter) -> str:
+        return self.images.provide("registry", report)

@@ -1,0 +1,96 @@
+"""A Minikube of ours, on this machine or on an SSH host, with a registry beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.clusters.lifecycle import Outage
+from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
+from slipway.clusters.system_images import SystemImages
+from slipway.config.models import Cluster as ClusterSpec
+from slipway.deployers.kubernetes.release_store import State
+from slipway.docker.protocols import Daemon
+from slipway.docker.protocols import State as DockerState
+from slipway.engine.steps import Node, Probe, Reporter
+from slipway.hosts.host import Host
+from slipway.installers import minikube
+from slipway.kubernetes.volumes import NodeVolumes
+
+Tools = Callable[[], Iterator[Node[Any]]]
+
+
+@dataclass(frozen=True)
+class MinikubeLifecycle:
+    """The Minikube of one machine. `environment` is where a user names it."""
+
+    environment: str
+    host: Host
+    daemon: Daemon
+    state: Probe[DockerState]
+    spec: ClusterSpec
+
+    def ensure_managed(self) -> None:
+        """It is ours."""
+
+    def start(self, report: Reporter) -> str:
+        """Start it with what the machine's Docker has of its images."""
+        tags = {tag for image in self.state.facts().images for tag in image.tags}
+        resumed = minikube.launch(self.host, self.daemon, self.spec, tags, report)
+        node = self.daemon.find(minikube.PROFILE) if resumed else None
+        return node.started if node else ""
+
+    def stop(self, report: Reporter) -> None:
+        """Stop it."""
+        minikube.stop(self.host, report)
+
+    def delete(self, report: Reporter) -> None:
+        """Remove it."""
+        minikube.delete(self.host, report)
+
+    def outage(self) -> Outage:
+        """Whether its node is there, and runs."""
+        node = self.daemon.find(minikube.PROFILE)
+        if node is None:
+            return Outage("there is no cluster")
+        reason = "the cluster's API does not answer" if node.running else "the cluster is stopped"
+        return Outage(reason, f"./invoke cluster.start --env {self.environment}")
+
+
+@dataclass(frozen=True)
+class MinikubeCluster:
+    """See `Cluster`. `remote` is whether images are built on another machine than its own."""
+
+    lifecycle: MinikubeLifecycle
+    volumes: NodeVolumes | None
+    images: SystemImages
+    install: Tools
+    remote: bool
+    team_registry: str = ""
+    installs_metrics: bool = field(default=True, init=False)
+
+    def tools(self) -> Iterator[Node[Any]]:
+        """Kubectl and minikube, and what a bundle has for them; on an SSH host Docker first."""
+        return self.install()
+
+    def verify(self, state: State) -> None:
+        """There must be room for one that does not run, and one that runs must have the runtime that is wanted."""
+        spec = self.lifecycle.spec
+        if state.down:
+            minikube.room(self.lifecycle.host.probe.facts(), spec)
+        minikube.runtime(state.runtimes, spec)
+
+    def platforms(self) -> set[str] | None:
+        """Its machine's."""
+        return {self.lifecycle.host.probe.facts().platform} if self.remote else None
+
+    def registry(self, source: Daemon) -> Registry:
+        """The one beside it, unless the team names its own."""
+        if self.team_registry:
+            return RemoteRegistry(source, self.team_registry)
+        own = self.lifecycle
+        return LocalRegistry(source, own.host, own.daemon, minikube.PROFILE, self._registry_image)
+
+    def _registry_image(self, report: Reporter) -> str:
+        return self.images.provide("registry", report)

@@ -1,0 +1,49 @@
+"""The images that Slipway itself runs beside a team's: the registry, the pod that asks checks, the metrics server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slipway.clusters.registry import Registry
+from slipway.config.versions import Images
+from slipway.docker.protocols import Daemon, State
+from slipway.engine.steps import Probe, Reporter
+from slipway.images import base_images
+from slipway.installers import bundle
+
+
+@dataclass(frozen=True)
+class SystemImages:
+    """Such images on the Docker of the machine where a cluster runs."""
+
+    project: str
+    images: Images
+    daemon: Daemon
+    state: Probe[State]
+    _brought: dict[str, str] = field(default_factory=dict)  # references, by the image's name
+    _bringing: threading.Lock = field(default_factory=threading.Lock)
+
+    def tag(self, name: str) -> str:
+        """An image's tag: a bundle's, else its pinned reference's."""
+        if self.state.facts().tagged(bundle.local(name)):
+            return bundle.local(name)
+        return base_images.tag(name, self.images.parts[name])
+
+    def provide(self, name: str, report: Reporter) -> str:
+        """The tag of an image that this Docker has from now on. Raises Problem if it can't be had."""
+        tag = self.tag(name)
+        if self.state.facts().tagged(tag) is None:
+            reference = self.images.parts[name].upstream or ""
+            self.daemon.tag(self.daemon.pull(reference, report), tag)
+            self.state.forget()
+        return tag
+
+    def bring(self, name: str, registry: Callable[[Daemon], Registry], report: Reporter) -> str:
+        """An image brought to a cluster once, however many ask; the reference by which a pod pulls it."""
+        with self._bringing:
+            if name not in self._brought:
+                image, repository = self.provide(name, report), f"{self.project}/slipway-{name}"
+                self._brought[name] = registry(self.daemon).deliver(image, repository, "1", report)
+            return self._brought[name]

@@ -1,0 +1,81 @@
+"""Day-two work on services on one host's Docker."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from slipway.config.models import Service
+from slipway.deployers.docker.container import SERVICE, Names, ready
+from slipway.deployers.docker.replace_container import GRACE, loopback
+from slipway.docker.protocols import Container, Daemon, State
+from slipway.engine.steps import Probe, Reporter
+from slipway.errors import Problem, UsageError
+from slipway.hosts.tunnels import tunnel
+
+
+class DockerOperations:
+    """The `Operations` of one project's containers."""
+
+    def __init__(self, daemon: Daemon, names: Names, state: Probe[State]) -> None:
+        self.daemon, self.names, self.state = daemon, names, state
+
+    def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
+        """Both streams of the container."""
+        return self.daemon.logs(self._deployed(service).id, tail, follow=follow)
+
+    def restart(self, service: Service, report: Reporter) -> None:
+        """Stop and start the container, and wait until it is ready."""
+        container = self._deployed(service.name)
+        self.daemon.stop(container.id, GRACE)
+        self.daemon.start(container.id)
+        ready(self.daemon, container.id, service, loopback(service), report)
+
+    def can_scale(self, service: Service) -> None:
+        """It can't: every service has one container."""
+        hint = f"./invoke scale --service {service.name} --replicas 2 --env minikube"
+        summary = "environment local runs one container of each service; scaling needs a cluster"
+        raise UsageError(summary, hint=hint)
+
+    def scale(self, service: Service, replicas: int | None, report: Reporter) -> None:  # noqa: ARG002  it can't
+        """See `can_scale`."""
+        self.can_scale(service)
+
+    @contextmanager
+    def forward(self, service: str, port: int | None) -> Iterator[str]:
+        """The container's own published port, or a tunnel to it from another one."""
+        container = self._deployed(service)
+        published = next(iter(container.ports.values()), None)
+        if published is None:
+            raise Problem(f"{service} publishes no port", hint="./invoke deploy")
+        if port is None or port == published[1]:
+            yield f"http://127.0.0.1:{published[1]}"
+            return
+        with tunnel(port, lambda: socket.create_connection(published)):
+            yield f"http://127.0.0.1:{port}"
+
+    def down(self, services: Sequence[str], report: Reporter) -> None:
+        """Remove the containers of these services, and with the last of them the project's network."""
+        for container in self.daemon.state(self.names.project).containers:
+            if container.labels.get(SERVICE) in services:
+                if container.active:
+                    self.daemon.stop(container.id, GRACE)
+                self.daemon.remove(container.id)
+                report.note(f"{container.name} removed")
+        left = self.daemon.state(self.names.project)
+        if not left.containers and self.names.project in left.networks:
+            self.daemon.remove_network(self.names.project)
+
+    def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
+        """Remove the volumes of these services, records among them, and with `everything` that of generated secrets."""
+        for volume in self.daemon.state(self.names.project).volumes:
+            if volume.labels.get(SERVICE) in services or (everything and volume.name == self.names.secrets):
+                self.daemon.remove_volume(volume.name)
+                report.note(f"volume {volume.name} removed")
+
+    def _deployed(self, service: str) -> Container:
+        container = self.state.facts().container(self.names.container(service))
+        if container is None:
+            raise UsageError(f"{service} is not deployed here", hint=f"./invoke deploy --service {service}")
+        return container

@@ -1,0 +1,118 @@
+"""Day-two work on services in a namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from slipway.config.models import Service
+from slipway.deployers.kubernetes import apply
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
+from slipway.deployers.kubernetes.release_store import with_current_secret_values
+from slipway.deployers.releases import UNRECORDED
+from slipway.engine.steps import Reporter
+from slipway.errors import Problem, UsageError, behind_a_change
+from slipway.kubernetes import rollout
+from slipway.kubernetes.logs import followed, tails
+from slipway.kubernetes.manifests.labels import MANAGED_BY, NAME, ROLE, SCALED
+from slipway.kubernetes.replicas import scaled
+
+
+class KubernetesOperations:
+    """The `Operations` of one namespace."""
+
+    def __init__(self, namespace: ProjectNamespace) -> None:
+        self._namespace, self._scope = namespace, namespace.scope
+
+    def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
+        """The lines of every pod, each with its pod's name."""
+        self._namespace.deployed(service)
+        place = apply.place(self._scope, service)
+        return followed(place, tail) if follow else tails(place, tail)
+
+    def restart(self, service: Service, report: Reporter) -> None:
+        """New pods of the same release, as `kubectl rollout restart` makes them."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        mark = {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}
+        deployment = self._namespace.deployed(service.name)
+        with self._namespace.lease.held(report) as report:
+            self._scope.cluster.patch(deployment, {"spec": {"template": {"metadata": mark}}})
+            with behind_a_change():
+                rollout.wait(apply.place(self._scope, service.name), report)
+
+    def can_scale(self, service: Service) -> None:
+        """A service that an autoscaler scales can't be scaled by hand."""
+        kept = running(self._namespace.state.facts(), service.name)
+        if service.autoscale or (kept and kept.release.settings.autoscale):
+            hint = "change `autoscale` or `replicas` in its service file and deploy"
+            raise UsageError(f"{service.name} is scaled by its autoscaler", hint=hint)
+
+    def scale(self, service: Service, replicas: int | None, report: Reporter) -> None:
+        """Apply the running release's objects with another number of copies, and a mark that says so."""
+        self.can_scale(service)
+        self._namespace.deployed(service.name)
+        cluster = self._scope.cluster
+        with self._namespace.lease.held(report) as report:
+            state = self._namespace.read()
+            kept = running(state, service.name)
+            if kept is None:
+                raise Problem(f"{service.name}: {UNRECORDED}", hint="./invoke deploy, then scale")
+            settings = kept.release.settings
+            live = dict(state.find("Deployment", service.name) or {})
+            marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
+            objects = scaled(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
+            objects = with_current_secret_values(objects, state)
+            apply.dry_run(cluster, objects, state)
+            with behind_a_change():
+                apply.put(cluster, objects, report)
+                rollout.wait(apply.place(self._scope, service.name), report)
+
+    @contextmanager
+    def forward(self, service: str, port: int | None) -> Iterator[str]:
+        """Kubectl's port-forward, opened again when its pod is gone."""
+        from slipway.kubernetes.port_forward import tunnel
+
+        deployment = self._namespace.deployed(service)
+        inner = deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+        words = ("--namespace", self._namespace.name, "port-forward", "--address", "127.0.0.1", f"service/{service}")
+        with tunnel(self._scope.host, self._scope.cluster.access.kubectl(*words, f":{inner}"), port) as local:
+            yield f"http://127.0.0.1:{local}"
+
+    def down(self, services: Sequence[str], report: Reporter) -> None:
+        """Remove the objects of these services, claims apart, and wait until their pods have ended."""
+        if not self._namespace.read().namespace:
+            return
+        with self._namespace.lease.held(report) as report, behind_a_change():
+            for one in (o for o in self._namespace.read().objects if o["metadata"]["labels"].get(NAME) in services):
+                if one["kind"] not in {"PersistentVolumeClaim", "Pod"} and ROLE not in one["metadata"]["labels"]:
+                    self._scope.cluster.delete(one)
+                    report.note(f"{one['kind']} {one['metadata']['name']} removed")
+            for _ in range(600):
+                state = self._namespace.read()
+                pods = [pod for service in services for pod in state.of(service, "Pod")]
+                if not pods:
+                    return
+                report.progress(0, len(pods), "pods")
+                report.cancel.wait(0.2)
+        raise Problem("pods did not end within 120 s", hint="kubectl get pods")
+
+    def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
+        """Remove claims and records of these services, and with `everything` the Secret of generated secrets."""
+        if not self._namespace.read().namespace:
+            return
+        with self._namespace.lease.held(report) as report:
+            claims, state = [], self._namespace.read()
+            if back := [name for name in services if state.find("Deployment", name)]:
+                summary = f"{', '.join(back)} was deployed again meanwhile: its data stays"
+                raise Problem(summary, hint="the same command again, where that is to go too")
+            for one in state.objects:
+                marks = one["metadata"]["labels"]
+                kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
+                made = everything and marks.get(ROLE) == "generated" and marks.get(MANAGED_BY) == "slipway"
+                if (marks.get(NAME) in services and kept) or made:
+                    self._scope.cluster.delete(one)
+                    report.note(f"{one['kind']} {one['metadata']['name']} removed")
+                    claims += [one] if one["kind"] == "PersistentVolumeClaim" else []
+            if self._namespace.volumes:
+                self._namespace.volumes.remove(claims, report)

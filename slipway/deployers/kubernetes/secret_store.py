@@ -1,0 +1,28 @@
+"""Generated secrets of a project in one Secret of its namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
+from slipway.deployers.kubernetes.release_store import State, generated
+from slipway.engine.steps import Reporter
+
+
+class KubernetesSecretStore:
+    """The `SecretStore` of one namespace."""
+
+    def __init__(self, namespace: ProjectNamespace) -> None:
+        self._namespace = namespace
+
+    def read(self, state: State) -> dict[str, str]:
+        """What is stored."""
+        return state.generated
+
+    def store(self, values: Mapping[str, str], report: Reporter) -> str:
+        """Store values; what another deploy has stored by now stays as it is."""
+        scope = self._namespace.scope
+        with self._namespace.lease.held(report):
+            values = {**values, **self._namespace.read().generated}
+            scope.cluster.apply(generated(scope.project, scope.namespace, values), force=True)
+        return f"stored in Secret slipway.generated of namespace {scope.namespace}"

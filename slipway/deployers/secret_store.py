@@ -1,0 +1,20 @@
+"""Where generated secrets are stored: with the environment, so that nothing in a checkout needs to survive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+from slipway.engine.steps import Reporter
+
+S_contra = TypeVar("S_contra", contravariant=True)
+
+
+class SecretStore(Protocol[S_contra]):
+    """The generated secrets of one environment, by SERVICE.NAME."""
+
+    def read(self, state: S_contra) -> dict[str, str]:
+        """What is stored."""
+
+    def store(self, values: Mapping[str, str], report: Reporter) -> str:
+        """Store values beside those that are stored by now; returns where, in words."""

@@ -1,0 +1,192 @@
+"""How a service becomes a jar and an image; the steps of `build` and `image`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.config.models import Environment
+from slipway.deployers.docker.container import OWNER, ROLE, owner
+from slipway.docker.protocols import LABEL, State
+from slipway.engine.steps import Change, Node, Reporter, Step
+from slipway.errors import Unreachable
+from slipway.flows.artifacts import Skip, never
+from slipway.flows.services import Sources
+from slipway.flows.workspace import Workspace
+from slipway.images import base_images
+from slipway.images import image as images
+from slipway.images import jar as jars
+from slipway.installers import bundle
+from slipway.secrets.resolution import resolve
+
+Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its image waits for
+
+
+def build(
+    work: Workspace, names: Sequence[str], *, after: tuple[str, ...] = (), skip: Skip = never
+) -> Iterator[Node[Any]]:
+    """A jar for each service that Leiningen builds."""
+    for name in names:
+        if work.services.model(name).leiningen:
+            yield BuildJar(
+                group=name,
+                name="jar",
+                title=f"{name}: jar",
+                probe=work.services.sources(name),
+                after=after,
+                limit=work.build.compilers,
+                work=work,
+                skip=skip,
+            )
+
+
+def image(
+    work: Workspace,
+    names: Sequence[str],
+    *,
+    after: tuple[str, ...] = (),
+    needed: Needed | None = None,
+    skip: Skip = never,
+) -> Iterator[Node[Any]]:
+    """An image for each service, behind what it needs, and the base images that they are built on."""
+    services = {name: work.services.model(name) for name in names}
+    built = [service for service in services.values() if service.image is None]
+    used = {service.base for service in built if images.stands_on_base(service.folder, service.dockerfile)}
+    bases = sorted(base for base in used if base in work.config.images.bases)
+    for base in bases:
+        users = tuple(name for name in names if services[name].base == base)
+        yield ProvideBase(
+            group="base",
+            name=base,
+            title=f"base image {base}",
+            probe=work.docker_if_needed(skip, users),
+            after=after,
+            invalidates=(work.build.state,),
+            work=work,
+            users=users,
+        )
+    for name, service in services.items():
+        jar = (f"{name}/jar",) if service.leiningen else (*after, *(needed or {}).get(name, ()))
+        base_image = (f"base/{service.base}",) if service.base in bases else ()
+        yield BuildImage(
+            group=name,
+            name="image",
+            title=f"{name}: image",
+            probe=work.docker_if_needed(skip, (name,)),
+            after=(*jar, *base_image),
+            invalidates=(work.build.state,),
+            work=work,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildJar(Step[Sources]):
+    """A service's jar, by `lein uberjar`."""
+
+    work: Workspace
+    skip: Skip
+
+    def check(self, facts: Sources) -> Change | None:
+        """Whether there is a jar of these sources, or none is needed."""
+        return None if facts.jar or self.skip(self.group) else Change(f"no jar of these sources ({facts.digest[:8]})")
+
+    def apply(self, report: Reporter) -> None:
+        """Run Leiningen with the machine's JDK, offline from Clojars where that does not answer."""
+        work, name = self.work, self.group
+        facts, tools = work.build.host.probe.facts(), work.config.tools
+        kit = facts.jdk(tools.java.minimum)
+        if kit is None or not facts.lein:
+            lacking = "Leiningen" if kit else "a JDK with jlink"
+            raise Unreachable(f"{lacking} is not on this machine", hint="./invoke setup")
+        profile = ""
+        if facts.maven_repo and not work.build.clojars.facts():
+            profile = tools.clojure.profile
+            report.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
+        digest = work.services.sources(name).facts().digest
+
+        def ensure_unchanged() -> None:
+            work.services.ensure_sources_unchanged(name, digest)
+
+        lein = jars.Leiningen(kit.home, profile)
+        jars.build(work.build.host, work.services.model(name).folder, digest, lein, report, ensure_unchanged)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvideBase(Step[State | None]):
+    """A base image, for the services that are built on it."""
+
+    work: Workspace
+    users: tuple[str, ...]
+
+    def check(self, facts: State | None) -> Change | None:
+        """Whether it is there, or every image that is built on it is."""
+        base = self.work.config.images.bases[self.name]
+        if facts is None or base_images.present(facts, self.name, base):
+            return None
+        if all(self.work.artifacts.image_differs(facts, user) is None for user in self.users):
+            return None
+        return Change("it is not on this Docker yet")
+
+    def apply(self, report: Reporter) -> None:
+        """Take the bundle's, pull the pinned one, or make it by its recipe."""
+        provide_base(self.work, self.name, report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildImage(Step[State | None]):
+    """A service's image."""
+
+    work: Workspace
+
+    def check(self, facts: State | None) -> Change | None:
+        """Whether there is an image of these sources, or none is needed."""
+        reason = self.work.artifacts.image_differs(facts, self.group) if facts else None
+        return Change(reason) if reason else None
+
+    def apply(self, report: Reporter) -> None:
+        """Build it, or take the one that the service names."""
+        work, name = self.work, self.group
+        service, sources = work.services.model(name), work.services.sources(name).facts()
+        project, docker = work.config.project.name, work.build.docker
+        if service.image:
+            images.take(docker, service.image, project, name, service.version, sources.digest, report)
+            return
+        base = work.config.images.bases.get(service.base)
+        environment, services = Environment(name="image"), work.config.services
+        made_up = resolve(service, environment, services, lambda _, how: how.new_value())
+        content = images.context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
+        instructions = (service.folder / service.dockerfile).read_text()
+        work.services.ensure_sources_unchanged(name, sources.digest)
+        recipe = images.Recipe(
+            project=project,
+            service=name,
+            version=service.version,
+            context=content,
+            dockerfile=service.dockerfile,
+            instructions=instructions,
+            digest=sources.digest,
+            base=base_images.tag(service.base, base) if base else service.base,
+            platform=work.build.host.probe.facts().platform,
+            env={**service.env, **made_up},
+            trial={LABEL: project, ROLE: "smoke", OWNER: owner()},
+        )
+        images.build(docker, recipe, report)
+
+
+def provide_base(work: Workspace, name: str, report: Reporter) -> str:
+    """The tag of a base image that the build machine has from now on: a bundle's, a pinned one, or made here."""
+    base, machine = work.config.images.bases[name], work.build
+    tag = base_images.tag(name, base)
+    state = machine.state.facts()
+    if base_images.present(state, name, base):
+        return tag
+    if state.tagged(bundle.local(name)):
+        machine.docker.tag(bundle.local(name), tag)
+        report.note(f"base {name} is the bundle's")
+    else:
+        facts = machine.host.probe.facts()
+        kit = facts.jdk(work.config.tools.java.minimum)
+        base_images.provide(machine.host, machine.docker, facts, kit, name, base, report)
+    machine.state.forget()
+    return tag

@@ -1,0 +1,84 @@
+"""An environment whose services run on one Docker: each on a port of its own, from the images that were built there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.config.models import Config
+from slipway.deployers.docker.container import holds
+from slipway.docker import ports
+from slipway.docker.protocols import Container, Daemon, State
+from slipway.engine.steps import Node, Precondition, Probe
+from slipway.flows.artifacts import Artifacts
+from slipway.flows.services import Services
+
+
+@dataclass(frozen=True)
+class DockerEnvironment:
+    """See `RunEnvironment`."""
+
+    config: Config
+    services: Services[Any]
+    artifacts: Artifacts
+    docker: Daemon
+    state: Probe[State]
+    machine: Callable[[], Iterator[Node[Any]]]
+
+    def setup(self) -> Iterator[Node[Any]]:
+        """What the machine needs to build and run services."""
+        return self.machine()
+
+    def start(self, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:  # noqa: ARG002
+        """Nothing: Docker runs."""
+        return iter(())
+
+    def prepare(self, names: Sequence[str], after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
+        """Nothing."""
+        return iter(())
+
+    def before_build(self, name: str, after: tuple[str, ...]) -> Iterator[Node[Any]]:
+        """Its port must be free, or its own container's."""
+        number = self.services.model(name).published
+        others = frozenset(service.published for service in self.config.services.values())
+        yield FreePort(
+            group=name,
+            name="port",
+            title=f"{name}: port {number}",
+            probe=self.state,
+            after=after,
+            number=number,
+            others=others,
+            publishing=self.docker.publishing,
+        )
+
+    def deliver(self, name: str) -> Iterator[Node[Any]]:  # noqa: ARG002
+        """Nothing: it is there."""
+        return iter(())
+
+    def before_release(self, name: str) -> tuple[str, ...]:
+        """Its port."""
+        return (f"{name}/port",)
+
+    def image(self, name: str) -> str:
+        """The one that was built."""
+        return self.artifacts.image(name) or ""
+
+    def address(self, name: str) -> str:
+        """Its loopback URL."""
+        return f"http://127.0.0.1:{self.services.model(name).published}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreePort(Precondition[State]):
+    """A service's own port of this machine: free, or its own container's. `others` are not proposed instead."""
+
+    number: int
+    others: frozenset[int]
+    publishing: Callable[[int], Container | None]
+
+    def verify(self, facts: State) -> None:
+        """Raise Unreachable that names who has it."""
+        if not any(holds(container, self.group, self.number) for container in facts.containers):
+            ports.free_or_told(self.group, self.number, set(self.others), self.publishing)

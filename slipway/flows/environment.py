@@ -1,0 +1,36 @@
+"""Where the services of an environment run, as a deploy prepares and addresses it. Each family is one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from slipway.engine.steps import Node
+
+
+class RunEnvironment(Protocol):
+    """The steps that differ by where services run: a Docker, or a cluster."""
+
+    def setup(self) -> Iterator[Node[Any]]:
+        """What the machines of the environment need before services can be deployed."""
+
+    def start(self, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
+        """What must run before anything runs there: a cluster."""
+
+    def prepare(self, names: Sequence[str], after: tuple[str, ...]) -> Iterator[Node[Any]]:
+        """What must hold or be there: before anything is built for it, or before the releases that wait for it."""
+
+    def before_build(self, name: str, after: tuple[str, ...]) -> Iterator[Node[Any]]:
+        """What must hold before one service is built for it."""
+
+    def deliver(self, name: str) -> Iterator[Node[Any]]:
+        """How a tested image gets there."""
+
+    def before_release(self, name: str) -> tuple[str, ...]:
+        """The ids of those nodes that a service's release waits for."""
+
+    def image(self, name: str) -> str:
+        """The reference of the image that a release of the sources as they stand runs; empty while it has none."""
+
+    def address(self, name: str) -> str:
+        """Where a running service answers, or the command that reaches it."""

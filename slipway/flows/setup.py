@@ -1,0 +1,86 @@
+"""What the machines of an environment need; the steps of `setup`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.config.models import Cluster, Config
+from slipway.docker.protocols import Daemon, State
+from slipway.engine.steps import Node, Precondition, Probe
+from slipway.flows.workspace import BuildMachine, Workspace
+from slipway.hosts.facts import Facts
+from slipway.hosts.host import Host, step_prefix, step_title
+from slipway.hosts.preflight import require_preparable
+from slipway.installers import bundle as bundles
+from slipway.installers import curl, docker, java, minikube
+
+
+def setup(work: Workspace) -> Iterator[Node[Any]]:
+    """What an environment's machines need; for a cluster of ours that too, running."""
+    return work.environment.setup()
+
+
+def build_machine(
+    config: Config, machine: BuildMachine, bundle: bundles.Bundle | None, *, bases: bool
+) -> Iterator[Node[Any]]:
+    """What this machine needs to build: curl, Docker, and where Leiningen builds a service a JDK and Leiningen.
+
+    `bases`: the base images of a bundle too, where nothing else takes all images of it.
+    """
+    yield from curl.steps(machine.host)
+    yield from docker.steps(machine.host, config.tools.docker, machine.docker, bundle=bundle)
+    if bundle and bases:
+        engine = (f"{step_prefix(machine.host)}/docker/engine",)
+        wanted = config.images.bases.__contains__
+        yield from bundles.steps(bundle, machine.host, machine.docker, machine.state, engine, wanted)
+    if any(service.leiningen for service in config.services.values()):
+        yield from java.steps(machine.host, config.tools, machine.clojars)
+
+
+@dataclass(frozen=True)
+class HostTarget:
+    """A host that is made ready for a Minikube: its Docker, what that has, the cluster wanted, and a bundle."""
+
+    host: Host
+    docker: Daemon
+    state: Probe[State]
+    cluster: Cluster
+    bundle: bundles.Bundle | None
+
+
+def ssh_hosts(config: Config, targets: Sequence[HostTarget]) -> Iterator[Node[Any]]:
+    """What several SSH hosts need, none of which waits for another."""
+    for target in targets:
+        yield from ssh_host(config, target)
+
+
+def ssh_host(config: Config, target: HostTarget) -> Iterator[Node[Any]]:
+    """What an SSH host needs: to be fit at all, Docker, kubectl, minikube."""
+    host, entry = target.host, config.hosts.hosts.get(target.host.name)
+    fitness = FitHost(group=step_prefix(host), name="host", title=step_title(host, "host"), probe=host.probe, host=host)
+    yield fitness
+    proxy = (entry.proxy if entry else None) or ""
+    after = (fitness.id,)
+    yield from docker.steps(host, config.tools.docker, target.docker, bundle=target.bundle, after=after, proxy=proxy)
+    yield from minikube_host(config, target)
+
+
+def minikube_host(config: Config, target: HostTarget) -> Iterator[Node[Any]]:
+    """Kubectl and minikube on a host whose Docker runs, and what a bundle has for them."""
+    engine = (f"{step_prefix(target.host)}/docker/engine",)
+    yield from minikube.steps(target.host, config.tools, target.cluster, target.bundle, engine)
+    if target.bundle:
+        yield from bundles.steps(target.bundle, target.host, target.docker, target.state, engine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitHost(Precondition[Facts]):
+    """A host can be prepared at all: its system, its space, its clock, sudo."""
+
+    host: Host
+
+    def verify(self, facts: Facts) -> None:
+        """Raise UsageError with the first thing that is wrong."""
+        require_preparable(self.host.name, facts)

@@ -1,0 +1,85 @@
+"""Registries: one beside a Minikube however many deliver, and pushes whose name another push takes away."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from slipway.clusters.registry import NAME, LocalRegistry, RemoteRegistry
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.protocols import Container, Spec
+from slipway.engine.steps import Reporter, null_reporter
+from slipway.errors import Problem
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+
+
+class Raced(FakeDaemon):
+    """A daemon in which the first that makes a registry waits for a moment, so that a second one may be faster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.second = 0, threading.Event()
+
+    def find(self, container: str) -> Container | None:
+        if container == NAME:
+            self.asked += 1
+            if self.asked > 1:
+                self.second.set()
+        return super().find(container)
+
+    def volume(self, name: str, labels: object) -> None:  # noqa: ARG002
+        self.second.wait(0.3)
+
+
+def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Raced()
+    for image in ("node", "registry"):
+        daemon.load_root(image.encode(), image, [])
+    daemon.start(daemon.create(Spec("minikube", "node")))
+    monkeypatch.setattr(LocalRegistry, "_answers", lambda *_: 5000)
+    host = FakeHost("h", Facts("Linux", "x86_64"))
+
+    def ready(_: int) -> int:
+        return LocalRegistry(daemon, host, daemon, "minikube", lambda _: "registry").ready(null_reporter())
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(ready, range(2))) == [5000, 5000]
+    assert [c.name for c in daemon.containers.values() if c.running] == ["minikube", NAME]
+
+
+class Shared(FakeDaemon):
+    """A daemon from which another process pushes the same, and takes the name away at first."""
+
+    def __init__(self, words: str, times: int) -> None:
+        super().__init__()
+        self.words, self.times, self.pushed = words, times, 0
+
+    def push(self, tag: str, report: Reporter) -> str:
+        self.pushed += 1
+        if self.pushed <= self.times:
+            self.untag(tag)
+            raise Problem(f"{tag} could not be pushed", details=self.words)
+        return super().push(tag, report)
+
+
+@pytest.mark.parametrize(
+    "words", ["tag does not exist: r/hh/web:1", "An image does not exist locally with the tag: r/hh/web"]
+)
+def test_a_push_whose_name_another_one_took_away_is_made_again(words: str) -> None:
+    daemon = Shared(words, 1)
+    image = daemon.load_root(b"web", "web", [])
+    assert RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter()).startswith("r/hh/web@sha256:")
+    assert daemon.pushed == 2
+    assert daemon.images[image].tags == ("web",)
+
+
+def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_name() -> None:
+    daemon = Shared("connection refused", 9)
+    image = daemon.load_root(b"web", "web", [])
+    with pytest.raises(Problem, match="could not be pushed"):
+        RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter())
+    assert daemon.pushed == 1
+    assert daemon.images[image].tags == ("web",)

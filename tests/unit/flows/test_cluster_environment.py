@@ -1,0 +1,59 @@
+"""What a deploy asks of a cluster before anything is built for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipway.clusters.context import ContextCluster
+from slipway.clusters.lifecycle import NoLifecycle
+from slipway.config.models import Environment, Service
+from slipway.deployers.fake import FakeEnvironment
+from slipway.deployers.kubernetes.apply import NamespaceScope
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
+from slipway.deployers.kubernetes.release_store import State
+from slipway.docker.fake import FakeDaemon
+from slipway.engine.steps import Precondition, Probe, null_reporter
+from slipway.errors import Problem
+from slipway.flows.cluster_environment import ClusterEnvironment
+from slipway.kubernetes.client import Access, Cluster
+from tests.unit.clusters.test_kinds import HOST, images
+from tests.unit.flows.workspaces import build_machine, project, workspace
+
+
+def environment(folder: Path, fake: FakeEnvironment) -> ClusterEnvironment:
+    config = project(folder, [Service(name="auth", image="r/auth:1")], Environment(name="staging"))
+    work = workspace(config, made=fake.deployments)
+    client, daemon = Cluster(Access("my-cluster")), FakeDaemon()
+    cluster = ContextCluster(NoLifecycle("staging"), client, HOST, daemon, images(daemon), lambda: iter(()))
+    scope = NamespaceScope(client, "shop", "shop", HOST, lambda _: pytest.fail("nobody asks"), "me")
+    namespace = ProjectNamespace(scope, Probe(State))
+    return ClusterEnvironment(
+        "staging", cluster, "cluster", namespace, fake, work.services, work.artifacts, build_machine(),
+        work.build.state, images(daemon), lambda: iter(()),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(tmp_path: Path, *, released: bool) -> None:
+    fake = FakeEnvironment(reuses=True)
+    made = environment(tmp_path, fake)
+    if released:
+        fake.apply(replace(made.services.desired("auth"), image="r/auth@sha256:1"), null_reporter())
+    platform = next(node for node in made.prepare(["auth"], ()) if node.name == "platform")
+    assert isinstance(platform, Precondition)
+    if released:
+        platform.verify({"linux/amd64"})
+        return
+    with pytest.raises(Problem, match="environment staging names no registry"):
+        platform.verify({"linux/amd64"})
+
+
+def test_nodes_of_another_platform_are_told_before_anything_is_built(tmp_path: Path) -> None:
+    made = environment(tmp_path, FakeEnvironment())
+    platform = next(node for node in made.prepare(["auth"], ()) if node.name == "platform")
+    assert isinstance(platform, Precondition)
+    with pytest.raises(Problem, match=r"images built here are for linux/amd64, the cluster's nodes for linux/arm64"):
+        platform.verify({"linux/arm64"})
