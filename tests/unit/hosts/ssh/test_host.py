@@ -1,4 +1,4 @@
-"""What goes to a host over SSH: no secret in a line, jobs named by what they do, faults of hosts in words."""
+"""A host over SSH: no secret is in a command line, and root needs sudo only where the user is not root."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from slipway.engine.steps import Probe
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege
-from slipway.hosts.preflight import MAX_CLOCK_SKEW, MIN_FREE_DISK, find_problems
+from slipway.hosts.preflight import MIN_FREE_DISK
 from slipway.hosts.ssh.command_line import AS_USER, command_line
 from slipway.hosts.ssh.host import SshHost
-from slipway.hosts.ssh.remote_scripts import as_job
-from slipway.installers.docker import proxy_differs, proxy_file
 
 PASSWORD = "a'b\"$c \\"
 FIT = Facts(
@@ -54,41 +52,6 @@ def test_a_proxy_is_in_every_commands_environment() -> None:
     assert b"https_proxy=http://user:pass@proxy:3128\n" in head
     assert b"NO_PROXY=localhost,127.0.0.1," in head
     assert "pass@" not in line
-
-
-def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
-    path, text = proxy_file("http://proxy:3128")
-    assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text
-    assert proxy_differs(replace(FIT, docker_proxy=(path,)), "http://proxy:3128") is None
-    assert proxy_differs(replace(FIT, docker_proxy=(path,)), "http://other:3128") is not None
-    assert proxy_differs(FIT, "http://proxy:3128") is not None
-
-
-def test_a_job_is_named_by_what_it_does() -> None:
-    one = Command(("apt-get", "install", "x"), resumable=True)
-    assert as_job(one).argv[4] == as_job(replace(one, timeout=5)).argv[4]
-    assert as_job(one).argv[4] != as_job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
-    assert as_job(one).argv[5:] == one.argv
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({}, ""),
-        ({"kernel": "Darwin"}, "runs Darwin, not Linux"),
-        ({"sudo": ""}, "has no sudo"),
-        ({"sudo": "", "uid": 0}, ""),
-        ({"noexec": True}, "noexec"),
-        ({"disk": MIN_FREE_DISK - 1}, "no space left"),
-        ({"skew": MAX_CLOCK_SKEW + 1.0}, "ahead"),
-        ({"skew": -MAX_CLOCK_SKEW - 1.0}, "behind"),
-        ({"skew": MAX_CLOCK_SKEW - 1.0}, ""),
-    ],
-)
-def test_what_keeps_a_host_from_being_prepared(changes: dict[str, object], words: str) -> None:
-    found = [str(problem) for problem in find_problems("box", replace(FIT, **changes))]  # type: ignore[arg-type]
-    assert bool(found) == bool(words), found
-    assert all(words in text and "hint:" in text for text in found)
 
 
 def test_a_host_without_sudo_says_so_when_root_is_needed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import ConnectionLost
 from slipway.hosts.host import Command, Privilege
 from slipway.hosts.ssh import session
+from slipway.hosts.ssh.remote_scripts import as_job
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import Sshd, lost, reached, until
 
@@ -134,3 +136,10 @@ JOBS = ("/run/slipway", "$HOME/.cache/slipway/jobs")  # root's are kept as a use
 
 def jobs(home: Path) -> Path:
     return home / ".cache" / "slipway" / "jobs"
+
+
+def test_a_job_is_named_by_what_it_does() -> None:
+    one = Command(("apt-get", "install", "x"), resumable=True)
+    assert as_job(one).argv[4] == as_job(replace(one, timeout=5)).argv[4]
+    assert as_job(one).argv[4] != as_job(replace(one, argv=("apt-get", "install", "y"))).argv[4]
+    assert as_job(one).argv[5:] == one.argv
