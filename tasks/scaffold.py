@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from tasks.invocation import Invocation
 
 
-@verb(changes=True, name="what it is called: lower-case letters, digits and -", port="where `local` publishes it")
+@verb(changes=True, name="its name: lower-case letters, digits and -", port="where `local` publishes it")
 def new(command: Invocation, name: str = "", port: str = "") -> None:
-    """Make a Clojure service that builds, passes its tests and checks and deploys as it is made.
+    """Create a Clojure service that builds, passes its tests and checks, and deploys as it is.
 
     Examples:
       ./invoke new --name invoices
       ./invoke new --name invoices --port 8090
-      ./invoke new --name invoices --plan      only say which files
+      ./invoke new --name invoices --plan      only list the files
 
     """
     from slipway.errors import UsageError
@@ -26,15 +26,15 @@ def new(command: Invocation, name: str = "", port: str = "") -> None:
     from tasks.flags import whole
 
     if not name:
-        raise UsageError("what is it called?", hint="--name invoices")
+        raise UsageError("the new service needs a name", hint="--name invoices")
     config = command.config
     number = whole(port, "--port") if port else None
     overrides = config.environments["local"].services
-    made = service.planned(name, number, config.project.name, config.folder, config.services, overrides)
+    made = service.new_service(name, number, config.project.name, config.folder, config.services, overrides)
     lines = (
         f"{made.name}  {made.folder}",
         f"./invoke deploy --service {made.name}",
         f'curl "http://127.0.0.1:{made.port}/greetings?name=Ada"',
         f"its tests: cd {shlex.quote(str(made.folder))} && lein test",
     )
-    command.run([service.step(made)], lambda: lines)
+    command.run([service.create(made)], lambda: lines)

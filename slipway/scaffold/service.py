@@ -1,4 +1,4 @@
-"""A new service of the templates beside this file: refused when its name or port won't do, made whole or not at all."""
+"""A new service from the templates beside this file: its name and port are validated, then all files or none appear."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from types import MappingProxyType
 from slipway.config.fields import dns_label
 from slipway.config.models import Override, Service
 from slipway.docker import ports
-from slipway.engine.steps import Change, Probe, Reporter, Step, function_step
+from slipway.engine.steps import Change, Probe, Reporter, Step
 from slipway.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "service"
-FOLDER = "__folder__"  # in a template's path: the namespace as folders
-PART, OLD = ".slipway-", 60  # what is being made, and the seconds after which nobody is making it any more
-FIRST = 8080  # the first port that a service is published on
+NAMESPACE = "__folder__"  # in a template's path: the folders of the Clojure namespace
+TEMPORARY = ".slipway-"  # begins the name of a folder in which a service is being written
+ABANDONED = 60  # seconds after which nothing is being written in such a folder any more
+FIRST_PORT = 8080
 
 
 @dataclass(frozen=True)
-class New:
-    """A service that is to be made in `folder`, for a project of that name."""
+class NewService:
+    """A service to create in `folder`, in the project of that name. `port` is where `local` publishes it."""
 
     name: str
     port: int
@@ -34,90 +35,119 @@ class New:
 
     @property
     def namespace(self) -> str:
-        """The first words of its Clojure namespaces."""
+        """The prefix of its Clojure namespaces."""
         return f"{self.project}.{self.name}"
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Its files: paths below its folder, and texts."""
+        """Its files: paths relative to its folder, and their texts."""
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
         environment = Environment(  # noqa: S701  no HTML
             loader=FileSystemLoader(TEMPLATES),
             undefined=StrictUndefined,
             keep_trailing_newline=True,
-            variable_start_string="<<",  # Clojure has braces of its own
+            variable_start_string="<<",  # braces are Clojure's
             variable_end_string=">>",
         )
-        words = {"name": self.name, "port": self.port, "project": self.project, "namespace": self.namespace}
+        variables = {"name": self.name, "port": self.port, "project": self.project, "namespace": self.namespace}
+        folders = self.namespace.replace("-", "_").replace(".", "/")
         for template in sorted(environment.list_templates()):
-            folders = self.namespace.replace("-", "_").replace(".", "/")
-            place = template.removesuffix(".j2").replace(FOLDER, folders)
-            yield place, environment.get_template(template).render(words)
+            path = template.removesuffix(".j2").replace(NAMESPACE, folders)
+            yield path, environment.get_template(template).render(variables)
 
 
-def planned(
+def new_service(
     name: str,
     port: int | None,
     project: str,
     folder: Path,
     services: Mapping[str, Service],
     overrides: Mapping[str, Override] = MappingProxyType({}),
-) -> New:
-    """What `new` makes in the services' folder, beside `services` and what `local` overrides of them.
+) -> NewService:
+    """What `new` creates in the services' folder, beside `services` and what `local` overrides of them.
 
-    Raises Problem with a suggestion for a name or port that won't do.
+    Without a `port` it is the first free one. Raises UsageError with a suggestion for an invalid or taken name or port.
     """
+    validate_name(name, folder, services)
+    published = {service.published: service.name for service in services.values()}
+    published |= {override.publish: owner for owner, override in overrides.items() if override.publish}
+    free = next(one for one in range(FIRST_PORT, 65536) if one not in published and ports.free(one))
+    if port is not None:
+        validate_port(port, published, hint=f"--port {free} is free")
+    return NewService(name, port or free, project, folder / name)
+
+
+def validate_name(name: str, folder: Path, services: Collection[str]) -> None:
+    """Raise UsageError with a suggestion for a name that is invalid, or that a service or a file has already."""
     try:
         dns_label(name)
     except ValueError as error:
-        near = nearest(name)
-        hint = f"try --name {free(near, folder, services)}" if near else "try --name invoices"
-        raise UsageError(f"a service can't be called so: {error}", hint=hint) from None
+        valid = nearest_label(name)
+        suggestion = unused_name(valid, folder, services) if valid else "invoices"
+        raise UsageError(f"invalid service name: {error}", hint=f"try --name {suggestion}") from None
     if name in services or (folder / name).exists():
-        summary = f"there is a service {name} already" if name in services else f"{folder / name} is there already"
-        raise UsageError(summary, hint=f"try --name {free(name, folder, services)}")
-    taken = {service.published: service.name for service in services.values()}
-    taken |= {change.publish: one for one, change in overrides.items() if change.publish}
-    open_port = next(one for one in range(FIRST, 65536) if one not in taken and ports.free(one))
-    if port is not None and not 1 <= port <= 65535:
-        raise UsageError(f"{port} is no port", hint=f"--port {open_port} is free")
-    if port in taken:
-        raise UsageError(f"{taken[port]} publishes {port}", hint=f"--port {open_port} is free")
-    if port is not None and not ports.free(port):
-        summary = f"{ports.holder(port)} listens on {port}"
-        raise UsageError(summary, hint=f"--port {open_port} is free")
-    return New(name, port or open_port, project, folder / name)
+        summary = f"service {name} already exists" if name in services else f"{folder / name} already exists"
+        raise UsageError(summary, hint=f"try --name {unused_name(name, folder, services)}")
 
 
-def nearest(name: str) -> str:
-    """The DNS label that a name comes nearest to: My_Service is my-service. Empty where nothing is left of it."""
+def validate_port(port: int, published: Mapping[int, str], hint: str) -> None:
+    """Raise UsageError for a port that is invalid, that another service publishes, or that a process listens on."""
+    if not 1 <= port <= 65535:
+        raise UsageError(f"invalid port: {port}", hint=hint)
+    if port in published:
+        raise UsageError(f"port {port} is already published by {published[port]}", hint=hint)
+    if not ports.free(port):
+        raise UsageError(f"port {port} is in use by {ports.holder(port)}", hint=hint)
+
+
+def nearest_label(name: str) -> str:
+    """The nearest DNS label: My_Service becomes my-service. Empty where no letter is left."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name.strip())
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).lstrip("0123456789-")[:40].rstrip("-")
 
 
-def free(name: str, folder: Path, services: Collection[str]) -> str:
-    """The name, or the first of name-2, name-3, … that nobody has."""
-    tries = (name if number == 1 else f"{name[:36]}-{number}" for number in range(1, 1000))
-    return next(one for one in tries if one not in services and not (folder / one).exists())
+def unused_name(name: str, folder: Path, services: Collection[str]) -> str:
+    """The name, or the first of name-2, name-3, … that is not used."""
+    candidates = (name if number == 1 else f"{name[:36]}-{number}" for number in range(1, 1000))
+    return next(one for one in candidates if one not in services and not (folder / one).exists())
 
 
-def step(new: New) -> Step[bool]:
-    """The step that makes it."""
-    files = dict(new.files())
+def create(service: NewService) -> Step[bool]:
+    """The step that creates a service."""
+    return CreateService(
+        group=service.name,
+        name="files",
+        title=f"new service {service.name}",
+        probe=Probe(service.folder.exists),
+        folder=service.folder,
+        files=dict(service.files()),
+    )
 
-    def differs(there: bool) -> Change | None:  # noqa: FBT001  the fact itself
-        return None if there else Change(f"{len(files)} files in {new.folder}: {', '.join(files)}")
 
-    def make(_: Reporter) -> None:
-        for left in new.folder.parent.glob(f"{PART}*"):
-            if time.time() - left.stat().st_mtime > OLD:  # by one that was killed
-                shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=new.folder.parent, prefix=PART) as text:
-            whole = Path(text) / new.name
-            for place, content in files.items():
-                path = whole / place
+@dataclass(frozen=True, kw_only=True)
+class CreateService(Step[bool]):
+    """The folder with these files (texts by relative path). Its fact is whether the folder exists."""
+
+    folder: Path
+    files: Mapping[str, str]
+
+    def check(self, facts: bool) -> Change | None:  # noqa: FBT001  the fact itself
+        return None if facts else Change(f"{len(self.files)} files in {self.folder}: {', '.join(self.files)}")
+
+    def apply(self, _: Reporter) -> None:
+        """Write the files into a temporary folder, then rename it: a service is there as a whole or not at all."""
+        remove_abandoned(self.folder.parent)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=TEMPORARY) as temporary:
+            complete = Path(temporary) / self.folder.name
+            for name, text in self.files.items():
+                path = complete / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(content)
-            whole.rename(new.folder)
+                path.write_text(text)
+            complete.rename(self.folder)
 
-    return function_step(f"{new.name}/files", f"new service {new.name}", Probe(new.folder.exists), differs, make)
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary folders that killed runs left behind."""
+    for temporary in folder.glob(f"{TEMPORARY}*"):
+        if time.time() - temporary.stat().st_mtime > ABANDONED:
+            shutil.rmtree(temporary, ignore_errors=True)
