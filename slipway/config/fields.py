@@ -65,9 +65,9 @@ def _version(value: str) -> str:
 
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Label = Annotated[str, AfterValidator(dns_label)]
-Cpus = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.cpus)]
-Size = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.size)]
-MinikubeSize = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.minikube)]
+Cpus = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.parse_cpus)]
+Size = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.parse_bytes)]
+MinikubeSize = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.parse_minikube_memory)]
 Version = Annotated[str, AfterValidator(_version)]
 Regex = Annotated[str, AfterValidator(_regex)]
 JsonPath = Annotated[str, AfterValidator(_json_path)]

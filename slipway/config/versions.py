@@ -1,4 +1,4 @@
-"""The shapes of tools.yaml and images.yaml: what is fetched, from where, and what it must be."""
+"""tools.yaml and images.yaml as models: pinned versions, URLs and checksums."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slipway.config.fields import Count, Model
 
 
 class Script(Model):
-    """An upstream script: `sha256` is of the file at `url`, `version` of what it installs."""
+    """An upstream script: `sha256` is that of the file at `url`, `version` that of what it installs."""
 
     url: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -18,7 +18,7 @@ class Script(Model):
 
 
 class LeinScript(Script):
-    """Leiningen's own script and the jar that it runs."""
+    """Leiningen's own script, and the jar that it runs."""
 
     jar_url: str
     jar_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -28,7 +28,7 @@ Packages = dict[str, tuple[str, ...]]  # by release (debian-12) or family (debia
 
 
 class DockerTool(Model):
-    """Which Docker, and where it comes from."""
+    """Docker: the oldest version that will do, and where another comes from."""
 
     minimum: str = "20.10"
     script: Script | None = None
@@ -36,49 +36,49 @@ class DockerTool(Model):
 
 
 class JavaTool(Model):
-    """Which JDK."""
+    """The JDK."""
 
     minimum: Count = 17
     packages: Packages = {}
 
 
 class LeiningenTool(Model):
-    """Which Leiningen."""
+    """Leiningen."""
 
     packages: Packages = {}
     script: LeinScript | None = None
 
 
 class ClojureTool(Model):
-    """What stands in where Clojars can't be reached: a Leiningen profile and the packages that it reads."""
+    """The fallback where Clojars can't be reached: a Leiningen profile, and the packages that it uses."""
 
     profile: str = "debian"
     packages: Packages = {}
 
 
 class Download(Model):
-    """A file to fetch, and what it must be."""
+    """A file to download, and its checksum."""
 
     url: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Archive(Model):
-    """A release archive to fetch, and what it must be, as Kubernetes publishes it: by SHA-512."""
+    """A release archive to download. Its checksum is a SHA-512, which is what Kubernetes publishes."""
 
     url: str
     sha512: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
 
 class Kubernetes(Model):
-    """Kubernetes' own release archives, which a bundle takes apart."""
+    """Kubernetes' own release archives, from which a bundle takes the images."""
 
     version: str
     platforms: dict[str, Archive]  # by Docker platform: linux/amd64
 
 
 class Binary(Model):
-    """A program of one file. What is there already is taken from `minimum` on; else `version` is installed."""
+    """A program of one file. An installed one is used from `minimum` on; otherwise `version` is installed."""
 
     version: str
     minimum: str
@@ -98,17 +98,17 @@ class Tools(Model):
 
 
 class Jlink(Model):
-    """A base made by jlink: the JDK's modules that are in it."""
+    """A base image made by jlink, with these modules of the JDK."""
 
     kind: Literal["jlink"] = "jlink"
     modules: tuple[str, ...]
 
 
 class Debian(Model):
-    """A base made of Debian's packages. Patterns are those of a gitignore file, `!` among them.
+    """A base image made of Debian packages. Patterns are those of a gitignore file, including `!`.
 
-    `packages` names what is wanted and picks from what that depends on; libraries come by themselves.
-    `files` picks from what is in them, `owned` are folders of the unprivileged user.
+    `packages` names packages and selects from their dependencies; shared libraries are always included.
+    `files` selects from the files in them; `owned` are folders that belong to the unprivileged user.
     """
 
     kind: Literal["packages"] = "packages"
@@ -118,14 +118,14 @@ class Debian(Model):
 
 
 class Base(Model):
-    """Where a base image comes from, the first that works: a bundle that was loaded, a pinned reference, a recipe."""
+    """Where a base image comes from, the first that works: a loaded bundle, a pinned reference, a recipe."""
 
     upstream: Annotated[str, Field(pattern=r"@sha256:[0-9a-f]{64}$")] | None = None
     recipe: Annotated[Jlink | Debian, Field(discriminator="kind")] | None = None
 
 
 class Images(Model):
-    """images.yaml: what services stand on, what Slipway runs on a cluster, what a Minikube's node is made of."""
+    """images.yaml: the base images of services, what Slipway runs on a cluster, and a Minikube's own images."""
 
     bases: dict[str, Base] = {}
     parts: dict[str, Base] = {}

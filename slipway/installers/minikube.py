@@ -134,7 +134,7 @@ def start(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
         f"--container-runtime={cluster.runtime}",
         f"--kubernetes-version=v{cluster.kubernetes}",
         f"--cpus={cluster.cpus}",
-        f"--memory={quantity.minikube(cluster.memory) // 2**20}mb",
+        f"--memory={quantity.parse_minikube_memory(cluster.memory) // 2**20}mb",
         "--cni=bridge",
         "--wait=apiserver,node_ready",
         "--embed-certs",
@@ -153,7 +153,7 @@ def enrolled(command: Command, facts: Facts) -> Command:
 
 def room(facts: Facts, cluster: Cluster) -> None:
     """Raise Problem, with the figures, if the machine is too small for the cluster."""
-    want = quantity.minikube(cluster.memory) + SPARE["memory"]
+    want = quantity.parse_minikube_memory(cluster.memory) + SPARE["memory"]
     short = []
     if facts.memory and facts.memory < want:
         short.append(f"memory: {facts.memory / 2**30:.1f} GiB free, {want / 2**30:.1f} GiB wanted")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.config.quantity import number
+from slipway.config.quantity import parse_quantity
 from slipway.docker.exit_causes import KILLED, Cause, ended, silent_port, wrong_path
 from slipway.kubernetes.objects import Object
 
@@ -95,10 +95,10 @@ def _pending(message: str, pod: Object, scene: Scene) -> Cause:
     asked = [c["resources"].get("requests", {}) for c in pod["spec"]["containers"] if "resources" in c]
     for resource, unit, size in (("cpu", "CPUs", 1.0), ("memory", "MiB", 2.0**20)):
         if f"Insufficient {resource}" in message:
-            want = sum((number(one.get(resource, 0)) or 0.0) for one in asked) / size
+            want = sum((parse_quantity(one.get(resource, 0)) or 0.0) for one in asked) / size
             rooms = []
             for node in scene.nodes:
-                have = (number(node["status"]["allocatable"][resource]) or 0.0) / size
+                have = (parse_quantity(node["status"]["allocatable"][resource]) or 0.0) / size
                 used = scene.requested[node["metadata"]["name"]][resource == "memory"] / size if scene.requested else 0
                 rooms.append(f"{node['metadata']['name']} has {have - used:.2f} of {have:.2f} {unit} left")
             summary = f"no node has room: a pod asks for {want:.2f} {unit}; {'; '.join(rooms)}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from slipway.config.quantity import number
+from slipway.config.quantity import parse_quantity
 from slipway.kubernetes.client import MANAGER, Conflict
 from slipway.kubernetes.manifests.labels import VALUES, values_fingerprint
 from slipway.kubernetes.objects import Object
@@ -83,7 +83,7 @@ def same(wanted: Any, live: Any) -> bool:
         return True
     if not (isinstance(wanted, str | int | float) and isinstance(live, str | int | float)):
         return False
-    return (one := number(str(wanted))) is not None and one == number(str(live))
+    return (one := parse_quantity(str(wanted))) is not None and one == parse_quantity(str(live))
 
 
 def added(wanted: Object, live: Object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from slipway.config.quantity import number
+from slipway.config.quantity import parse_quantity
 from slipway.engine.steps import Reporter, Threads
 from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.client import Cluster
@@ -185,7 +185,7 @@ def requested(pods: Iterable[Object]) -> dict[str, tuple[float, float]]:
         node = pod["spec"].get("nodeName")
         if node and pod.get("status", {}).get("phase") in {"Pending", "Running"}:
             asked = [c.get("resources", {}).get("requests", {}) for c in pod["spec"]["containers"]]
-            cpu, memory = (sum(number(a.get(k, 0)) or 0.0 for a in asked) for k in ("cpu", "memory"))
+            cpu, memory = (sum(parse_quantity(a.get(k, 0)) or 0.0 for a in asked) for k in ("cpu", "memory"))
             before = found.get(node, (0.0, 0.0))
             found[node] = (before[0] + cpu, before[1] + memory)
     return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from slipway.config.models import Health, Service
-from slipway.config.quantity import size
+from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease
 from slipway.docker.exit_causes import Cause, ended, silent_port, wrong_path
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec
@@ -112,7 +112,7 @@ def spec(names: Names, desired: DesiredRelease[str], number: int) -> Spec:
         network=names.project,
         aliases=(service.name,),
         volumes={names.data(service.name, name): part.path for name, part in service.storage.items()},
-        memory=size(service.resources.memory),
+        memory=parse_bytes(service.resources.memory),
         restart="unless-stopped",
     )
 

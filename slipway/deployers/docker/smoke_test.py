@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.checks.runner import CheckRunner
-from slipway.config.quantity import size
+from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease, addresses
 from slipway.deployers.docker.container import OWNER, ROLE, SERVICE, Names, left_behind, owner, ready
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
@@ -112,7 +112,7 @@ class SmokeTestRun:
                     publish={service.port: 0},
                     network=self._network,
                     aliases=(name,),
-                    memory=size(service.resources.memory),
+                    memory=parse_bytes(service.resources.memory),
                     scratch=tuple(part.path for part in service.storage.values()),
                 )
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from slipway.config.quantity import number
+from slipway.config.quantity import parse_quantity
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
@@ -75,8 +75,8 @@ def nodes(cluster: Cluster) -> list[NodeUsage]:
         found.append(
             NodeUsage(
                 name=name,
-                cpu={"requested": round(cpu, 3), "allocatable": number(have["cpu"]) or 0.0},
-                memory={"requested": memory, "allocatable": number(have["memory"]) or 0.0},
+                cpu={"requested": round(cpu, 3), "allocatable": parse_quantity(have["cpu"]) or 0.0},
+                memory={"requested": memory, "allocatable": parse_quantity(have["memory"]) or 0.0},
             )
         )
     return found

@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.config.quantity import cpus, minikube, number, size
+from slipway.config.quantity import parse_bytes, parse_cpus, parse_minikube_memory, parse_quantity
 
 
 @pytest.mark.parametrize(
     ("parse", "text", "value"),
     [
-        (number, "100m", 0.1), (number, "256Mi", 2**28), (number, 2, 2.0), (number, "main", None),
-        (size, "256Mi", 2**28), (size, "1.5Gi", 3 * 2**29), (size, "10M", 10**7), (size, "5", 5),
-        (cpus, "100m", 0.1), (cpus, "0.5", 0.5), (cpus, "2", 2.0),
-        (minikube, "4g", 2**32), (minikube, "4Gi", 2**32), (minikube, "4096m", 2**32), (minikube, "1024k", 2**20),
-        (minikube, "4096", 2**32),
+        (parse_quantity, "100m", 0.1), (parse_quantity, "256Mi", 2**28), (parse_quantity, 2, 2.0), (parse_quantity, "main", None),
+        (parse_bytes, "256Mi", 2**28), (parse_bytes, "1.5Gi", 3 * 2**29), (parse_bytes, "10M", 10**7), (parse_bytes, "5", 5),
+        (parse_cpus, "100m", 0.1), (parse_cpus, "0.5", 0.5), (parse_cpus, "2", 2.0),
+        (parse_minikube_memory, "4g", 2**32), (parse_minikube_memory, "4Gi", 2**32), (parse_minikube_memory, "4096m", 2**32), (parse_minikube_memory, "1024k", 2**20),
+        (parse_minikube_memory, "4096", 2**32),
     ],
 )  # fmt: skip
 def test_a_quantity_is_read(parse: Callable[[str | int], object], text: str | int, value: object) -> None:
@@ -25,9 +25,9 @@ def test_a_quantity_is_read(parse: Callable[[str | int], object], text: str | in
 
 @pytest.mark.parametrize(
     ("parse", "text"),
-    [(size, "512m"), (size, "1g"), (size, "1K"), (size, "0"), (size, "lots"), (cpus, "1Gi"), (cpus, "0"), (cpus, ".m"),
-     (minikube, "4x"), (minikube, "much")],
+    [(parse_bytes, "512m"), (parse_bytes, "1g"), (parse_bytes, "1K"), (parse_bytes, "0"), (parse_bytes, "lots"), (parse_cpus, "1Gi"), (parse_cpus, "0"), (parse_cpus, ".m"),
+     (parse_minikube_memory, "4x"), (parse_minikube_memory, "much")],
 )  # fmt: skip
-def test_what_is_none_is_refused(parse: Callable[[str], object], text: str) -> None:
+def test_what_is_not_a_quantity_is_refused(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         parse(text)
