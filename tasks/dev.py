@@ -107,7 +107,8 @@ def _counts(report: Path, code: int) -> dict[str, int]:
 def bench(_: Context, *, defects: bool = False) -> None:
     """Measure what must be fast, beside a peer in the same run; exit 1 when a bar is missed.
 
-    It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, and deploys to the lab's Minikube.
+    It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, deploys to the lab's Minikube,
+    and runs commands in a random order on both.
 
     Examples:
       ./invoke bench
@@ -115,10 +116,10 @@ def bench(_: Context, *, defects: bool = False) -> None:
 
     """
     prepare()
-    from tests.benchmarks import cluster, hosts, local, planted
+    from tests.benchmarks import cluster, hosts, local, planted, walk
 
     missed = 0
-    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows)
+    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows, walk.rows)
     for row in (row for rows in sources for row in rows()):
         print(row.text, flush=True)  # noqa: T201  the task's answer
         missed += not row.ok

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
@@ -186,7 +186,7 @@ class Hand:
 class Services(Project, ABC):
     """A project of three services that need nothing of each other: how one kind of environment makes and shows them."""
 
-    secret: ClassVar[str] = ""  # the service that has a generated secret
+    secret: str = ""  # the service that has a generated secret
 
     @abstractmethod
     def write(self, name: str, content: Content) -> None:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
 
@@ -21,8 +21,8 @@ from tests.integration.walk import ABSENT, NAMES, Content, Hand, Model, Services
 class LocalServices(Services):
     """Three light services: each says what its service file and its sources say."""
 
-    secret: ClassVar[str] = "middle"
-    stored: ClassVar[str] = "right"  # the service that has a volume
+    secret = "middle"
+    stored = "right"  # the service that has a volume
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"

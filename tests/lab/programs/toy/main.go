@@ -52,6 +52,9 @@ func main() {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	handler.HandleFunc("/note", func(w http.ResponseWriter, r *http.Request) { // the file of its image
+		http.ServeFile(w, r, "/note")
+	})
 	handler.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) { // keeps a core busy for a moment
 		for until := time.Now().Add(50 * time.Millisecond); time.Now().Before(until); {
 		}
