@@ -22,9 +22,11 @@ from slipway.hosts.ssh.host import SshHost
 from tests.contracts.host import HostContract
 from tests.integration.project import ROOT, Done
 from tests.lab import machines
+from tests.lab.earlier import check_takeover, clone
 from tests.lab.fleet import Fleet, awaited, away, changed, cut, far, interrupted, lossy, planned, programs, told
 from tests.lab.machines import Host
 from tests.lab.proxy import proxy
+from tests.lab.walk_cluster import HostServices
 
 pytestmark = pytest.mark.lab
 PASSWORD = "slip'way$1 \"x\\"
@@ -348,6 +350,15 @@ def test_day_two_works_as_on_this_machine(fleet: Fleet) -> None:
             break
         time.sleep(0.2)
     assert left == "0"
+
+
+def test_what_an_earlier_version_deployed_is_unchanged_rolled_back_and_purged(fleet: Fleet, tmp_path: Path) -> None:
+    services = HostServices(tmp_path / "project", fleet)
+    services.secret = "middle"
+    try:
+        check_takeover(services, clone(tmp_path / "earlier"))
+    finally:
+        services.close()
 
 
 def test_two_people_who_deploy_to_one_host_are_serialised(fleet: Fleet) -> None:

@@ -1,0 +1,99 @@
+"""A version of Slipway that people have: its own checkout, and what must hold of what it deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.integration.project import ROOT, Done
+from tests.integration.walk import NAMES, Content, Services
+
+COMMIT = "911cb9d"
+FIRST, SECOND = Content(setting=1, sources=1), Content(setting=2, sources=2)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A clone of this checkout at an earlier commit."""
+
+    folder: Path
+
+    def invoke(self, services: Services, *words: str) -> Done:
+        """Run a task of that version on a project."""
+        line = [str(self.folder / "invoke"), *services.command(*words)[1:]]
+        env = {**os.environ, **services.env}
+        done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=900, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+def clone(folder: Path) -> Earlier:
+    """Clone this checkout at `COMMIT`. Raises CalledProcessError where that is not in it, as in a shallow clone."""
+    subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(folder)], check=True)
+    subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", "--detach", COMMIT], check=True)
+    if (folder / "requirements.txt").read_bytes() == (ROOT / "requirements.txt").read_bytes():
+        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())  # else its own launcher makes one
+    return Earlier(folder)
+
+
+def check_takeover(services: Services, earlier: Earlier) -> None:
+    """What the earlier version deployed is unchanged, rolled back, deployed over and purged by this one."""
+    for content in (FIRST, SECOND):
+        for name in NAMES:
+            services.write(name, content)
+        for one in (NAMES[0], ",".join(NAMES)):  # all at once, it may make the project's network twice
+            done = earlier.invoke(services, "deploy", "--service", one, "--output", "json")
+            assert done.exit == 0, done.out + done.err
+    status, history = settled(services, earlier), document(earlier.invoke(services, "history", "--output", "json"))
+    assert {(one["name"], one["release"]) for one in status["services"]} == {(name, 2) for name in NAMES}
+
+    plan = services.invoke("deploy", "--plan", "--output", "json")
+    assert plan.exit == 0, plan.out + plan.err
+    same = services.invoke("deploy", "--output", "json")
+    assert (same.exit, set(same.steps.values())) == (0, {"unchanged"}), same.out + same.err
+    assert lasting(document(services.invoke("status", "--output", "json"))) == status
+    assert document(services.invoke("history", "--output", "json")) == history
+
+    back = services.invoke("rollback", "--service", "left", "--to", "1", "--output", "json")
+    assert back.exit == 0, back.out + back.err
+    assert [services.answer(name) for name in NAMES] == [services.text(one) for one in (FIRST, SECOND, SECOND)]
+    assert earlier.invoke(services, "deploy", "--plan").exit == services.invoke("deploy", "--plan").exit == 3
+
+    again = services.invoke("deploy", "--output", "json")
+    assert again.exit == 0, again.out + again.err
+    assert {name for name, how in again.steps.items() if how == "changed"} == {"left/release"}
+    assert services.answer("left") == services.text(SECOND)
+    plan = earlier.invoke(services, "deploy", "--plan")  # by somebody whose clone is older
+    assert plan.exit == 0, plan.out + plan.err
+    history = document(services.invoke("history", "--output", "json"))
+    assert document(earlier.invoke(services, "history", "--output", "json")) == history
+
+    assert services.invoke("down", "--purge").exit == 0
+    assert services.everything() == []
+
+
+def document(done: Done) -> dict[str, Any]:
+    """The one document that a command printed."""
+    assert done.exit == 0, done.out + done.err
+    return dict(json.loads(done.out))
+
+
+def settled(services: Services, earlier: Earlier) -> dict[str, Any]:
+    """What the earlier version's `status` says that lasts, once no copy of an earlier release is ending."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = document(earlier.invoke(services, "status", "--output", "json"))
+        if all(len(one["containers"]) == one["ready"] == one["wanted"] for one in found["services"]):
+            return lasting(found)
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+
+
+def lasting(status: dict[str, Any]) -> dict[str, Any]:
+    """A document of `status` without what changes by itself: ages, what a node's other pods ask for, warnings."""
+    services = [{key: value for key, value in one.items() if key != "age"} for one in status["services"]]
+    return {**status, "services": services, "nodes": len(status["nodes"]), "warnings": None}
