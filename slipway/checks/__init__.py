@@ -1,1 +1,1 @@
-"""Curl lines and what they must answer."""
+"""Runs the checks of a service: curl lines and what their answers must be."""

@@ -1,4 +1,4 @@
-"""Checks without anybody to ask: a runner whose answers are chosen."""
+"""A check runner that sends nothing and whose results a test chooses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slipway.engine.steps import Reporter
 
 
 class FakeCheckRunner:
-    """Passes every check but those in `faults`, which names what is wrong by the check's name."""
+    """Passes every check except those in `faults`: what is wrong, by the check's name."""
 
     def __init__(self, faults: Mapping[str, str] | None = None) -> None:
         self.faults = dict(faults or {})

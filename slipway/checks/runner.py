@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.checks.curl import ARGV, config_file, masked, parse_answer, pasteable
@@ -29,38 +30,27 @@ class CheckRunner(Protocol):
         """Run every check at these addresses (URLs by variable), in order."""
 
 
+@dataclass(frozen=True)
 class CurlRunner:
-    """A `CheckRunner` with the curl that `command` reaches."""
-
-    def __init__(self, command: RunCommand) -> None:
-        self._command = command
-
-    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
-        """Run every check at these addresses, in order."""
-        return run_checks(self._command, checks, addresses, report)
-
-
-def run_checks(
-    run: RunCommand,
-    checks: Sequence[Check],
-    addresses: Mapping[str, str],
-    report: Reporter,
-    *,
-    timeout: float = TIMEOUT,
-) -> CheckReport:
-    """Run every check at these addresses, in order, with the curl that `run` reaches; report how many passed.
+    """A `CheckRunner` with the curl that `command` reaches.
 
     An answer is waited for `timeout` seconds, or twice what the check expects it within where that is longer.
     """
-    started = time.monotonic()
-    runner = CheckRun(run, addresses, report, timeout)
-    outcome = CheckReport(tuple(runner.result(check) for check in checks))
-    report.note(f"{outcome.summary} in {time.monotonic() - started:.1f} s")
-    return outcome
+
+    command: RunCommand
+    timeout: float = TIMEOUT
+
+    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
+        """Run every check, then report how many passed."""
+        started = time.monotonic()
+        running = CheckRun(self.command, addresses, report, self.timeout)
+        outcome = CheckReport(tuple(running.result(check) for check in checks))
+        report.note(f"{outcome.summary} in {time.monotonic() - started:.1f} s")
+        return outcome
 
 
 class CheckRun:
-    """Runs checks one after the other; the values that one saves are there for the next."""
+    """Runs checks one after the other; each can use the values that earlier ones saved."""
 
     def __init__(self, run: RunCommand, addresses: Mapping[str, str], report: Reporter, timeout: float) -> None:
         self._run = run
@@ -96,7 +86,7 @@ class CheckRun:
         except ValueError as error:
             return Answer(error=str(error))
         command = Command(ARGV, stdin=config, timeout=timeout + 5)
-        # an answer may hold tokens: its evidence is shown, masked, and nothing else of it
+        # an answer may hold tokens: only its masked evidence is reported
         done = self._run(command, null_reporter(self._report.cancel))
         return parse_answer(marker, done.exit_code, done.stdout, done.stderr)
 

@@ -1,1 +1,1 @@
-"""What a team writes: models of its files, and the loader that finds every fault in them."""
+"""What a team writes: models of its files, and the loader that finds every error in them."""

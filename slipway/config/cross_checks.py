@@ -15,7 +15,7 @@ from slipway.config.secret_sources.generated import Generated
 
 @dataclass(frozen=True)
 class Files:
-    """What was read of a project: models by name, and their documents, at whose lines errors are reported.
+    """What was read of a project: models by name, and their documents, whose lines errors are reported at.
 
     Services that are `invalid` have errors of their own: others may name them. `hosts` is None where its file is.
     """

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from slipway.config.fields import Model
 
 M = TypeVar("M", bound=Model)
-Keys = tuple[int | str, ...]  # the way to a value in a file: keys of mappings, indexes of lists
+Keys = tuple[int | str, ...]  # the path to a value in a file: keys of mappings, indexes of lists
 
 
 @dataclass
@@ -90,7 +90,7 @@ def round_trip_yaml() -> Any:
 
 
 def yaml_error(error: Exception) -> tuple[int, str]:
-    """The line of an error of reading YAML, and what is wrong there."""
+    """The line of an error that reading YAML raised, and what is wrong in it."""
     from ruamel.yaml.error import MarkedYAMLError
 
     if isinstance(error, MarkedYAMLError):
@@ -177,7 +177,7 @@ def _own_keys(model: type[Model]) -> set[str]:
 
 
 def _all_keys(model: type[Model]) -> Iterator[str]:
-    """Every key that may stand somewhere in a model's file."""
+    """Every key that is valid somewhere in a model's file."""
     seen: set[type] = set()
     waiting: list[Any] = [model]
     while waiting:

@@ -1,1 +1,1 @@
-"""New services: names that fit, a port that is free, and the files of a service that works as it is made."""
+"""New services: a valid name, a free port, and the files of a service that works as it is."""

@@ -135,7 +135,7 @@ class CreateService(Step[bool]):
         return None if facts else Change(f"{len(self.files)} files in {self.folder}: {', '.join(self.files)}")
 
     def apply(self, _: Reporter) -> None:
-        """Write the files into a temporary folder, then rename it: a service is there as a whole or not at all."""
+        """Write the files into a temporary folder, then rename it: a service exists as a whole or not at all."""
         remove_abandoned(self.folder.parent)
         with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=TEMPORARY) as temporary:
             complete = Path(temporary) / self.folder.name

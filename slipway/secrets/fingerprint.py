@@ -12,6 +12,6 @@ def fingerprint(values: Mapping[str, str]) -> str:
     return _scrypt("\n".join(f"{name}={value}" for name, value in sorted(values.items()))) if values else ""
 
 
-@lru_cache(maxsize=256)  # one run asks for the same many times, and scrypt is slow: so that guessing a weak value is
+@lru_cache(maxsize=256)  # scrypt is slow, so that guessing a weak value is; one run needs the same ones many times
 def _scrypt(text: str) -> str:
     return hashlib.scrypt(text.encode(), salt=b"slipway", n=2**12, r=8, p=1, dklen=16).hex()

@@ -1,4 +1,4 @@
-"""The registry of secret sources. A source is told by its only key, which its line names."""
+"""The registry of secret sources: a source is recognized by its only key, which its tag names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slipway.config.secret_sources.reference import Of
 
 
 def shape(value: Any) -> str:
-    """How a source is written: its keys, or what else stands there. The tags below are shapes."""
+    """How a source is written in a file, as far as its keys go: the tags below are such shapes."""
     keys = type(value).model_fields if isinstance(value, Model) else value if isinstance(value, Mapping) else ()
     return f"{{{', '.join(f'{key}: …' for key in keys)}}}"
 

@@ -1,4 +1,4 @@
-"""What a secret source is: a mapping of one key in a file, whose class does what the key says."""
+"""The base classes of secret sources: a source is a mapping with one key, and has one method."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.checks.report import CheckReport
-from slipway.checks.runner import run_checks
+from slipway.checks.runner import CurlRunner
 from slipway.config.models import Check
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
@@ -72,7 +72,7 @@ def check(line: str, expect: dict[str, Any], save: dict[str, Any] | None = None,
 
 def ask(base: str, *checks: Check, events: list[Event] | None = None) -> CheckReport:
     emit = (events if events is not None else []).append
-    return run_checks(curl, checks, {"BASE": base}, Reporter("web/smoke", emit, Cancel()), timeout=2)
+    return CurlRunner(curl, timeout=2).run(checks, {"BASE": base}, Reporter("web/smoke", emit, Cancel()))
 
 
 def test_how_many_passed_is_reported(base: str) -> None:
