@@ -48,7 +48,7 @@ def chosen(command: Invocation) -> None:
 
 def said(command: Invocation) -> None:
     """Which environment a deploy is about."""
-    command.session.say(f"environment {command.environment.name}")
+    command.session.print(f"environment {command.environment.name}")
 
 
 @verb(changes=True, bundle=True, host="SSH hosts, separated by commas: prepare these, without a cluster")

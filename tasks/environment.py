@@ -65,8 +65,8 @@ def status(command: Invocation) -> None:
     if command.environment.local:
         raise _none(command)
     nodes = command.workspace.deployments.status.nodes()
-    if command.session.json:
-        command.session.document({"environment": command.environment.name, "nodes": nodes})
+    if command.session.machine_readable:
+        command.session.print_json({"environment": command.environment.name, "nodes": nodes})
         return
     tables.nodes(command.session, nodes)
 
@@ -89,7 +89,7 @@ def environments(command: Invocation, *, graph: bool = False) -> None:
         from slipway.ui.graph import Box, svg
 
         boxes = (Box(s.name, s.port, s.needs, store=not s.leiningen) for s in command.config.services.values())
-        command.session.answer(svg(boxes, f"The services of {command.config.project.name}"))
+        command.session.print_raw(svg(boxes, f"The services of {command.config.project.name}"))
         return
     from slipway.config.load import default_environment
     from tasks.invocation import ROOT
@@ -100,14 +100,14 @@ def environments(command: Invocation, *, graph: bool = False) -> None:
         for name, one in sorted(command.config.environments.items())
     ]
     services = sorted(command.config.services.values(), key=lambda one: one.name)
-    if command.session.json:
+    if command.session.machine_readable:
         shown = [{"name": name, "default": bool(mark), "place": where} for name, mark, where in rows]
         listed = [{"name": s.name, "version": s.version, "port": s.port, "needs": list(s.needs)} for s in services]
-        command.session.document({"environments": shown, "services": listed})
+        command.session.print_json({"environments": shown, "services": listed})
         return
 
     tables.table(command.session, ("environment", "", "place"), rows)
-    command.session.say()
+    command.session.print()
     listing = [(s.name, s.version, str(s.port), ", ".join(s.needs) or "-") for s in services]
     tables.table(command.session, ("service", "version", "port", "needs"), listing)
 
@@ -134,7 +134,7 @@ def use(command: Invocation, name: str = "") -> None:
     if not name:
         raise UsageError("which environment?", hint="--name local, or --name minikube")
     command.use(name)
-    command.session.say(f"the default {'would be' if command.plan else 'is now'} {name}")
+    command.session.print(f"the default {'would be' if command.plan else 'is now'} {name}")
 
 
 @verb(service="services, separated by commas; default: all")
@@ -163,7 +163,7 @@ def render(command: Invocation, service: str = "") -> None:
     yaml = YAML()
     text = StringIO()
     yaml.dump_all([namespace_object(config.project.name, namespace), *redacted(found)], text)
-    command.session.answer(text.getvalue())
+    command.session.print_raw(text.getvalue())
 
 
 @verb(dir="the folder to fill", platform="of the hosts that will use it")
@@ -207,4 +207,4 @@ def verify(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag'
         raise Problem(
             f"{len(faults)} of {len(bundle.files)} files are bad", details="\n".join(faults), hint="make it again"
         )
-    command.session.say(f"all {len(bundle.files)} files are what was pinned")
+    command.session.print(f"all {len(bundle.files)} files are what was pinned")

@@ -39,9 +39,9 @@ def told(command: Invocation, name: str, problems: list[Problem]) -> None:
     """What is wrong with a host, each with its fix."""
     for problem in problems:
         first, *rest = str(problem).splitlines()
-        command.session.say(f"{name}  BAD  {first}")
+        command.session.print(f"{name}  BAD  {first}")
         for line in rest:
-            command.session.say(f"    {line}")
+            command.session.print(f"    {line}")
 
 
 @verb(host=WHICH)
@@ -74,16 +74,16 @@ def check(command: Invocation, host: str = "") -> None:
                 except Problem as problem:
                     problems.append(problem)
             if not problems:
-                command.session.say(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
+                command.session.print(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
                 if away := [upstream for upstream, answers in found.reach.items() if not answers]:
-                    command.session.say(
+                    command.session.print(
                         f"    no answer at once from {', '.join(away)}: without internet, use --bundle D"
                     )
         told(command, name, problems)
         bad += problems
         rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})
-    if command.session.json:
-        command.session.document({"hosts": rows})
+    if command.session.machine_readable:
+        command.session.print_json({"hosts": rows})
     if bad:
         raise Exit(code=int(exit_codes.of_problems(bad)))
 
@@ -104,19 +104,19 @@ def facts(command: Invocation, host: str = "") -> None:
     from slipway.errors import Problem
 
     found = read(command, host)
-    if command.session.json:
+    if command.session.machine_readable:
         rows = [
             {"name": name, "error": str(one)} if isinstance(one, Problem) else {"name": name, **asdict(one)}
             for name, one in found.items()
         ]
-        command.session.document({"hosts": rows})
+        command.session.print_json({"hosts": rows})
     for name, one in found.items():
         if isinstance(one, Problem):
             told(command, name, [one])
             continue
         for key, value in asdict(one).items():
             if value not in ("", (), {}, None):
-                command.session.say(f"{name}  {key:16} {value if isinstance(value, str) else json.dumps(value)}")
+                command.session.print(f"{name}  {key:16} {value if isinstance(value, str) else json.dumps(value)}")
     codes = {exit_codes.of_problem(one) for one in found.values() if isinstance(one, Problem)}
     if codes:
         raise Exit(code=int(max(codes)))
@@ -147,19 +147,19 @@ def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
     hosts = command.hosts
     found = trust.presented_key(name, hosts, command.passwords.secret, command.cancel)
     way = "" if found.hop == name else f", on the way to {name}"
-    command.session.say(f"{found.hop}{way}  {found.lookup_name}  {found.key.get_name()}  {found.key.fingerprint}")
+    command.session.print(f"{found.hop}{way}  {found.lookup_name}  {found.key.get_name()}  {found.key.fingerprint}")
     if found.known:
-        command.session.say(f"{found.hop}  is known already")
+        command.session.print(f"{found.hop}  is known already")
         return True
     if command.plan:
-        command.session.say(f"{found.hop}  would be recorded in {known_hosts_file(hosts)}")
+        command.session.print(f"{found.hop}  would be recorded in {known_hosts_file(hosts)}")
         return True
     if not agreed and (command.unasked or not _agreed(command, found.hop)):
         from slipway.errors import UsageError
 
         hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
         raise UsageError(f"{found.hop}: its key was not recorded", hint=hint)
-    command.session.say(f"{found.hop}  recorded in {trust.record_key(found.lookup_name, found.key, hosts)}")
+    command.session.print(f"{found.hop}  recorded in {trust.record_key(found.lookup_name, found.key, hosts)}")
     return found.hop == name
 
 

@@ -60,7 +60,7 @@ class Invocation:
     @property
     def unasked(self) -> str:
         """Why nobody can be asked; empty where somebody can."""
-        if self.session.json:
+        if self.session.machine_readable:
             return "--output json asks nothing"
         if self.flags.get("yes"):
             return "--yes asks nothing"
@@ -218,9 +218,9 @@ class Invocation:
                 continue
             for step, reason in due.items():
                 if step.startswith(f"{name}/"):
-                    self.session.say(f"  will change  {step}: {reason}")
+                    self.session.print(f"  will change  {step}: {reason}")
             if facts.sudo == "password":
-                self.session.say("These need root.")
+                self.session.print("These need root.")
                 if names[name] is self.machine:
                     tried(self.machine, self.cancel)
                 else:
@@ -231,7 +231,7 @@ class Invocation:
         """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
         from slipway.hosts import locks
 
-        told = lambda who: self.session.say(f"waits for {who}, which works on this Docker")  # noqa: E731
+        told = lambda who: self.session.print(f"waits for {who}, which works on this Docker")  # noqa: E731
         who = f"`{self.name}` (pid {os.getpid()})"
         with locks.file_lock(locks.docker_lock_path(f"{self.config.project.name}-local"), who, told, self.cancel):
             yield

@@ -74,9 +74,9 @@ def down(command: Invocation) -> None:
 
     """
     if command.plan:
-        command.session.say("every machine of the lab would be removed")
+        command.session.print("every machine of the lab would be removed")
         return
     prepare()
     from tests.lab import machines
 
-    command.session.say(f"{machines.remove_all()} machines removed")
+    command.session.print(f"{machines.remove_all()} machines removed")

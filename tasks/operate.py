@@ -30,15 +30,15 @@ def status(command: Invocation) -> None:
     """
     deployments = command.workspace.deployments
     live, nodes, warnings = deployments.status.services(), deployments.status.nodes(), deployments.status.warnings()
-    if command.session.json:
+    if command.session.machine_readable:
         services = [one.document() for one in live]
         name = command.environment.name
-        command.session.document(
+        command.session.print_json(
             {"environment": name, "services": services, "nodes": list(nodes), "warnings": list(warnings)}
         )
         return
     if not live:
-        command.session.say("nothing is deployed here; ./invoke deploy")
+        command.session.print("nothing is deployed here; ./invoke deploy")
         return
     rows = [
         (
@@ -56,10 +56,10 @@ def status(command: Invocation) -> None:
     tables.table(command.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
     tables.nodes(command.session, nodes)
     for warning in warnings:
-        command.session.say(f"warning  {warning}")
+        command.session.print(f"warning  {warning}")
     where = command.config.folder.name
     for name in sorted({found.name for found in live} - {*command.config.services}):
-        command.session.say(f"{name} has no folder in {where}/; ./invoke down --service {name} takes it away")
+        command.session.print(f"{name} has no folder in {where}/; ./invoke down --service {name} takes it away")
 
 
 @verb(service="services, separated by commas; default: all")
@@ -77,16 +77,16 @@ def history(command: Invocation, service: str = "") -> None:
     serving = {
         name: command.workspace.deployments.releases.running(name) for name in {release.service for release in releases}
     }
-    if command.session.json:
+    if command.session.machine_readable:
         rows = [
             {key: value for key, value in vars(r).items() if key not in {"source", "manifest", "settings"}}
             | {"serving": r == serving[r.service]}
             for r in releases
         ]
-        command.session.document({"releases": rows})
+        command.session.print_json({"releases": rows})
         return
     if not releases:
-        command.session.say("nothing was released here yet; ./invoke deploy")
+        command.session.print("nothing was released here yet; ./invoke deploy")
         return
     tables.table(
         command.session,
@@ -120,15 +120,15 @@ def logs(command: Invocation, service: str = "", *, follow: bool = False, tail: 
     lines = command.workspace.deployments.operations.logs(name, whole(tail, "--tail"), follow=follow)
     reading = Threads(1).submit(_told, command, name, lines)
     while not wait([reading], timeout=0.2).done:
-        if command.session.closed:
+        if command.session.reader_gone:
             return
     reading.result()
 
 
 def _told(command: Invocation, name: str, lines: Iterator[str]) -> None:
     for line in lines:
-        command.session.tell(Output(name, "stdout", line))
-        if command.session.closed:
+        command.session.print_line(Output(name, "stdout", line))
+        if command.session.reader_gone:
             return
 
 
@@ -207,7 +207,7 @@ def forward(command: Invocation, service: str = "", port: str = "") -> None:
     name = one(command, service)
     number = whole(port, "--port", 1, 65535) if port else None
     with command.workspace.deployments.operations.forward(name, number) as url:
-        command.session.tell(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
+        command.session.print_line(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
         while not command.cancel.requested:
             command.cancel.wait(3600)
 

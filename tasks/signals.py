@@ -81,14 +81,14 @@ def guarded(body: Callable[..., None], name: str, flags: dict[str, Any], own: di
         session.problem(problem, code)
         raise Exit(code=int(code)) from problem
     except (Cancelled, KeyboardInterrupt):
-        session.end(Outcome.INTERRUPTED)
+        session.finish(Outcome.INTERRUPTED)
         raise Exit("interrupted", code=int(ExitCode.INTERRUPTED)) from None
     finally:
         session.close()
         _forget_old()
-        if session.fault:
-            summary = f"standard output takes nothing more: {session.fault.strerror}"
-            raise Exit(summary, code=int(ExitCode.FAILED)) from session.fault
+        if session.write_error:
+            summary = f"standard output takes nothing more: {session.write_error.strerror}"
+            raise Exit(summary, code=int(ExitCode.FAILED)) from session.write_error
 
 
 def _done(body: Callable[..., None], command: Invocation, own: dict[str, Any]) -> None:

@@ -12,14 +12,14 @@ def table(session: Session, head: tuple[str, ...], rows: Sequence[tuple[str, ...
     """Columns that a person reads and `awk` does too."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
-        session.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        session.print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def nodes(session: Session, found: Sequence[Mapping[str, Any]]) -> None:
     """What is asked of each node (see `Target.nodes`) of what it has."""
     for node in found:
         cpu, memory = node["cpu"], node["memory"]
-        session.say(
+        session.print(
             f"node {node['name']}: {cpu['requested']:.2f} of {cpu['allocatable']:.0f} CPUs and "
             f"{memory['requested'] / 2**30:.2f} of {memory['allocatable'] / 2**30:.1f} GiB are asked for"
         )

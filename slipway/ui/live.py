@@ -1,10 +1,11 @@
-"""The view for a terminal: a tree of steps that moves while they do."""
+"""The view for a terminal: a tree of the steps, drawn anew while they run."""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import ClassVar, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from slipway.engine.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
 from slipway.errors import Problem
-from slipway.ui.plain import amount, clean, clean_lines, summary
+from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
+from slipway.ui.view import View
 
 MARKS = {
     Status.WAITING: ("·", "dim"),
@@ -24,6 +26,11 @@ MARKS = {
     Status.SKIPPED: ("-", "yellow"),
 }
 RATE = 10  # drawings a second
+
+
+def open_view(out: TextIO, run: str) -> View:  # noqa: ARG001  every view gets the run's id
+    """What `views.py` calls."""
+    return Live(out)
 
 
 @dataclass
@@ -44,8 +51,10 @@ class _Row:
 class Live:
     """Draws groups of steps (`auth/jar` is step `jar` of group `auth`); the finished tree stays on the screen."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, emoji=False)
+    machine_readable: ClassVar = False
+
+    def __init__(self, out: TextIO) -> None:
+        self._console = Console(file=out, highlight=False, emoji=False)
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
         self._live: RichLive | None = None
@@ -65,9 +74,9 @@ class Live:
                 with self._lock:
                     self._step(event)
             case Output(name, _, text) if name in self._rows:
-                self._rows[name].line = clean(text)
+                self._rows[name].line = strip_control(text)
             case Progress(name) if name in self._rows:
-                self._rows[name].progress = amount(event)
+                self._rows[name].progress = format_progress(event)
             case Finished():
                 self._finished(event)
 
@@ -76,14 +85,16 @@ class Live:
         table = Table.grid(padding=(0, 2))
         for step in plan.steps:
             style = "yellow" if step.reason else "dim"
-            table.add_row(Text("~" if step.reason else "✓", style), Text(step.id, style), Text(clean(step.reason)))
+            table.add_row(
+                Text("~" if step.reason else "✓", style), Text(step.id, style), Text(strip_control(step.reason))
+            )
         self._console.print(table)
 
     def _step(self, event: StepChanged) -> None:
         row = self._rows.setdefault(event.id, _Row(event.title))
         if event.status in {Status.APPLYING, Status.CHECKING} and not row.began:
             row.began = time.monotonic()
-        row.status, row.reason = event.status, clean(event.reason)
+        row.status, row.reason = event.status, strip_control(event.reason)
         row.seconds, row.detail = event.seconds, event.detail
 
     def _draw(self) -> RenderableType:
@@ -143,15 +154,13 @@ class Live:
         for name, row in self._rows.items():
             if row.status is Status.FAILED:
                 self._console.print(Text(f"\nfailed: {name}", "bold red"))
-                self._console.print(Text(clean_lines(row.detail or row.reason)))
+                self._console.print(Text(strip_control_lines(row.detail or row.reason)))
         for line in event.closing:
             self._console.print(Text(line))
 
     def problem(self, problem: Problem, code: int) -> None:  # noqa: ARG002  a shell shows it
-        """Show an error outside a run."""
-        self._console.print(Text(clean_lines(str(problem)), "red"))
+        self._console.print(Text(strip_control_lines(str(problem)), "red"))
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
         if self._live:
             self._live.stop()

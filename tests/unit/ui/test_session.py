@@ -36,7 +36,7 @@ def test_a_masked_value_is_in_no_spelling_in_what_is_shown_or_kept(
         session.emit(Output("a", "stdout", f"before {text} after"))
     session.emit(StepChanged("a", "a", Status.FAILED, SECRET, 0.0, f"evidence: {SECRET}"))
     session.problem(Problem(SECRET, details=SECRET, hint=SECRET), 1)
-    session.say(f"said {SECRET}")
+    session.print(f"said {SECRET}")
     session.close()
     shown = capsys.readouterr()
     kept = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
@@ -49,7 +49,7 @@ def test_a_masked_value_is_in_no_spelling_in_what_is_shown_or_kept(
 def test_a_short_value_is_not_masked_since_it_would_hide_everything(capsys: pytest.CaptureFixture[str]) -> None:
     session = Session("plain", run="r")
     session.mask(["abc"])
-    session.say("abc")
+    session.print("abc")
     assert capsys.readouterr().out == "abc\n"
 
 
@@ -57,7 +57,7 @@ def test_each_line_of_a_value_is_masked_since_text_comes_line_by_line(capsys: py
     session = Session("plain", run="r")
     session.mask(["-----BEGIN KEY-----\n  MIIEowIBAAKC\r\nq8s7\nab\n-----END KEY-----\n"])
     for line in ("MIIEowIBAAKC", "key: q8s7.", "ab"):
-        session.say(line)
+        session.print(line)
     assert capsys.readouterr().out == "***\nkey: ***.\nab\n"
 
 
@@ -75,7 +75,7 @@ def test_what_a_service_says_is_shown_without_its_secrets(
     work = workspace(config, mask=session.mask)
     work.deployments.secret_store.store({"web.KEY": "geheim"}, null_reporter())
     work.secrets.hide(work.services.model("web"))
-    session.say("geheim verborgen")
+    session.print("geheim verborgen")
     assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")
 
 

@@ -1,0 +1,41 @@
+"""The registry of views: what `--output` offers, and that Rich is imported only where it draws."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from slipway.engine.events import Finished, Outcome, Plan, PlanStep
+from slipway.errors import UsageError
+from slipway.ui.views import VIEWS, choose_view, open_view
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_registered_view_opens_and_draws_a_run(name: str) -> None:
+    out = io.StringIO()
+    view = open_view(name, out, "r")
+    view.event(Plan((PlanStep("auth/jar", "build the jar"),)))
+    view.event(Finished(Outcome.DONE, 1, 0, 0, 2.0))
+    view.close()
+    assert "done" in out.getvalue()
+    assert view.machine_readable == (name == "json")
+
+
+def test_an_unknown_output_format_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UsageError, match="unknown output format: loud") as caught:
+        choose_view("loud")
+    assert caught.value.hint == "use one of: auto, live, plain, json"
+
+
+def test_auto_is_plain_where_standard_output_is_no_terminal() -> None:
+    assert choose_view("auto") == "plain"
+
+
+def test_rich_is_imported_by_the_live_view_alone() -> None:
+    code = "import io, sys; from slipway.ui import session, views; views.open_view('{}', io.StringIO(), 'r'); {}"
+    for name, expected in (("plain", False), ("json", False), ("live", True)):
+        program = code.format(name, f"assert ('rich' in sys.modules) == {expected}")
+        subprocess.run([sys.executable, "-c", program], check=True)
