@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 
 
 class Problem(Exception):
@@ -69,6 +71,23 @@ class ApiRefused(Problem):
     def __init__(self, summary: str, *, status: int, details: str = "", hint: str = "") -> None:
         super().__init__(summary, details=details, hint=hint)
         self.status = status
+
+
+@dataclass(frozen=True)
+class FieldConflict:
+    """A field of a cluster's object that another field manager owns: `argo`, `spec.replicas`."""
+
+    manager: str
+    field: str
+
+
+class ApplyConflict(ApiRefused):
+    """Server-side apply was refused because other managers own fields."""
+
+    def __init__(self, summary: str, conflicts: Sequence[FieldConflict], *, details: str = "") -> None:
+        lines = "\n".join(f"{conflict.field} is managed by {conflict.manager}" for conflict in conflicts)
+        super().__init__(summary, status=HTTPStatus.CONFLICT, details=lines or details)
+        self.conflicts = tuple(conflicts)
 
 
 class Cancelled(Exception):

@@ -79,15 +79,15 @@ def on_cluster(invocation: Invocation, machine: BuildMachine) -> Workspace:
     from slipway.clusters.minikube_cluster import MinikubeCluster, MinikubeLifecycle
     from slipway.clusters.system_images import SystemImages
     from slipway.deployers.kubernetes import deployer as kubernetes_deployer
-    from slipway.deployers.kubernetes.apply import NamespaceScope
     from slipway.deployers.kubernetes.check_pod import check_pod
+    from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
     from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
     from slipway.flows.cluster_environment import ClusterEnvironment
     from slipway.installers import minikube
     from slipway.installers.minikube import PROFILE
-    from slipway.kubernetes.client import Access
+    from slipway.kubernetes.api import KubeContext
     from slipway.kubernetes.client import Cluster as Client
-    from slipway.kubernetes.kubeconfig import borrowed
+    from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
     from slipway.kubernetes.volumes import NodeVolumes
 
     config, environment, bundle = invocation.config, invocation.environment, invocation.bundle
@@ -96,8 +96,8 @@ def on_cluster(invocation: Invocation, machine: BuildMachine) -> Workspace:
     run_host: Host = invocation.ssh(environment.host) if environment.host else machine.host
     run_docker = DockerDaemon(run_host, closing) if environment.host else machine.docker
     run_state = Probe(partial(run_docker.state, project)) if environment.host else machine.state
-    kubeconfig = partial(borrowed, run_host, PROFILE, closing) if environment.host else None
-    client = Client(Access(environment.context or PROFILE, kubeconfig))
+    kubeconfig = partial(tunnelled_kubeconfig, run_host, PROFILE, closing) if environment.host else None
+    client = Client(KubeContext(environment.context or PROFILE, kubeconfig))
     images = SystemImages(project, config.images, run_docker, run_state)
     cluster: Cluster
     if environment.context:

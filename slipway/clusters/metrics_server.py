@@ -56,7 +56,7 @@ def install(cluster: Cluster, image: str, report: Reporter) -> None:
 
 def _answers(cluster: Cluster) -> bool:
     try:
-        cluster.call("GET", "/apis/metrics.k8s.io/v1beta1")
+        cluster.read("/apis/metrics.k8s.io/v1beta1")
     except Problem:
         return False
     return True

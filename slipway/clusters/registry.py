@@ -16,7 +16,7 @@ from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 from slipway.hosts.host import Host
 from slipway.hosts.tunnels import tunnel
-from slipway.kubernetes.diagnose import refused
+from slipway.kubernetes.diagnose import wants_credentials
 
 NAME, PORT = "slipway-registry", 5000
 PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
@@ -148,7 +148,7 @@ class RemoteRegistry:
         try:
             return f"{name}@{_pushed(self.daemon, image, f'{name}:{tag}', report)}"
         except Problem as problem:
-            if not refused(problem.details):
+            if not wants_credentials(problem.details):
                 raise
             hint = f"docker login {self.registry.partition('/')[0]}"
             raise Problem(problem.summary, details=problem.details, hint=hint) from problem

@@ -1,84 +1,87 @@
-"""What somebody changed by hand: pure comparison of the objects that are wanted with those that are there."""
+"""Drift: what somebody changed by hand, by comparing the objects that are wanted with the live ones. Pure."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.config.quantity import parse_quantity
-from slipway.kubernetes.client import MANAGER, Conflict
-from slipway.kubernetes.manifests.labels import VALUES, values_fingerprint
+from slipway.errors import FieldConflict
+from slipway.kubernetes.manifests.labels import FIELD_MANAGER, VALUES, values_fingerprint
 from slipway.kubernetes.objects import Object
 
-IGNORED = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
-HANDS = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers that are a person
-AUTOSCALER = Conflict("kube-controller-manager", "spec.replicas")  # the cluster's own: it goes with `autoscale`
+IGNORED_ANNOTATIONS = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
+PERSON = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers behind which is a person: kubectl, a dashboard
+AUTOSCALER = FieldConflict("kube-controller-manager", "spec.replicas")  # the cluster's own: it goes with `autoscale`
 
 
-def foreign(conflict: Conflict) -> bool:
-    """Whether a field belongs to another tool; what a person or an autoscaler set is Slipway's to take back."""
-    return not (conflict.manager == MANAGER or HANDS.match(conflict.manager) or conflict == AUTOSCALER)
+def of_another_tool(conflict: FieldConflict) -> bool:
+    """Whether a field belongs to another tool; those that a person or an autoscaler set are Slipway's to take over."""
+    manager = conflict.manager
+    return not (manager == FIELD_MANAGER or PERSON.match(manager) or conflict == AUTOSCALER)
 
 
 def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
-    """Why what is there is not what is wanted, one line per object."""
-    there = {(one["kind"], one["metadata"]["name"]): one for one in live}
+    """How the live objects differ from the wanted ones, one line per object."""
+    by_name = {(one["kind"], one["metadata"]["name"]): one for one in live}
     found = []
     for one in wanted:
         kind, name = one["kind"], one["metadata"]["name"]
-        other = there.get((kind, name))
+        other = by_name.get((kind, name))
         if other is None:
             found.append(f"{kind} {name} is not there")
             continue
-        paths = [*changed(compared(one), spared(other)), *added(one, other), *secret_values_changed(one, other)]
+        actual = without_entries_of_other_tools(other)
+        paths = [*changed(_comparable(one), actual), *added(one, other), *secret_values_changed(one, other)]
         if paths:
             found.append(f"{kind} {name}: {', '.join(paths[:4])}")
     return found
 
 
-def compared(one: Object) -> Object:
-    """The part of an object that a hand can change: neither its labels' owner nor what a server adds."""
-    spared = {"apiVersion", "kind", "metadata", *(("data", "stringData") if one["kind"] == "Secret" else ())}
-    return {k: v for k, v in one.items() if k not in spared}
+def _comparable(wanted: Object) -> Object:
+    """The part of an object that a person changes. A recorded Secret has no values: `secret_values_changed` tells."""
+    apart = {"apiVersion", "kind", "metadata", *(("data", "stringData") if wanted["kind"] == "Secret" else ())}
+    return {key: value for key, value in wanted.items() if key not in apart}
 
 
 def secret_values_changed(wanted: Object, live: Object) -> Iterator[str]:
-    """Whether the values of a service's own Secret are others than it was released with."""
-    marked = wanted["metadata"].get("annotations", {}).get(VALUES)
-    if marked is not None and marked != values_fingerprint(live):
+    """Whether the values of a Secret from manifests/ are still those that it was released with."""
+    released = wanted["metadata"].get("annotations", {}).get(VALUES)
+    if released is not None and released != values_fingerprint(live):
         yield "its values were changed"
 
 
-def changed(wanted: Any, live: Any, place: str = "") -> Iterator[str]:
-    """The places whose value is not the wanted one; what only the server or somebody else added is no difference."""
+def changed(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
+    """The paths with another value than the wanted one. What the live object has besides is no difference."""
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
-            yield f"{place} was removed"
+            yield f"{path} was removed"
             return
         for key, value in wanted.items():
-            inner = f"{place}.{key}" if place else str(key)
+            inner = f"{path}.{key}" if path else str(key)
             if key in live:
                 yield from changed(value, live[key], inner)
-            elif not absent(value):
+            elif not _is_empty(value):
                 yield f"{inner} was removed"
     elif isinstance(wanted, list):
         if not isinstance(live, list) or len(wanted) != len(live):
-            yield f"{place} has {len(live) if isinstance(live, list) else 'no'} entries instead of {len(wanted)}"
+            yield f"{path} has {len(live) if isinstance(live, list) else 'no'} entries instead of {len(wanted)}"
             return
         for index, value in enumerate(wanted):
-            yield from changed(value, live[index], f"{place}[{index}]")
-    elif not same(wanted, live):
-        yield f"{place} is {live} instead of {wanted}"
+            yield from changed(value, live[index], f"{path}[{index}]")
+    elif not _equal(wanted, live):
+        yield f"{path} is {live} instead of {wanted}"
 
 
-def absent(value: Any) -> bool:
-    """Whether the API server may leave a value out: an empty one, false and 0 are what most fields have without it."""
-    return all(absent(inner) for inner in value.values()) if isinstance(value, Mapping) else not value
+def _is_empty(value: Any) -> bool:
+    """Whether the API server may omit a value: for most fields "", {}, false and 0 mean the same as no value."""
+    return all(_is_empty(inner) for inner in value.values()) if isinstance(value, Mapping) else not value
 
 
-def same(wanted: Any, live: Any) -> bool:
-    """Whether two values are one: quantities may be written in several ways."""
+def _equal(wanted: Any, live: Any) -> bool:
+    """Whether two values are the same; a quantity can be written in several ways."""
     if wanted == live:
         return True
     if not (isinstance(wanted, str | int | float) and isinstance(live, str | int | float)):
@@ -87,89 +90,86 @@ def same(wanted: Any, live: Any) -> bool:
 
 
 def added(wanted: Object, live: Object) -> Iterator[str]:
-    """The fields of a spec that a person's tool owns and that the wanted object does not name."""
-    for entry in managed(live):
-        yield from (f"{place} was added by {entry['manager']}" for place in _unwanted(entry, wanted))
-
-
-def _unwanted(entry: Object, wanted: Object) -> Iterator[str]:
-    if HANDS.match(entry.get("manager", "")) and not entry.get("subresource"):
-        for part in ("spec", "data"):
-            if wanted["kind"] != "Secret" or part in wanted:  # a release keeps no values: see `secret_values_changed`
-                yield from owned(entry.get("fieldsV1", {}).get(f"f:{part}", {}), wanted.get(part, {}), part)
-
-
-def managed(live: Object) -> list[Object]:
-    """Who owns which fields of an object, as the API server keeps it."""
-    return list(live["metadata"].get("managedFields", []))
+    """The fields that a person's tool owns and that the wanted object does not have."""
+    for entry in _managed_fields(live):
+        yield from (f"{path} was added by {entry['manager']}" for path in _added_by(entry, wanted))
 
 
 def taken_over_fields(wanted: Object, live: Object, manager: str) -> list[Object]:
-    """The managedFields of `live` in which what a person added is `manager`'s, whose next apply takes it away.
+    """The managedFields of `live` in which `manager` owns what a person added, so that its next apply removes that.
 
     Server-side apply removes only what its own manager applied before: so kubectl moves an object to it as well
     (client-go, util/csaupgrade).
     """
-    entries = managed(live)
-    theirs = [one for one in entries if any(_unwanted(one, wanted))]
-    mine = next(one for one in entries if one.get("manager") == manager and one.get("operation") == "Apply")
-    fields = mine["fieldsV1"]
-    for one in theirs:
-        fields = _joined(fields, one["fieldsV1"])
-    return [{**one, "fieldsV1": fields} if one is mine else one for one in entries if one not in theirs]
+    entries = _managed_fields(live)
+    by_person = [one for one in entries if any(_added_by(one, wanted))]
+    own = next(one for one in entries if one.get("manager") == manager and one.get("operation") == "Apply")
+    fields = own["fieldsV1"]
+    for one in by_person:
+        fields = _merged(fields, one["fieldsV1"])
+    return [{**one, "fieldsV1": fields} if one is own else one for one in entries if one not in by_person]
 
 
-def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {**one, **{key: _joined(one.get(key, {}), inner) for key, inner in other.items()}}
-
-
-def spared(live: Object) -> Object:
-    """The object without the entries of lists that another manager, neither Slipway nor a person, added to it."""
-    entries = [one for one in managed(live) if not one.get("subresource")]
-    mine: dict[str, Any] = {}
-    for one in (e for e in entries if e.get("manager") == MANAGER or HANDS.match(e.get("manager", ""))):
-        mine = _joined(mine, one.get("fieldsV1", {}))
+def without_entries_of_other_tools(live: Object) -> Object:
+    """The object without the entries of lists that another tool, neither Slipway nor a person, added to it."""
+    entries = [one for one in _managed_fields(live) if not one.get("subresource")]
+    kept: dict[str, Any] = {}
+    for one in (e for e in entries if e.get("manager") == FIELD_MANAGER or PERSON.match(e.get("manager", ""))):
+        kept = _merged(kept, one.get("fieldsV1", {}))
     for one in entries:
-        live = _without(live, one.get("fieldsV1", {}), mine)
+        live = _without_entries(live, one.get("fieldsV1", {}), kept)
     return live
 
 
-def _without(value: Any, fields: Mapping[str, Any], mine: Mapping[str, Any]) -> Any:
+def _managed_fields(live: Object) -> list[Object]:
+    return list(live["metadata"].get("managedFields", []))
+
+
+def _added_by(entry: Object, wanted: Object) -> Iterator[str]:
+    """The paths of an entry of managedFields, if it is a person's, that `wanted` does not have."""
+    if PERSON.match(entry.get("manager", "")) and not entry.get("subresource"):
+        for part in ("spec", "data"):
+            if wanted["kind"] != "Secret" or part in wanted:  # a recorded Secret has no values
+                yield from _unwanted(entry.get("fieldsV1", {}).get(f"f:{part}", {}), wanted.get(part, {}), part)
+
+
+# The keys of a fieldsV1 tree are "f:" and the name of a field, "k:" and the keys of a list's entry as JSON, or ".".
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return {**one, **{key: _merged(one.get(key, {}), inner) for key, inner in other.items()}}
+
+
+def _without_entries(value: Any, fields: Mapping[str, Any], kept: Mapping[str, Any]) -> Any:
     for key, inner in fields.items():
         kind, _, name = key.partition(":")
         if kind == "f" and isinstance(value, Mapping) and name in value:
-            value = {**value, name: _without(value[name], inner, mine.get(key, {}))}
-        elif kind == "k" and isinstance(value, list) and key not in mine:
-            value = [o for o in value if not all(o.get(k) == v for k, v in _pairs(name))]
+            value = {**value, name: _without_entries(value[name], inner, kept.get(key, {}))}
+        elif kind == "k" and isinstance(value, list) and key not in kept:
+            value = [entry for entry in value if not _has_keys(entry, name)]
     return value
 
 
-def owned(fields: Mapping[str, Any], wanted: Any, place: str) -> Iterator[str]:
-    """The places of a fieldsV1 tree that are not in `wanted`."""
+def _unwanted(fields: Mapping[str, Any], wanted: Any, path: str) -> Iterator[str]:
     for key, inner in fields.items():
-        if key == ".":
-            continue
         kind, _, name = key.partition(":")
-        if name in IGNORED or (kind == "f" and name == "annotations" and set(_leaves(inner)) <= set(IGNORED)):
+        if key == "." or name in IGNORED_ANNOTATIONS or (key == "f:annotations" and _are_ignored(inner)):
             continue
         if kind == "k":
-            part = next((o for o in wanted if all(o.get(k) == v for k, v in _pairs(name))), None)
+            part = next((entry for entry in wanted if _has_keys(entry, name)), None)
         else:
             part = wanted.get(name) if isinstance(wanted, Mapping) else None
-        where = f"{place}.{name}" if kind == "f" else f"{place}[{name}]"
+        field = f"{path}.{name}" if kind == "f" else f"{path}[{name}]"
         if part is None:
-            yield where
+            yield field
         elif inner and not isinstance(part, str | int | bool):
-            yield from owned(inner, part, where)
+            yield from _unwanted(inner, part, field)
 
 
-def _pairs(text: str) -> list[tuple[str, Any]]:
-    import json
-
-    return list(json.loads(text).items())
+def _has_keys(entry: Mapping[str, Any], keys: str) -> bool:
+    return all(entry.get(key) == value for key, value in json.loads(keys).items())
 
 
-def _leaves(fields: Mapping[str, Any]) -> Iterator[str]:
-    for key in fields:
-        if key != ".":
-            yield key.partition(":")[2]
+def _are_ignored(annotations: Mapping[str, Any]) -> bool:
+    names = {key.partition(":")[2] for key in annotations if key != "."}
+    return names <= set(IGNORED_ANNOTATIONS)

@@ -1,9 +1,10 @@
-"""The way from this process to a cluster that only another machine reaches: its kubeconfig, its API by a tunnel."""
+"""A kubeconfig for a cluster that only another host reaches: its API server is behind a tunnel of this process."""
 
 from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -14,21 +15,21 @@ from slipway.hosts.host import Command, Host
 from slipway.hosts.tunnels import tunnel
 
 
-def borrowed(host: Host, context: str, closing: ExitStack) -> str:
-    """A kubeconfig file, mode 0600, of a context of the host's own, whose API answers on this machine's loopback.
+def tunnelled_kubeconfig(host: Host, context: str, closing: ExitStack) -> str:
+    """The path of a kubeconfig, mode 0600, of one of the host's contexts, whose server is a loopback port here.
 
-    File and tunnel end with `closing`. Raises Problem where the host has no such context.
+    File and tunnel end with `closing`. Raises Unreachable where the host has no such context.
     """
-    words = ("kubectl", "config", "view", "--minify", "--flatten", "--output=json", f"--context={context}")
-    done = host.run(Command(words, timeout=60), null_reporter())
-    if done.exit_code:
-        details = done.stderr.decode(errors="replace").strip()
+    view = ("kubectl", "config", "view", "--minify", "--flatten", "--output=json", f"--context={context}")
+    result = host.run(Command(view, timeout=60), null_reporter())
+    if result.exit_code:
+        details = result.stderr.decode(errors="replace").strip()
         raise Unreachable(f"there is no cluster on {host.name} yet", details=details)
-    document = json.loads(done.text)
+    document = json.loads(result.text)
     for entry in document["clusters"]:
         server = urlsplit(entry["cluster"]["server"])
-        dial = lambda server=server: host.open_tcp(server.hostname, server.port or 443)  # noqa: E731
-        port = closing.enter_context(tunnel(0, dial))
+        connect = partial(host.open_tcp, server.hostname or "", server.port or 443)
+        port = closing.enter_context(tunnel(0, connect))
         entry["cluster"]["server"] = f"https://127.0.0.1:{port}"
     file = Path(closing.enter_context(TemporaryDirectory(prefix="slipway-"))) / "kubeconfig"
     file.touch(mode=0o600)

@@ -10,26 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from slipway.engine.steps import Cancel, Reporter
-from slipway.errors import Cancelled, Problem
-from slipway.kubernetes.client import Cluster, contested
+from slipway.errors import ApiRefused, Cancelled, Problem
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import LEASE, PROCESS, labels
 from slipway.kubernetes.objects import Object
 
-SECONDS = 20  # a Lease that was not renewed for so long is anybody's
-RENEW = 5.0
-LOOK = 0.5  # seconds between two looks at another's Lease
+DURATION = 20  # seconds without renewal after which a Lease is free
+RENEW_INTERVAL = 5.0
+POLL_INTERVAL = 0.5  # seconds between two looks at another's Lease
 VERSION = "coordination.k8s.io/v1"
 
 
-class Lock:
+class NamespaceLease:
     """The Lease of a namespace, held by one process: its threads hold it together, other processes wait.
 
-    `first` is done by whoever takes it, before anything else is: nobody but a killed holder left what it finds. Which
-    Lease is ours its uid tells: it is made anew by everybody who takes it. `clock` tells seconds that never go back.
+    `on_acquired` runs before anything else does: what it finds was left by a killed holder. Every holder creates the
+    Lease anew, so that its uid tells whose it is. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -37,150 +37,160 @@ class Lock:
         cluster: Cluster,
         project: str,
         namespace: str,
-        who: str,
-        first: Callable[[], None],
+        holder: str,
+        on_acquired: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cluster, self._project, self._namespace, self._who = cluster, project, namespace, who
-        self._first, self._clock = first, clock
+        self._cluster, self._project, self._namespace, self._holder = cluster, project, namespace, holder
+        self._on_acquired, self._clock = on_acquired, clock
         self._entry = threading.Lock()
-        self._holders: list[Cancel] = []
+        self._users: list[Cancel] = []
         self._uid = ""
-        self._ended = threading.Event()
+        self._released = threading.Event()
 
     @contextmanager
     def held(self, report: Reporter) -> Iterator[Reporter]:
-        """Hold it. What is done meanwhile uses the `Reporter` that this yields: losing the Lease cancels it.
+        """Hold it, and use the `Reporter` that this yields meanwhile: losing the Lease cancels it.
 
-        Raises Cancelled when the run is to end, and Problem when another took the Lease.
+        Raises Cancelled when the run is cancelled, and Problem when another process has taken the Lease.
         """
         cancel = Cancel()
         with self._entry:
             report.cancel.check()
-            if not self._holders:
-                self._take(report)
-            self._holders.append(cancel)
+            if not self._users:
+                self._acquire(report)
+            self._users.append(cancel)
         forget = report.cancel.on_request(cancel.request)
         try:
             yield replace(report, cancel=cancel)
         except Cancelled:
-            if lost := self._cluster.closed:
+            if lost := self._cluster.lost_lease:
                 raise lost from None
             raise
         finally:
             forget()
             with self._entry:
-                self._holders.remove(cancel)
-                if not self._holders:
-                    self._leave()
+                self._users.remove(cancel)
+                if not self._users:
+                    self._release()
 
-    def _take(self, report: Reporter) -> None:
-        told, seen, since = "", "", 0.0
+    def _acquire(self, report: Reporter) -> None:
+        self._wait_and_create(report)
+        self._released = threading.Event()
+        threading.Thread(target=self._renew, args=(self._uid, self._released), daemon=True).start()
+        try:
+            self._on_acquired()
+        except BaseException:
+            self._release()
+            raise
+
+    def _wait_and_create(self, report: Reporter) -> None:
+        reported, seen, since = "", "", 0.0
         while True:
             report.cancel.check()
             found = self._cluster.get(VERSION, "Lease", LEASE, self._namespace)
             if found is None:
-                if self._made():
-                    break
+                if self._create():
+                    return
                 continue
-            if tick(found) != seen:
-                seen, since = tick(found), self._clock()
-            if ended(found) or expired(found, self._clock() - since):
-                self._removed(found)
+            if renewal(found) != seen:
+                seen, since = renewal(found), self._clock()
+            if holder_has_exited(found) or expired(found, self._clock() - since):
+                self._delete_stale(found)
                 continue
             holder = found.get("spec", {}).get("holderIdentity", "another deploy")
-            if holder != told:
-                report.note(f"waits for {holder}, which deploys to this namespace")
-                told = holder
-            report.cancel.wait(LOOK)
-        self._ended = threading.Event()
-        threading.Thread(target=self._renew, args=(self._uid, self._ended), daemon=True).start()
-        try:
-            self._first()
-        except BaseException:
-            self._leave()
-            raise
+            if holder != reported:
+                report.note(f"waiting for {holder}, which is deploying to this namespace")
+                reported = holder
+            report.cancel.wait(POLL_INTERVAL)
 
-    def _made(self) -> bool:
-        """Make the Lease. The API server decides between two that try at once."""
+    def _create(self) -> bool:
+        """Create the Lease, unless another process was faster: the API server decides."""
         try:
-            self._uid = self._cluster.create(_lease(self._project, self._namespace, self._who))["metadata"]["uid"]
-        except Problem as problem:
-            if not contested(problem):
+            self._uid = self._cluster.create(self._lease())["metadata"]["uid"]
+        except ApiRefused as refused:
+            if refused.status != HTTPStatus.CONFLICT:
                 raise
             return False
         return True
 
-    def _removed(self, lease: Object) -> None:
-        """Remove a dead holder's Lease, unless it was renewed or taken a moment ago: the next look tells."""
+    def _delete_stale(self, lease: Object) -> None:
+        """Delete the Lease of a dead holder, unless it was renewed or taken meanwhile: the next look shows that."""
         try:
-            self._cluster.delete(lease, only=True)
-        except Problem as problem:
-            if not contested(problem):
+            self._cluster.delete_if_unchanged(lease)
+        except ApiRefused as refused:
+            if refused.status != HTTPStatus.CONFLICT:
                 raise
 
-    def _leave(self) -> None:
-        self._ended.set()
-        if self._cluster.closed is None:
-            mine = _lease(self._project, self._namespace, self._who)
-            mine["metadata"]["uid"] = self._uid
+    def _release(self) -> None:
+        self._released.set()
+        if self._cluster.lost_lease is None:
+            lease = self._lease()
             with contextlib.suppress(Problem):
-                self._cluster.delete(mine, only=True)
-        self._cluster.closed = None
+                self._cluster.delete_if_unchanged({**lease, "metadata": {**lease["metadata"], "uid": self._uid}})
+        self._cluster.lost_lease = None
 
-    def _renew(self, uid: str, ended: threading.Event) -> None:
-        while not ended.wait(RENEW):
-            with contextlib.suppress(Problem):  # the API is away, or somebody changed it too: the next time tells
+    def _renew(self, uid: str, released: threading.Event) -> None:
+        while not released.wait(RENEW_INTERVAL):
+            with contextlib.suppress(Problem):  # the API is unreachable, or the Lease was changed too: try again later
                 found = self._cluster.get(VERSION, "Lease", LEASE, self._namespace)
                 if found is None or found["metadata"]["uid"] != uid:
-                    self._lost(found or {}, ended)
+                    self._lose(found or {}, released)
                     return
                 version = {"resourceVersion": found["metadata"]["resourceVersion"]}
                 self._cluster.patch(found, {"metadata": version, "spec": {"renewTime": _now()}})
 
-    def _lost(self, lease: Object, ended: threading.Event) -> None:
-        """Let no deed change anything any more, and end all of them."""
+    def _lose(self, lease: Object, released: threading.Event) -> None:
+        """Refuse every further change to the cluster, and cancel all that use the Lease."""
         with self._entry:
-            if ended.is_set():
+            if released.is_set():
                 return
-            who = lease.get("spec", {}).get("holderIdentity", "nobody")
-            summary = f"the lock of namespace {self._namespace} was lost: {who} has it now"
-            details = f"it was not renewed for {SECONDS} s, or somebody took it away"
-            self._cluster.closed = Problem(
-                summary, details=details, hint="run the same command again: it waits for the other"
+            holder = lease.get("spec", {}).get("holderIdentity", "nobody")
+            self._cluster.lost_lease = Problem(
+                f"the lease of namespace {self._namespace} was lost: its holder is now {holder}",
+                details=f"it was not renewed for {DURATION} s, or somebody deleted it",
+                hint="run the same command again: it waits for the other deploy",
             )
-            holders = list(self._holders)
-        for cancel in holders:
+            users = list(self._users)
+        for cancel in users:
             cancel.request()
+
+    def _lease(self) -> Object:
+        now = _now()
+        meta = {
+            "name": LEASE,
+            "namespace": self._namespace,
+            "labels": labels(self._project),
+            "annotations": {PROCESS: process_identity(os.getpid())},
+        }
+        spec = {
+            "holderIdentity": self._holder,
+            "leaseDurationSeconds": DURATION,
+            "acquireTime": now,
+            "renewTime": now,
+        }
+        return {"apiVersion": VERSION, "kind": "Lease", "metadata": meta, "spec": spec}
 
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _lease(project: str, namespace: str, who: str) -> Object:
-    now = _now()
-    spec = {"holderIdentity": who, "leaseDurationSeconds": SECONDS, "acquireTime": now, "renewTime": now}
-    marks = {PROCESS: process(os.getpid())}
-    meta: dict[str, Any] = {"name": LEASE, "namespace": namespace, "labels": labels(project), "annotations": marks}
-    return {"apiVersion": VERSION, "kind": "Lease", "metadata": meta, "spec": spec}
-
-
-def tick(lease: Object) -> str:
-    """What changes whenever a holder takes or renews a Lease."""
+def renewal(lease: Object) -> str:
+    """What changes whenever a Lease is acquired or renewed."""
     return f"{lease['metadata'].get('uid')} {lease.get('spec', {}).get('renewTime')}"
 
 
 def expired(lease: Object, unchanged: float) -> bool:
-    """Whether a Lease is anybody's, of which nothing changed for so many seconds of our own clock, as client-go does.
+    """Whether a Lease that has not changed for so many seconds of our own clock is free, as client-go decides it.
 
     Clocks of two machines differ: its renewTime is never compared with ours.
     """
-    return unchanged > int(lease.get("spec", {}).get("leaseDurationSeconds", SECONDS))
+    return unchanged > int(lease.get("spec", {}).get("leaseDurationSeconds", DURATION))
 
 
-def process(pid: int) -> str:
-    """A process among all of this boot and its process namespace; nothing where Linux's /proc does not tell."""
+def process_identity(pid: int) -> str:
+    """A process among all of this boot and PID namespace; "" where /proc is not Linux's."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()} {pid}"
@@ -188,16 +198,16 @@ def process(pid: int) -> str:
         return ""
 
 
-def ended(lease: Object) -> bool:
-    """Whether a Lease is of a process of this machine, and it has ended."""
-    mark = lease["metadata"].get("annotations", {}).get(PROCESS, "")
-    pid = mark.rpartition(" ")[2]
-    if not pid.isdigit() or mark != process(int(pid)):
+def holder_has_exited(lease: Object) -> bool:
+    """Whether the holder was a process of this machine that has exited."""
+    identity = lease["metadata"].get("annotations", {}).get(PROCESS, "")
+    pid = identity.rpartition(" ")[2]
+    if not pid.isdigit() or identity != process_identity(int(pid)):
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False  # another user's, and it lives
+        return False  # it runs, as another user
     return False

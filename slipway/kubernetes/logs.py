@@ -1,4 +1,4 @@
-"""The log lines and warnings of a service's pods: all copies at once, followed over restarts and new pods."""
+"""The log lines of a service's pods, followed over restarts and new pods; the warnings of a namespace."""
 
 from __future__ import annotations
 
@@ -11,41 +11,40 @@ from contextlib import suppress
 from datetime import datetime
 
 from slipway.errors import Problem, Unreachable
-from slipway.kubernetes.manifests.labels import selector
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.rollout import Place
+from slipway.kubernetes.workload import Workload
 
-AGAIN = 1.0  # seconds between two looks for new pods
-RECENT = 600  # seconds that a warning is worth a line
+POLL = 1.0  # seconds between two looks for new pods
+RECENT = 600  # seconds for which a warning is shown
 
 
-def tails(place: Place, tail: int) -> Iterator[str]:
+def tails(workload: Workload, tail: int) -> Iterator[str]:
     """The last lines of every pod."""
-    for pod in _pods(place):
+    for pod in workload.pods():
         name = pod["metadata"]["name"]
         try:
-            for line in place.cluster.stream(_path(place, name), {"tailLines": str(tail)}):
+            for line in workload.cluster.stream(workload.log_path(name), {"tailLines": str(tail)}):
                 yield f"{name} {line.decode(errors='replace')}"
+        except Unreachable:
+            raise
         except Problem as problem:
-            if isinstance(problem, Unreachable):
-                raise
             yield f"{name} has no log: {problem.details}"  # it has not started yet, or is gone by now
 
 
-def followed(place: Place, tail: int) -> Iterator[str]:
-    """Lines as they come, from pods that are there and that come later; a broken line is taken up where it broke."""
+def followed(workload: Workload, tail: int) -> Iterator[str]:
+    """Lines as they come, of pods that exist now or later. Where a connection breaks, its lines go on from there."""
     lines: queue.Queue[str] = queue.Queue()
     known: set[str] = set()
     while True:
         try:
-            for pod in _pods(place):
+            for pod in workload.pods():
                 name = pod["metadata"]["name"]
                 if name not in known and pod.get("status", {}).get("phase") != "Pending":
                     known.add(name)
-                    threading.Thread(target=_one, args=(place, name, tail, lines), daemon=True).start()
+                    threading.Thread(target=_follow, args=(workload, name, tail, lines), daemon=True).start()
         except Problem:
-            pass  # the API is away for a moment: what is followed goes on, and new pods are found later
-        deadline = time.monotonic() + AGAIN
+            pass  # the API is unreachable for a moment: known pods are still followed, and new ones found later
+        deadline = time.monotonic() + POLL
         while (left := deadline - time.monotonic()) > 0:
             try:
                 yield lines.get(timeout=left)
@@ -53,41 +52,34 @@ def followed(place: Place, tail: int) -> Iterator[str]:
                 break
 
 
-def _one(place: Place, pod: str, tail: int, lines: queue.Queue[str]) -> None:
+def _follow(workload: Workload, pod: str, tail: int, lines: queue.Queue[str]) -> None:
+    """Put a pod's lines into the queue until the pod is gone, each once."""
     query = {"follow": "true", "timestamps": "true", "tailLines": str(tail)}
     last = ""
     while True:
-        heard = moment(last)
-        with suppress(Problem):  # the API or the node is away for a moment, or the container is not there yet
-            for line in place.cluster.stream(_path(place, pod), query):
+        resumed_at = timestamp(last)
+        with suppress(Problem):  # the API or the node is unreachable for a moment, or the container does not exist yet
+            for line in workload.cluster.stream(workload.log_path(pod), query):
                 stamp, _, text = line.decode(errors="replace").partition(" ")
-                if moment(stamp) > heard:
+                if timestamp(stamp) > resumed_at:
                     last = stamp
                     lines.put(f"{pod} {text}")
         with suppress(Problem):
-            if place.cluster.get("v1", "Pod", pod, place.namespace) is None:
+            if workload.cluster.get("v1", "Pod", pod, workload.namespace) is None:
                 return
-        time.sleep(AGAIN)
-        if last:  # of whole seconds only: lines of the last one come again
+        time.sleep(POLL)
+        if last:  # sinceTime counts whole seconds: lines of the last one come again
             query = {"follow": "true", "timestamps": "true", "sinceTime": last}
 
 
-def moment(stamp: str) -> tuple[str, str]:
-    """A line's time (RFC 3339, with as many digits of a second as there are), so that two of a pod can be compared."""
-    seconds, rest = stamp[:19], stamp[19:].lstrip(".")
+def timestamp(text: str) -> tuple[str, str]:
+    """The time of a log line (RFC 3339, with any number of digits after the second), comparable with another's."""
+    seconds, rest = text[:19], text[19:].lstrip(".")
     return seconds, re.split(r"[Z+-]", rest)[0].ljust(9, "0")
 
 
-def _pods(place: Place) -> list[Object]:
-    return place.cluster.list("v1", "Pod", place.namespace, selector(place.project, place.service))
-
-
-def _path(place: Place, pod: str) -> str:
-    return f"/api/v1/namespaces/{place.namespace}/pods/{pod}/log"
-
-
 def warnings(events: Sequence[Object], unready: Collection[str], now: datetime) -> list[str]:
-    """Warnings that are recent, each once with its count; not of probes that pods which are well by now once failed."""
+    """Recent warnings, newest last, each with its count. Failed probes count only of pods that are `unready` still."""
     found = []
     for event in events:
         when = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]

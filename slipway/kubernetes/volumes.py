@@ -1,4 +1,4 @@
-"""Volumes for claims where a Minikube has no provisioner: folders on its node, one for each claim."""
+"""PersistentVolumes for claims where a Minikube has no provisioner: one folder of its node for each claim."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import claim_name, labels, volume_name
 from slipway.kubernetes.objects import Object
 
-CLASS, NOBODY = "standard", "kubernetes.io/no-provisioner"  # the class has the name that Minikube gives its own
-DEFAULT = "storageclass.kubernetes.io/is-default-class"
-FOLDER = "/var/lib/slipway/volumes"  # of the node: on what a Minikube keeps when it is stopped
+STORAGE_CLASS = "standard"  # the name that Minikube gives its own
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+FOLDER = "/var/lib/slipway/volumes"  # on the node, in what a Minikube keeps while it is stopped
 
 
 @dataclass(frozen=True)
 class Volumes:
-    """Whether the cluster makes volumes by itself, and the names of those that it has."""
+    """Whether the cluster provisions volumes by itself, and the names of those that it has."""
 
     provisioned: bool
-    there: frozenset[str]
+    names: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -37,27 +38,27 @@ class NodeVolumes:
     namespace: str
 
     def read(self) -> Volumes:
-        """What there is, in two questions."""
+        """The volumes of the cluster, in two list calls."""
         classes = self.cluster.list("storage.k8s.io/v1", "StorageClass", None)
-        made = any(_default(one) and one["provisioner"] != NOBODY for one in classes)
-        there = self.cluster.list("v1", "PersistentVolume", None)
-        return Volumes(made, frozenset(one["metadata"]["name"] for one in there))
+        provisioned = any(_is_default(one) and one["provisioner"] != NO_PROVISIONER for one in classes)
+        volumes = self.cluster.list("v1", "PersistentVolume", None)
+        return Volumes(provisioned, frozenset(one["metadata"]["name"] for one in volumes))
 
     def differs(self, facts: Volumes, services: Iterable[Service]) -> Change | None:
         """Why volumes must be made, or None."""
         if facts.provisioned:
             return None
-        missing = [name for service in services for name in self._names(service) if name not in facts.there]
-        return Change(f"the cluster makes no volumes, and has none for {', '.join(missing)}") if missing else None
+        missing = [name for service in services for name in self._names(service) if name not in facts.names]
+        return Change(f"the cluster provisions no volumes, and has none for {', '.join(missing)}") if missing else None
 
     def provide(self, services: Sequence[Service], report: Reporter) -> None:
-        """Make the class and a volume for each claim, its folder writable for the service's user."""
+        """Create the storage class and a volume for each claim, its folder writable for the service's user."""
         self.cluster.apply(
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": CLASS, "annotations": {DEFAULT: "true"}},
-                "provisioner": NOBODY,
+                "metadata": {"name": STORAGE_CLASS, "annotations": {DEFAULT_CLASS: "true"}},
+                "provisioner": NO_PROVISIONER,
                 "volumeBindingMode": "WaitForFirstConsumer",
             }
         )
@@ -67,18 +68,18 @@ class NodeVolumes:
                 self._on_node(report, "mkdir", "-p", path)
                 self._on_node(
                     report, "chmod", "0777", path
-                )  # any user of any image: what Minikube's provisioner does too
+                )  # for any user of any image, as Minikube's provisioner does
                 self.cluster.apply(volume)
                 report.note(f"volume {volume['metadata']['name']}: {path} on the node")
 
     def remove(self, claims: Iterable[Object], report: Reporter) -> None:
-        """Remove the volumes of these claims and all that is in them, if they were made here."""
-        gone = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in claims}
-        for volume in self.cluster.list("v1", "PersistentVolume", None) if gone else ():
+        """Delete the volumes of these claims with their data, if Slipway created them."""
+        deleted = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in claims}
+        for volume in self.cluster.list("v1", "PersistentVolume", None) if deleted else ():
             spec = volume["spec"]
             path = spec.get("hostPath", {}).get("path", "")
             claim = spec.get("claimRef", {})
-            if (claim.get("namespace"), claim.get("name")) in gone and path.startswith(f"{FOLDER}/"):
+            if (claim.get("namespace"), claim.get("name")) in deleted and path.startswith(f"{FOLDER}/"):
                 self.cluster.delete(volume)
                 self._on_node(report, "rm", "-rf", path)
                 report.note(f"volume {volume['metadata']['name']} removed")
@@ -90,7 +91,7 @@ class NodeVolumes:
         for name, part in service.storage.items():
             claim = claim_name(service.name, name)
             spec = {
-                "storageClassName": CLASS,
+                "storageClassName": STORAGE_CLASS,
                 "capacity": {"storage": part.size},
                 "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
@@ -100,13 +101,12 @@ class NodeVolumes:
             meta = {"name": volume_name(self.namespace, claim), "labels": labels(self.project, service.name)}
             yield {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec}
 
-    def _on_node(self, report: Reporter, *words: str) -> None:
-        code, said = self.daemon.execute(self.node, words, report)
+    def _on_node(self, report: Reporter, *command: str) -> None:
+        code, output = self.daemon.execute(self.node, command, report)
         if code:
-            raise Problem(
-                f"`{' '.join(words)}` failed on the cluster's node", details=said, hint="minikube ssh -- df -h"
-            )
+            summary = f"`{' '.join(command)}` failed on the cluster's node"
+            raise Problem(summary, details=output, hint="minikube ssh -- df -h")
 
 
-def _default(one: Object) -> bool:
-    return bool(one["metadata"].get("annotations", {}).get(DEFAULT) == "true")
+def _is_default(storage_class: Object) -> bool:
+    return bool(storage_class["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true")

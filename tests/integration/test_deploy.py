@@ -114,7 +114,7 @@ def test_a_release_that_fails_only_live_is_put_back(light: Light, *, killed: boo
     blocked.wait(30)
     assert done.exit == 1
     assert done.steps["light/smoke"] in {"changed", "unchanged"}
-    assert "serves again" in done.failure("light/release")
+    assert "is running again" in done.failure("light/release")
     assert (light.digest, light.inspect()["Id"]) == (before, served)
     assert "LEVEL=info" in light.inspect()["Config"]["Env"]
     assert greets(light)

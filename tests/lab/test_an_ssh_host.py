@@ -369,7 +369,7 @@ def test_two_people_who_deploy_to_one_host_are_serialised(fleet: Fleet) -> None:
     two = fleet.start("deploy", "--output", "json", before=("unshare", "--mount", "sh", "-c", apart, "sh"))
     said = [process.communicate(timeout=300)[0] for process in (one, two)]
     assert [one.returncode, two.returncode] == [0, 0], said
-    assert "which deploys to this namespace" in "".join(said)
+    assert "which is deploying to this namespace" in "".join(said)
     assert fleet.deploy("--plan").exit == 0
 
 

@@ -16,10 +16,12 @@ from slipway.config.models import Service
 from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.manifests.render import render
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.workload import Workload
 from tests.integration.project import ROOT
 from tests.lab.sources import program
 from tests.lab.toys import SERVICE, Toys
@@ -29,12 +31,12 @@ NAME = "causes"
 
 
 @pytest.fixture(scope="module")
-def place(toys: Toys) -> Iterator[tuple[rollout.Place, str]]:
+def workload(toys: Toys) -> Iterator[tuple[Workload, str]]:
     """A namespace of its own, and the reference of the toy's image in the node."""
-    cluster = Cluster(Access("minikube"))
+    cluster = Cluster(KubeContext("minikube"))
     cluster.apply(namespace(NAME, NAME))
     image = toys.object("deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
-    yield rollout.Place(cluster, NAME, NAME, "toy"), image
+    yield Workload(cluster, NAME, NAME, "toy"), image
     cluster.delete(namespace(NAME, NAME))
 
 
@@ -43,17 +45,17 @@ def objects(image: str, name: str = "toy", **changes: Any) -> list[Object]:
     return render(NAME, NAME, service, image, {})
 
 
-def failure(place: rollout.Place, found: list[Object]) -> Problem:
+def failure(workload: Workload, found: list[Object]) -> Problem:
     """The problem that a rollout of these objects ends with; they are taken away again."""
     try:
         for one in found:
-            place.cluster.apply(one, force=True)
+            workload.cluster.apply(one, force=True)
         with pytest.raises(Problem) as raised:
-            rollout.wait(place, null_reporter())
+            rollout.wait(workload, null_reporter())
         return raised.value
     finally:
         for one in found:
-            place.cluster.delete(one, grace=0)
+            workload.cluster.delete(one, grace=0)
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -68,12 +70,12 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def problems(place: tuple[rollout.Place, str]) -> dict[str, Problem]:
+def problems(workload: tuple[Workload, str]) -> dict[str, Problem]:
     """What the rollout of each faulty service ended with: all at once, since each gets its while."""
 
     def one(index: int, changes: dict[str, Any]) -> Problem:
         name = f"faulty-{index}"
-        return failure(replace(place[0], service=name), objects(place[1], name, **changes))
+        return failure(replace(workload[0], service=name), objects(workload[1], name, **changes))
 
     with ThreadPoolExecutor(len(FAULTS)) as pool:
         found = [pool.submit(one, index, changes) for index, (changes, _) in enumerate(FAULTS.values())]
@@ -85,29 +87,29 @@ def test_a_fault_of_the_service_is_named(problems: dict[str, Problem], fault: st
     assert FAULTS[fault][1] in problems[fault].summary
 
 
-def test_an_absent_image_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
-    absent = place[1].partition("@")[0] + "@sha256:" + "0" * 64
-    assert "is absent" in failure(place[0], objects(absent)).summary
+def test_an_absent_image_is_named_at_once(workload: tuple[Workload, str]) -> None:
+    absent = workload[1].partition("@")[0] + "@sha256:" + "0" * 64
+    assert "is absent" in failure(workload[0], objects(absent)).summary
 
 
-def test_a_missing_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
-    found = json.loads(json.dumps(objects(place[1])))
+def test_a_missing_secret_is_named_at_once(workload: tuple[Workload, str]) -> None:
+    found = json.loads(json.dumps(objects(workload[1])))
     deployment = next(o for o in found if o["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"].append({"secretRef": {"name": "nobody-has-it"}})
-    problem = failure(place[0], found)
+    problem = failure(workload[0], found)
     assert "can't be configured" in problem.summary
     assert "nobody-has-it" in problem.summary
 
 
-def test_a_missing_key_of_a_secret_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+def test_a_missing_key_of_a_secret_is_named_at_once(workload: tuple[Workload, str]) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "there", "namespace": NAME},
               "stringData": {"one": "1"}}  # fmt: skip
-    place[0].cluster.apply(secret)
-    found = json.loads(json.dumps(objects(place[1])))
+    workload[0].cluster.apply(secret)
+    found = json.loads(json.dumps(objects(workload[1])))
     deployment = next(o for o in found if o["kind"] == "Deployment")
     key = {"name": "OTHER", "valueFrom": {"secretKeyRef": {"name": "there", "key": "other"}}}
     deployment["spec"]["template"]["spec"]["containers"][0]["env"] = [key]
-    problem = failure(place[0], found)
+    problem = failure(workload[0], found)
     assert "can't be configured" in problem.summary
     assert "key other" in problem.summary
 
@@ -124,7 +126,7 @@ def built(folder: Path, name: str, dockerfile: str) -> str:
     return f"slipway-registry:5000/{tag}"
 
 
-def test_classes_for_a_newer_java_are_named(place: tuple[rollout.Place, str], tmp_path: Path) -> None:
+def test_classes_for_a_newer_java_are_named(workload: tuple[Workload, str], tmp_path: Path) -> None:
     subprocess.run([str(ROOT / "invoke"), "image", "--service", "auth"], check=True, capture_output=True)
     listed = ["docker", "images", "-q", "slipway/base-clojure"]
     base = subprocess.check_output(listed, text=True).split()[0]
@@ -135,42 +137,42 @@ def test_classes_for_a_newer_java_are_named(place: tuple[rollout.Place, str], tm
     (tmp_path / "A.class").write_bytes(compiled)
     entry = 'ENTRYPOINT ["java", "-cp", "/", "A"]'
     image = built(tmp_path, "newer", f"FROM {base}\nCOPY A.class /A.class\nUSER 10001:10001\n{entry}\n")
-    problem = failure(place[0], objects(image, resources={"cpu": "50m", "memory": "128Mi"}))
+    problem = failure(workload[0], objects(image, resources={"cpu": "50m", "memory": "128Mi"}))
     assert "its classes are compiled for Java 55, and the image has Java" in problem.summary
 
 
-def test_a_program_for_another_platform_is_named(place: tuple[rollout.Place, str], tmp_path: Path) -> None:
+def test_a_program_for_another_platform_is_named(workload: tuple[Workload, str], tmp_path: Path) -> None:
     other = bytearray(program("toy").read_bytes())
     other[18:20] = (183).to_bytes(2, "little")  # the ELF header's machine: AArch64
     (tmp_path / "toy").write_bytes(other)
     (tmp_path / "toy").chmod(0o755)
     image = built(tmp_path, "other", 'FROM scratch\nCOPY toy /toy\nUSER 1:1\nENTRYPOINT ["/toy"]\n')
-    problem = failure(place[0], objects(image))
+    problem = failure(workload[0], objects(image))
     assert "its program is for another platform" in problem.summary
 
 
-def test_what_pod_security_refuses_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
-    found = json.loads(json.dumps(objects(place[1])))
+def test_what_pod_security_refuses_is_named_at_once(workload: tuple[Workload, str]) -> None:
+    found = json.loads(json.dumps(objects(workload[1])))
     deployment = next(o for o in found if o["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
-    problem = failure(place[0], found)
+    problem = failure(workload[0], found)
     assert "Pod Security refuses the pod" in problem.summary
     assert "privileged" in problem.summary
 
 
-def test_a_quota_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
+def test_a_quota_is_named_at_once(workload: tuple[Workload, str]) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": NAME},
              "spec": {"hard": {"requests.cpu": "10m"}}}  # fmt: skip
-    place[0].cluster.apply(quota)
+    workload[0].cluster.apply(quota)
     try:
-        problem = failure(place[0], objects(place[1]))
+        problem = failure(workload[0], objects(workload[1]))
     finally:
-        place[0].cluster.delete(quota)
+        workload[0].cluster.delete(quota)
     assert "a quota of the namespace is used up" in problem.summary
     assert "requests.cpu" in problem.summary
 
 
-def test_an_image_that_runs_as_root_is_named_at_once(place: tuple[rollout.Place, str]) -> None:
-    problem = failure(place[0], objects("registry.k8s.io/etcd:3.6.5-0"))  # which every node has
+def test_an_image_that_runs_as_root_is_named_at_once(workload: tuple[Workload, str]) -> None:
+    problem = failure(workload[0], objects("registry.k8s.io/etcd:3.6.5-0"))  # which every node has
     assert "image will run as root" in problem.summary
     assert "numeric USER" in problem.hint

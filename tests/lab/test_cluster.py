@@ -18,13 +18,14 @@ import pytest
 
 from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Service
-from slipway.deployers.kubernetes.apply import NamespaceScope
 from slipway.deployers.kubernetes.deployer import deployments
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import read
 from slipway.engine.steps import Probe, null_reporter
 from slipway.hosts.local import LocalHost
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.deployment import DRAIN
 from slipway.kubernetes.manifests.namespace import namespace
 from tests.contracts.deployer import CHECK, DeployerContract, Subject, desired_release
@@ -113,7 +114,7 @@ def test_a_faulty_release_gives_way_to_the_one_before_which_never_stops_answerin
         done = toy.deploy()
     assert done.exit == 1, done.out
     assert cause in done.failure("toy/release")
-    assert f"release {number} of toy serves again" in done.failure("toy/release")
+    assert f"release {number} of toy is running again" in done.failure("toy/release")
     assert (toy.status()["release"], image(toy)) == (number, serving)
     kept = ROOT / ".slipway" / "runs" / done.events[0]["run"] / "toy-release.txt"
     assert cause in kept.read_text()
@@ -258,7 +259,7 @@ def test_two_deploys_at_once_come_one_after_the_other(toy: Toys) -> None:
     two = subprocess.Popen(["unshare", "--mount", "sh", "-c", apart, "sh", *words], stdout=subprocess.PIPE, text=True)
     said = [process.communicate()[0] for process in (one, two)]
     assert [one.returncode, two.returncode] == [0, 0], said
-    assert "which deploys to this namespace" in "".join(said)
+    assert "which is deploying to this namespace" in "".join(said)
     assert toy.deploy("--plan").exit == 0
 
 
@@ -532,7 +533,7 @@ def test_an_object_that_another_made_is_refused_and_stays(toy: Toys) -> None:
     own.write_text(OWN)
     try:
         done = toy.deploy()
-        assert "ConfigMap extra is there already" in done.failure("toy/release")
+        assert "ConfigMap extra already exists" in done.failure("toy/release")
         assert toy.object("configmap", "extra")["data"] == {"theirs": "1"}
     finally:
         shutil.rmtree(own.parent)
@@ -563,7 +564,7 @@ class TestTheContractOfDeployers(DeployerContract):
     def made(self, toys: Toys) -> Iterator[Subject]:
         """A namespace of its own; the toy's image is in the node."""
         name, checks = f"t{secrets.token_hex(4)}", FakeCheckRunner()
-        cluster = Cluster(Access("minikube"))
+        cluster = Cluster(KubeContext("minikube"))
         scope = NamespaceScope(cluster, name, name, LocalHost(), lambda _: nullcontext(checks), "ann")
         project = ProjectNamespace(scope, Probe(lambda: read(cluster, name, name)))
         project.create(null_reporter())

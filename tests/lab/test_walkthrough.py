@@ -52,7 +52,7 @@ def test_its_commands_do_what_it_says(jars: None, toys: Toys, tmp_path: Path) ->
     assert re.search(r"Your booking is created.*Dear Ann", done.stdout), said
     assert "consumer, provider and service are asked for" in done.stdout, said
     assert "nobody offers gardening" in done.stdout, said
-    assert "serves again" in done.stdout, said
+    assert "is running again" in done.stdout, said
     assert "the data of postgres stays as it is" in done.stdout, said
     lines = done.stdout.splitlines()
     assert (lines.count("40"), lines.count("41")) == (1, 1), said  # booked meanwhile, and with the first

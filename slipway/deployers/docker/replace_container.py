@@ -115,7 +115,7 @@ class ContainerReplacement:
         if made:
             self.daemon.remove(made)
         if earlier is None:
-            return f"{service.name} does not serve; the failed first release was removed"
+            return f"{service.name} is not running; the failed first release was removed"
         name = self.names.container(service.name)
         if self.daemon.inspect(earlier.id).name != name:
             self.daemon.rename(earlier.id, name)
@@ -128,8 +128,8 @@ class ContainerReplacement:
             ready(self.daemon, earlier.id, settings, loopback(settings), report)
             self._proven(settings, report)
         except Problem as problem:
-            return f"release {number} was put back, and could not be proven: {problem.summary}"
-        return f"release {number} of {service.name} serves again; mend the cause and deploy once more"
+            return f"release {number} was restored, but its checks failed: {problem.summary}"
+        return f"release {number} of {service.name} is running again; fix the cause and deploy once more"
 
     def _evidence(self, container: str) -> str:
         if not container:

@@ -75,7 +75,7 @@ def check_pod(
         _wait(cluster, namespace, name, report)
 
         def run_inside(command: Command, inner: Reporter) -> Result:
-            words = cluster.access.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
+            words = cluster.context.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
             return run(replace(command, argv=words), inner)
 
         yield PodCheckRunner(run_inside)

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.kubernetes import apply
-from slipway.deployers.kubernetes.apply import RolloutPlan
+from slipway.deployers.kubernetes.apply import dry_run
 from slipway.deployers.kubernetes.operations import KubernetesOperations
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State, pack, pruned, with_current_secret_values
 from slipway.deployers.kubernetes.releases import KubernetesReleases
 from slipway.deployers.kubernetes.secret_store import KubernetesSecretStore
 from slipway.deployers.kubernetes.status import KubernetesStatus
+from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_and_verify, verify
 from slipway.deployers.releases import KEPT, UNRECORDED, Release
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem, behind_a_change
@@ -25,7 +25,7 @@ from slipway.kubernetes.drift import differences
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, render
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.replicas import by_hand, scaled
+from slipway.kubernetes.replicas import scaled_to, with_replicas
 
 UNREADY = "none of its copies is ready"
 
@@ -75,7 +75,7 @@ class KubernetesDeployer:
             return settings_diff(kept.release.settings if kept else desired.service, desired.service)
         if kept is None:
             return UNRECORDED
-        if found := differences(scaled(list(kept.objects), deployment, desired.service), state.objects):
+        if found := differences(with_replicas(list(kept.objects), deployment, desired.service), state.objects):
             return f"changed by hand: {'; '.join(found)}"
         copies = deployment["spec"].get("replicas", 1)
         return UNREADY if copies and not deployment.get("status", {}).get("readyReplicas") else None
@@ -90,15 +90,15 @@ class KubernetesDeployer:
                 report.note("another deploy has just released it")
                 return
             if reason == UNREADY:  # as after a start of the cluster: the release is what it should be
-                rollout.wait(apply.place(scope, service.name), report)
-                apply.verdict(scope, service, report)
+                rollout.wait(scope.workload(service.name), report)
+                verify(scope, service, report)
                 return
             number = state.last(service.name) + 1
             marks = {RELEASE: str(number), SOURCE: desired.source, MANIFEST: desired.manifest.digest}
             objects = for_release(desired.manifest.objects, desired.image, marks)
             plan = self._plan(state, service, objects, report)
-            apply.dry_run(scope.cluster, plan.objects, state)
-            checks = apply.roll_out_and_verify(scope, plan, report)
+            dry_run(scope.cluster, plan.objects, state)
+            checks = roll_out_and_verify(scope, plan, report)
             release = Release(
                 service=service.name,
                 number=number,
@@ -125,8 +125,8 @@ class KubernetesDeployer:
             if missing:
                 raise Problem(f"secrets of release {release.number} are gone: {', '.join(missing)}", hint="deploy anew")
             plan = self._plan(state, release.settings, kept.objects, report)
-            apply.dry_run(scope.cluster, plan.objects, state)
-            apply.roll_out_and_verify(scope, plan, report)
+            dry_run(scope.cluster, plan.objects, state)
+            roll_out_and_verify(scope, plan, report)
             with behind_a_change():
                 self._prune(release.service, plan.objects, report)
 
@@ -134,13 +134,14 @@ class KubernetesDeployer:
         """A release's objects and those that are restored if it fails, each with as many copies as run now."""
         live, known = state.find("Deployment", service.name), state.releases(service.name)
         before = running(state, service.name) or next(iter(known), None)
-        if (number := by_hand(live, service)) is not None:
+        if (number := scaled_to(live, service)) is not None:
             hint = f"./invoke scale --service {service.name} --replicas file"
             report.note(f"it stays scaled to {number}: {hint}")
         if before:
-            copies = scaled(before.objects, live, before.release.settings)
+            copies = with_replicas(before.objects, live, before.release.settings)
             before = replace(before, objects=tuple(with_current_secret_values(copies, state)))
-        return RolloutPlan(service, with_current_secret_values(scaled(objects, live, service), state), before, known)
+        objects = with_current_secret_values(with_replicas(objects, live, service), state)
+        return RolloutPlan(service, objects, before, known)
 
     def _prune(self, service: str, desired: Sequence[Object], report: Reporter) -> None:
         """Remove what no kept release has, and releases beyond the newest `KEPT`; nothing without our labels."""

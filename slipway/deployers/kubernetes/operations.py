@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
-from slipway.deployers.kubernetes import apply
+from slipway.deployers.kubernetes.apply import apply_objects, dry_run
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import with_current_secret_values
 from slipway.deployers.releases import UNRECORDED
@@ -16,7 +16,7 @@ from slipway.errors import Problem, UsageError, behind_a_change
 from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import followed, tails
 from slipway.kubernetes.manifests.labels import MANAGED_BY, NAME, ROLE, SCALED
-from slipway.kubernetes.replicas import scaled
+from slipway.kubernetes.replicas import with_replicas
 
 
 class KubernetesOperations:
@@ -28,8 +28,8 @@ class KubernetesOperations:
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """The lines of every pod, each with its pod's name."""
         self._namespace.deployed(service)
-        place = apply.place(self._scope, service)
-        return followed(place, tail) if follow else tails(place, tail)
+        workload = self._scope.workload(service)
+        return followed(workload, tail) if follow else tails(workload, tail)
 
     def restart(self, service: Service, report: Reporter) -> None:
         """New pods of the same release, as `kubectl rollout restart` makes them."""
@@ -39,7 +39,7 @@ class KubernetesOperations:
         with self._namespace.lease.held(report) as report:
             self._scope.cluster.patch(deployment, {"spec": {"template": {"metadata": mark}}})
             with behind_a_change():
-                rollout.wait(apply.place(self._scope, service.name), report)
+                rollout.wait(self._scope.workload(service.name), report)
 
     def can_scale(self, service: Service) -> None:
         """A service that an autoscaler scales can't be scaled by hand."""
@@ -61,22 +61,22 @@ class KubernetesOperations:
             settings = kept.release.settings
             live = dict(state.find("Deployment", service.name) or {})
             marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
-            objects = scaled(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
+            objects = with_replicas(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
             objects = with_current_secret_values(objects, state)
-            apply.dry_run(cluster, objects, state)
+            dry_run(cluster, objects, state)
             with behind_a_change():
-                apply.put(cluster, objects, report)
-                rollout.wait(apply.place(self._scope, service.name), report)
+                apply_objects(cluster, objects, report)
+                rollout.wait(self._scope.workload(service.name), report)
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
         """Kubectl's port-forward, opened again when its pod is gone."""
-        from slipway.kubernetes.port_forward import tunnel
+        from slipway.kubernetes.port_forward import port_forward
 
         deployment = self._namespace.deployed(service)
         inner = deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
         words = ("--namespace", self._namespace.name, "port-forward", "--address", "127.0.0.1", f"service/{service}")
-        with tunnel(self._scope.host, self._scope.cluster.access.kubectl(*words, f":{inner}"), port) as local:
+        with port_forward(self._scope.host, self._scope.cluster.context.kubectl(*words, f":{inner}"), port) as local:
             yield f"http://127.0.0.1:{local}"
 
     def down(self, services: Sequence[str], report: Reporter) -> None:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from slipway.deployers.kubernetes.apply import NamespaceScope
 from slipway.deployers.kubernetes.check_pod import sweep
-from slipway.deployers.kubernetes.release_store import Kept, State, read
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
+from slipway.deployers.kubernetes.release_store import State, StoredRelease, read
 from slipway.engine.steps import Probe, Reporter
 from slipway.errors import Unreachable, UsageError
-from slipway.kubernetes import rollout
-from slipway.kubernetes.lease import Lock
+from slipway.kubernetes.lease import NamespaceLease
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.pods import settled_since
 from slipway.kubernetes.volumes import NodeVolumes
 
 RESUMED = 120  # seconds that pods get to run again after their cluster was started
@@ -31,11 +31,11 @@ class ProjectNamespace:
     scope: NamespaceScope
     state: Probe[State]
     volumes: NodeVolumes | None = None
-    lease: Lock = field(init=False)
+    lease: NamespaceLease = field(init=False)
 
     def __post_init__(self) -> None:
         scope = self.scope
-        lease = Lock(scope.cluster, scope.project, scope.namespace, scope.who, self._sweep)
+        lease = NamespaceLease(scope.cluster, scope.project, scope.namespace, scope.who, self._sweep)
         object.__setattr__(self, "lease", lease)
 
     def _sweep(self) -> None:
@@ -64,7 +64,7 @@ class ProjectNamespace:
         started = datetime.fromisoformat(since)
         for waited in range(RESUMED):
             pods = (one for one in self.read().objects if one["kind"] == "Pod")
-            left = [pod["metadata"]["name"] for pod in pods if not rollout.runs(pod, started)]
+            left = [pod["metadata"]["name"] for pod in pods if not settled_since(pod, started)]
             if not left:
                 return
             report.progress(waited, RESUMED, "seconds")
@@ -88,7 +88,7 @@ class ProjectNamespace:
         return found
 
 
-def running(state: State, service: str) -> Kept | None:
+def running(state: State, service: str) -> StoredRelease | None:
     """The release that the Deployment says it is, if it has a record."""
     deployment = state.find("Deployment", service) or {"metadata": {}}
     marks = deployment["metadata"].get("annotations", {})

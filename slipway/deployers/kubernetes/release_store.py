@@ -1,4 +1,4 @@
-"""What a cluster keeps: releases as labelled Secrets, generated secrets in one, and the objects of both as facts."""
+"""What a namespace stores: releases as labelled Secrets, generated secrets in another, and the objects of both."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from slipway.config.models import Service
 from slipway.deployers.releases import Release
 from slipway.engine.steps import Threads
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
+from slipway.kubernetes.manifests.render import without_secret_values
 from slipway.kubernetes.objects import Object
 
 KINDS = (
@@ -28,11 +28,12 @@ KINDS = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
 )
 CONNECTIONS = 3  # at once: a TLS handshake costs more than a list
+_NEVER_PRUNED = {"Pod", "PersistentVolumeClaim"}
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A release and the objects that it consists of; a Secret among them only by its name."""
+class StoredRelease:
+    """A recorded release and its objects; a Secret among them has no values."""
 
     release: Release
     objects: tuple[Object, ...]
@@ -44,13 +45,13 @@ class Kept:
 
 @dataclass(frozen=True)
 class State:
-    """What a namespace has of one project. `down` says why the cluster can't be asked; then nothing else is known."""
+    """What a namespace has of one project. `down` says why the cluster can't be reached; then nothing else is known."""
 
     objects: tuple[Object, ...] = ()
     namespace: bool = False
     down: str = ""
-    kept: tuple[Kept, ...] = field(default=())
-    unread: tuple[str, ...] = ()  # the Secrets of releases that can't be read
+    stored: tuple[StoredRelease, ...] = ()
+    unreadable: tuple[str, ...] = ()  # the Secrets of releases that can't be read
     runtimes: frozenset[str] = frozenset()  # of a Minikube's nodes: containerd://1.7.28
     start: str = ""  # the command that starts a cluster which is down
 
@@ -62,12 +63,12 @@ class State:
         """A service's objects of a kind."""
         return [o for o in self.objects if o["kind"] == kind and o["metadata"].get("labels", {}).get(NAME) == service]
 
-    def releases(self, service: str | None = None) -> list[Kept]:
-        """The kept releases, newest first."""
-        return [kept for kept in self.kept if service in {None, kept.release.service}]
+    def releases(self, service: str | None = None) -> list[StoredRelease]:
+        """The stored releases, newest first."""
+        return [one for one in self.stored if service in {None, one.release.service}]
 
     def last(self, service: str) -> int:
-        """The highest number that a release of a service has here, readable or not; 0 before the first."""
+        """The highest number of a service's releases, readable or not; 0 before the first."""
         names = [
             o["metadata"]["name"] for o in self.of(service, "Secret") if o["metadata"]["labels"].get(ROLE) == "release"
         ]
@@ -81,11 +82,11 @@ class State:
 
 
 def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False) -> State:
-    """One list per kind, at once: of the kinds that Slipway renders, and of those that kept releases brought beside.
+    """One list call per kind, in parallel: the kinds that Slipway renders, and those of stored releases' own manifests.
 
-    `nodes`: it is a Minikube of ours, and what its nodes run containers with is asked too.
+    `nodes`: also the container runtimes of the nodes, which matter where the cluster is a Minikube of ours.
 
-    Raises Problem when the cluster can't be asked.
+    Raises Unreachable when the API does not answer, and ApiRefused when it refuses.
     """
     pool = Threads(CONNECTIONS)
 
@@ -93,41 +94,46 @@ def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False)
         lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in kinds]
         return [one for found in lists for one in found.result()]
 
-    there = pool.submit(cluster.get, "v1", "Namespace", namespace)
-    machines = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
+    found = pool.submit(cluster.get, "v1", "Namespace", namespace)
+    node_list = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
     objects = listed(KINDS)
-    exists = there.result() is not None
-    kept, unread = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
-    objects += listed(kind for kind in sorted(beside(kept)) if cluster.knows(*kind))
-    infos = [one["status"]["nodeInfo"] for one in (machines.result() if machines else ())]
-    kept.sort(key=lambda k: (k.release.service, -k.release.number))
+    exists = found.result() is not None
+    stored, unreadable = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
+    objects += listed(kind for kind in sorted(extra_kinds(stored)) if cluster.has_kind(*kind))
+    infos = [one["status"]["nodeInfo"] for one in (node_list.result() if node_list else ())]
+    stored.sort(key=_newest_first)
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)
-    return State(tuple(objects), exists, "", tuple(kept), tuple(unread), runtimes)
+    return State(tuple(objects), exists, "", tuple(stored), tuple(unreadable), runtimes)
 
 
-def _readable(secrets: Iterable[Object]) -> tuple[list[Kept], list[str]]:
-    """The releases, and the names of those that a hand broke or another version of Slipway wrote."""
-    kept, unread = [], []
+def _readable(secrets: Iterable[Object]) -> tuple[list[StoredRelease], list[str]]:
+    """The releases, and the names of Secrets that somebody edited or another version of Slipway wrote."""
+    stored, unreadable = [], []
     for one in secrets:
         try:
-            kept.append(unpack(one))
+            stored.append(unpack(one))
         except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error):
-            unread.append(one["metadata"]["name"])
-    return kept, unread
+            unreadable.append(one["metadata"]["name"])
+    return stored, unreadable
 
 
-def beside(kept: Iterable[Kept]) -> set[tuple[str, str]]:
-    """The kinds of releases' objects, (apiVersion, kind), that are not among those that Slipway renders."""
-    return {(one["apiVersion"], one["kind"]) for release in kept for one in release.objects} - set(KINDS)
+def _newest_first(stored: StoredRelease) -> tuple[str, int]:
+    return stored.release.service, -stored.release.number
+
+
+def extra_kinds(stored: Iterable[StoredRelease]) -> set[tuple[str, str]]:
+    """The kinds, (apiVersion, kind), of releases' objects that are not among those that Slipway renders."""
+    return {(one["apiVersion"], one["kind"]) for release in stored for one in release.objects} - set(KINDS)
 
 
 def pack(project: str, namespace: str, release: Release, objects: Iterable[Object]) -> Object:
-    """A release as its Secret: immutable, without the value of any secret."""
-    shown = [{k: v for k, v in o.items() if o["kind"] != "Secret" or k not in {"data", "stringData"}} for o in objects]
+    """A release as its Secret: immutable, and without the value of any secret."""
     data = {key: value for key, value in vars(release).items() if key not in {"settings", "checks"}}
     data["checks"] = dict(release.checks)
     data["settings"] = release.settings.model_dump(mode="json", by_alias=True, exclude={"folder"})
-    text = json.dumps({"release": data, "objects": shown}, sort_keys=True).encode()
+    text = json.dumps(
+        {"release": data, "objects": [without_secret_values(one) for one in objects]}, sort_keys=True
+    ).encode()
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -143,25 +149,25 @@ def pack(project: str, namespace: str, release: Release, objects: Iterable[Objec
 
 
 def only_metadata(one: Object) -> bool:
-    """Whether it is the Secret of a release, kept without its values."""
+    """Whether it is a Secret that was stored without its values."""
     return one["kind"] == "Secret" and not one.keys() & {"data", "stringData"}
 
 
 def with_current_secret_values(objects: Iterable[Object], state: State) -> list[Object]:
-    """Objects of a release, its service's own Secrets with the values that are there: no others are kept."""
+    """A release's objects; Secrets of the service's own manifests get their current values, as none are stored."""
     found = []
     for one in objects:
-        there = state.find("Secret", one["metadata"]["name"]) if only_metadata(one) and not immutable(one) else None
-        found.append({**one, "data": there.get("data", {})} if there else one)
+        live = state.find("Secret", one["metadata"]["name"]) if only_metadata(one) and not immutable(one) else None
+        found.append({**one, "data": live.get("data", {})} if live else one)
     return found
 
 
-def unpack(secret: Object) -> Kept:
+def unpack(secret: Object) -> StoredRelease:
     """A release from its Secret."""
     found = json.loads(gzip.decompress(base64.b64decode(secret["data"]["release"])))
     data = found["release"]
     settings = Service.model_validate(data.pop("settings"))
-    return Kept(Release(**data, settings=settings), tuple(found["objects"]))
+    return StoredRelease(Release(**data, settings=settings), tuple(found["objects"]))
 
 
 def generated(project: str, namespace: str, values: Mapping[str, str]) -> Object:
@@ -174,20 +180,19 @@ def generated(project: str, namespace: str, values: Mapping[str, str]) -> Object
     }
 
 
-def pruned(state: State, service: str, wanted: Sequence[Object], keep: Sequence[Kept]) -> list[Object]:
-    """The service's objects that no kept release has; pods, records and data are never among them."""
-    mine = [o for o in state.objects if o["metadata"]["labels"].get(NAME) == service]
-    return surplus([o for o in mine if ROLE not in o["metadata"]["labels"]], wanted, keep)
+def pruned(state: State, service: str, wanted: Sequence[Object], keep: Sequence[StoredRelease]) -> list[Object]:
+    """The service's objects that none of the releases to keep has; never pods, records or data."""
+    own = [o for o in state.objects if o["metadata"]["labels"].get(NAME) == service]
+    return surplus([o for o in own if ROLE not in o["metadata"]["labels"]], wanted, keep)
 
 
-def surplus(objects: Iterable[Object], wanted: Iterable[Object], keep: Iterable[Kept]) -> list[Object]:
-    """The objects that are neither wanted nor shared with a kept release; pods and data are never among them."""
+def surplus(objects: Iterable[Object], wanted: Iterable[Object], keep: Iterable[StoredRelease]) -> list[Object]:
+    """The objects that are neither wanted nor shared with a release to keep; never pods or data."""
     named = {(o["kind"], o["metadata"]["name"]) for o in wanted}
-    named |= {(o["kind"], o["metadata"]["name"]) for kept in keep for o in kept.objects if immutable(o)}
-    spared = {"Pod", "PersistentVolumeClaim"}
-    return [o for o in objects if o["kind"] not in spared and (o["kind"], o["metadata"]["name"]) not in named]
+    named |= {(o["kind"], o["metadata"]["name"]) for stored in keep for o in stored.objects if immutable(o)}
+    return [o for o in objects if o["kind"] not in _NEVER_PRUNED and (o["kind"], o["metadata"]["name"]) not in named]
 
 
-def immutable(one: Mapping[str, Any]) -> bool:
-    """Whether an object is one of those that releases share by a digest in their names."""
+def immutable(one: Object) -> bool:
+    """Whether an object is one that releases share: its name has a digest of its content."""
     return bool(one.get("immutable"))

@@ -8,10 +8,10 @@ from slipway.config.quantity import parse_quantity
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
-from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.pods import pod_state, requests_by_node
 
 
 class KubernetesStatus:
@@ -38,8 +38,8 @@ class KubernetesStatus:
         """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
         state = self._namespace.state.facts()
         pods = (one for one in state.objects if one["kind"] == "Pod")
-        unready = {pod["metadata"]["name"] for pod in pods if rollout.pod_state(pod) != "Ready"}
-        unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in state.unread]
+        unready = {pod["metadata"]["name"] for pod in pods if pod_state(pod) != "Ready"}
+        unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in state.unreadable]
         events = self._cluster.list("v1", "Event", self._namespace.name)
         return [*unread, *warnings(events, unready, datetime.now(UTC))]
 
@@ -61,13 +61,13 @@ def live(facts: State, deployment: Object, release: int | None) -> ServiceStatus
         digest=digest,
         age=max(0.0, (datetime.now(UTC) - min(began)).total_seconds()) if began else 0.0,
         ports=tuple(f"{name}.{namespace}.svc:{port}" for port in ports),
-        containers=tuple(CopyStatus(p["metadata"]["name"], rollout.pod_state(p)) for p in pods),
+        containers=tuple(CopyStatus(p["metadata"]["name"], pod_state(p)) for p in pods),
     )
 
 
 def nodes(cluster: Cluster) -> list[NodeUsage]:
     """Each node's requested and allocatable CPUs and bytes."""
-    used = rollout.requested(cluster.list("v1", "Pod", None))
+    used = requests_by_node(cluster.list("v1", "Pod", None))
     found: list[NodeUsage] = []
     for node in cluster.list("v1", "Node", None):
         name, have = node["metadata"]["name"], node["status"]["allocatable"]

@@ -26,6 +26,8 @@ VALUES = "slipway/values"  # the fingerprint of its values
 # Annotation of a Lease
 PROCESS = "slipway/process"  # which process holds it, for those on its machine
 
+FIELD_MANAGER = "slipway"  # the owner, in server-side apply, of the fields that Slipway sets
+
 # Names
 LEASE = "slipway"
 GENERATED = "slipway.generated"  # the Secret of a project's generated secrets

@@ -18,7 +18,7 @@ from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.kubernetes.client import Access
+from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Cluster as Client
 
 HOST = FakeHost("h", Facts("Linux", "x86_64"))
@@ -36,7 +36,7 @@ def with_minikube() -> FakeDaemon:
 
 
 def of_context(context: str, daemon: FakeDaemon, registry: str = "") -> Cluster:
-    lifecycle, client = NoLifecycle("staging"), Client(Access(context))
+    lifecycle, client = NoLifecycle("staging"), Client(KubeContext(context))
     return ContextCluster(lifecycle, client, HOST, daemon, images(daemon), lambda: iter(()), registry)
 
 

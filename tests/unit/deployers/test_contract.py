@@ -145,7 +145,7 @@ def test_a_release_that_fails_after_a_killed_deploy_leaves_the_earlier_one_runni
     problem = broken.fails()
     assert there(daemon) == {HERE: "running"}
     assert list(daemon.containers) == [earlier]
-    assert "release 1 of web serves again" in problem.hint
+    assert "release 1 of web is running again" in problem.hint
 
 
 def test_an_earlier_release_that_fails_its_checks_too_is_not_said_to_serve(
@@ -155,15 +155,15 @@ def test_an_earlier_release_that_fails_its_checks_too_is_not_said_to_serve(
     with pytest.raises(Problem) as caught:
         broken.subject.apply(broken.newer, FAILING)
     assert there(daemon) == {HERE: "running"}
-    assert "release 1 was put back, and could not be proven: web: live checks failed: it greets" in caught.value.hint
-    assert "serves again" not in caught.value.hint
+    assert "release 1 was restored, but its checks failed: web: live checks failed: it greets" in caught.value.hint
+    assert "is running again" not in caught.value.hint
 
 
 def test_an_earlier_release_is_proven_by_its_own_settings(broken: Broken) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it
         moved = broken.newer.service.model_copy(update={"publish": unused.getsockname()[1]})
-        assert "serves again" in broken.fails(replace(broken.newer, service=moved, image="sha256:none")).hint
+        assert "is running again" in broken.fails(replace(broken.newer, service=moved, image="sha256:none")).hint
 
 
 @pytest.mark.parametrize("name", [HERE, PREVIOUS])
@@ -197,7 +197,7 @@ def test_an_earlier_container_that_can_not_be_stopped_goes_on_serving(
     daemon.broken["stop"] = Problem("it could not be stopped")
     problem = broken.fails()
     assert (problem.summary, there(daemon)) == ("it could not be stopped", {HERE: "running"})
-    assert "serves again" in problem.hint
+    assert "is running again" in problem.hint
 
 
 def test_a_container_gets_the_time_that_a_service_takes_to_drain(broken: Broken) -> None:

@@ -11,14 +11,15 @@ from slipway.clusters.context import ContextCluster
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Environment, Service
 from slipway.deployers.fake import FakeEnvironment
-from slipway.deployers.kubernetes.apply import NamespaceScope
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.fake import FakeDaemon
 from slipway.engine.steps import Precondition, Probe, null_reporter
 from slipway.errors import Problem
 from slipway.flows.cluster_environment import ClusterEnvironment
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from tests.unit.clusters.test_kinds import HOST, images
 from tests.unit.flows.workspaces import build_machine, project, workspace
 
@@ -26,7 +27,7 @@ from tests.unit.flows.workspaces import build_machine, project, workspace
 def environment(folder: Path, fake: FakeEnvironment) -> ClusterEnvironment:
     config = project(folder, [Service(name="auth", image="r/auth:1")], Environment(name="staging"))
     work = workspace(config, made=fake.deployments)
-    client, daemon = Cluster(Access("my-cluster")), FakeDaemon()
+    client, daemon = Cluster(KubeContext("my-cluster")), FakeDaemon()
     cluster = ContextCluster(NoLifecycle("staging"), client, HOST, daemon, images(daemon), lambda: iter(()))
     scope = NamespaceScope(client, "shop", "shop", HOST, lambda _: pytest.fail("nobody asks"), "me")
     namespace = ProjectNamespace(scope, Probe(State))

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
-from slipway.errors import Problem
-from slipway.kubernetes.client import MANAGER, Access, Cluster, Conflict, Conflicts, Refused
+from slipway.errors import ApiRefused, ApplyConflict, FieldConflict
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.manifests.labels import FIELD_MANAGER
 from slipway.kubernetes.objects import Object
 
-_VERY = ("uid", "resourceVersion")  # what tells an object, as it was seen, from all others
 Json = dict[str, Any]
 Path = tuple[str, ...]
 
@@ -20,33 +22,33 @@ class FakeCluster(Cluster):
     """Lists are atomic; `broken` are images whose rollout never ends; `deeds` are the changes, in turn."""
 
     def __init__(self) -> None:
-        super().__init__(Access("memory"))
+        super().__init__(KubeContext("memory"))
         self.objects: dict[tuple[str, str], Json] = {}
         self.broken: set[str] = set()
         self.deeds: list[str] = []
         self._version = 0
 
-    def apply(self, document: Object, *, force: bool = False, dry: bool = False) -> Json:
+    def apply(self, document: Object, *, force: bool = False, dry_run: bool = False) -> Json:
         key, wanted = _key(document), copy.deepcopy(dict(document))
         live = copy.deepcopy(self.objects.get(key, {**wanted, "metadata": {**wanted["metadata"], "managedFields": []}}))
         entries = live["metadata"]["managedFields"]
         new, conflicts = set(_leaves(wanted)), []
-        for entry in (e for e in entries if (e["manager"], e["operation"]) != (MANAGER, "Apply")):
+        for entry in (e for e in entries if (e["manager"], e["operation"]) != (FIELD_MANAGER, "Apply")):
             theirs = set(_paths(entry["fieldsV1"]))
             taken = {p for p in new & theirs if _at(live, p) != _at(wanted, p)}
-            conflicts += [Conflict(entry["manager"], ".".join(p)) for p in sorted(taken)]
+            conflicts += [FieldConflict(entry["manager"], ".".join(p)) for p in sorted(taken)]
             entry["fieldsV1"] = _tree(theirs - taken)
         if conflicts and not force:
-            raise Conflicts(f"{key[0]} {key[1]} could not be applied", tuple(conflicts))
-        mine = next((e for e in entries if (e["manager"], e["operation"]) == (MANAGER, "Apply")), None)
+            raise ApplyConflict(f"{key[0]} {key[1]} could not be applied", tuple(conflicts))
+        mine = next((e for e in entries if (e["manager"], e["operation"]) == (FIELD_MANAGER, "Apply")), None)
         held = {p for e in entries if e is not mine for p in _paths(e["fieldsV1"])}
         for path in set(_paths(mine["fieldsV1"]) if mine else ()) - new - held:
             _remove(live, path)
         for path in new:
             _set(live, path, _at(wanted, path))
         entries[:] = [e for e in entries if e is not mine and e["fieldsV1"]]
-        entries.append({"manager": MANAGER, "operation": "Apply", "fieldsV1": _tree(new)})
-        return live if dry else self._store(live, "apply")
+        entries.append({"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": _tree(new)})
+        return live if dry_run else self._store(live, "apply")
 
     def by_hand(self, kind: str, name: str, manager: str, change: Json, subresource: str = "") -> None:
         """A change of another manager, as kubectl and controllers make it."""
@@ -60,8 +62,8 @@ class FakeCluster(Cluster):
         live["metadata"]["managedFields"].append({**entry, **({"subresource": subresource} if subresource else {})})
 
     def _open(self) -> None:
-        if self.closed:
-            raise self.closed
+        if self.lost_lease:
+            raise self.lost_lease
 
     def _store(self, live: Json, deed: str) -> Json:
         self._open()
@@ -82,21 +84,25 @@ class FakeCluster(Cluster):
 
     def create(self, document: Object) -> Json:
         if _key(document) in self.objects:
-            raise Problem(f"{document['kind']} could not be made", details="already exists") from Refused(409, b"")
+            raise _conflict(f"{document['kind']} could not be made", "already exists")
         return self._store(copy.deepcopy({**document}), "create")
 
     def patch(self, document: Object, change: Mapping[str, Any]) -> Json:
         live = copy.deepcopy(self.objects[_key(document)])
         if change.get("metadata", {}).get("resourceVersion", version := live["metadata"]["resourceVersion"]) != version:
-            raise Problem("it could not be changed", details="the object has been modified") from Refused(409, b"")
+            raise _conflict("it could not be changed", "the object has been modified")
         _merge(live, copy.deepcopy(dict(change)))
         return self._store(live, "patch")
 
-    def delete(self, document: Object, *, grace: int | None = None, only: bool = False) -> None:
+    def delete_if_unchanged(self, document: Object) -> None:
         self._open()
-        there = self.objects.get(_key(document), {}).get("metadata", {})
-        if only and any(there.get(k, v) != v for k, v in document["metadata"].items() if k in _VERY):
-            raise Problem("it could not be deleted", details="Precondition failed") from Refused(409, b"")
+        meta = self.objects.get(_key(document), {}).get("metadata", {})
+        if any(meta.get(k, v) != v for k, v in document["metadata"].items() if k in ("uid", "resourceVersion")):
+            raise _conflict("it could not be deleted", "Precondition failed")
+        self.delete(document)
+
+    def delete(self, document: Object, *, grace: int | None = None) -> None:
+        self._open()
         if self.objects.pop(_key(document), None):
             self.deeds.append(f"delete {document['kind']} {document['metadata']['name']}")
 
@@ -108,7 +114,7 @@ class FakeCluster(Cluster):
         found = (o for (k, _), o in list(self.objects.items()) if k == kind)
         return [self._seen(o) for o in found if wanted.items() <= o["metadata"].get("labels", {}).items()]
 
-    def knows(self, api_version: str, kind: str) -> bool:
+    def has_kind(self, api_version: str, kind: str) -> bool:
         return True
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
@@ -124,6 +130,10 @@ class FakeCluster(Cluster):
             found["metadata"]["generation"] = 1
             found["status"] = {"observedGeneration": 1, **(stuck if image in self.broken else done)}
         return found
+
+
+def _conflict(summary: str, details: str) -> ApiRefused:
+    return ApiRefused(summary, status=HTTPStatus.CONFLICT, details=details)
 
 
 def _key(document: Object) -> tuple[str, str]:

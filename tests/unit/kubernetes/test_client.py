@@ -1,27 +1,98 @@
-"""The API client: a cluster's identity, its timeouts, and what server-side apply's conflicts say."""
+"""The API client: what it makes of refusals, timeouts and conflicts, and how it tells clusters apart."""
 
 from __future__ import annotations
 
 import base64
 import json
 import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from slipway.errors import Problem
-from slipway.kubernetes import client
-from slipway.kubernetes.client import Access, Cluster, conflicts
+from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, Problem
+from slipway.kubernetes import api
+from slipway.kubernetes.api import Api, KubeContext, field_conflicts
+from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.discovery import Discovery
+from tests.unit.kubernetes.rendered import Json
+
+CONFLICT = {"details": {"causes": [{"message": 'conflict with "argo" using apps/v1', "field": ".spec.replicas"}]}}
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """An API server that refuses: `taken` with 409, which names a field, `gone` with 404, all else with 403."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        status = {"taken": 409, "gone": 404}.get(name, 403)
+        body = json.dumps({"message": f"{name} is refused", **(CONFLICT if name == "taken" else {})}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PATCH = do_DELETE = do_POST = answer  # noqa: N815  the names that the base class calls
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def refusing(tmp_path: Path) -> Iterator[Cluster]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        file = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{server.server_port}")
+        yield Cluster(KubeContext("x", lambda: file))
+        server.shutdown()
+
+
+def config_map(name: str) -> Json:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "hh"}}
+
+
+def test_a_refusal_has_its_status_and_the_servers_message(refusing: Cluster) -> None:
+    with pytest.raises(ApiRefused, match="ConfigMap mine could not be applied") as raised:
+        refusing.apply(config_map("mine"))
+    assert (raised.value.status, raised.value.details) == (403, "mine is refused")
+    assert not isinstance(raised.value, ApplyConflict)
+
+
+def test_a_conflict_of_an_apply_has_the_fields_and_one_of_a_patch_is_a_plain_refusal(refusing: Cluster) -> None:
+    with pytest.raises(ApplyConflict) as raised:
+        refusing.apply(config_map("taken"))
+    assert raised.value.conflicts == (FieldConflict("argo", "spec.replicas"),)
+    assert raised.value.details == "spec.replicas is managed by argo"
+    with pytest.raises(ApiRefused) as refused:
+        refusing.patch(config_map("taken"), {})
+    assert (type(refused.value), refused.value.status) == (ApiRefused, 409)
+
+
+def test_an_object_that_does_not_exist_is_none_and_is_deleted_already(refusing: Cluster) -> None:
+    assert refusing.get("v1", "ConfigMap", "gone", "hh") is None
+    refusing.delete(config_map("gone"))
+    with pytest.raises(ApiRefused):
+        refusing.delete(config_map("mine"))
+
+
+def test_nothing_is_changed_once_the_lease_is_lost(refusing: Cluster) -> None:
+    refusing.lost_lease = Problem("the lease was lost")
+    for change in (refusing.apply, refusing.create, refusing.delete, refusing.delete_if_unchanged):
+        with pytest.raises(Problem, match="the lease was lost"):
+            change(config_map("gone"))
+    assert refusing.get("v1", "ConfigMap", "gone", "hh") is None
 
 
 def test_conflicts_name_manager_and_field() -> None:
-    body = {"details": {"causes": [{"message": 'conflict with "argo" using apps/v1', "field": ".spec.replicas"}]}}
-    found = conflicts(json.dumps(body).encode())
+    found = field_conflicts(json.dumps(CONFLICT).encode())
     assert [(c.manager, c.field) for c in found] == [("argo", "spec.replicas")]
 
 
 def test_kubectl_names_the_context() -> None:
-    words = Access("minikube").kubectl("get", "pods")
+    words = KubeContext("minikube").kubectl("get", "pods")
     assert words == ("kubectl", "--context", "minikube", "get", "pods")
 
 
@@ -44,7 +115,7 @@ def test_what_is_kept_of_a_clusters_api_is_found_again_by_its_authority(tmp_path
     names = []
     for authority in (b"one", b"one", b"two"):
         way = kubeconfig(tmp_path, authority)
-        names.append(Cluster(Access("x", lambda way=way: way))._identity)  # type: ignore[misc]
+        names.append(Discovery(Api(KubeContext("x", lambda way=way: way))).identity)  # type: ignore[misc]
     assert names[0] == names[1] != names[2]
 
 
@@ -52,8 +123,8 @@ def test_an_api_that_never_answers_is_told_though_its_kinds_are_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(client, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(api, "TIMEOUT", (0.2, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         way = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(Problem, match="does not answer"):
-            Cluster(Access("x", lambda: way)).knows("example.org/v1", "Rule")
+            Cluster(KubeContext("x", lambda: way)).has_kind("example.org/v1", "Rule")

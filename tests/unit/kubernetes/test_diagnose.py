@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.kubernetes.diagnose import Scene, causes, starved
+from slipway.kubernetes.diagnose import causes
+from slipway.kubernetes.pods import oom_killed
+from slipway.kubernetes.snapshot import Snapshot
 from tests.unit.kubernetes.rendered import Json
 
 
@@ -22,10 +24,10 @@ def pod_that_ended(reason: str) -> Json:
 
 
 def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() -> None:
-    seen = starved([pod_that_ended("OOMKilled")])
-    later = Scene({"status": {}}, [pod_that_ended("Error")], starved=seen)
+    seen = oom_killed([pod_that_ended("OOMKilled")])
+    later = Snapshot({"status": {}}, [pod_that_ended("Error")], oom_killed=seen)
     assert [cause.summary for cause in causes(later)] == ["OOMKilled: it wanted more than its memory limit of 32Mi"]
-    assert starved([pod_that_ended("Error")]) == set()
+    assert oom_killed([pod_that_ended("Error")]) == set()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_a_registry_that_refuses_is_told_apart_from_one_that_lacks_the_image(tex
         "spec": {"containers": [{"name": "c", "image": "i"}]},
         "status": {"containerStatuses": [{"name": "c", "state": waiting}]},
     }
-    assert [cause.summary for cause in causes(Scene({"status": {}}, [pod]))] == [f"{summary}: {text}"]
+    assert [cause.summary for cause in causes(Snapshot({"status": {}}, [pod]))] == [f"{summary}: {text}"]
 
 
 def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
@@ -60,5 +62,5 @@ def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
         "spec": {"containers": [{"name": "auth", "image": "i"}]},
         "status": {"containerStatuses": [{"name": "auth", "state": ended, "restartCount": 1}]},
     }
-    found = causes(Scene({"status": {}}, [pod], logs={"p": said}))
+    found = causes(Snapshot({"status": {}}, [pod], logs={"p": said}))
     assert found[0].summary == "its classes are compiled for Java 21, and the image has Java 17"

@@ -14,7 +14,7 @@ from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.kubernetes import lease as leases
-from slipway.kubernetes.lease import Lock, expired, process
+from slipway.kubernetes.lease import NamespaceLease, expired, process_identity
 from slipway.kubernetes.manifests.labels import LEASE, PROCESS
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
@@ -24,8 +24,8 @@ def cluster() -> FakeCluster:
     return FakeCluster()
 
 
-def lock(cluster: FakeCluster, who: str = "me", first: Callable[[], None] = lambda: None) -> Lock:
-    return Lock(cluster, "hh", "hh", who, first)
+def lock(cluster: FakeCluster, who: str = "me", first: Callable[[], None] = lambda: None) -> NamespaceLease:
+    return NamespaceLease(cluster, "hh", "hh", who, first)
 
 
 def lease(who: str, renewed: datetime, mark: str = "") -> Json:
@@ -74,7 +74,7 @@ def test_another_process_waits_for_the_lock_and_hears_whose_it_is(cluster: FakeC
         lock(cluster, "you").held(Reporter("", hear, cancel)),
     ):
         pytest.fail("two held it")
-    assert heard == ["waits for me, which deploys to this namespace"]
+    assert heard == ["waiting for me, which is deploying to this namespace"]
 
 
 def test_a_lease_is_anybodys_once_it_was_not_renewed_in_time() -> None:
@@ -87,7 +87,7 @@ def test_a_lease_is_anybodys_once_it_was_not_renewed_in_time() -> None:
 def test_a_killed_holder_loses_it_by_our_own_clock_whatever_its_clock_said(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, skew: int
 ) -> None:
-    monkeypatch.setattr(leases, "LOOK", 0)
+    monkeypatch.setattr(leases, "POLL_INTERVAL", 0)
     cluster.create(lease("dead", datetime.now(UTC) + timedelta(seconds=skew)))
     seconds, cancel = [0.0], Cancel()
 
@@ -97,7 +97,7 @@ def test_a_killed_holder_loses_it_by_our_own_clock_whatever_its_clock_said(
             cancel.request()
         return seconds[0]
 
-    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter(cancel)):
+    with NamespaceLease(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter(cancel)):
         assert holder(cluster) == "me"
     assert 20 < seconds[0] <= 30
 
@@ -105,7 +105,7 @@ def test_a_killed_holder_loses_it_by_our_own_clock_whatever_its_clock_said(
 def test_a_holder_that_renews_it_keeps_it_though_its_clock_is_an_hour_behind(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "LOOK", 0)
+    monkeypatch.setattr(leases, "POLL_INTERVAL", 0)
     then = datetime.now(UTC) - timedelta(hours=1)
     cluster.create(lease("alive", then))
     seconds, cancel = [0], Cancel()
@@ -119,14 +119,17 @@ def test_a_holder_that_renews_it_keeps_it_though_its_clock_is_an_hour_behind(
             cancel.request()
         return float(seconds[0])
 
-    with pytest.raises(Cancelled), Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter(cancel)):
+    with (
+        pytest.raises(Cancelled),
+        NamespaceLease(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter(cancel)),
+    ):
         pytest.fail("a live lock was stolen")
     assert holder(cluster) == "alive"
 
 
 def test_a_holder_of_this_machine_that_was_killed_loses_it_at_once(cluster: FakeCluster) -> None:
     killed = subprocess.Popen(["sleep", "60"])
-    mark = process(killed.pid)
+    mark = process_identity(killed.pid)
     cluster.create(lease("killed", datetime.now(UTC), mark))
     killed.kill()
     killed.wait()
@@ -134,14 +137,14 @@ def test_a_holder_of_this_machine_that_was_killed_loses_it_at_once(cluster: Fake
     def clock() -> float:
         return 0.0  # no time passes
 
-    with Lock(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter()):
+    with NamespaceLease(cluster, "hh", "hh", "me", lambda: None, clock).held(null_reporter()):
         assert holder(cluster) == "me"
 
 
 def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_alone(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "RENEW", 0.01)
+    monkeypatch.setattr(leases, "RENEW_INTERVAL", 0.01)
     run, yours = Cancel(), lease("you", datetime.now(UTC))
     yours["metadata"]["uid"] = "yours"
 
@@ -154,15 +157,15 @@ def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_a
                 cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
             report.cancel.check()
 
-    with pytest.raises(Problem, match="the lock of namespace hh was lost: you has it now"):
+    with pytest.raises(Problem, match="the lease of namespace hh was lost: its holder is now you"):
         deed()
     assert not run.requested
     assert holder(cluster) == "you"
-    assert cluster.closed is None
+    assert cluster.lost_lease is None
 
 
 def test_a_held_lock_is_renewed(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "RENEW", 0.01)
+    monkeypatch.setattr(leases, "RENEW_INTERVAL", 0.01)
     renewed = threading.Event()
     patch = cluster.patch
 

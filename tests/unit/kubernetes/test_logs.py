@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 import pytest
 
 from slipway.errors import Problem
-from slipway.kubernetes import logs, rollout
+from slipway.kubernetes import logs
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.logs import moment, warnings
+from slipway.kubernetes.logs import timestamp, warnings
+from slipway.kubernetes.workload import Workload
 from tests.unit.kubernetes.fake_cluster import FakeCluster
 from tests.unit.kubernetes.rendered import Json
 
 
-def place(cluster: Cluster) -> rollout.Place:
-    return rollout.Place(cluster, "hh", "hh", "web")
+def workload(cluster: Cluster) -> Workload:
+    return Workload(cluster, "hh", "hh", "web")
 
 
 class Broken(FakeCluster):
@@ -39,10 +40,10 @@ class Broken(FakeCluster):
 
 
 def test_followed_lines_come_once_over_breaks_and_as_long_as_the_pod_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "AGAIN", 0)
+    monkeypatch.setattr(logs, "POLL", 0)
     one, two, three = (b"2020-01-01T00:00:00.%d00000000Z %d" % (n, n) for n in (1, 2, 3))
     cluster, heard = Broken([one, two], None, [one, two], None, [one, two, three]), queue.Queue[str]()
-    logs._one(place(cluster), "p", 10, heard)
+    logs._follow(workload(cluster), "p", 10, heard)
     assert list(heard.queue) == ["p 1", "p 2", "p 3"]
     assert cluster.asked[-1] == "2020-01-01T00:00:00.200000000Z"
 
@@ -57,7 +58,7 @@ def test_followed_lines_come_once_over_breaks_and_as_long_as_the_pod_is_there(mo
     ],
 )
 def test_times_of_lines_are_in_order_however_many_digits_they_have(earlier: str, later: str) -> None:
-    assert moment(earlier) < moment(later)
+    assert timestamp(earlier) < timestamp(later)
 
 
 def test_warnings_are_of_what_is_still_wrong() -> None:

@@ -12,13 +12,16 @@ from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.diagnose import Scene, causes
+from slipway.kubernetes.diagnose import causes
+from slipway.kubernetes.pods import settled_since
+from slipway.kubernetes.snapshot import Snapshot, last_lines
+from slipway.kubernetes.workload import Workload
 from tests.unit.kubernetes.fake_cluster import FakeCluster
 
-Object = dict[str, Any]
+Json = dict[str, Any]
 
 
-def pod(name: str, restarts: int, *, ready: bool) -> Object:
+def pod(name: str, restarts: int, *, ready: bool) -> Json:
     ended = {"terminated": {"exitCode": 255, "reason": "Unknown"}}
     container = {"name": "c", "restartCount": restarts, "ready": ready, "state": {"running": {}},
                  "lastState": ended if restarts else {}}  # fmt: skip
@@ -26,37 +29,38 @@ def pod(name: str, restarts: int, *, ready: bool) -> Object:
     return {"metadata": {"name": name}, "spec": spec, "status": {"containerStatuses": [container]}}
 
 
-def deployment(available: int) -> Object:
+def deployment(available: int) -> Json:
     counts = {"observedGeneration": 1, "updatedReplicas": 3, "replicas": 3, "availableReplicas": available}
     meta = {"name": "web", "generation": 1, "resourceVersion": "1"}
     return {"kind": "Deployment", "metadata": meta, "spec": {"replicas": 3}, "status": counts}
 
 
-def place(cluster: Cluster) -> rollout.Place:
-    return rollout.Place(cluster, "hh", "hh", "web")
+def workload(cluster: Cluster) -> Workload:
+    return Workload(cluster, "hh", "hh", "web")
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, *scenes: Scene) -> None:
+def shown(monkeypatch: pytest.MonkeyPatch, *scenes: Snapshot) -> None:
     left = iter(scenes)
-    monkeypatch.setattr(rollout, "look", lambda *_, **__: next(left))
+    monkeypatch.setattr(rollout, "read_snapshot", lambda _: next(left))
+    monkeypatch.setattr(rollout, "read_full_snapshot", lambda _: next(left))
 
 
 def test_restarts_from_before_the_wait_do_not_fail_pods_that_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [pod("a", 2, ready=True), pod("b", 2, ready=True)]
-    shown(monkeypatch, Scene(deployment(2), [*old, pod("c", 0, ready=False)]), Scene(deployment(3)))
-    rollout.wait(place(FakeCluster()), null_reporter())
+    shown(monkeypatch, Snapshot(deployment(2), [*old, pod("c", 0, ready=False)]), Snapshot(deployment(3)))
+    rollout.wait(workload(FakeCluster()), null_reporter())
 
 
 def test_restarts_of_a_pod_during_the_wait_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    scenes = [Scene(deployment(2), [pod("a", 3 + times, ready=False)]) for times in range(3)]
+    scenes = [Snapshot(deployment(2), [pod("a", 3 + times, ready=False)]) for times in range(3)]
     shown(monkeypatch, *scenes, scenes[-1])
     with pytest.raises(Problem, match="exit code 255"):
-        rollout.wait(place(FakeCluster()), null_reporter())
+        rollout.wait(workload(FakeCluster()), null_reporter())
 
 
 def test_how_a_container_ended_before_the_one_that_is_ready_is_no_cause() -> None:
-    assert causes(Scene(deployment(2), [pod("a", 2, ready=True)])) == []
-    assert causes(Scene(deployment(2), [pod("a", 2, ready=False)])) != []
+    assert causes(Snapshot(deployment(2), [pod("a", 2, ready=True)])) == []
+    assert causes(Snapshot(deployment(2), [pod("a", 2, ready=False)])) != []
 
 
 class Lines(FakeCluster):
@@ -69,7 +73,7 @@ class Lines(FakeCluster):
 
 def test_the_lines_of_the_container_before_are_kept_beside_those_of_the_one_that_runs() -> None:
     crashed = pod("a", 2, ready=False)
-    text = rollout.evidence(Scene(deployment(2), [crashed], logs={"a": rollout.last(place(Lines()), crashed)}))
+    text = rollout.evidence(Snapshot(deployment(2), [crashed], logs={"a": last_lines(workload(Lines()), crashed)}))
     assert text.count("| previous") == text.count("| current") == 40
     assert "previous 99" in text
 
@@ -84,22 +88,22 @@ class Unwatched(FakeCluster):
 def test_a_watch_that_is_forbidden_is_no_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     report, waited = null_reporter(), list[float]()
     monkeypatch.setattr(report.cancel, "wait", waited.append)
-    shown(monkeypatch, Scene(deployment(2)), Scene(deployment(3)))
-    rollout.wait(place(Unwatched()), report)
+    shown(monkeypatch, Snapshot(deployment(2)), Snapshot(deployment(3)))
+    rollout.wait(workload(Unwatched()), report)
     assert [0.5 < seconds <= rollout.WINDOW for seconds in waited] == [True]
 
 
 @pytest.mark.parametrize(
     ("status", "left"),
     [
-        ({}, rollout.UNSEEN),
-        ({"observedGeneration": 2, "updatedReplicas": 1}, "1 of 2 new pods are made"),
-        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 3}, "1 old pods are ending"),
+        ({}, rollout.UNOBSERVED),
+        ({"observedGeneration": 2, "updatedReplicas": 1}, "1 of 2 new pods have been created"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 3}, "1 old pods are pending termination"),
         ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}, "1 of 2 new pods"),
         ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}, None),
     ],
 )
-def test_a_rollout_waits_in_kubectls_order(status: Object, left: str | None) -> None:
+def test_a_rollout_waits_in_kubectls_order(status: Json, left: str | None) -> None:
     found = rollout.status({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status})
     assert found == left if left is None else left in str(found)
 
@@ -113,8 +117,31 @@ def test_a_rollout_waits_in_kubectls_order(status: Object, left: str | None) -> 
         ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, False),
     ],
 )
-def test_a_pod_runs_again_when_a_container_started_since_is_ready(change: Object, expected: bool) -> None:
+def test_a_pod_runs_again_when_a_container_started_since_is_ready(change: Json, expected: bool) -> None:
     container = {"ready": True, "state": {"running": {"startedAt": "2026-11-23T12:00:01Z"}}, **change}
     pod = {"metadata": {}, "status": {"phase": "Running", "containerStatuses": [container]}}
-    assert rollout.runs(pod, datetime(2026, 11, 23, 12, tzinfo=UTC)) is expected
-    assert rollout.runs({**pod, "metadata": {"deletionTimestamp": "2026-11-23T12:00:02Z"}}, datetime.now(UTC))
+    assert settled_since(pod, datetime(2026, 11, 23, 12, tzinfo=UTC)) is expected
+    assert settled_since({**pod, "metadata": {"deletionTimestamp": "2026-11-23T12:00:02Z"}}, datetime.now(UTC))
+
+
+def waits_for(secret: str) -> Json:
+    waiting = {"reason": "CreateContainerConfigError", "message": f'secret "{secret}" not found'}
+    found = pod("a", 0, ready=False)
+    found["status"]["containerStatuses"][0].update(state={"waiting": waiting})
+    return found
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_secret_that_a_kubelet_does_not_find_fails_a_rollout_unless_it_exists(
+    monkeypatch: pytest.MonkeyPatch, *, exists: bool
+) -> None:
+    cluster = FakeCluster()
+    if exists:
+        cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "hh"}})
+    behind = Snapshot(deployment(2), [waits_for("key")])
+    shown(monkeypatch, behind, *([Snapshot(deployment(3))] if exists else [behind]))
+    if exists:
+        rollout.wait(workload(cluster), null_reporter())
+    else:
+        with pytest.raises(Problem, match="can't be configured"):
+            rollout.wait(workload(cluster), null_reporter())

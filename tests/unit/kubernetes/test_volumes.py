@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipway.docker.fake import FakeDaemon
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.volumes import NodeVolumes, Volumes
 from tests.unit.kubernetes.rendered import service
 
@@ -13,12 +14,15 @@ from tests.unit.kubernetes.rendered import service
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (Volumes(provisioned=True, there=frozenset()), None),
-        (Volumes(provisioned=False, there=frozenset({"hh-auth-data"})), None),
-        (Volumes(provisioned=False, there=frozenset()), "the cluster makes no volumes, and has none for hh-auth-data"),
+        (Volumes(provisioned=True, names=frozenset()), None),
+        (Volumes(provisioned=False, names=frozenset({"hh-auth-data"})), None),
+        (
+            Volumes(provisioned=False, names=frozenset()),
+            "the cluster provisions no volumes, and has none for hh-auth-data",
+        ),
     ],
 )
-def test_volumes_are_made_only_where_the_cluster_makes_none(facts: Volumes, reason: str | None) -> None:
-    storage = NodeVolumes(Cluster(Access("minikube")), FakeDaemon(), "minikube", "hh", "hh")
+def test_volumes_are_created_only_where_the_cluster_provisions_none(facts: Volumes, reason: str | None) -> None:
+    storage = NodeVolumes(Cluster(KubeContext("minikube")), FakeDaemon(), "minikube", "hh", "hh")
     change = storage.differs(facts, [service(storage={"data": {"path": "/data"}})])
     assert (change.reason if change else None) == reason

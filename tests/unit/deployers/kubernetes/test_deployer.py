@@ -8,15 +8,16 @@ import pytest
 
 from slipway.checks.fake import FakeCheckRunner
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.kubernetes.apply import NamespaceScope
 from slipway.deployers.kubernetes.deployer import KubernetesDeployer
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, pack, unpack
 from slipway.deployers.releases import Release
 from slipway.engine.steps import Probe
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import for_release
 from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered, service
@@ -25,7 +26,7 @@ from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered,
 @pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
 def test_a_release_of_which_nothing_is_ready_is_not_what_is_wanted(status: Json, reason: str | None) -> None:
     host = FakeHost("h", Facts("Linux", "x"))
-    scope = NamespaceScope(Cluster(Access("x")), "hh", "hh", host, lambda _: nullcontext(FakeCheckRunner()), "me")
+    scope = NamespaceScope(Cluster(KubeContext("x")), "hh", "hh", host, lambda _: nullcontext(FakeCheckRunner()), "me")
     deployer, secrets = KubernetesDeployer(ProjectNamespace(scope, Probe(State))), {"KEY": "geheim"}
     manifest = deployer.render(service(), secrets)
     wanted = DesiredRelease(service(), "src", secrets, manifest, "me", "r/auth@sha256:1")
@@ -35,4 +36,4 @@ def test_a_release_of_which_nothing_is_ready_is_not_what_is_wanted(status: Json,
     kept = unpack(pack("hh", "hh", release, objects))
     live = editable(objects)
     deployment(live)["status"] = status
-    assert deployer.differs(State(tuple(live), kept=(kept,)), wanted) == reason
+    assert deployer.differs(State(tuple(live), stored=(kept,)), wanted) == reason

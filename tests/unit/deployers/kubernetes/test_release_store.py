@@ -6,7 +6,8 @@ import json
 
 from slipway.deployers.kubernetes.release_store import State, pack, pruned, read, unpack
 from slipway.deployers.releases import Release
-from slipway.kubernetes.client import Access, Cluster
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.objects import Object
 from tests.unit.kubernetes.rendered import Json, rendered, service
 
@@ -48,9 +49,9 @@ def test_a_kind_that_went_with_its_definition_is_not_listed() -> None:
             asked.append(kind)
             return [record] if kind == "Secret" else []
 
-        def knows(self, _: str, kind: str) -> bool:
+        def has_kind(self, _: str, kind: str) -> bool:
             return kind != "Rule"
 
-    assert read(Listed(Access("x")), "hh", "hh").releases("auth")[0].release == release
+    assert read(Listed(KubeContext("x")), "hh", "hh").releases("auth")[0].release == release
     assert "Secret" in asked
     assert "Rule" not in asked

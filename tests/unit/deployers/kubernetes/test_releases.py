@@ -14,8 +14,8 @@ import pytest
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Environment, Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.kubernetes.apply import NamespaceScope
 from slipway.deployers.kubernetes.deployer import Manifest, deployments
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, read
 from slipway.engine.events import Event, Output
@@ -27,6 +27,7 @@ from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import tails
 from slipway.kubernetes.manifests.labels import labels
 from slipway.kubernetes.manifests.namespace import namespace
+from slipway.kubernetes.workload import Workload
 from slipway.secrets.resolution import resolve
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
@@ -115,7 +116,7 @@ def deploys(tmp_path: Path) -> Deploys:
     return Deploys(tmp_path)
 
 
-def test_a_rollback_that_fails_after_a_killed_deploy_puts_the_newest_kept_release_back(deploys: Deploys) -> None:
+def test_a_rollback_that_fails_after_a_killed_deploy_restores_the_newest_stored_release(deploys: Deploys) -> None:
     for version in (1, 2):
         deploys.deploy(version)
     deploys.killed(3)
@@ -123,7 +124,7 @@ def test_a_rollback_that_fails_after_a_killed_deploy_puts_the_newest_kept_releas
     deploys.cluster.broken.add("r/web@sha256:1")
     with pytest.raises(Problem) as raised:
         deploys.rollback(1)
-    assert "release 2 of web serves again" in raised.value.hint
+    assert "release 2 of web is running again" in raised.value.hint
     assert deploys.image == "r/web@sha256:2"
     assert ("Service", "web") in deploys.cluster.objects
 
@@ -132,7 +133,7 @@ def test_what_another_made_under_the_name_is_refused_before_anything_is_changed(
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "hh"}, "spec": {"a": "b"}}
     deploys.cluster.create(theirs)
     deploys.cluster.deeds.clear()
-    with pytest.raises(Problem, match="Service web is there already") as raised:
+    with pytest.raises(Problem, match="Service web already exists") as raised:
         deploys.deploy(1, env={"A": "b"})
     assert "kubectl --namespace hh label" in raised.value.hint
     assert [deed for deed in deploys.cluster.deeds if "Lease" not in deed] == []
@@ -144,7 +145,7 @@ def test_what_only_the_failed_release_had_goes_with_it(deploys: Deploys) -> None
     shared = next(name for kind, name in deploys.cluster.objects if kind == "ConfigMap")
     deploys.deploy(2, env={"A": "2"})
     problem = deploys.fails(3, env={"A": "1"}, autoscale={"max": 4})
-    assert "release 2 of web serves again" in problem.hint
+    assert "release 2 of web is running again" in problem.hint
     assert ("HorizontalPodAutoscaler", "web") not in deploys.cluster.objects
     assert ("ConfigMap", shared) in deploys.cluster.objects  # release 1 has it too
 
@@ -155,7 +156,7 @@ def test_a_first_release_that_fails_goes_and_leaves_data(deploys: Deploys) -> No
     assert kinds == {"PersistentVolumeClaim"}
 
 
-def test_a_release_that_can_not_be_put_back_is_said_to_be_so(deploys: Deploys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_that_can_not_be_restored_is_reported(deploys: Deploys, monkeypatch: pytest.MonkeyPatch) -> None:
     deploys.deploy(1)
     apply = deploys.cluster.apply
 
@@ -166,7 +167,7 @@ def test_a_release_that_can_not_be_put_back_is_said_to_be_so(deploys: Deploys, m
 
     monkeypatch.setattr(deploys.cluster, "apply", refusing)
     problem = deploys.fails(2)
-    assert "release 1 could not be put back: Deployment web could not be applied" in problem.hint
+    assert "release 1 could not be restored: Deployment web could not be applied" in problem.hint
     assert "./invoke rollback --service web --to 1" in problem.hint
 
 
@@ -297,7 +298,7 @@ def test_a_secret_of_the_services_own_is_applied_and_its_changed_value_is_a_new_
     assert deploys.deployer.differs(deploys.facts, wanted) == "its settings or checks differ from the running release"
     deploys.deploy(1)
     assert deploys.own_values == {"B": "two"}
-    assert "two" not in json.dumps([kept.objects for kept in deploys.facts.kept])
+    assert "two" not in json.dumps([kept.objects for kept in deploys.facts.stored])
 
 
 def test_a_hand_in_a_secret_of_the_services_own_is_noticed_and_mended(deploys: Deploys) -> None:
@@ -383,7 +384,7 @@ def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) ->
     for name in ("a", "b"):
         meta = {"name": name, "namespace": "hh", "labels": labels("hh", "web")}
         cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta})
-    lines = list(tails(rollout.Place(cluster, "hh", "hh", "web"), 10))
+    lines = list(tails(Workload(cluster, "hh", "hh", "web"), 10))
     assert lines == ["a has no log: container web is waiting to start", "b hello"]
 
 

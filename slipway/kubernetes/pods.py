@@ -1,0 +1,79 @@
+"""What pods say of themselves: state, restarts, readiness, and the resources that they request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from slipway.config.quantity import parse_quantity
+from slipway.kubernetes.objects import Object
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def pod_state(pod: Object) -> str:
+    """A pod's state in one word, as `kubectl get pods` shows it."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    for container in container_statuses(pod):
+        state = container.get("state", {})
+        for key in ("waiting", "terminated"):
+            if key in state:
+                return str(state[key].get("reason", key))
+        if "running" in state:
+            return "Ready" if container.get("ready") else "Running"
+    return str(pod.get("status", {}).get("phase", "Unknown"))
+
+
+def container_statuses(pod: Object) -> list[Object]:
+    """`status.containerStatuses`; empty before a node has taken the pod."""
+    return list(pod.get("status", {}).get("containerStatuses", []))
+
+
+def restarts(pod: Object) -> int:
+    """How often the containers of a pod were restarted."""
+    return sum(container.get("restartCount", 0) for container in container_statuses(pod))
+
+
+def settled_since(pod: Object, since: datetime) -> bool:
+    """Whether a pod is ready with containers that were started at `since` or later; or it has ended, or is ending."""
+    if pod["metadata"].get("deletionTimestamp") or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+        return True
+    containers = container_statuses(pod)
+    times = [one.get("state", {}).get("running", {}).get("startedAt") for one in containers]
+    fresh = all(time and datetime.fromisoformat(time) >= since for time in times)
+    return bool(containers) and fresh and all(one.get("ready") for one in containers)
+
+
+def oom_killed(pods: Iterable[Object]) -> set[str]:
+    """The names of the pods of which a container was OOMKilled."""
+    ends = (
+        (pod["metadata"]["name"], container.get(state, {}).get("terminated", {}))
+        for pod in pods
+        for container in container_statuses(pod)
+        for state in ("state", "lastState")
+    )
+    return {name for name, end in ends if end.get("reason") == "OOMKilled"}
+
+
+def of_current_template(deployment: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> list[Object]:
+    """The pods of the Deployment's current template: those of the ReplicaSet with its revision."""
+    current = {one["metadata"]["uid"] for one in replica_sets if _revision(one) == _revision(deployment)}
+    return [p for p in pods if any(o["uid"] in current for o in p["metadata"].get("ownerReferences", []))]
+
+
+def _revision(one: Object) -> object:
+    return one["metadata"].get("annotations", {}).get(REVISION)
+
+
+def requests_by_node(pods: Iterable[Object]) -> dict[str, tuple[float, float]]:
+    """What pods request of each node: CPUs and bytes."""
+    found: dict[str, tuple[float, float]] = {}
+    for pod in pods:
+        node = pod["spec"].get("nodeName")
+        if node and pod.get("status", {}).get("phase") in {"Pending", "Running"}:
+            requests = [c.get("resources", {}).get("requests", {}) for c in pod["spec"]["containers"]]
+            cpu, memory = (sum(parse_quantity(one.get(k, 0)) or 0.0 for one in requests) for k in ("cpu", "memory"))
+            before = found.get(node, (0.0, 0.0))
+            found[node] = (before[0] + cpu, before[1] + memory)
+    return found

@@ -1,0 +1,86 @@
+"""What a rollout looks like at one moment, read from the API in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from slipway.engine.steps import Threads
+from slipway.errors import Problem
+from slipway.kubernetes.objects import Object
+from slipway.kubernetes.pods import of_current_template, pod_state, requests_by_node, restarts
+from slipway.kubernetes.workload import Workload
+
+LINES = 40  # of a container's log, and as many of the one before it
+CONNECTIONS = 6  # at once
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A Deployment, the pods of its current template, their events, their last log lines by pod name, and the nodes."""
+
+    deployment: Object
+    pods: Sequence[Object] = ()
+    events: Sequence[Object] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
+    nodes: Sequence[Object] = ()
+    requested: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by node: CPUs, bytes
+    oom_killed: Collection[str] = ()  # pods seen OOMKilled before: a container runtime may call a later end an Error
+
+
+def read_snapshot(workload: Workload) -> Snapshot:
+    """As much as a waiting rollout needs; log lines only of pods that were restarted and are not ready.
+
+    Raises Problem when the Deployment does not exist, and Unreachable when the API does not answer.
+    """
+    return _read(workload, Threads(CONNECTIONS), _crashed)
+
+
+def read_full_snapshot(workload: Workload) -> Snapshot:
+    """Everything that tells a cause: also the nodes, what is requested of them, and the log lines of every pod."""
+    pool = Threads(CONNECTIONS)
+    nodes = pool.submit(workload.cluster.list, "v1", "Node", None)
+    all_pods = pool.submit(workload.cluster.list, "v1", "Pod", None)
+    found = _read(workload, pool, _any)
+    requested = requests_by_node(all_pods.result())
+    names = [node["metadata"]["name"] for node in nodes.result()]
+    return replace(found, nodes=nodes.result(), requested={name: requested.get(name, (0, 0)) for name in names})
+
+
+def last_lines(workload: Workload, pod: Object) -> str:
+    """The last log lines of a pod's container; where it was restarted, those of the one before it come first."""
+    path, query = workload.log_path(pod["metadata"]["name"]), {"tailLines": str(LINES)}
+    texts = []
+    for previous in ("true", "false") if restarts(pod) else ("false",):
+        try:
+            lines = workload.cluster.stream(path, {**query, "previous": previous})
+            text = b"\n".join(lines).decode(errors="replace")
+        except Problem:
+            continue  # there is no such container any more, or not yet
+        if not text.startswith("unable to retrieve container logs"):  # the kubelet's words, with status 200
+            texts.append(text)
+    return "\n".join(text for text in texts if text)
+
+
+def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]) -> Snapshot:
+    cluster, namespace = workload.cluster, workload.namespace
+    deployment = pool.submit(cluster.get, "apps/v1", "Deployment", workload.service, namespace)
+    replica_sets = pool.submit(cluster.list, "apps/v1", "ReplicaSet", namespace, workload.selector)
+    pods = pool.submit(workload.pods)
+    events = pool.submit(cluster.list, "v1", "Event", namespace)
+    found = deployment.result()
+    if found is None:
+        raise Problem(f"{workload.service}: its Deployment was deleted meanwhile", hint="./invoke deploy")
+    current = of_current_template(found, replica_sets.result(), pods.result())
+    names = {pod["metadata"]["name"] for pod in current}
+    about = [event for event in events.result() if event.get("involvedObject", {}).get("name") in names]
+    reading = {p["metadata"]["name"]: pool.submit(last_lines, workload, p) for p in current if needs_log(p)}
+    return Snapshot(found, current, about, {name: lines.result() for name, lines in reading.items()})
+
+
+def _crashed(pod: Object) -> bool:
+    return bool(restarts(pod)) and pod_state(pod) != "Ready"
+
+
+def _any(_: Object) -> bool:
+    return True
