@@ -1,113 +1,37 @@
-"""What one probe reads off a machine: a single read-only POSIX sh script, and the pure parser of its answer."""
+"""What a machine is and has: the answer of one read-only script, `facts.sh`, parsed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from slipway.errors import Unreachable
 
-# Every line is KEY=VALUE; a key may repeat. No command here changes anything. Whether upstreams answer, from which
-# Docker's script and minikube fetch there, is asked beside the rest, for a tenth of a second; behind a proxy, that is.
-SCRIPT = r"""
-LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-say() { printf 'slipway:%s=%s\n' "$1" "$2"; }
-found() { command -v "$1" 2>/dev/null; }
-reach() {
-  if timeout 0.1 bash -c ': </dev/tcp/$0/$1' "$1" "$2" 2>/dev/null; then say reach "$1 yes"; else say reach "$1 no"; fi
-}
-p=${https_proxy:-${HTTPS_PROXY:-}}; p=${p#*://}; p=${p#*@}; p=${p%%/*}
-if found timeout >/dev/null && found bash >/dev/null; then
-  case $p in
-    *:*) reach "${p%:*}" "${p##*:}" & ;;
-    ?*) reach "$p" 80 & ;;
-    *) for name in get.docker.com storage.googleapis.com dl.k8s.io; do reach "$name" 443 & done ;;
-  esac
-fi
-say clock "$(date +%s)"; say home "$HOME"
-say kernel "$(uname -s)"; say arch "$(uname -m)"; say release "$(uname -r)"
-if [ -r /etc/os-release ]; then
-  . /etc/os-release
-  say system "${ID:-}"; say like "${ID_LIKE:-}"; say version "${VERSION_ID:-}"
-fi
-say user "$(id -un)"; say uid "$(id -u)"; say groups "$(id -Gn)"; say enrolled "$(id -Gn "$(id -un)" 2>/dev/null)"
-[ -d /run/systemd/system ] && say init systemd
-for tool in sudo curl git sg apt-get dnf yum brew; do found $tool >/dev/null && say has $tool; done
-if found sudo >/dev/null && [ "$(id -u)" != 0 ]; then
-  if sudo -n true 2>/dev/null; then say sudo nopasswd; else say sudo password; fi
-fi
-
-if p=$(found dockerd); then # a package's version is a tenth of the time that running it takes
-  v=$(dpkg-query -W -f '${Version}\n' docker.io docker-ce 2>/dev/null | sed -n '/./{s/^[0-9]*://;p;q;}')
-  say dockerd "$p"; say engine "$([ -n "$v" ] && echo "version $v" || dockerd --version 2>/dev/null)"
-fi
-p=$(found docker) && say docker "$p"
-config=${DOCKER_CONFIG:-$HOME/.docker}/config.json
-current=$(sed -n 's/.*"currentContext": *"\([^"]*\)".*/\1/p' "$config" 2>/dev/null)
-say docker_host "${DOCKER_HOST:-}"; say docker_context "${DOCKER_CONTEXT:-$current}"
-for file in /etc/systemd/system/*.wants/docker.service /etc/systemd/system/*.wants/docker.socket; do
-  [ -e "$file" ] && say docker_enabled yes
-done
-[ -S /var/run/docker.sock ] && say socket yes
-[ -w /var/run/docker.sock ] && say writable yes
-pid=$(cat /var/run/docker.pid 2>/dev/null) && read -r name 2>/dev/null <"/proc/$pid/comm" && # a pid is used again
-  [ "$name" = dockerd ] && say daemon "$pid"
-
-java=$(found java); [ -n "$java" ] && java=$(readlink -f "$java" 2>/dev/null || echo "$java")
-for home in "${JAVA_HOME:-}" "${java%/bin/java}" /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home; do
-  [ -x "$home/bin/jlink" ] && [ -r "$home/release" ] || continue
-  # without jmods, jlink takes the modules out of the JDK itself where its vendor built it so (JEP 493)
-  [ -d "$home/jmods" ] || "$home/bin/jlink" --help 2>/dev/null | grep -q "run-time image enabled" || continue
-  say jdk "$(sed -n 's/^JAVA_VERSION="\(.*\)"/\1/p' "$home/release") $home"
-done
-p=$(found lein) && say lein "$p"
-for jar in /usr/share/java/leiningen-[0-9]*.jar "$HOME"/.lein/self-installs/leiningen-*-standalone.jar; do
-  [ -e "$jar" ] && say lein_jar "$jar"
-done
-[ -d /usr/share/maven-repo/ring/ring-jetty-adapter ] && say maven_repo ring
-
-say minikube_home "${MINIKUBE_HOME:-$HOME}/.minikube"
-for tool in kubectl minikube; do # one that Slipway put there has its version in its name, which spares running it
-  p=$(found $tool) && p=$(readlink -f "$p") || continue
-  case $p in
-    */slipway/$tool-*) say tool "$tool ${p##*/$tool-}" ;;
-    */kubectl) say tool "kubectl $(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: *//p')" ;;
-    *) say tool "$tool $($tool version --short 2>/dev/null)" ;;
-  esac
-done
-for file in "${MINIKUBE_HOME:-$HOME}"/.minikube/cache/linux/*/v*/*; do [ -x "$file" ] && say kubernetes "$file"; done
-
-awk '$2 == "/tmp" && $4 ~ /(^|,)noexec(,|$)/ {print "slipway:noexec=/tmp"}' /proc/mounts 2>/dev/null
-for file in /etc/systemd/system/docker.service.d/slipway-proxy-*.conf; do
-  [ -e "$file" ] && say docker_proxy "$file"
-done
-say proxy "${https_proxy:-${HTTPS_PROXY:-${http_proxy:-}}}"
-say ports "$(ss -Hltn 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -un | tr '\n' ' ')"
-say memory "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
-say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
-say disk "$(df -Pk / /var/lib 2>/dev/null | awk 'NR>1 && (!m || $4<m) {m=$4} END {print m}')"
-wait; say end end
-"""
+SCRIPT = Path(__file__).with_name("facts.sh").read_text()
 
 
 @dataclass(frozen=True)
 class Jdk:
-    """A Java development kit that jlink can link from: version as the `release` file says, and its home folder."""
+    """A Java development kit that jlink can link from: the version in its `release` file, and its home folder."""
 
     version: str
     home: str
 
     @property
     def major(self) -> int:
-        """17 of 17.0.15; 8 of 1.8.0."""
+        """17 for 17.0.15; 8 for 1.8.0."""
         found = re.match(r"(?:1\.)?(\d+)", self.version)
         return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a machine is and has. Paths are absolute; `memory` and `disk` are free bytes; 0 where it cannot be told."""
+    """What a machine is and has. Paths are absolute; `memory` and `disk` are free bytes, 0 if unknown.
+
+    The names of the attributes are keys of `host.facts --output json`.
+    """
 
     kernel: str
     arch: str
@@ -116,8 +40,8 @@ class Facts:
     version: str = ""
     user: str = ""
     uid: int = -1
-    groups: tuple[str, ...] = ()  # of the process that asked
-    enrolled: tuple[str, ...] = ()  # of the user, as the group database says
+    groups: tuple[str, ...] = ()  # of the process that ran the script
+    enrolled: tuple[str, ...] = ()  # of the user in the group database
     systemd: bool = False
     has: tuple[str, ...] = ()
     sudo: str = ""  # "", nopasswd, password
@@ -141,13 +65,13 @@ class Facts:
     disk: int = 0
     docker_enabled: bool = False  # systemd starts it with the machine
     home: str = ""
-    skew: float = 0.0  # seconds that its clock is before ours
-    noexec: bool = False  # nothing in /tmp can be run
+    skew: float = 0.0  # seconds that its clock is ahead of this machine's
+    noexec: bool = False  # /tmp is mounted noexec
     proxy: str = ""
-    docker_proxy: tuple[str, ...] = ()  # what tells dockerd of a proxy
+    docker_proxy: tuple[str, ...] = ()  # the systemd drop-ins that configure dockerd's proxy
     ports: tuple[int, ...] = ()  # TCP ports that something listens on
     wsl: bool = False
-    reach: Mapping[str, bool] = field(default_factory=dict)  # upstreams, or the proxy: whether they answered at once
+    reach: Mapping[str, bool] = field(default_factory=dict)  # upstreams, or the proxy: whether they answered
 
     @property
     def root(self) -> bool:
@@ -156,13 +80,13 @@ class Facts:
 
     @property
     def platform(self) -> str:
-        """The Docker platform of images that run here."""
+        """The Docker platform of images that run on it."""
         machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(self.arch, self.arch)
         return f"linux/{machine}"
 
     @property
     def family(self) -> str:
-        """The system whose packages it takes: debian, ubuntu, fedora, rhel, macos, or what it calls itself."""
+        """The distribution whose packages it takes: debian, ubuntu, fedora, rhel, macos, or its own id."""
         if self.kernel == "Darwin":
             return "macos"
         for name in (self.system, *self.like):
@@ -173,7 +97,7 @@ class Facts:
         return self.system or self.kernel.lower()
 
     def jdk(self, minimum: int) -> Jdk | None:
-        """The first kit that is new enough: JAVA_HOME's, the default one, then any other."""
+        """The first JDK that is new enough: JAVA_HOME's, the default one, then any other."""
         return next((kit for kit in self.jdks if kit.major >= minimum), None)
 
     @property
@@ -184,9 +108,9 @@ class Facts:
 
 
 def parse(text: str, now: float | None = None) -> Facts:
-    """The facts in the script's answer, which came at `now`; banners and messages around it do not matter.
+    """The facts in the script's output, printed at `now` (seconds since the epoch); other lines are ignored.
 
-    Raises Problem if the answer has no end, which means that the shell on that machine did not run the script whole.
+    Raises Unreachable if the output is incomplete: the shell on that machine did not run the whole script.
     """
     lines = [line[8:] for line in text.splitlines() if line.startswith("slipway:") and "=" in line]
     found: dict[str, list[str]] = {}
@@ -194,7 +118,7 @@ def parse(text: str, now: float | None = None) -> Facts:
         key, value = line.split("=", 1)
         found.setdefault(key, []).append(value.strip())
     if "end" not in found:
-        raise Unreachable("the machine's probe was cut short", details=text[-2000:])
+        raise Unreachable("the output of the machine's probe was cut short", details=text[-2000:])
 
     def one(key: str) -> str:
         return found.get(key, [""])[0]
@@ -204,7 +128,7 @@ def parse(text: str, now: float | None = None) -> Facts:
 
     homes: dict[str, Jdk] = {}
     for line in found.get("jdk", []):
-        if named := re.fullmatch(r"(\d\S*) (/.*)", line):  # a `release` file may lack its version
+        if named := re.fullmatch(r"(\d\S*) (/.*)", line):  # a `release` file may have no version
             homes.setdefault(named[2], Jdk(named[1], named[2]))
     cached: dict[str, tuple[str, ...]] = {}
     for line in found.get("kubernetes", []):
@@ -250,10 +174,10 @@ def parse(text: str, now: float | None = None) -> Facts:
         docker_proxy=tuple(found.get("docker_proxy", [])),
         ports=tuple(int(port) for port in one("ports").split() if port.isdigit()),
         wsl="microsoft" in one("release").lower(),
-        reach={name: said == "yes" for name, said in sorted(line.split(" ") for line in found.get("reach", []))},
+        reach={name: answer == "yes" for name, answer in sorted(line.split(" ") for line in found.get("reach", []))},
     )
 
 
 def libraries(ldd: str) -> list[str]:
-    """The files that `ldd` names, the loader among them."""
+    """The files in the output of `ldd`, including the loader."""
     return sorted(set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", ldd, re.MULTILINE)))

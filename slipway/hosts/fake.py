@@ -1,4 +1,4 @@
-"""A host in memory, for tests of what commands say and do: it answers by program, and keeps what was put."""
+"""A host in memory, for tests: programs are functions, and files are kept in a dictionary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Callable[[Command], tuple[int, bytes, bytes]]  # exit code, standard ou
 
 
 class FakeHost:
-    """See `Host`. `programs` answer by a command's first word; any other is not on the host."""
+    """A `Host`. `programs` answer by the first word of a command; others are not installed; `ran` is what was run."""
 
     def __init__(self, name: str, facts: Facts, programs: dict[str, Answer] | None = None) -> None:
         self.name = name
@@ -26,7 +26,6 @@ class FakeHost:
         self.files: dict[str, tuple[bytes, int]] = {}
 
     def run(self, command: Command, report: Reporter) -> Result:
-        """See `Host.run`."""
         report.cancel.check()
         self.ran.append(command)
         answer = self.programs.get(command.argv[0])
@@ -38,34 +37,28 @@ class FakeHost:
                 report.output(stream, line)
         return Result(command, code, out, err)
 
-    def write_file(self, content: bytes, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:  # noqa: ARG002  no rights here
-        """See `Host.write_file`."""
+    def write_file(self, content: bytes, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:  # noqa: ARG002  there are no users here
         report.cancel.check()
         self.files[path] = (content, mode)
 
     def upload(self, source: Path, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
-        """See `Host.upload`."""
         self.write_file(source.read_bytes(), path, mode, privilege, report)
 
     @contextmanager
     def temporary_upload(self, source: Path, report: Reporter) -> Iterator[str]:
-        """See `Host.temporary_upload`."""
         self.upload(source, source.name, 0o600, Privilege.USER, report)
         yield source.name
         self.files.pop(source.name)
 
     def read_file(self, path: str, report: Reporter) -> bytes:
-        """See `Host.read_file`."""
         report.cancel.check()
         if path not in self.files:
-            raise Problem(f"{path} could not be read", details="it is not there")
+            raise Problem(f"{path} could not be read", details="it does not exist")
         return self.files[path][0]
 
     @contextmanager
     def forward_socket(self, target: str) -> Iterator[str]:
-        """See `Host.forward_socket`."""
         yield target
 
     def open_tcp(self, address: str, port: int) -> Stream:
-        """See `Host.open_tcp`: nothing listens in memory."""
         raise Unreachable(f"{address}:{port} does not answer")

@@ -1,4 +1,7 @@
-"""The seam to a machine: run a command, put and get a file, open a tunnel. `local` and `ssh` are the real ones."""
+"""The protocol of a machine: run a command, write and read files, connect to its sockets.
+
+`local`, `ssh.host` and `fake` implement it.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ if TYPE_CHECKING:
 
 
 THIS_MACHINE = "this machine"
-NO_PROXY = "localhost,127.0.0.1,192.168.49.0/24,10.96.0.0/12,10.244.0.0/16,.svc,.cluster.local"  # never by a proxy
+NO_PROXY = "localhost,127.0.0.1,192.168.49.0/24,10.96.0.0/12,10.244.0.0/16,.svc,.cluster.local"  # not proxied
 
 
 class Privilege(StrEnum):
-    """As whom a command runs."""
+    """The user that a command runs as."""
 
     USER = "user"
     ROOT = "root"
@@ -30,17 +33,22 @@ class Privilege(StrEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """A command as data: pure functions make them, a host runs them. Secrets go into `stdin` or `env`, never `argv`."""
+    """A command as data: pure functions make it, a host runs it. Secrets belong in `stdin` or `env`, never in `argv`.
+
+    `timeout` and `idle` are seconds after which it is stopped: from its start, and without input or output.
+    `pass_fds` are descriptors of this process that it inherits (a lock's), on this machine only. Over SSH, a
+    `resumable` command continues when the connection ends, and running the same command again attaches to it.
+    """
 
     argv: tuple[str, ...]
     stdin: bytes = b""
     env: Mapping[str, str] | None = None
     cwd: str | None = None
     privilege: Privilege = Privilege.USER
-    timeout: float = 600.0  # seconds until the command is ended
-    idle: float | None = None  # seconds without output until the command is ended
-    pass_fds: tuple[int, ...] = ()  # descriptors of this process (a lock's), on this machine only
-    resumable: bool = False  # elsewhere it goes on when the connection ends; who asks for it again follows it
+    timeout: float = 600.0
+    idle: float | None = None
+    pass_fds: tuple[int, ...] = ()
+    resumable: bool = False
 
     @property
     def line(self) -> str:
@@ -50,7 +58,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command answered."""
+    """The exit code and the whole output of a command; a negative code is a signal's, as with `subprocess`."""
 
     command: Command
     exit_code: int
@@ -63,16 +71,19 @@ class Result:
         return self.stdout.decode(errors="replace")
 
     def raise_for_status(self, summary: str, hint: str = "") -> Result:
-        """Itself if the command succeeded; otherwise raises Problem with its standard error as the evidence."""
+        """Return the result itself if the exit code is 0; otherwise raise Problem.
+
+        Its details are the command, the last 30 lines of standard error (or output), and the exit code.
+        """
         if self.exit_code == 0:
             return self
-        noise = (self.stderr or self.stdout).decode(errors="replace").strip().splitlines()[-30:]
-        evidence = "\n".join((f"$ {self.command.line}", *noise, f"exit code {self.exit_code}"))
-        raise Problem(summary, details=evidence, hint=hint)
+        last_lines = (self.stderr or self.stdout).decode(errors="replace").strip().splitlines()[-30:]
+        details = "\n".join((f"$ {self.command.line}", *last_lines, f"exit code {self.exit_code}"))
+        raise Problem(summary, details=details, hint=hint)
 
 
 class Stream(Protocol):
-    """An open conversation: a socket, or a channel that is used like one."""
+    """An open connection: a socket, or an SSH channel that is used like one."""
 
     def recv(self, size: int, /) -> bytes: ...
     def sendall(self, data: bytes, /) -> None: ...
@@ -81,39 +92,44 @@ class Stream(Protocol):
 
 
 class Host(Protocol):
-    """One machine. `packages` is its package manager's lane; `probe` reads its facts, once until something changes."""
+    """A machine.
+
+    `packages` allows one command of its package manager at a time; `probe` reads its facts, once until they are
+    forgotten.
+    """
 
     name: str
     packages: ResourceLimit
     probe: Probe[Facts]
 
     def run(self, command: Command, report: Reporter) -> Result:
-        """Run to the end, output lines going to `say`. The whole process group ends when the run is cancelled.
+        """Run to the end, reporting lines of output. The whole process group is stopped when the run is cancelled.
 
-        Raises Problem when the command cannot be started or outlives its timeout, Cancelled when the run ends.
+        Raises Problem when the command cannot be started or exceeds `timeout` or `idle`, Cancelled, or ConnectionLost
+        when it is unknown whether the command has ended.
         """
 
     def write_file(self, content: bytes, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
-        """Write a file whole or not at all (a temporary beside it, then a rename)."""
+        """Write a file atomically (a temporary file beside it, then a rename). Raises Problem."""
 
     def upload(self, source: Path, path: str, mode: int, privilege: Privilege, report: Reporter) -> None:
-        """The same with a file of this machine, unless that is there already; goes on where it broke, with progress."""
+        """Copy a file of this machine, unless it is there already; continues a broken upload, and reports progress."""
 
     def temporary_upload(self, source: Path, report: Reporter) -> AbstractContextManager[str]:
-        """The path on that machine of a file of this one, for as long as the context lasts."""
+        """The path on that machine of a copy of a file of this one, which exists as long as the context."""
 
     def read_file(self, path: str, report: Reporter) -> bytes:
-        """Read a file. Raises Problem if it is not there or not readable."""
+        """Read a file. Raises Problem if it does not exist or is not readable."""
 
     def forward_socket(self, target: str) -> AbstractContextManager[str]:
-        """A local path to a Unix socket of that machine, for as long as the context lasts."""
+        """The path of a socket of this machine that forwards to a Unix socket of that one, as long as the context."""
 
     def open_tcp(self, address: str, port: int) -> Stream:
-        """A conversation with a TCP address as that machine reaches it. Raises Problem when nobody answers."""
+        """A connection from that machine to a TCP address. Raises Unreachable if it does not answer."""
 
 
 def step_prefix(host: Host) -> str:
-    """What the ids of a host's steps begin with."""
+    """The first part of the ids of a host's steps."""
     return host.name.replace(" ", "-")
 
 
@@ -123,5 +139,5 @@ def step_title(host: Host, text: str) -> str:
 
 
 def script(text: str, *, privilege: Privilege = Privilege.USER, timeout: float = 600.0) -> Command:
-    """A POSIX sh script, given on standard input, so that its length and quotes do not matter."""
+    """A POSIX sh script, passed on standard input, so that it may have any length and needs no quoting."""
     return Command(("sh", "-s"), stdin=text.encode(), privilege=privilege, timeout=timeout)

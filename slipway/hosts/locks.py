@@ -1,4 +1,4 @@
-"""Locks between the processes of one machine: `flock` on a file, which ends with its holder."""
+"""Locks between the processes of one machine: `flock` on a file, which the kernel releases when its holder ends."""
 
 from __future__ import annotations
 
@@ -13,53 +13,57 @@ from pathlib import Path
 from slipway.engine.steps import Cancel
 from slipway.errors import Problem
 
-POLL = 0.1  # seconds between two tries
-SAID = 1.0  # seconds after which a wait is said
-SHARED = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  what is made there is made with care, below
+POLL_INTERVAL = 0.1  # seconds between two attempts
+REPORT_AFTER = 1.0  # seconds of waiting after which it is reported
+SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  files there are created safely, below
 STICKY = 0o1777
 
 
 def user_lock_path(name: str) -> Path:
-    """The file of a lock between one user's processes.
+    """The file of a lock between the processes of one user.
 
-    It is in the state folder: a runtime folder is a login session's, and cron and CI would lock another file.
+    It is in the user's state folder: a runtime folder belongs to a login session, so cron and CI would use another.
     """
     from platformdirs import user_state_path
 
-    place = user_state_path("slipway")
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return place / f"{name}.lock"
+    folder = user_state_path("slipway")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{name}.lock"
 
 
 def docker_lock_path(name: str) -> Path:
     """The file of a lock between all users of this machine's Docker.
 
-    Whoever may write there can hold it, and so keep others waiting, who are told by whom; they can do no more, because
-    nothing but a plain file with one name is opened, and its text is only shown. Without a folder that all users can
-    write to it is the user's own.
+    Any user can hold it and so make others wait, who are told for whom; they can do no more, because only a regular
+    file with one link is opened, and its text is only displayed. Without a folder that all users can write to, it is
+    the user's own lock.
     """
-    shared = next((place for place in SHARED if place.is_dir() and stat.S_IMODE(place.stat().st_mode) == STICKY), None)
+    shared = next((folder for folder in SHARED_FOLDERS if _is_sticky(folder)), None)
     return shared / f"slipway-{name}.lock" if shared else user_lock_path(name)
 
 
-@contextmanager
-def file_lock(path: Path, who: str, waiting: Callable[[str], None], cancel: Cancel) -> Iterator[int]:
-    """Hold a lock as `who`; `waiting` hears once who else holds it. Raises Cancelled when the run is to end.
+def _is_sticky(folder: Path) -> bool:
+    return folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) == STICKY
 
-    Yields the lock's descriptor: a command that inherits it goes on holding the lock if this process is killed.
+
+@contextmanager
+def file_lock(path: Path, owner: str, on_wait: Callable[[str], None], cancel: Cancel) -> Iterator[int]:
+    """Hold a lock as `owner`; `on_wait` is called once with the owner that is waited for. Raises Cancelled.
+
+    Yields the lock's descriptor: a command that inherits it keeps holding the lock if this process is killed.
     """
-    lock, tries = _opened(path), 0
+    lock, attempts = _opened(path), 0
     try:
-        while not _taken(lock, path):
-            tries += 1
-            if tries == round(SAID / POLL):
+        while not _acquired(lock, path):
+            attempts += 1
+            if attempts == round(REPORT_AFTER / POLL_INTERVAL):
                 text = os.pread(lock, 200, 0).decode(errors="replace")
-                waiting("".join(filter(str.isprintable, text)).strip() or "another run")
-            cancel.wait(POLL)
+                on_wait("".join(filter(str.isprintable, text)).strip() or "another run")
+            cancel.wait(POLL_INTERVAL)
             os.close(lock)
             lock = _opened(path)
         os.truncate(lock, 0)
-        os.pwrite(lock, who.encode(), 0)
+        os.pwrite(lock, owner.encode(), 0)
         try:
             yield lock
         finally:
@@ -68,8 +72,8 @@ def file_lock(path: Path, who: str, waiting: Callable[[str], None], cancel: Canc
         os.close(lock)
 
 
-def _taken(lock: int, path: Path) -> bool:
-    """Whether the lock is ours now; a file that somebody has removed since it was opened locks nothing."""
+def _acquired(lock: int, path: Path) -> bool:
+    """Whether the lock is held now; a file that was removed since it was opened locks nothing."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -80,9 +84,9 @@ def _taken(lock: int, path: Path) -> bool:
 
 
 def _opened(path: Path) -> int:
-    """The lock's file, made once, for all users to write. Raises Problem for what is no plain file of one name.
+    """The lock's file, created once and writable for all users. Raises Problem if it is no regular file with one link.
 
-    O_CREAT is not for a file that is there: in a sticky folder the kernel refuses it for another user's, to root too
+    O_CREAT is not used for an existing file: in a sticky folder the kernel refuses it for another user's, even to root
     (fs.protected_regular, proc_sys_fs(5)).
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -92,15 +96,15 @@ def _opened(path: Path) -> int:
         except FileNotFoundError:
             try:
                 lock = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-                os.fchmod(lock, 0o666)  # whatever the umask is
+                os.fchmod(lock, 0o666)  # regardless of the umask
             except FileExistsError:
                 lock = os.open(path, flags)
         found = os.fstat(lock)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             os.close(lock)
-            raise OSError("it is no plain file of one name")
+            raise OSError("not a regular file with one link")
     except OSError as error:
         raise Problem(
-            f"the lock {path} can't be opened", details=str(error), hint=f"whose is it? ls -l '{path}'"
+            f"the lock {path} can't be opened", details=str(error), hint=f"ls -l '{path}' shows its owner"
         ) from error
     return lock

@@ -64,7 +64,7 @@ def test_a_session_and_cron_lock_the_same_files(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_users_share_a_lock_in_a_folder_that_all_may_write_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(locks, "SHARED", (tmp_path / "absent", tmp_path))
+    monkeypatch.setattr(locks, "SHARED_FOLDERS", (tmp_path / "absent", tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert locks.docker_lock_path("x").is_relative_to(tmp_path / "state")
     tmp_path.chmod(0o1777)
