@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.task import verb
 
 if TYPE_CHECKING:
+    from slipway.flows.selection import Selection
     from tasks.invocation import Invocation
 
 SERVICE = "services, separated by commas; default: all"
@@ -25,19 +25,20 @@ def up(command: Invocation) -> None:
     """
     from slipway.errors import UsageError
     from slipway.flows.deploy import deploy as flows_deploy
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
     from slipway.flows.setup import setup as flows_setup
 
     if (name := command.environment.name) not in {"local", "minikube"}:
         hint = f"./invoke setup --env {name}, then ./invoke deploy --env {name}"
         raise UsageError(f"up is for this machine: local or minikube, not {name}", hint=hint)
-    work, names = command.workspace, selected(command.config, "")
+    work = command.workspace
+    selection = select(work.services)
     machine = list(flows_setup(work))
     ready = tuple(node.id for node in machine)
-    services = [node for node in flows_deploy(work, names, after=ready) if node.id not in ready]
+    services = [node for node in flows_deploy(work, selection, after=ready) if node.id not in ready]
     chosen(command)
     said(command)
-    command.run([*machine, *services], lambda: _urls(command, names))
+    command.run([*machine, *services], lambda: _urls(command, selection))
 
 
 def chosen(command: Invocation) -> None:
@@ -85,9 +86,10 @@ def build(command: Invocation, service: str = "") -> None:
 
     """
     from slipway.flows.build import build as flows_build
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
 
-    command.run(list(flows_build(command.workspace, selected(command.config, service))))
+    work = command.workspace
+    command.run(list(flows_build(work, select(work.services, service).chosen)))
 
 
 @verb(changes=True, service=SERVICE)
@@ -100,10 +102,11 @@ def image(command: Invocation, service: str = "") -> None:
     """
     from slipway.flows.build import build as flows_build
     from slipway.flows.build import image as flows_image
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
 
-    work, names = command.workspace, selected(command.config, service)
-    command.run([*flows_build(work, names, skip=work.artifacts.image), *flows_image(work, names)])
+    work = command.workspace
+    chosen = select(work.services, service).chosen
+    command.run([*flows_build(work, chosen, skip=work.artifacts.image), *flows_image(work, chosen)])
 
 
 @verb(changes=True, service=SERVICE, keep="leave the container running, and say how to reach and remove it")
@@ -117,16 +120,15 @@ def smoke(command: Invocation, service: str = "", *, keep: bool = False) -> None
     """
     from slipway.flows.build import build as flows_build
     from slipway.flows.build import image as flows_image
-    from slipway.flows.selection import selected, with_needs
+    from slipway.flows.selection import select
     from slipway.flows.smoke import generate_secrets
     from slipway.flows.smoke import smoke as flows_smoke
 
-    work, names = command.workspace, selected(command.config, service)
-    tested = with_needs(command.config, names)
-    jars = flows_build(work, tested, skip=work.artifacts.image)
-    command.run(
-        [generate_secrets(work, tested), *jars, *flows_image(work, tested), *flows_smoke(work, names, keep=keep)]
-    )
+    work = command.workspace
+    selection = select(work.services, service)
+    jars = flows_build(work, selection.tested, skip=work.artifacts.image)
+    images = flows_image(work, selection.tested)
+    command.run([generate_secrets(work, selection.tested), *jars, *images, *flows_smoke(work, selection, keep=keep)])
 
 
 @verb(changes=True, confirm=True, service=SERVICE)
@@ -140,18 +142,19 @@ def deploy(command: Invocation, service: str = "") -> None:
 
     """
     from slipway.flows.deploy import deploy as flows_deploy
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
 
-    names = selected(command.config, service)
+    work = command.workspace
+    selection = select(work.services, service)
     said(command)
-    command.run(list(flows_deploy(command.workspace, names)), lambda: _urls(command, names))
+    command.run(list(flows_deploy(work, selection)), lambda: _urls(command, selection))
 
 
-def _urls(command: Invocation, names: Sequence[str]) -> list[str]:
+def _urls(command: Invocation, selection: Selection) -> list[str]:
     """One line per service: where it answers, or how to reach it."""
-    lines = []
-    for name in names:
-        release = command.workspace.deployments.releases.running(name)
+    work, lines = command.workspace, []
+    for service in selection.chosen:
+        release = work.deployments.releases.running(service.name)
         number = f"release {release.number}" if release else "no release"
-        lines.append(f"{name}  {command.workspace.environment.address(name)}  {number}")
+        lines.append(f"{service.name}  {work.environment.address(service)}  {number}")
     return lines

@@ -147,7 +147,7 @@ def render(command: Invocation, service: str = "") -> None:
     """
     from ruamel.yaml import YAML
 
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
     from slipway.kubernetes.manifests.namespace import namespace as namespace_object
     from slipway.kubernetes.manifests.render import IMAGE, redacted
     from slipway.kubernetes.manifests.render import render as render_service
@@ -156,10 +156,9 @@ def render(command: Invocation, service: str = "") -> None:
     config, environment = command.config, command.environment
     namespace = environment.namespace or config.project.name
     found: list[Object] = []
-    for name in selected(config, service):
-        model = config.service_for(environment, name)
-        hidden = dict.fromkeys(model.secrets, "***")
-        found += render_service(config.project.name, namespace, model, IMAGE, hidden)
+    for one in select(command.workspace.services, service).chosen:
+        hidden = dict.fromkeys(one.settings.secrets, "***")
+        found += render_service(config.project.name, namespace, one.settings, IMAGE, hidden)
     yaml = YAML()
     text = StringIO()
     yaml.dump_all([namespace_object(config.project.name, namespace), *redacted(found)], text)

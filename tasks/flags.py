@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from slipway.errors import UsageError
 
 if TYPE_CHECKING:
+    from slipway.flows.services import AnyService
     from tasks.invocation import Invocation
 
 
@@ -19,17 +20,17 @@ def whole(text: str, flag: str, least: int = 0, most: int = 10**9) -> int:
     return int(text)
 
 
-def one(command: Invocation, service: str) -> str:
+def one(command: Invocation, service: str) -> AnyService:
     """The one service that a command is about. Raises Problem if none or an unknown one is named."""
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
 
     if not service and len(command.config.services) > 1:
         raise UsageError("which service?", hint=f"--service {min(command.config.services)}")
-    name, *more = selected(command.config, service)
+    found, *more = select(command.workspace.services, service).chosen
     if more:
-        hint = f"--service {name}, and the same for the others"
+        hint = f"--service {found.name}, and the same for the others"
         raise UsageError(f"{command.name} is about one service", hint=hint)
-    return name
+    return found
 
 
 def folder(command: Invocation, text: str) -> Path:

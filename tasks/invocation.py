@@ -124,9 +124,11 @@ class Invocation:
     @cached_property
     def workspace(self) -> Workspace:
         """What flows work with."""
-        from tasks.workspace import assemble
+        from tasks.workspace import WorkspaceFactory
 
-        return assemble(self)
+        return WorkspaceFactory(
+            self.config, self.environment, self.machine, self.ssh, self.bundle, self.session.mask, self.closing
+        ).assemble()
 
     def ssh(self, name: str) -> SshHost:
         """An SSH host, not connected yet; its connection ends with the command."""

@@ -115,8 +115,8 @@ def logs(command: Invocation, service: str = "", *, follow: bool = False, tail: 
       ./invoke logs --service auth --follow
 
     """
-    name = one(command, service)
-    command.workspace.secrets.hide(command.workspace.services.model(name))
+    name, settings = (found := one(command, service)).name, found.settings
+    command.workspace.secrets.hide(settings)
     lines = command.workspace.deployments.operations.logs(name, whole(tail, "--tail"), follow=follow)
     reading = Threads(1).submit(_told, command, name, lines)
     while not wait([reading], timeout=0.2).done:
@@ -140,7 +140,7 @@ def restart(command: Invocation, service: str = "") -> None:
       ./invoke restart --service auth
 
     """
-    service_model = command.workspace.services.model(one(command, service))
+    service_model = one(command, service).settings
     command.workspace.secrets.hide(service_model)
     command.deed(
         f"{service_model.name}: restart",
@@ -157,14 +157,15 @@ def rollback(command: Invocation, service: str = "", to: str = "") -> None:
       ./invoke rollback --service auth --to 3
 
     """
-    name = one(command, service)
+    chosen = one(command, service)
+    name = chosen.name
     number = whole(to, "--to") if to else None
     release = command.workspace.deployments.releases.earlier(name, number)
     command.workspace.secrets.hide(release.settings)
 
     def back(report: Reporter) -> None:
         command.workspace.deployments.deployer.rollback(release, command.workspace.secrets.of, report)
-        stores = [one for one in (name, *command.config.needs(name)) if command.config.services[one].storage]
+        stores = [one for one in (name, *chosen.needs) if command.config.services[one].storage]
         if stores:
             report.note(f"code and settings went back; the data of {', '.join(stores)} stays as it is")
 
@@ -182,7 +183,7 @@ def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
     """
     from slipway.errors import UsageError
 
-    model = command.workspace.services.model(one(command, service))
+    model = one(command, service).settings
     if not replicas:
         raise UsageError("how many copies?", hint="--replicas 3, or --replicas file")
     number = None if replicas == "file" else whole(replicas, "--replicas")
@@ -204,7 +205,7 @@ def forward(command: Invocation, service: str = "", port: str = "") -> None:
       ./invoke forward --service auth --port 9000
 
     """
-    name = one(command, service)
+    name = one(command, service).name
     number = whole(port, "--port", 1, 65535) if port else None
     with command.workspace.deployments.operations.forward(name, number) as url:
         command.session.print_line(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
@@ -241,7 +242,7 @@ def down(command: Invocation, service: str = "", *, purge: bool = False) -> None
 
 def _deployed(command: Invocation, names: str) -> list[str]:
     """The services behind `--service a,b` (default all); one that is deployed may have no folder any more."""
-    from slipway.flows.selection import selected
+    from slipway.flows.selection import select
 
     deployments, services = command.workspace.deployments, command.config.services
     asked = [name.strip() for name in names.split(",") if name.strip()]
@@ -254,4 +255,5 @@ def _deployed(command: Invocation, names: str) -> list[str]:
     )
     gone = [name for name in strange if name in known_here]
     known = [name for name in asked if name not in gone]
-    return gone + (selected(command.config, ",".join(known)) if known or not gone else [])
+    chosen = select(command.workspace.services, ",".join(known)).names if known or not gone else ()
+    return [*gone, *chosen]

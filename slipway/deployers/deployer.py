@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from slipway.config.models import Service, url_variable
+from slipway.deployers.release import Release
 from slipway.engine.steps import Reporter
-
-if TYPE_CHECKING:
-    from slipway.deployers.releases import Release
 
 S_contra = TypeVar("S_contra", contravariant=True)  # what a deployer knows of where it deploys to
 M = TypeVar("M")  # what it renders of a service

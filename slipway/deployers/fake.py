@@ -12,7 +12,8 @@ from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, addresses
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.releases import Release, pick
+from slipway.deployers.release import Release
+from slipway.deployers.releases import pick
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.engine.steps import Probe, Reporter
 from slipway.errors import Problem, UsageError

@@ -1,35 +1,18 @@
-"""Releases: what one consists of, and what is known of those of an environment."""
+"""The releases of an environment: which one runs, and which were kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
+from slipway.deployers.release import Release
 from slipway.errors import UsageError
 
 M = TypeVar("M")
 
 UNRECORDED = "the running version has no release record (started by hand, or an interrupted deploy)"
 KEPT = 10  # releases of a service that are kept
-
-
-@dataclass(frozen=True)
-class Release:
-    """One release of one service, immutable. `image` is a digest, `time` RFC 3339, `checks` results by name."""
-
-    service: str
-    number: int
-    image: str
-    source: str
-    manifest: str
-    time: str
-    who: str
-    commit: str
-    checks: Mapping[str, bool]
-    settings: Service
 
 
 class Releases(Protocol[M]):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.deployers.docker.container import SOURCE, Names, settings_digest
 from slipway.docker.protocols import State
 from slipway.engine.steps import Probe
-from slipway.flows.services import Services
+from slipway.flows.services import AnyService
 from slipway.images import image as images
 
-Skip = Callable[[str], object]  # whether what a step makes of a service is not needed after all
+Skip = Callable[[AnyService], object]  # whether what a step makes of a service is not needed after all
 
 
 @dataclass(frozen=True)
@@ -20,35 +19,34 @@ class Artifacts:
     """The artifacts of one project on one Docker, as `state` shows them."""
 
     names: Names
-    services: Services[Any]
     state: Probe[State]
 
-    def image(self, name: str) -> str | None:
+    def image(self, service: AnyService) -> str | None:
         """The id of the image of the sources as they stand."""
-        digest = self.services.sources(name).facts().digest
-        image = images.present(self.state.facts(), self.names.project, name, digest)
+        digest = service.sources.facts().digest
+        image = images.present(self.state.facts(), self.names.project, service.name, digest)
         return image.id if image else None
 
-    def image_differs(self, state: State, name: str) -> str | None:
+    def image_differs(self, state: State, service: AnyService) -> str | None:
         """Why an image must be built, or None."""
-        digest = self.services.sources(name).facts().digest
-        if images.present(state, self.names.project, name, digest):
+        digest = service.sources.facts().digest
+        if images.present(state, self.names.project, service.name, digest):
             return None
-        running = state.container(self.names.container(name))
+        running = state.container(self.names.container(service.name))
         old = running.labels.get(SOURCE, "")[:8] if running else ""
         return f"sources changed ({old} → {digest[:8]})" if old else f"no image of these sources ({digest[:8]})"
 
-    def passed_tag(self, name: str) -> str:
+    def passed_tag(self, service: AnyService) -> str:
         """The tag that an image gets when it passed its smoke test with these settings."""
-        desired = self.services.desired(name)
-        settings = settings_digest(desired.service, desired.secrets)
-        return f"{self.names.project}/{name}:ok-{desired.source}-{settings}"
+        release = service.release.facts()
+        settings = settings_digest(release.service, release.secrets)
+        return f"{self.names.project}/{service.name}:ok-{release.source}-{settings}"
 
-    def passed(self, name: str) -> bool:
+    def passed(self, service: AnyService) -> bool:
         """Whether the image of these sources passed its smoke test with these settings."""
-        return self.state.facts().tagged(self.passed_tag(name)) is not None
+        return self.state.facts().tagged(self.passed_tag(service)) is not None
 
 
-def never(_: str) -> bool:
+def never(_: AnyService) -> bool:
     """A `Skip` of nothing."""
     return False

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slipway.config.models import Environment
+from slipway.config.versions import Tools
 from slipway.deployers.docker.container import OWNER, ROLE, owner
 from slipway.docker.protocols import LABEL, State
 from slipway.engine.steps import Change, Node, Reporter, Step
 from slipway.errors import Unreachable
 from slipway.flows.artifacts import Skip, never
-from slipway.flows.services import Sources
-from slipway.flows.workspace import Workspace
+from slipway.flows.services import AnyService, Sources
+from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.images import base_images
 from slipway.images import image as images
 from slipway.images import jar as jars
@@ -24,38 +26,39 @@ Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its 
 
 
 def build(
-    work: Workspace, names: Sequence[str], *, after: tuple[str, ...] = (), skip: Skip = never
+    work: Workspace, services: Sequence[AnyService], *, after: tuple[str, ...] = (), skip: Skip = never
 ) -> Iterator[Node[Any]]:
     """A jar for each service that Leiningen builds."""
-    for name in names:
-        if work.services.model(name).leiningen:
+    for service in services:
+        if service.settings.leiningen:
             yield BuildJar(
-                group=name,
+                group=service.name,
                 name="jar",
-                title=f"{name}: jar",
-                probe=work.services.sources(name),
+                title=f"{service.name}: jar",
+                probe=service.sources,
                 after=after,
                 limit=work.build.compilers,
-                work=work,
+                service=service,
+                machine=work.build,
+                tools=work.config.tools,
                 skip=skip,
             )
 
 
 def image(
     work: Workspace,
-    names: Sequence[str],
+    services: Sequence[AnyService],
     *,
     after: tuple[str, ...] = (),
     needed: Needed | None = None,
     skip: Skip = never,
 ) -> Iterator[Node[Any]]:
     """An image for each service, behind what it needs, and the base images that they are built on."""
-    services = {name: work.services.model(name) for name in names}
-    built = [service for service in services.values() if service.image is None]
+    built = [service.settings for service in services if service.settings.image is None]
     used = {service.base for service in built if images.stands_on_base(service.folder, service.dockerfile)}
     bases = sorted(base for base in used if base in work.config.images.bases)
     for base in bases:
-        users = tuple(name for name in names if services[name].base == base)
+        users = tuple(service for service in services if service.settings.base == base)
         yield ProvideBase(
             group="base",
             name=base,
@@ -66,16 +69,18 @@ def image(
             work=work,
             users=users,
         )
-    for name, service in services.items():
-        jar = (f"{name}/jar",) if service.leiningen else (*after, *(needed or {}).get(name, ()))
-        base_image = (f"base/{service.base}",) if service.base in bases else ()
+    for service in services:
+        name, settings = service.name, service.settings
+        jar = (f"{name}/jar",) if settings.leiningen else (*after, *(needed or {}).get(name, ()))
+        base_image = (f"base/{settings.base}",) if settings.base in bases else ()
         yield BuildImage(
             group=name,
             name="image",
             title=f"{name}: image",
-            probe=work.docker_if_needed(skip, (name,)),
+            probe=work.docker_if_needed(skip, (service,)),
             after=(*jar, *base_image),
             invalidates=(work.build.state,),
+            service=service,
             work=work,
         )
 
@@ -84,32 +89,31 @@ def image(
 class BuildJar(Step[Sources]):
     """A service's jar, by `lein uberjar`."""
 
-    work: Workspace
+    service: AnyService
+    machine: BuildMachine
+    tools: Tools
     skip: Skip
 
     def check(self, facts: Sources) -> Change | None:
         """Whether there is a jar of these sources, or none is needed."""
-        return None if facts.jar or self.skip(self.group) else Change(f"no jar of these sources ({facts.digest[:8]})")
+        return None if facts.jar or self.skip(self.service) else Change(f"no jar of these sources ({facts.digest[:8]})")
 
     def apply(self, report: Reporter) -> None:
         """Run Leiningen with the machine's JDK, offline from Clojars where that does not answer."""
-        work, name = self.work, self.group
-        facts, tools = work.build.host.probe.facts(), work.config.tools
+        machine, tools = self.machine, self.tools
+        facts = machine.host.probe.facts()
         kit = facts.jdk(tools.java.minimum)
         if kit is None or not facts.lein:
             lacking = "Leiningen" if kit else "a JDK with jlink"
             raise Unreachable(f"{lacking} is not on this machine", hint="./invoke setup")
         profile = ""
-        if facts.maven_repo and not work.build.clojars.facts():
+        if facts.maven_repo and not machine.clojars.facts():
             profile = tools.clojure.profile
             report.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
-        digest = work.services.sources(name).facts().digest
-
-        def ensure_unchanged() -> None:
-            work.services.ensure_sources_unchanged(name, digest)
-
+        digest = self.service.sources.facts().digest
+        ensure_unchanged = partial(self.service.ensure_sources_unchanged, digest)
         lein = jars.Leiningen(kit.home, profile)
-        jars.build(work.build.host, work.services.model(name).folder, digest, lein, report, ensure_unchanged)
+        jars.build(machine.host, self.service.settings.folder, digest, lein, report, ensure_unchanged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,7 @@ class ProvideBase(Step[State | None]):
     """A base image, for the services that are built on it."""
 
     work: Workspace
-    users: tuple[str, ...]
+    users: tuple[AnyService, ...]
 
     def check(self, facts: State | None) -> Change | None:
         """Whether it is there, or every image that is built on it is."""
@@ -137,17 +141,17 @@ class ProvideBase(Step[State | None]):
 class BuildImage(Step[State | None]):
     """A service's image."""
 
+    service: AnyService
     work: Workspace
 
     def check(self, facts: State | None) -> Change | None:
         """Whether there is an image of these sources, or none is needed."""
-        reason = self.work.artifacts.image_differs(facts, self.group) if facts else None
+        reason = self.work.artifacts.image_differs(facts, self.service) if facts else None
         return Change(reason) if reason else None
 
     def apply(self, report: Reporter) -> None:
         """Build it, or take the one that the service names."""
-        work, name = self.work, self.group
-        service, sources = work.services.model(name), work.services.sources(name).facts()
+        work, name, service, sources = self.work, self.group, self.service.settings, self.service.sources.facts()
         project, docker = work.config.project.name, work.build.docker
         if service.image:
             images.take(docker, service.image, project, name, service.version, sources.digest, report)
@@ -157,7 +161,7 @@ class BuildImage(Step[State | None]):
         made_up = resolve(service, environment, services, lambda _, how: how.new_value())
         content = images.context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
         instructions = (service.folder / service.dockerfile).read_text()
-        work.services.ensure_sources_unchanged(name, sources.digest)
+        self.service.ensure_sources_unchanged(sources.digest)
         recipe = images.Recipe(
             project=project,
             service=name,

@@ -18,7 +18,7 @@ from slipway.docker.protocols import State as DockerState
 from slipway.engine.steps import Change, Node, Precondition, Probe, Reporter, Step
 from slipway.errors import UsageError
 from slipway.flows.artifacts import Artifacts
-from slipway.flows.services import Services
+from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
 from slipway.kubernetes.volumes import NodeVolumes, Volumes
 
@@ -32,7 +32,6 @@ class ClusterEnvironment:
     title: str  # of the step that starts the cluster
     namespace: ProjectNamespace
     releases: Releases[Any]
-    services: Services[Any]
     artifacts: Artifacts
     build: BuildMachine
     run_state: Probe[DockerState]
@@ -59,7 +58,7 @@ class ClusterEnvironment:
             namespace=self.namespace,
         )
 
-    def prepare(self, names: Sequence[str], after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[Node[Any]]:
         """The cluster running, its namespace, nodes that can run what is built; metrics and volumes that it lacks."""
         yield from self.start(after)
         yield CreateNamespace(
@@ -75,10 +74,10 @@ class ClusterEnvironment:
             probe=Probe(self.cluster.platforms),
             after=("cluster",),
             environment=self,
-            services=tuple(names),
+            services=tuple(services),
         )
-        services = [self.services.model(name) for name in names]
-        if self.cluster.installs_metrics and any(service.autoscale for service in services):
+        settings = [service.settings for service in services]
+        if self.cluster.installs_metrics and any(service.autoscale for service in settings):
             client = self.namespace.scope.cluster
             yield InstallMetrics(
                 name="metrics",
@@ -87,49 +86,49 @@ class ClusterEnvironment:
                 after=("cluster",),
                 environment=self,
             )
-        if self.cluster.volumes and any(service.storage for service in services):
+        if self.cluster.volumes and any(service.storage for service in settings):
             yield ProvideVolumes(
                 name="storage",
                 title="volumes",
                 probe=Probe(self.cluster.volumes.read),
                 after=("namespace",),
                 volumes=self.cluster.volumes,
-                services=tuple(service for service in services if service.storage),
+                services=tuple(service for service in settings if service.storage),
             )
 
-    def before_build(self, name: str, after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
         """Nothing of one service."""
         return iter(())
 
-    def deliver(self, name: str) -> Iterator[Node[Any]]:
+    def deliver(self, service: AnyService) -> Iterator[Node[Any]]:
         """Its image, pushed to the cluster's registry."""
         yield DeliverImage(
-            group=name,
+            group=service.name,
             name="delivery",
-            title=f"{name}: delivery",
-            probe=Probe(lambda: None if self.reusable_image(name) else self.build.state.facts()),
-            after=(f"{name}/smoke",),
+            title=f"{service.name}: delivery",
+            probe=Probe(lambda: None if self.reusable_image(service) else self.build.state.facts()),
+            after=(f"{service.name}/smoke",),
+            service=service,
             environment=self,
         )
 
-    def before_release(self, name: str) -> tuple[str, ...]:
+    def before_release(self, service: AnyService) -> tuple[str, ...]:
         """Its delivery, and what it needs of the cluster."""
-        service = self.services.model(name)
-        metrics = ("metrics",) if self.cluster.installs_metrics and service.autoscale else ()
-        storage = ("storage",) if self.cluster.volumes and service.storage else ()
-        return (f"{name}/delivery", *metrics, *storage)
+        metrics = ("metrics",) if self.cluster.installs_metrics and service.settings.autoscale else ()
+        storage = ("storage",) if self.cluster.volumes and service.settings.storage else ()
+        return (f"{service.name}/delivery", *metrics, *storage)
 
-    def image(self, name: str) -> str:
+    def image(self, service: AnyService) -> str:
         """The one that was brought, or that of a kept release."""
-        return self.delivered.get(name) or self.reusable_image(name) or ""
+        return self.delivered.get(service.name) or self.reusable_image(service) or ""
 
-    def reusable_image(self, name: str) -> str | None:
+    def reusable_image(self, service: AnyService) -> str | None:
         """The image of a kept release of the same sources and settings."""
-        return self.releases.reusable_image(self.services.desired(name))
+        return self.releases.reusable_image(service.release.facts())
 
-    def address(self, name: str) -> str:
+    def address(self, service: AnyService) -> str:
         """The command that opens a tunnel."""
-        return f"./invoke forward --service {name} --env {self.name}"
+        return f"./invoke forward --service {service.name} --env {self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +171,7 @@ class NodePlatform(Precondition[set[str] | None]):
     """The nodes can run what is built here, and there is a registry to pull it from: asked before it is built."""
 
     environment: ClusterEnvironment
-    services: tuple[str, ...]
+    services: tuple[AnyService, ...]
 
     def verify(self, facts: set[str] | None) -> None:
         """Raise UsageError that names both platforms, or that there is no registry."""
@@ -180,7 +179,7 @@ class NodePlatform(Precondition[set[str] | None]):
         if facts and mine not in facts:
             summary = f"images built here are for {mine}, the cluster's nodes for {', '.join(sorted(facts))}"
             raise UsageError(summary, hint="deploy from a machine like the nodes")
-        if any(self.environment.reusable_image(name) is None for name in self.services):
+        if any(self.environment.reusable_image(service) is None for service in self.services):
             self.environment.cluster.registry(self.environment.build.docker)
 
 
@@ -221,18 +220,19 @@ class ProvideVolumes(Step[Volumes]):
 class DeliverImage(Step[DockerState | None]):
     """A service's image pushed where the nodes pull it, missing layers only."""
 
+    service: AnyService
     environment: ClusterEnvironment
 
     def check(self, facts: DockerState | None) -> Change | None:  # noqa: ARG002  whether Docker is asked is the question
         """Whether this run brought it, or a kept release has it."""
-        known = self.group in self.environment.delivered or self.environment.reusable_image(self.group)
+        known = self.group in self.environment.delivered or self.environment.reusable_image(self.service)
         return None if known else Change("the cluster does not have this image")
 
     def apply(self, report: Reporter) -> None:
         """Push it."""
         environment, name = self.environment, self.group
         repository = f"{environment.namespace.scope.project}/{name}"
-        digest = environment.services.sources(name).facts().digest
+        digest = self.service.sources.facts().digest
         registry = environment.cluster.registry(environment.build.docker)
-        image = environment.artifacts.image(name) or ""
+        image = environment.artifacts.image(self.service) or ""
         environment.delivered[name] = registry.deliver(image, repository, digest, report)

@@ -2,70 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slipway.deployers.releases import Releases
 from slipway.engine.steps import Change, Node, Precondition, Reporter, Step
 from slipway.errors import Unreachable
 from slipway.flows.build import build, image
-from slipway.flows.selection import ids, with_needs
+from slipway.flows.selection import Selection, ids
+from slipway.flows.services import AnyService
 from slipway.flows.smoke import generate_secrets, smoke_if_needed
 from slipway.flows.workspace import Workspace
 from slipway.images import source_digest
 
 
-def deploy(work: Workspace, names: Sequence[str], *, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
-    """Every node of a deploy of these services; what differs decides which of them act."""
-    tested, released = with_needs(work.config, names), work.already_released(tuple(names))
-    preparation = tuple(work.environment.prepare(names, after))
+def deploy(work: Workspace, selection: Selection, *, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
+    """Every node of a deploy of the chosen services; what differs decides which of them act."""
+    chosen, environment, released = selection.chosen, work.environment, work.already_released(selection.chosen)
+    preparation = tuple(environment.prepare(chosen, after))
     yield from preparation
-    for_releases = {one for name in names for one in work.environment.before_release(name)}
+    for_releases = {one for service in chosen for one in environment.before_release(service)}
     after = (*after, *(node.id for node in preparation if node.id not in for_releases))
-    if others := tuple(need for need in work.config.needs(*names) if need not in names):
-        yield running_needs(work, names, others, after)
+    if selection.others:
+        yield running_needs(work, selection, after)
         after = (*after, "needs")
-    yield generate_secrets(work, names, after=after)
+    yield generate_secrets(work, chosen, after=after)
     needed: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        conditions = tuple(work.environment.before_build(name, after))
+    for service in chosen:
+        conditions = tuple(environment.before_build(service, after))
         yield from conditions
-        needed[name] = tuple(node.id for node in conditions)
-    for name in tested:
+        needed[service.name] = tuple(node.id for node in conditions)
+    for service in selection.tested:
         yield from build(
-            work,
-            [name],
-            after=(*after, *needed.get(name, ())),
-            skip=lambda one: work.artifacts.image(one) or released(one),
+            work, [service], after=(*after, *needed.get(service.name, ())), skip=work.unless_built(released)
         )
-    yield from image(work, tested, after=after, needed=needed, skip=released)
-    yield from smoke_if_needed(work, names)
-    for name in names:
-        yield from work.environment.deliver(name)
-    for name in names:
-        needs = ids(work.services.model(name).needs, names, "release")
-        yield release(work, name, (f"{name}/smoke", *work.environment.before_release(name), *needs))
+    yield from image(work, selection.tested, after=after, needed=needed, skip=released)
+    yield from smoke_if_needed(work, selection)
+    for service in chosen:
+        yield from environment.deliver(service)
+    for service in chosen:
+        needs = ids(service.settings.needs, chosen, "release")
+        yield release(work, service, (f"{service.name}/smoke", *environment.before_release(service), *needs))
 
 
-def running_needs(
-    work: Workspace, names: Sequence[str], others: tuple[str, ...], after: tuple[str, ...]
-) -> RunningNeeds:
-    """The precondition that what these services need runs, where it is not deployed now."""
+def running_needs(work: Workspace, selection: Selection, after: tuple[str, ...]) -> RunningNeeds:
+    """The precondition that what the chosen services need beside them runs already."""
     return RunningNeeds(
         name="needs",
-        title=f"what is needed: {', '.join(others)}",
+        title=f"what is needed: {', '.join(selection.others)}",
         probe=work.deployments.state,
         after=after,
-        work=work,
-        services=tuple(names),
-        others=others,
+        selection=selection,
+        releases=work.deployments.releases,
+        environment=work.name,
     )
 
 
-def release(work: Workspace, name: str, after: tuple[str, ...]) -> ReleaseService:
+def release(work: Workspace, service: AnyService, after: tuple[str, ...]) -> ReleaseService:
     """The step that releases a service."""
     return ReleaseService(
-        group=name, name="release", title=f"{name}: release", probe=work.deployments.state, after=after, work=work
+        group=service.name,
+        name="release",
+        title=f"{service.name}: release",
+        probe=work.deployments.state,
+        after=after,
+        service=service,
+        work=work,
     )
 
 
@@ -73,19 +76,18 @@ def release(work: Workspace, name: str, after: tuple[str, ...]) -> ReleaseServic
 class RunningNeeds(Precondition[Any]):
     """What services need and is not deployed now runs already."""
 
-    work: Workspace
-    services: tuple[str, ...]
-    others: tuple[str, ...]
+    selection: Selection
+    releases: Releases[Any]
+    environment: str
 
     def verify(self, facts: Any) -> None:  # noqa: ARG002  the releases are read off the same state
         """Raise Unreachable that names who needs what."""
-        work = self.work
-        absent = [other for other in self.others if work.deployments.releases.running(other) is None]
+        absent = [other for other in self.selection.others if self.releases.running(other) is None]
         if not absent:
             return
-        lacking = {name: [need for need in work.config.needs(name) if need in absent] for name in self.services}
+        lacking = {one.name: [need for need in one.needs if need in absent] for one in self.selection.chosen}
         who = "; ".join(f"{name} needs {' and '.join(needs)}" for name, needs in lacking.items() if needs)
-        summary = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {work.name}"
+        summary = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {self.environment}"
         raise Unreachable(summary, hint=f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}")
 
 
@@ -93,15 +95,16 @@ class RunningNeeds(Precondition[Any]):
 class ReleaseService(Step[Any]):
     """A service as it is desired: running, checked and recorded."""
 
+    service: AnyService
     work: Workspace
 
     def check(self, facts: Any) -> Change | None:
         """How the running release differs."""
-        reason = self.work.deployments.deployer.differs(facts, self.work.desired(self.group))
+        reason = self.work.deployments.deployer.differs(facts, self.work.desired(self.service))
         return Change(reason) if reason else None
 
     def apply(self, report: Reporter) -> None:
         """Roll it out."""
         work = self.work
         commit = source_digest.commit(work.build.host, work.config.root)
-        work.deployments.deployer.apply(replace(work.desired(self.group), commit=commit), report)
+        work.deployments.deployer.apply(replace(work.desired(self.service), commit=commit), report)

@@ -12,7 +12,7 @@ from slipway.docker import ports
 from slipway.docker.protocols import Container, Daemon, State
 from slipway.engine.steps import Node, Precondition, Probe
 from slipway.flows.artifacts import Artifacts
-from slipway.flows.services import Services
+from slipway.flows.services import AnyService
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,6 @@ class DockerEnvironment:
     """See `RunEnvironment`."""
 
     config: Config
-    services: Services[Any]
     artifacts: Artifacts
     docker: Daemon
     state: Probe[State]
@@ -34,13 +33,13 @@ class DockerEnvironment:
         """Nothing: Docker runs."""
         return iter(())
 
-    def prepare(self, names: Sequence[str], after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
         """Nothing."""
         return iter(())
 
-    def before_build(self, name: str, after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[Node[Any]]:
         """Its port must be free, or its own container's."""
-        number = self.services.model(name).published
+        name, number = service.name, service.settings.published
         others = frozenset(service.published for service in self.config.services.values())
         yield FreePort(
             group=name,
@@ -53,21 +52,21 @@ class DockerEnvironment:
             publishing=self.docker.publishing,
         )
 
-    def deliver(self, name: str) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def deliver(self, service: AnyService) -> Iterator[Node[Any]]:  # noqa: ARG002
         """Nothing: it is there."""
         return iter(())
 
-    def before_release(self, name: str) -> tuple[str, ...]:
+    def before_release(self, service: AnyService) -> tuple[str, ...]:
         """Its port."""
-        return (f"{name}/port",)
+        return (f"{service.name}/port",)
 
-    def image(self, name: str) -> str:
+    def image(self, service: AnyService) -> str:
         """The one that was built."""
-        return self.artifacts.image(name) or ""
+        return self.artifacts.image(service) or ""
 
-    def address(self, name: str) -> str:
+    def address(self, service: AnyService) -> str:
         """Its loopback URL."""
-        return f"http://127.0.0.1:{self.services.model(name).published}"
+        return f"http://127.0.0.1:{service.settings.published}"
 
 
 @dataclass(frozen=True, kw_only=True)

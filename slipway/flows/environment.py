@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from slipway.engine.steps import Node
+from slipway.flows.services import AnyService
 
 
 class RunEnvironment(Protocol):
@@ -17,20 +18,20 @@ class RunEnvironment(Protocol):
     def start(self, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
         """What must run before anything runs there: a cluster."""
 
-    def prepare(self, names: Sequence[str], after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[Node[Any]]:
         """What must hold or be there: before anything is built for it, or before the releases that wait for it."""
 
-    def before_build(self, name: str, after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[Node[Any]]:
         """What must hold before one service is built for it."""
 
-    def deliver(self, name: str) -> Iterator[Node[Any]]:
+    def deliver(self, service: AnyService) -> Iterator[Node[Any]]:
         """How a tested image gets there."""
 
-    def before_release(self, name: str) -> tuple[str, ...]:
+    def before_release(self, service: AnyService) -> tuple[str, ...]:
         """The ids of those nodes that a service's release waits for."""
 
-    def image(self, name: str) -> str:
+    def image(self, service: AnyService) -> str:
         """The reference of the image that a release of the sources as they stand runs; empty while it has none."""
 
-    def address(self, name: str) -> str:
+    def address(self, service: AnyService) -> str:
         """Where a running service answers, or the command that reaches it."""

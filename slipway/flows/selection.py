@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from slipway.config.models import Config
 from slipway.errors import unknown_name
+from slipway.flows.services import AnyService, Services
 
 
-def selected(config: Config, names: str) -> list[str]:
-    """The services behind `--service a,b` (default all), what they need first. Raises UsageError for an unknown one."""
-    asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(config.services)
-    if strange := [name for name in asked if name not in config.services]:
-        raise unknown_name("service", strange, config.services)
-    ordered = (need for name in asked for need in (*config.needs(name), name))
-    return [name for name in dict.fromkeys(ordered) if name in asked]
+@dataclass(frozen=True)
+class Selection:
+    """The chosen services, and with all that they need the `tested` ones: a smoke test starts those too.
+
+    What is needed comes first in both.
+    """
+
+    chosen: tuple[AnyService, ...]
+    tested: tuple[AnyService, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the chosen ones."""
+        return tuple(service.name for service in self.chosen)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of what they need beside them."""
+        return tuple(service.name for service in self.tested if service not in self.chosen)
 
 
-def with_needs(config: Config, names: Sequence[str]) -> list[str]:
-    """The services and all that they need, whose images a smoke test starts; what is needed comes first."""
-    return selected(config, ",".join((*names, *config.needs(*names))))
+def select(services: Services, names: str = "") -> Selection:
+    """The services behind `--service a,b` (default: all). Raises UsageError for an unknown one."""
+    asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(services)
+    if strange := [name for name in asked if name not in services]:
+        raise unknown_name("service", strange, services)
+    ordered = dict.fromkeys(need for name in asked for need in (*services[name].needs, name))
+    tested = tuple(services[name] for name in ordered)
+    return Selection(tuple(service for service in tested if service.name in asked), tested)
 
 
-def ids(names: Sequence[str], among: Sequence[str], step: str) -> tuple[str, ...]:
+def ids(names: Sequence[str], among: Sequence[AnyService], step: str) -> tuple[str, ...]:
     """The ids of that step of those names that are `among` the services of a run."""
-    return tuple(f"{name}/{step}" for name in names if name in among)
+    selected = {service.name for service in among}
+    return tuple(f"{name}/{step}" for name in names if name in selected)

@@ -1,11 +1,11 @@
-"""What each service is in one run: its settings, sources, secrets and manifest, resolved once."""
+"""What each service is in one run: its settings, sources, secrets and manifest, resolved once and passed down."""
 
 from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,54 +29,59 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Services(Generic[M]):
-    """The services of one environment, each read when it is first asked for."""
+class ResolvedService(Generic[M]):
+    """One service of a run. `needs` are the names of all that it needs, what they need first.
 
-    config: Config
-    environment: Environment
-    deployer: Deployer[Any, M]
-    secrets: SecretValues[Any]
-    _sources: Mapping[str, Probe[Sources]] = field(init=False)
-    _desired: Mapping[str, Probe[DesiredRelease[M]]] = field(init=False)
+    `sources` are read anew behind a build, `release` behind new secrets: what a deploy of these sources wants to run,
+    without its image.
+    """
 
-    def __post_init__(self) -> None:
-        names = self.config.services
-        object.__setattr__(self, "_sources", {name: Probe(partial(self._read, name)) for name in names})
-        object.__setattr__(self, "_desired", {name: Probe(partial(self._resolve, name)) for name in names})
-
-    def model(self, name: str) -> Service:
-        """A service as this environment wants it."""
-        return self.config.service_for(self.environment, name)
-
-    def sources(self, name: str) -> Probe[Sources]:
-        """A service's sources and jar."""
-        return self._sources[name]
-
-    def _read(self, name: str) -> Sources:
-        service = self.model(name)
-        base = self.config.images.bases.get(service.base)
-        made = service.image or str(service.leiningen)
-        settings = (made, service.dockerfile, base_images.identity(base) if base else service.base)
-        digest = source_digest.digest(service.folder, settings, service.shared)
-        return Sources(digest, jar.found(service.folder, digest))
-
-    def ensure_sources_unchanged(self, name: str, digest: str) -> None:
-        """Raise Problem where a service's sources are not those of `digest` any more: what was made is not of these."""
-        if self._read(name).digest != digest:
-            raise Problem(f"{name}: its sources changed while it was built", hint="run the same command again")
-
-    def desired(self, name: str) -> DesiredRelease[M]:
-        """The release that a deploy of the sources as they stand wants, without its image."""
-        return self._desired[name].facts()
-
-    def _resolve(self, name: str) -> DesiredRelease[M]:
-        service = self.model(name)
-        secrets = self.secrets.of(service)
-        manifest = self.deployer.render(service, secrets)
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
-        return DesiredRelease(service, self.sources(name).facts().digest, secrets, manifest, who)
+    settings: Service
+    needs: tuple[str, ...]
+    sources: Probe[Sources]
+    release: Probe[DesiredRelease[M]]
+    read: Callable[[], Sources]
 
     @property
-    def resolutions(self) -> tuple[Probe[DesiredRelease[M]], ...]:
-        """What must be resolved anew when stored secrets have changed."""
-        return tuple(self._desired.values())
+    def name(self) -> str:
+        """The service's name."""
+        return self.settings.name
+
+    def ensure_sources_unchanged(self, digest: str) -> None:
+        """Raise Problem where the sources are not those of `digest` any more: what was made is not of these."""
+        if self.read().digest != digest:
+            raise Problem(f"{self.name}: its sources changed while it was built", hint="run the same command again")
+
+
+def resolve(
+    config: Config, environment: Environment, deployer: Deployer[Any, M], secrets: SecretValues[Any]
+) -> dict[str, ResolvedService[M]]:
+    """All services as one environment wants them, by name; each is read when it is first asked for."""
+    return {name: _resolved(config, environment, deployer, secrets, name) for name in config.services}
+
+
+def _resolved(
+    config: Config, environment: Environment, deployer: Deployer[Any, M], secrets: SecretValues[Any], name: str
+) -> ResolvedService[M]:
+    settings = config.service_for(environment, name)
+    read = partial(_sources, config, settings)
+    sources = Probe(read)
+
+    def release() -> DesiredRelease[M]:
+        values = secrets.of(settings)
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        return DesiredRelease(settings, sources.facts().digest, values, deployer.render(settings, values), who)
+
+    return ResolvedService(settings, config.needs(name), sources, Probe(release), read)
+
+
+def _sources(config: Config, service: Service) -> Sources:
+    base = config.images.bases.get(service.base)
+    made = service.image or str(service.leiningen)
+    settings = (made, service.dockerfile, base_images.identity(base) if base else service.base)
+    digest = source_digest.digest(service.folder, settings, service.shared)
+    return Sources(digest, jar.found(service.folder, digest))
+
+
+AnyService = ResolvedService[Any]
+Services = Mapping[str, AnyService]

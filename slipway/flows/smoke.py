@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,63 +10,78 @@ from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.protocols import State
 from slipway.engine.steps import Change, Node, Reporter, Step
+from slipway.flows.artifacts import Skip, never
 from slipway.flows.secrets import GenerateSecrets
-from slipway.flows.selection import ids
+from slipway.flows.selection import Selection, ids
+from slipway.flows.services import AnyService
 from slipway.flows.workspace import Workspace
 
 
-def generate_secrets(work: Workspace, names: Sequence[str], *, after: tuple[str, ...] = ()) -> GenerateSecrets:
+def generate_secrets(
+    work: Workspace, services: Sequence[AnyService], *, after: tuple[str, ...] = ()
+) -> GenerateSecrets:
     """The step that stores the generated secrets of these services."""
     return GenerateSecrets(
         name="secrets",
         title="generated secrets",
         probe=work.secrets.stored,
         after=after,
-        invalidates=(work.deployments.state, *work.services.resolutions),
+        invalidates=(work.deployments.state, *(service.release for service in work.services.values())),
         values=work.secrets,
-        services=tuple(work.services.model(name) for name in names),
+        services=tuple(service.settings for service in services),
     )
 
 
-def smoke(work: Workspace, names: Sequence[str], *, keep: bool = False) -> Iterator[Node[Any]]:
-    """A smoke test of each image, asked for: run even where it passed before. `keep` leaves the containers running."""
-    run, done = _run(work, names, lambda _: False), set[str]()
-    for name in names:
-        yield RequestedSmokeTest(**_fields(work, names, name), probe=work.build.state, run=run, keep=keep, done=done)
+def smoke(work: Workspace, selection: Selection, *, keep: bool = False) -> Iterator[Node[Any]]:
+    """A smoke test of each chosen image, asked for: run even where it passed before.
+
+    `keep` leaves the containers running.
+    """
+    run, done = _run(work, selection, never), set[str]()
+    for service in selection.chosen:
+        fields = _fields(work, selection, service)
+        yield RequestedSmokeTest(**fields, probe=work.build.state, run=run, keep=keep, done=done)
 
 
-def smoke_if_needed(work: Workspace, names: Sequence[str]) -> Iterator[Node[Any]]:
-    """A smoke test of each image that never passed one with these settings, and is not released as it is."""
+def smoke_if_needed(work: Workspace, selection: Selection) -> Iterator[Node[Any]]:
+    """A smoke test of each chosen image that never passed one with these settings, and is not released as it is."""
 
-    def passed(name: str) -> bool:
-        return bool(work.reusable_image(name)) or work.artifacts.passed(name)
+    def passed(service: AnyService) -> bool:
+        return bool(work.reusable_image(service)) or work.artifacts.passed(service)
 
-    run = _run(work, names, passed)
-    for name in names:
-        probe = work.docker_if_needed(work.reusable_image, (name,))
-        yield SmokeTest(**_fields(work, names, name), probe=probe, run=run, passed=passed)
+    run = _run(work, selection, passed)
+    for service in selection.chosen:
+        probe = work.docker_if_needed(work.reusable_image, (service,))
+        yield SmokeTest(**_fields(work, selection, service), probe=probe, run=run, passed=passed)
 
 
-def _run(work: Workspace, names: Sequence[str], passed: Callable[[str], object]) -> SmokeTestRun:
+def _run(work: Workspace, selection: Selection, passed: Skip) -> SmokeTestRun:
+    """The containers of one run's smoke tests: what is needed is started once, and stays until nobody waits for it."""
+    services = {service.name: service for service in selection.tested}
+
     def desired(name: str) -> DesiredRelease[Any]:
-        return replace(work.services.desired(name), image=work.artifacts.image(name) or "")
+        return replace(services[name].release.facts(), image=work.artifacts.image(services[name]) or "")
+
+    def needs(name: str) -> tuple[str, ...]:
+        return services[name].needs
 
     def waiting() -> set[str]:
-        return {name for name in names if not passed(name)}
+        return {service.name for service in selection.chosen if not passed(service)}
 
-    run = SmokeTestRun(work.build.docker, work.names, desired, work.config.needs, waiting, work.build.checks)
+    run = SmokeTestRun(work.build.docker, work.names, desired, needs, waiting, work.build.checks)
     work.closing.callback(run.close)
     return run
 
 
-def _fields(work: Workspace, names: Sequence[str], name: str) -> dict[str, Any]:
-    needs = work.config.needs(name)
+def _fields(work: Workspace, selection: Selection, service: AnyService) -> dict[str, Any]:
+    images = (f"{name}/image" for name in (service.name, *service.needs))
     return {
-        "group": name,
+        "group": service.name,
         "name": "smoke",
-        "title": f"{name}: smoke test",
-        "after": ("secrets", *(f"{one}/image" for one in (name, *needs)), *ids(needs, names, "smoke")),
+        "title": f"{service.name}: smoke test",
+        "after": ("secrets", *images, *ids(service.needs, selection.chosen, "smoke")),
         "invalidates": (work.build.state,),
+        "service": service,
         "work": work,
     }
 
@@ -75,27 +90,29 @@ def _fields(work: Workspace, names: Sequence[str], name: str) -> dict[str, Any]:
 class SmokeTest(Step[State | None]):
     """An image's smoke test, passed once for these sources and settings: a tag on the image remembers it."""
 
+    service: AnyService
     work: Workspace
     run: SmokeTestRun
-    passed: Callable[[str], object]
+    passed: Skip
 
     def check(self, facts: State | None) -> Change | None:  # noqa: ARG002  what is asked is read off the same state
         """Whether it passed, and how the service differs from the running release if it did not."""
-        name, deployments = self.group, self.work.deployments
-        if self.passed(name):
+        deployments = self.work.deployments
+        if self.passed(self.service):
             return None
-        differs = deployments.deployer.differs(deployments.state.facts(), self.work.desired(name))
+        differs = deployments.deployer.differs(deployments.state.facts(), self.work.desired(self.service))
         return Change(": ".join(filter(None, ("this image and its settings were never checked", differs))))
 
     def apply(self, report: Reporter) -> None:
         """Run it, and tag the image."""
-        _test(self.work, self.run, self.group, report, keep=False)
+        _test(self.work, self.run, self.service, report, keep=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestedSmokeTest(Step[State]):
     """An image's smoke test that somebody asked for, whether it passed before or not."""
 
+    service: AnyService
     work: Workspace
     run: SmokeTestRun
     keep: bool
@@ -107,10 +124,10 @@ class RequestedSmokeTest(Step[State]):
 
     def apply(self, report: Reporter) -> None:
         """Run it, and tag the image."""
-        _test(self.work, self.run, self.group, report, keep=self.keep)
+        _test(self.work, self.run, self.service, report, keep=self.keep)
         self.done.add(self.group)
 
 
-def _test(work: Workspace, run: SmokeTestRun, name: str, report: Reporter, *, keep: bool) -> None:
-    run.run(name, report, keep=keep)
-    work.build.docker.tag(work.artifacts.image(name) or "", work.artifacts.passed_tag(name))
+def _test(work: Workspace, run: SmokeTestRun, service: AnyService, report: Reporter, *, keep: bool) -> None:
+    run.run(service.name, report, keep=keep)
+    work.build.docker.tag(work.artifacts.image(service) or "", work.artifacts.passed_tag(service))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.checks.runner import CheckRunner
@@ -17,7 +18,7 @@ from slipway.engine.steps import Probe, ResourceLimit
 from slipway.flows.artifacts import Artifacts, Skip
 from slipway.flows.environment import RunEnvironment
 from slipway.flows.secrets import SecretValues
-from slipway.flows.services import Services
+from slipway.flows.services import AnyService, Services
 from slipway.hosts.host import Host
 
 
@@ -44,7 +45,7 @@ class Workspace:
     name: str
     names: Names
     build: BuildMachine
-    services: Services[Any]
+    services: Services
     secrets: SecretValues[Any]
     artifacts: Artifacts
     deployments: Deployments[Any, Any]
@@ -52,29 +53,31 @@ class Workspace:
     lifecycle: Lifecycle
     closing: ExitStack
 
-    def reusable_image(self, name: str) -> str | None:
+    def reusable_image(self, service: AnyService) -> str | None:
         """The image of a kept release with these sources and settings, so that nothing needs to be built."""
-        return self.deployments.releases.reusable_image(self.services.desired(name))
+        return self.deployments.releases.reusable_image(service.release.facts())
 
-    def already_released(self, names: tuple[str, ...]) -> Skip:
-        """Whether a deploy of `names` makes nothing of a service: it and all that need it are released as they are."""
+    def already_released(self, chosen: Sequence[AnyService]) -> Skip:
+        """Whether a deploy makes nothing of a service: it and all that need it are released as they are."""
 
-        def released(name: str) -> bool:
-            users = (one for one in names if one == name or name in self.config.needs(one))
+        def released(service: AnyService) -> bool:
+            users = (one for one in chosen if one is service or service.name in one.needs)
             return all(self.reusable_image(one) for one in users)
 
         return released
 
-    def docker_if_needed(self, skip: Skip, names: tuple[str, ...]) -> Probe[State | None]:
+    def unless_built(self, skip: Skip) -> Skip:
+        """Whether a jar is not needed: its image is there, or `skip` says so."""
+        return lambda service: self.artifacts.image(service) or skip(service)
+
+    def docker_if_needed(self, skip: Skip, services: Sequence[AnyService]) -> Probe[State | None]:
         """What the build machine's Docker has; None, and not asked, where nothing is to be made of these services."""
 
         def read() -> State | None:
-            return None if all(skip(name) for name in names) else self.build.state.facts()
+            return None if all(skip(service) for service in services) else self.build.state.facts()
 
         return Probe(read)
 
-    def desired(self, name: str) -> DesiredRelease[Any]:
+    def desired(self, service: AnyService) -> DesiredRelease[Any]:
         """The release that a deploy wants to run, with its image where it has one."""
-        from dataclasses import replace
-
-        return replace(self.services.desired(name), image=self.environment.image(name))
+        return replace(service.release.facts(), image=self.environment.image(service))

@@ -15,7 +15,8 @@ from slipway.deployers.docker.release_store import DockerReleases, last, record,
 from slipway.deployers.docker.replace_container import ContainerReplacement
 from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.docker.status import DockerStatus
-from slipway.deployers.releases import KEPT, UNRECORDED, Release
+from slipway.deployers.release import Release
+from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.docker.protocols import LABEL, Daemon, State
 from slipway.engine.steps import Probe, Reporter
 from slipway.errors import Problem

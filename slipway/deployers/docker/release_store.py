@@ -16,7 +16,8 @@ from slipway.deployers.docker.container import (
     SOURCE,
     Names,
 )
-from slipway.deployers.releases import Release, pick
+from slipway.deployers.release import Release
+from slipway.deployers.releases import pick
 from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
 from slipway.engine.steps import Probe
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
 from slipway.deployers.kubernetes.apply import dry_run
+from slipway.deployers.kubernetes.manifest import Manifest
 from slipway.deployers.kubernetes.operations import KubernetesOperations
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State, pack, pruned, with_current_secret_values
@@ -17,7 +18,8 @@ from slipway.deployers.kubernetes.releases import KubernetesReleases
 from slipway.deployers.kubernetes.secret_store import KubernetesSecretStore
 from slipway.deployers.kubernetes.status import KubernetesStatus
 from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_and_verify, verify
-from slipway.deployers.releases import KEPT, UNRECORDED, Release
+from slipway.deployers.release import Release
+from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem, behind_a_change
 from slipway.kubernetes import rollout
@@ -28,14 +30,6 @@ from slipway.kubernetes.objects import Object
 from slipway.kubernetes.replicas import scaled_to, with_replicas
 
 UNREADY = "none of its copies is ready"
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A service's objects with `IMAGE` in the image's place, and their digest with that of the checks."""
-
-    objects: tuple[Object, ...]
-    digest: str
 
 
 def deployments(namespace: ProjectNamespace) -> Deployments[State, Manifest]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.config.models import Service
-from slipway.deployers.releases import Release
+from slipway.deployers.release import Release
 from slipway.engine.steps import Threads
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector

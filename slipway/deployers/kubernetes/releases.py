@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from slipway.deployers.deployer import DesiredRelease
+from slipway.deployers.kubernetes.manifest import Manifest
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
-from slipway.deployers.releases import Release, pick
-
-if TYPE_CHECKING:
-    from slipway.deployers.kubernetes.deployer import Manifest
+from slipway.deployers.release import Release
+from slipway.deployers.releases import pick
 
 
 class KubernetesReleases:

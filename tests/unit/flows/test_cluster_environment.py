@@ -18,13 +18,14 @@ from slipway.docker.fake import FakeDaemon
 from slipway.engine.steps import Precondition, Probe, null_reporter
 from slipway.errors import Problem
 from slipway.flows.cluster_environment import ClusterEnvironment
+from slipway.flows.services import Services
 from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Cluster
 from tests.unit.clusters.test_kinds import HOST, images
 from tests.unit.flows.workspaces import build_machine, project, workspace
 
 
-def environment(folder: Path, fake: FakeEnvironment) -> ClusterEnvironment:
+def environment(folder: Path, fake: FakeEnvironment) -> tuple[ClusterEnvironment, Services]:
     config = project(folder, [Service(name="auth", image="r/auth:1")], Environment(name="staging"))
     work = workspace(config, made=fake.deployments)
     client, daemon = Cluster(KubeContext("my-cluster")), FakeDaemon()
@@ -32,18 +33,18 @@ def environment(folder: Path, fake: FakeEnvironment) -> ClusterEnvironment:
     scope = NamespaceScope(client, "shop", "shop", HOST, lambda _: pytest.fail("nobody asks"), "me")
     namespace = ProjectNamespace(scope, Probe(State))
     return ClusterEnvironment(
-        "staging", cluster, "cluster", namespace, fake, work.services, work.artifacts, build_machine(),
-        work.build.state, images(daemon), lambda: iter(()),
-    )  # fmt: skip
+        "staging", cluster, "cluster", namespace, fake, work.artifacts, build_machine(), work.build.state,
+        images(daemon), lambda: iter(()),
+    ), work.services  # fmt: skip
 
 
 @pytest.mark.parametrize("released", [False, True])
 def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(tmp_path: Path, *, released: bool) -> None:
     fake = FakeEnvironment(reuses=True)
-    made = environment(tmp_path, fake)
+    made, services = environment(tmp_path, fake)
     if released:
-        fake.apply(replace(made.services.desired("auth"), image="r/auth@sha256:1"), null_reporter())
-    platform = next(node for node in made.prepare(["auth"], ()) if node.name == "platform")
+        fake.apply(replace(services["auth"].release.facts(), image="r/auth@sha256:1"), null_reporter())
+    platform = next(node for node in made.prepare([services["auth"]], ()) if node.name == "platform")
     assert isinstance(platform, Precondition)
     if released:
         platform.verify({"linux/amd64"})
@@ -53,8 +54,8 @@ def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(tmp_
 
 
 def test_nodes_of_another_platform_are_told_before_anything_is_built(tmp_path: Path) -> None:
-    made = environment(tmp_path, FakeEnvironment())
-    platform = next(node for node in made.prepare(["auth"], ()) if node.name == "platform")
+    made, services = environment(tmp_path, FakeEnvironment())
+    platform = next(node for node in made.prepare([services["auth"]], ()) if node.name == "platform")
     assert isinstance(platform, Precondition)
     with pytest.raises(Problem, match=r"images built here are for linux/amd64, the cluster's nodes for linux/arm64"):
         platform.verify({"linux/arm64"})

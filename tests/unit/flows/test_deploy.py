@@ -16,6 +16,7 @@ from slipway.engine.plan import RunResult, compute_plan, differs
 from slipway.engine.run import Run
 from slipway.errors import Problem
 from slipway.flows.deploy import deploy, running_needs
+from slipway.flows.selection import select
 from slipway.flows.workspace import Workspace
 from tests.unit.flows.workspaces import build_machine, project, workspace
 
@@ -56,13 +57,14 @@ class World:
         return workspace(config, build_machine(self.daemon, self.smoke), self.environment.deployments)
 
     def plan(self, names: list[str] = NAMES) -> RunResult:
-        return compute_plan(deploy(self.workspace(), names))
+        work = self.workspace()
+        return compute_plan(deploy(work, select(work.services, ",".join(names))))
 
     def deploy(self, names: list[str] = NAMES) -> RunResult:
         self.environment.actions.clear()
         work = self.workspace()
         with work.closing:
-            return Run(deploy(work, names), self.events.append, Cancel()).go()
+            return Run(deploy(work, select(work.services, ",".join(names))), self.events.append, Cancel()).go()
 
 
 @pytest.fixture
@@ -146,15 +148,16 @@ def test_what_is_released_already_is_not_asked_of_docker(tmp_path: Path, monkeyp
     world = World(tmp_path, reuses=True)
     world.deploy()
     monkeypatch.setattr(world.daemon, "state", lambda _: pytest.fail("Docker was asked"))
-    nodes = [node for node in deploy(world.workspace(), NAMES) if node.name in {"image", "smoke", "release"}]
+    work = world.workspace()
+    nodes = [node for node in deploy(work, select(work.services)) if node.name in {"image", "smoke", "release"}]
     assert len(nodes) == 3 * len(NAMES)
     assert [differs(node, node.probe.facts()) for node in nodes if node.name != "release"] == [None] * 2 * len(NAMES)
 
 
 def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) -> None:
     work = workspace(project(tmp_path, [Service(name=name, needs=NEEDS[name]) for name in NEEDS]))
-    precondition = running_needs(work, ["order", "mail"], ("auth", "db"), ())
+    precondition = running_needs(work, select(work.services, "order,mail"), ())
     with pytest.raises(Problem) as caught:
         precondition.verify(precondition.probe.facts())
     assert caught.value.summary == "order needs db and auth, which are not deployed in local"
-    assert caught.value.hint == "./invoke deploy, or ./invoke deploy --service auth,db"
+    assert caught.value.hint == "./invoke deploy, or ./invoke deploy --service db,auth"

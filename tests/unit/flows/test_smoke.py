@@ -11,6 +11,7 @@ from slipway.engine.events import Status
 from slipway.engine.plan import RunResult
 from slipway.engine.run import Run
 from slipway.flows.build import image
+from slipway.flows.selection import select
 from slipway.flows.smoke import generate_secrets, smoke
 from tests.unit.flows.test_deploy import World
 
@@ -22,9 +23,10 @@ def world(tmp_path: Path) -> World:
 
 def run(world: World, names: list[str], *, keep: bool = False) -> RunResult:
     work = world.workspace()
-    tested = ["db", "auth", "order"]
+    selection = select(work.services, ",".join(names))
     with work.closing:
-        nodes = [generate_secrets(work, tested), *image(work, tested), *smoke(work, names, keep=keep)]
+        images = image(work, selection.tested)
+        nodes = [generate_secrets(work, selection.tested), *images, *smoke(work, selection, keep=keep)]
         return Run(nodes, world.events.append, Cancel()).go()
 
 

@@ -16,10 +16,10 @@ from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import deployments
 from slipway.docker.fake import FakeDaemon
 from slipway.engine.steps import Probe, ResourceLimit
+from slipway.flows import services
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_environment import DockerEnvironment
 from slipway.flows.secrets import SecretValues
-from slipway.flows.services import Services
 from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
@@ -27,9 +27,9 @@ from slipway.hosts.fake import FakeHost
 FACTS = Facts("Linux", "x86_64")
 
 
-def project(folder: Path, services: Sequence[Service], environment: Environment | None = None) -> Config:
+def project(folder: Path, given: Sequence[Service], environment: Environment | None = None) -> Config:
     """A project of these services, each with a folder of its own, and one environment."""
-    for service in services:
+    for service in given:
         (folder / service.name).mkdir(parents=True, exist_ok=True)
         (folder / service.name / "Dockerfile").touch()
     environment = environment or Environment(name="local")
@@ -41,7 +41,7 @@ def project(folder: Path, services: Sequence[Service], environment: Environment 
         hosts=Hosts(),
         tools=Tools(),
         images=Images(),
-        services={one.name: one.model_copy(update={"folder": folder / one.name}) for one in services},
+        services={one.name: one.model_copy(update={"folder": folder / one.name}) for one in given},
     )
 
 
@@ -65,10 +65,10 @@ def workspace(
     names = Names(config.project.name, config.project.short)
     made = made or deployments(machine.docker, names, machine.state, machine.checks)
     secrets = SecretValues(config, environment, made.secret_store, made.state, mask)
-    services = Services(config, environment, made.deployer, secrets)
-    artifacts = Artifacts(names, services, machine.state)
-    run = DockerEnvironment(config, services, artifacts, machine.docker, machine.state, lambda: iter(()))
+    resolved = services.resolve(config, environment, made.deployer, secrets)
+    artifacts = Artifacts(names, machine.state)
+    run = DockerEnvironment(config, artifacts, machine.docker, machine.state, lambda: iter(()))
     lifecycle = NoLifecycle(environment.name)
     return Workspace(
-        config, environment.name, names, machine, services, secrets, artifacts, made, run, lifecycle, ExitStack()
+        config, environment.name, names, machine, resolved, secrets, artifacts, made, run, lifecycle, ExitStack()
     )

@@ -74,7 +74,7 @@ def test_what_a_service_says_is_shown_without_its_secrets(
     session = Session("plain", run="r")
     work = workspace(config, mask=session.mask)
     work.deployments.secret_store.store({"web.KEY": "geheim"}, null_reporter())
-    work.secrets.hide(work.services.model("web"))
+    work.secrets.hide(work.services["web"].settings)
     session.print("geheim verborgen")
     assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")
 

@@ -12,7 +12,7 @@ from slipway.deployers.kubernetes.deployer import KubernetesDeployer
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, pack, unpack
-from slipway.deployers.releases import Release
+from slipway.deployers.release import Release
 from slipway.engine.steps import Probe
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost

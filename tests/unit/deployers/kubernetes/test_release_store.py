@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from slipway.deployers.kubernetes.release_store import State, pack, pruned, read, unpack
-from slipway.deployers.releases import Release
+from slipway.deployers.release import Release
 from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.objects import Object

@@ -14,7 +14,8 @@ import pytest
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Environment, Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.kubernetes.deployer import Manifest, deployments
+from slipway.deployers.kubernetes.deployer import deployments
+from slipway.deployers.kubernetes.manifest import Manifest
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, read

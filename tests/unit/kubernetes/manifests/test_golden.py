@@ -10,7 +10,7 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.deployers.kubernetes.release_store import pack, unpack
-from slipway.deployers.releases import Release
+from slipway.deployers.release import Release
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, redacted, render
