@@ -31,7 +31,7 @@ def deployed(services: LocalServices) -> Iterator[LocalServices]:
 
 @pytest.mark.timeout(600)
 def test_what_runs_is_what_was_deployed_whatever_the_order_of_commands(services: LocalServices) -> None:
-    walk(services, examples=3, steps=20)
+    walk(services, examples=3, steps=16)
 
 
 @pytest.mark.parametrize("command", ["deploy", "restart", "rollback", "down"])
@@ -42,4 +42,11 @@ def test_a_container_that_was_paused_by_hand_is_its_services_own(deployed: Local
     to = ("--to", "1") if command == "rollback" else ()
     done = deployed.invoke(command, "--service", "left", *to)
     assert done.exit == 0, done.out + done.err
-    assert (command == "down") or deployed.answer("left") == deployed.text(Content())
+    assert (command == "down") or deployed.answer("left", Content()) == deployed.text(Content())
+
+
+def test_a_restart_waits_for_what_was_deployed_not_for_what_the_file_says_by_now(deployed: LocalServices) -> None:
+    deployed.write("left", Content(setting=4))  # another port
+    done = deployed.invoke("restart", "--service", "left")
+    assert done.exit == 0, done.out + done.err
+    assert deployed.answer("left", Content()) == deployed.text(Content())

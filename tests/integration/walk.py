@@ -193,12 +193,12 @@ class Services(Project, ABC):
         """Write a service's folder."""
 
     @abstractmethod
-    def answer(self, name: str) -> str:
-        """What a running service says."""
+    def answer(self, name: str, content: Content) -> str:
+        """What a running service of this content says."""
 
     @abstractmethod
     def text(self, content: Content) -> str:
-        """What a service of this content says."""
+        """What it should say."""
 
     @property
     @abstractmethod
@@ -214,9 +214,9 @@ class Services(Project, ABC):
         """All that is left of the project."""
 
     @contextmanager
-    def taken(self, name: str) -> Iterator[bool]:
-        """Another program has the service's port, where it has one: whether it does."""
-        del name
+    def taken(self, name: str, content: Content) -> Iterator[bool]:
+        """Another program has the port that a service is published on, where it is: whether it has."""
+        del name, content
         yield False
 
     def remove(self, name: str) -> None:
@@ -280,7 +280,7 @@ class Walk(RuleBasedStateMachine):
     @rule(data=st.data())
     def deploy_on_a_taken_port(self, data: st.DataObject) -> None:
         service = data.draw(st.sampled_from(self.model.idle))
-        with self.services.taken(service) as taken:
+        with self.services.taken(service, self.model.wanted[service]) as taken:
             if taken:
                 self.invoke(self.model.deploy_on_a_taken_port(service), "deploy", service=service)
 
@@ -365,7 +365,8 @@ class Walk(RuleBasedStateMachine):
         assert self.services.disagreements(model, services) == []
         for name, there in model.deployed.items():
             if there.state == "running" and not there.drift:
-                assert self.services.answer(name) == self.services.text(model.releases[name][there.number].content)
+                content = model.releases[name][there.number].content
+                assert self.services.answer(name, content) == self.services.text(content)
         self.settled = True
 
     def document(self, task: str) -> dict[str, Any]:

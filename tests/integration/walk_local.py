@@ -19,7 +19,7 @@ from tests.integration.walk import ABSENT, NAMES, Content, Hand, Model, Services
 
 
 class LocalServices(Services):
-    """Three light services: each says what its service file and its sources say."""
+    """Three light services: each says what its service file and its sources say. Setting 4 has another port."""
 
     secret = "middle"
     stored = "right"  # the service that has a volume
@@ -28,7 +28,7 @@ class LocalServices(Services):
         self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
         (folder / "settings").mkdir(parents=True)
         (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
-        self.ports = {name: free_port() for name in NAMES}
+        self.ports = {name: (free_port(), free_port()) for name in NAMES}
         light(folder / "light")
         with (folder / "light" / "Dockerfile").open("a") as file:
             file.write("COPY note /note\n")
@@ -46,7 +46,7 @@ class LocalServices(Services):
         service: dict[str, Any] = {
             "name": name,
             "build": "none",
-            "publish": self.ports[name],
+            "publish": self.port_of(name, content),
             "env": {"SAYS": says, "ASKS": "file:/note"},
             "checks": [{"name": "it greets", "curl": 'curl "$BASE/"', "expect": {"body": "^hello"}}],
         }
@@ -56,8 +56,12 @@ class LocalServices(Services):
             service["storage"] = {"data": {"path": "/data"}}
         (folder / "service.yaml").write_text(json.dumps(service))
 
-    def answer(self, name: str) -> str:
-        return requests.get(f"http://127.0.0.1:{self.ports[name]}/", timeout=10).text
+    def port_of(self, name: str, content: Content) -> int:
+        """The port that a service is published on."""
+        return self.ports[name][content.setting == 4]
+
+    def answer(self, name: str, content: Content) -> str:
+        return requests.get(f"http://127.0.0.1:{self.port_of(name, content)}/", timeout=10).text
 
     def text(self, content: Content) -> str:
         return f"hello {content.setting}, sources {content.sources}"
@@ -106,6 +110,7 @@ class LocalServices(Services):
         }
         for name in there.keys() & wanted.keys() & said.keys():
             state, service = there[name]["State"]["Status"], said[name]
+            port = self.port_of(service["name"], model.releases[service["name"]][wanted[name].number].content)
             faults[f"{name} is {state}, wanted {wanted[name].state}"] = state != wanted[name].state
             faults[f"{name} is {state}, said {service}"] = (
                 service["containers"][0]["state"],
@@ -116,11 +121,11 @@ class LocalServices(Services):
                 state,
                 int(state == "running"),
                 there[name]["Image"],
-                [f"127.0.0.1:{self.ports[service['name']]}->8080"],
+                [f"127.0.0.1:{port}->8080"],
             )
         return [fault for fault, true in faults.items() if true]
 
     @contextmanager
-    def taken(self, name: str) -> Iterator[bool]:
-        with socket.create_server(("127.0.0.1", self.ports[name])):
+    def taken(self, name: str, content: Content) -> Iterator[bool]:
+        with socket.create_server(("127.0.0.1", self.port_of(name, content))):
             yield True

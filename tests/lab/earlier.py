@@ -60,13 +60,14 @@ def check_takeover(services: Services, earlier: Earlier) -> None:
 
     back = services.invoke("rollback", "--service", "left", "--to", "1", "--output", "json")
     assert back.exit == 0, back.out + back.err
-    assert [services.answer(name) for name in NAMES] == [services.text(one) for one in (FIRST, SECOND, SECOND)]
+    for name, content in zip(NAMES, (FIRST, SECOND, SECOND), strict=True):
+        assert services.answer(name, content) == services.text(content)
     assert earlier.invoke(services, "deploy", "--plan").exit == services.invoke("deploy", "--plan").exit == 3
 
     again = services.invoke("deploy", "--output", "json")
     assert again.exit == 0, again.out + again.err
     assert {name for name, how in again.steps.items() if how == "changed"} == {"left/release"}
-    assert services.answer("left") == services.text(SECOND)
+    assert services.answer("left", SECOND) == services.text(SECOND)
     plan = earlier.invoke(services, "deploy", "--plan")  # by somebody whose clone is older
     assert plan.exit == 0, plan.out + plan.err
     history = document(services.invoke("history", "--output", "json"))

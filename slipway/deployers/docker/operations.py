@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from slipway.config.models import Service
 from slipway.deployers.docker.container import SERVICE, Names, ready
+from slipway.deployers.docker.release_store import recorded
 from slipway.deployers.docker.replace_container import GRACE, loopback
 from slipway.docker.protocols import Container, Daemon, State
 from slipway.engine.steps import Probe, Reporter
@@ -26,11 +27,13 @@ class DockerOperations:
         return self.daemon.logs(self._deployed(service).id, tail, follow=follow)
 
     def restart(self, service: Service, report: Reporter) -> None:
-        """Stop and start the container, and wait until it is ready."""
+        """Stop and start the container, and wait until it is ready, as its release says: the file may differ by now."""
         container = self._deployed(service.name)
+        release = recorded(self.state.facts(), container)
+        settings = release.settings if release else service
         self.daemon.stop(container.id, GRACE)
         self.daemon.start(container.id)
-        ready(self.daemon, container.id, service, loopback(service), report)
+        ready(self.daemon, container.id, settings, loopback(settings), report)
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""
