@@ -1,4 +1,4 @@
-"""A short-lived restricted pod from which a service's checks are asked, by its name in the cluster."""
+"""A short-lived restricted pod from which a service's checks are run, by the service's name in the cluster."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
@@ -16,19 +17,21 @@ from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.pods import container_statuses
 
-LIFE = 600  # seconds after which the cluster ends it by itself
-READY = 60.0
-NAMED = 60  # tries, a second apart
+LIFETIME = 600  # seconds after which the cluster ends the pod by itself
+START = 60.0  # seconds for the pod to start
+POLL = 0.2
+RESOLVE_ATTEMPTS = 60  # a second apart
 UNRESOLVED, TIMED_OUT = 6, 28  # curl's exit codes
 
 
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
-    """The pod: curl in its image, nothing that it may do, and an end of its own."""
+    """A pod with curl, no privileges and a deadline."""
     container = {
         "name": "curl",
         "image": image,
-        "command": ["sleep", str(LIFE)],
+        "command": ["sleep", str(LIFETIME)],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -38,7 +41,7 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
     }
     spec = {
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": LIFE,
+        "activeDeadlineSeconds": LIFETIME,
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -49,14 +52,14 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
 
 
 class PodCheckRunner:
-    """Asks checks from a pod, once the cluster's DNS knows the service's name."""
+    """A `CheckRunner` in a pod. It waits until the cluster's DNS resolves the service's name."""
 
     def __init__(self, run: RunCommand) -> None:
         self._run = run
 
     def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
-        """Ask every check at these addresses, in order."""
-        resolved(self._run, addresses["BASE"], report)
+        """Run every check at these addresses, in order."""
+        _wait_until_resolved(self._run, addresses["BASE"], report)
         return CurlRunner(self._run).run(checks, addresses, report)
 
 
@@ -64,52 +67,52 @@ class PodCheckRunner:
 def check_pod(
     cluster: Cluster, project: str, namespace: str, run: RunCommand, image: Callable[[Reporter], str], report: Reporter
 ) -> Iterator[CheckRunner]:
-    """A runner that asks from such a pod, for as long as the context lasts. Raises Problem when it does not start.
+    """A `CheckRunner` in such a pod, which is deleted with the context. Raises Problem when the pod does not start.
 
     `run` runs kubectl; `image` brings the pod's image to the cluster and returns its reference.
     """
-    made = pod(project, namespace, image(report), f"{CHECK_POD}-{secrets.token_hex(4)}")
-    name = made["metadata"]["name"]
-    cluster.create(made)
+    created = pod(project, namespace, image(report), f"{CHECK_POD}-{secrets.token_hex(4)}")
+    name = created["metadata"]["name"]
+    cluster.create(created)
     try:
-        _wait(cluster, namespace, name, report)
-
-        def run_inside(command: Command, inner: Reporter) -> Result:
-            words = cluster.context.kubectl("--namespace", namespace, "exec", "-i", name, "--", *command.argv)
-            return run(replace(command, argv=words), inner)
-
-        yield PodCheckRunner(run_inside)
+        _wait_until_running(cluster, namespace, name, report)
+        exec_in_pod = cluster.context.kubectl("--namespace", namespace, "exec", "-i", name, "--")
+        yield PodCheckRunner(partial(_run_with_prefix, run, exec_in_pod))
     finally:
         with suppress(Problem):
-            cluster.delete(made, grace=0)
+            cluster.delete(created, grace=0)
 
 
-def sweep(cluster: Cluster, project: str, namespace: str) -> None:
-    """Remove the pods that killed deploys asked from."""
+def delete_left_over_pods(cluster: Cluster, project: str, namespace: str) -> None:
+    """Delete the check pods of deploys that were killed."""
     for one in cluster.list("v1", "Pod", namespace, f"{selector(project)},{ROLE}=probe"):
         cluster.delete(one, grace=0)
 
 
-def _wait(cluster: Cluster, namespace: str, name: str, report: Reporter) -> None:
-    waited, state = 0.0, "nothing"
-    while waited < READY:
+def _run_with_prefix(run: RunCommand, prefix: tuple[str, ...], command: Command, report: Reporter) -> Result:
+    return run(replace(command, argv=(*prefix, *command.argv)), report)
+
+
+def _wait_until_running(cluster: Cluster, namespace: str, name: str, report: Reporter) -> None:
+    waited, state = 0.0, ""
+    while waited < START:
         found = cluster.get("v1", "Pod", name, namespace) or {}
-        status = found.get("status", {})
-        if status.get("phase") == "Running":
+        if found.get("status", {}).get("phase") == "Running":
             return
-        states = [c.get("state", {}).get("waiting", {}) for c in status.get("containerStatuses", [])]
-        state = ", ".join(f"{s.get('reason')}: {s.get('message', '')}" for s in states) or str(status.get("phase"))
-        report.cancel.wait(0.2)
-        waited += 0.2
-    raise Problem("the pod that asks the checks did not start", details=state, hint="./invoke status shows the cluster")
+        waiting = [container.get("state", {}).get("waiting", {}) for container in container_statuses(found)]
+        reasons = ", ".join(f"{one.get('reason')}: {one.get('message', '')}" for one in waiting)
+        state = reasons or str(found.get("status", {}).get("phase"))
+        report.cancel.wait(POLL)
+        waited += POLL
+    raise Problem("the pod that runs the checks did not start", details=state, hint="./invoke status shows the cluster")
 
 
-def resolved(ask: RunCommand, base: str, report: Reporter) -> None:
-    """Wait until the cluster's DNS knows the name in `base`: not at once, for a new Service or after a start."""
-    question = Command(("curl", "-q", "-s", "-o", "/dev/null", "--max-time", "5", base), timeout=20)
-    for attempt in range(NAMED):
-        if ask(question, null_reporter(report.cancel)).exit_code not in {UNRESOLVED, TIMED_OUT}:
+def _wait_until_resolved(run: RunCommand, base: str, report: Reporter) -> None:
+    """Wait until the cluster's DNS resolves the name in `base`: for a new Service, or after a start, not at once."""
+    curl = Command(("curl", "-q", "-s", "-o", "/dev/null", "--max-time", "5", base), timeout=20)
+    for attempt in range(RESOLVE_ATTEMPTS):
+        if run(curl, null_reporter(report.cancel)).exit_code not in {UNRESOLVED, TIMED_OUT}:
             return
         if attempt == 1:
-            report.note(f"waits for the cluster's DNS to know {base}")
+            report.note(f"waiting for the cluster's DNS to resolve {base}")
         report.cancel.wait(1)

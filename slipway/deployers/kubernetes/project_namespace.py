@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from slipway.deployers.kubernetes.check_pod import sweep
+from slipway.deployers.kubernetes.check_pod import delete_left_over_pods
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import State, StoredRelease, read
 from slipway.engine.steps import Probe, Reporter
@@ -35,11 +35,11 @@ class ProjectNamespace:
 
     def __post_init__(self) -> None:
         scope = self.scope
-        lease = NamespaceLease(scope.cluster, scope.project, scope.namespace, scope.who, self._sweep)
+        lease = NamespaceLease(scope.cluster, scope.project, scope.namespace, scope.who, self._delete_left_over_pods)
         object.__setattr__(self, "lease", lease)
 
-    def _sweep(self) -> None:
-        sweep(self.scope.cluster, self.scope.project, self.scope.namespace)
+    def _delete_left_over_pods(self) -> None:
+        delete_left_over_pods(self.scope.cluster, self.scope.project, self.scope.namespace)
 
     @cached_property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import pod_state, requests_by_node
+from slipway.kubernetes.pods import pod_state, requests_by_node, restarts
 
 
 class KubernetesStatus:
@@ -26,7 +26,7 @@ class KubernetesStatus:
         found = []
         for one in (o for o in state.objects if o["kind"] == "Deployment"):
             kept = running(state, one["metadata"]["name"])
-            found.append(live(state, one, kept.release.number if kept else None))
+            found.append(service_status(state, one, kept.release.number if kept else None))
         return sorted(found, key=lambda status: status.name)
 
     def nodes(self) -> list[NodeUsage]:
@@ -44,23 +44,24 @@ class KubernetesStatus:
         return [*unread, *warnings(events, unready, datetime.now(UTC))]
 
 
-def live(facts: State, deployment: Object, release: int | None) -> ServiceStatus:
-    """A service as its Deployment and its pods tell of it; `release` is the number of the one that serves."""
+def service_status(namespace: State, deployment: Object, release: int | None) -> ServiceStatus:
+    """A service by its Deployment and pods; `release` is the number of the running one."""
     name, state = deployment["metadata"]["name"], deployment.get("status", {})
-    namespace, pods = deployment["metadata"]["namespace"], facts.of(name, "Pod")
+    pods, services = namespace.of(name, "Pod"), namespace.of(name, "Service")
     image, _, digest = deployment["spec"]["template"]["spec"]["containers"][0]["image"].partition("@")
-    began = [datetime.fromisoformat(p["status"]["startTime"]) for p in pods if p.get("status", {}).get("startTime")]
-    ports = (port["port"] for one in facts.of(name, "Service") for port in one["spec"].get("ports", []))
+    started = [datetime.fromisoformat(p["status"]["startTime"]) for p in pods if p.get("status", {}).get("startTime")]
+    ports = (port["port"] for one in services for port in one["spec"].get("ports", []))
+    domain = f"{name}.{deployment['metadata']['namespace']}.svc"
     return ServiceStatus(
         name=name,
         release=release,
         wanted=deployment["spec"].get("replicas", 1),
         ready=state.get("readyReplicas", 0),
-        restarts=sum(c.get("restartCount", 0) for p in pods for c in p.get("status", {}).get("containerStatuses", [])),
+        restarts=sum(restarts(pod) for pod in pods),
         image=image,
         digest=digest,
-        age=max(0.0, (datetime.now(UTC) - min(began)).total_seconds()) if began else 0.0,
-        ports=tuple(f"{name}.{namespace}.svc:{port}" for port in ports),
+        age=max(0.0, (datetime.now(UTC) - min(started)).total_seconds()) if started else 0.0,
+        ports=tuple(f"{domain}:{port}" for port in ports),
         containers=tuple(CopyStatus(p["metadata"]["name"], pod_state(p)) for p in pods),
     )
 
