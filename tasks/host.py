@@ -1,4 +1,4 @@
-"""SSH hosts by themselves: check them, show what they are, record their keys."""
+"""Commands for SSH hosts: check them, show their facts, record their keys."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 WHICH = "hosts of hosts.yaml, separated by commas; default: the environment's, or all"
 
 
-def read(command: Invocation, text: str) -> dict[str, Facts | Problem]:
-    """What each host is, or why it can't be told; all asked at once."""
+def read_facts(command: Invocation, text: str) -> dict[str, Facts | Problem]:
+    """The facts of each host, or why they can't be read; all hosts at once."""
     from slipway.engine.steps import Threads
     from slipway.errors import Problem
 
-    def one(name: str) -> Facts | Problem:
+    def read(name: str) -> Facts | Problem:
         try:
             return command.ssh(name).probe.facts()
         except Problem as problem:
@@ -31,12 +31,12 @@ def read(command: Invocation, text: str) -> dict[str, Facts | Problem]:
     for name in names:
         command.ssh(name)
     threads = Threads(command.hosts.at_once)
-    asked = {name: threads.submit(one, name) for name in names}
-    return {name: answer.result() for name, answer in asked.items()}
+    futures = {name: threads.submit(read, name) for name in names}
+    return {name: future.result() for name, future in futures.items()}
 
 
-def told(command: Invocation, name: str, problems: list[Problem]) -> None:
-    """What is wrong with a host, each with its fix."""
+def print_problems(command: Invocation, name: str, problems: list[Problem]) -> None:
+    """Print the problems of a host, each with its hint."""
     for problem in problems:
         first, *rest = str(problem).splitlines()
         command.session.print(f"{name}  BAD  {first}")
@@ -46,7 +46,7 @@ def told(command: Invocation, name: str, problems: list[Problem]) -> None:
 
 @verb(host=WHICH)
 def check(command: Invocation, host: str = "") -> None:
-    """Reach hosts and say what keeps them from being prepared, changing nothing.
+    """Connect to hosts and list what prevents them from being prepared, changing nothing.
 
     Examples:
       ./invoke host.check
@@ -62,7 +62,7 @@ def check(command: Invocation, host: str = "") -> None:
 
     bad: list[Problem] = []
     rows = []
-    for name, found in read(command, host).items():
+    for name, found in read_facts(command, host).items():
         if isinstance(found, Problem):
             problems = [found]
         else:
@@ -75,11 +75,11 @@ def check(command: Invocation, host: str = "") -> None:
                     problems.append(problem)
             if not problems:
                 command.session.print(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
-                if away := [upstream for upstream, answers in found.reach.items() if not answers]:
+                if unreachable := [upstream for upstream, answers in found.reach.items() if not answers]:
                     command.session.print(
-                        f"    no answer at once from {', '.join(away)}: without internet, use --bundle D"
+                        f"    no answer from {', '.join(unreachable)}: without internet access, use --bundle D"
                     )
-        told(command, name, problems)
+        print_problems(command, name, problems)
         bad += problems
         rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})
     if command.session.machine_readable:
@@ -90,7 +90,7 @@ def check(command: Invocation, host: str = "") -> None:
 
 @verb(host=WHICH)
 def facts(command: Invocation, host: str = "") -> None:
-    """What one probe reads off each host.
+    """Show the facts of each host.
 
     Examples:
       ./invoke host.facts --host box1
@@ -103,7 +103,7 @@ def facts(command: Invocation, host: str = "") -> None:
 
     from slipway.errors import Problem
 
-    found = read(command, host)
+    found = read_facts(command, host)
     if command.session.machine_readable:
         rows = [
             {"name": name, "error": str(one)} if isinstance(one, Problem) else {"name": name, **asdict(one)}
@@ -112,7 +112,7 @@ def facts(command: Invocation, host: str = "") -> None:
         command.session.print_json({"hosts": rows})
     for name, one in found.items():
         if isinstance(one, Problem):
-            told(command, name, [one])
+            print_problems(command, name, [one])
             continue
         for key, value in asdict(one).items():
             if value not in ("", (), {}, None):
@@ -124,47 +124,50 @@ def facts(command: Invocation, host: str = "") -> None:
 
 @verb(changes=True, host=WHICH)
 def trust(command: Invocation, host: str = "") -> None:
-    """Show a host's key and record it among the known ones, so that its connections can be verified.
+    """Show a host's key and record it in known_hosts, so that connections to it can be verified.
 
     Compare the fingerprint with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
 
     Examples:
       ./invoke host.trust --host box1
-      ./invoke host.trust --host box1 --yes      without a question, where the fingerprint was compared before
+      ./invoke host.trust --host box1 --yes      without a prompt, if the fingerprint was compared before
 
     """
     for name in command.named(host):
-        agreed = bool(command.flags["yes"])  # to one key, the one that was shown before
-        while not _trusted(command, name, agreed=agreed):
-            agreed = False
+        confirmed = bool(command.flags["yes"])  # for one key, the one that was shown before
+        while not _record(command, name, confirmed=confirmed):
+            confirmed = False
 
 
-def _trusted(command: Invocation, name: str, *, agreed: bool) -> bool:
-    """Record the key of a host, or of the first hop before it that is unknown, once agreed; whether that is all."""
+def _record(command: Invocation, name: str, *, confirmed: bool) -> bool:
+    """Record the key of a host, or of the first unknown jump host before it; returns whether it was the host's."""
     from slipway.hosts.ssh import trust
     from slipway.hosts.ssh.connection import known_hosts_file
 
     hosts = command.hosts
-    found = trust.presented_key(name, hosts, command.passwords.secret, command.cancel)
-    way = "" if found.hop == name else f", on the way to {name}"
-    command.session.print(f"{found.hop}{way}  {found.lookup_name}  {found.key.get_name()}  {found.key.fingerprint}")
-    if found.known:
-        command.session.print(f"{found.hop}  is known already")
+    presented = trust.presented_key(name, hosts, command.passwords.secret, command.cancel)
+    key = presented.key
+    way = "" if presented.hop == name else f", on the way to {name}"
+    command.session.print(f"{presented.hop}{way}  {presented.lookup_name}  {key.get_name()}  {key.fingerprint}")
+    if presented.known:
+        command.session.print(f"{presented.hop}  is already known")
         return True
     if command.plan:
-        command.session.print(f"{found.hop}  would be recorded in {known_hosts_file(hosts)}")
+        command.session.print(f"{presented.hop}  would be recorded in {known_hosts_file(hosts)}")
         return True
-    if not agreed and (command.unasked or not _agreed(command, found.hop)):
+    if not confirmed and (command.unasked or not _confirmed(command, presented.hop)):
         from slipway.errors import UsageError
 
         hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
-        raise UsageError(f"{found.hop}: its key was not recorded", hint=hint)
-    command.session.print(f"{found.hop}  recorded in {trust.record_key(found.lookup_name, found.key, hosts)}")
-    return found.hop == name
+        raise UsageError(f"{presented.hop}: its host key was not recorded", hint=hint)
+    command.session.print(
+        f"{presented.hop}  recorded in {trust.record_key(presented.lookup_name, presented.key, hosts)}"
+    )
+    return presented.hop == name
 
 
-def _agreed(command: Invocation, name: str) -> bool:
-    from tasks.passwords import typed
+def _confirmed(command: Invocation, name: str) -> bool:
+    from tasks.passwords import prompt
 
-    answer = typed(f"is this {name}'s fingerprint? [yes/no] ", command.cancel, echo=True)
+    answer = prompt(f"is this {name}'s fingerprint? [yes/no] ", command.cancel, echo=True)
     return answer.strip().lower() == "yes"

@@ -20,7 +20,7 @@ from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
-from tasks.passwords import Passwords, tried
+from tasks.passwords import Passwords, check_sudo
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
@@ -224,7 +224,7 @@ class Invocation:
             if facts.sudo == "password":
                 self.session.print("These need root.")
                 if names[name] is self.machine:
-                    tried(self.machine, self.cancel)
+                    check_sudo(self.machine, self.cancel)
                 else:
                     self.passwords.secret("sudo", name)  # each tries it itself, so that one refusal stops no other
 

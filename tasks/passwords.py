@@ -1,4 +1,4 @@
-"""Passwords of hosts: from the environment, else asked on the terminal, once per group of hosts."""
+"""Passwords of hosts: from environment variables, else prompted for on the terminal, once per group of hosts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SECRETS = {  # of a host: the variable that may say it (with _HOSTNAME behind, f
     "password": ("SLIPWAY_SSH_PASSWORD", "SSH password"),
     "passphrase": ("SLIPWAY_SSH_PASSPHRASE", "passphrase of the SSH key"),
 }
-LEAVE = 1.0  # seconds that a prompt gets to put the terminal back
+RESTORE_TIMEOUT = 1.0  # seconds for an interrupted prompt to restore the terminal
 POLL = 0.1  # seconds between two looks at cancellation
 
 
 class Passwords:
-    """What hosts want to be told. `unasked` says why nobody can be asked, `mask` hears every secret first."""
+    """The passwords of hosts. `unasked` returns why nobody can be prompted, or ""; `mask` gets every secret first."""
 
     def __init__(
         self,
@@ -37,15 +37,15 @@ class Passwords:
         cancel: Cancel,
     ) -> None:
         self._hosts, self._unasked, self._mask, self._cancel = hosts, unasked, mask, cancel
-        self._asking = threading.Lock()
+        self._prompt_lock = threading.Lock()
         self._answers: dict[tuple[str, str], str] = {}
 
     def secret(self, kind: str, host: str) -> str:
-        """A password of a host (this machine: no name). Raises Problem where nobody can be asked."""
+        """A password of a host (of this machine: no name). Raises UsageError if nobody can be prompted."""
         from slipway.config.host_secrets import host_secret
 
         variable = SECRETS[kind][0]
-        with self._asking:
+        with self._prompt_lock:
             found = host_secret(variable, host)
             if found is None:
                 known = self._hosts().hosts
@@ -66,15 +66,15 @@ class Passwords:
         if reason := self._unasked():
             own = f", or {host_variable(variable, host)} for this host alone" if host else ""
             raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}")
-        return typed(f"{whose}: ", self._cancel, echo=False)
+        return prompt(f"{whose}: ", self._cancel, echo=False)
 
     def close(self) -> None:
-        """Wait a moment for a prompt that was interrupted in another thread, so that the terminal is as it was."""
-        self._asking.acquire(timeout=LEAVE)
+        """Wait a moment for a prompt that was interrupted in another thread to restore the terminal."""
+        self._prompt_lock.acquire(timeout=RESTORE_TIMEOUT)
 
 
-def typed(question: str, cancel: Cancel, *, echo: bool) -> str:
-    """A line from the terminal that is standard input. Raises Cancelled when the run is to end, or at Ctrl-D."""
+def prompt(question: str, cancel: Cancel, *, echo: bool) -> str:
+    """A line typed on the terminal that is standard input. Raises Cancelled when the run is, or at Ctrl-D."""
     source = sys.stdin.fileno()
     before = termios.tcgetattr(source)
     mode = termios.tcgetattr(source)
@@ -97,10 +97,10 @@ def typed(question: str, cancel: Cancel, *, echo: bool) -> str:
     return line.decode(errors="replace").rstrip("\r\n")
 
 
-def tried(host: Host, cancel: Cancel) -> None:
-    """Try sudo once, before anything relies on it. Raises Problem if it refuses."""
+def check_sudo(host: Host, cancel: Cancel) -> None:
+    """Try sudo once, before anything relies on it. Raises UsageError if it does not accept the password."""
     from slipway.hosts.host import Command, Privilege
 
     if host.run(Command(("true",), privilege=Privilege.ROOT, timeout=30), null_reporter(cancel)).exit_code != 0:
-        hint = "is it this user's, and may this user use sudo? sudo -v tells"
+        hint = "check that it is the password of this user, and that sudo -v works"
         raise UsageError("sudo did not accept the password", hint=hint)

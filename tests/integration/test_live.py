@@ -65,12 +65,11 @@ def test_help_and_list_do_not_need_a_terminal() -> None:
 def test_ctrl_c_at_a_password_prompt_ends_it_and_the_terminal_is_as_it_was(tmp_path: Path) -> None:
     """A run that wants sudo's password, by a host whose user is not root and whose probe says so."""
     script = """
-from slipway.steps import Cancel
-from tasks.guard import Guard
-from tasks.passwords import typed
+from tasks.signals import Guard
+from tasks.passwords import prompt
 with Guard() as guard:
     try:
-        typed("password: ", guard.cancel, echo=False)
+        prompt("password: ", guard.cancel, echo=False)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """
