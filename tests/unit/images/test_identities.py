@@ -1,0 +1,116 @@
+"""What earlier versions built is found by this one: every digest and name that an artifact is kept under, pinned.
+
+A value here changes only on purpose: then each team builds everything anew, and every cache begins empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from slipway.config.versions import Base, Debian, Jlink
+from slipway.images import base_images, class_data_sharing, debian_packages, image, jar, source_digest
+from slipway.images import reproducible_layers as layers
+from slipway.images.rootfs import Root
+
+JLINK = Jlink(modules=("java.base", "java.sql"))
+PACKAGES = Debian(packages=("postgresql", "!libllvm*"), files=("/usr/bin/psql", "!*.so"), owned=("/var/lib/data",))
+PINNED = f"gcr.io/distroless/java21-debian12:nonroot@sha256:{'7' * 64}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    service = tmp_path / "auth"
+    for name, text in {
+        "project.clj": "(defproject auth)",
+        "src/hh/auth/main.clj": "(ns hh.auth.main)",
+        "Dockerfile": "FROM x\nCOPY target/a-standalone.jar /\n",
+        "service.yaml": "name: auth",
+        "test/hh/auth_test.clj": "(ns x)",
+        "target/old.jar": "x",
+        ".gitignore": "ignored/\n",
+        "ignored/file": "x",
+        "bin/run": "#!/bin/sh\n",
+    }.items():
+        (service / name).parent.mkdir(parents=True, exist_ok=True)
+        (service / name).write_text(text)
+        (service / name).chmod(0o644)
+    (service / "bin/run").chmod(0o755)
+    (service / "code").symlink_to("src/hh")
+    return service
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def test_the_digest_of_sources(folder: Path) -> None:
+    shared = folder.parent / "lib" / "src" / "lib.clj"
+    shared.parent.mkdir(parents=True)
+    shared.write_text("(ns lib)")
+    assert source_digest.digest(folder, ("True", "Dockerfile", "base")) == "ef4e5e310de06cef"
+    assert source_digest.digest(folder, ("True", "Dockerfile", "base"), [folder.parent / "lib"]) == "faf48e1d6e2d784f"
+
+
+@pytest.mark.parametrize(
+    ("entry", "release", "tag"),
+    [
+        (Base(recipe=JLINK), "12", "c17c98111d71f58e"),
+        (Base(upstream=PINNED, recipe=JLINK), "12", "a3c4bb647665197c"),
+        (Base(upstream=PINNED), "13", "4943f2d5fc9968e4"),
+        (Base(recipe=PACKAGES), "12", "94c4e834dfadf163"),
+        (Base(recipe=PACKAGES), "13", "48fd5255556e167c"),
+    ],
+)
+def test_the_name_of_a_base_image(entry: Base, release: str, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    debian_packages.release.cache_clear()
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": release})
+    assert base_images.tag("x", entry) == f"slipway/base-x:{tag}"
+    debian_packages.release.cache_clear()
+
+
+def test_the_key_of_class_data() -> None:
+    entrypoint = ("java", "-XX:+UseSerialGC", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar:/app/a.jar", "m")
+    how = class_data_sharing.start(entrypoint)
+    assert how
+    assert class_data_sharing.KEY == "slipway.classes"
+    assert class_data_sharing.made_from(how, ("sha256:1", "sha256:2"), b"jar") == "ae5be152a74ac83d"
+    assert class_data_sharing.made_from(how, (), b"jar") == "ae9a5f3b405ff906"
+
+
+def test_the_label_and_the_tags_of_an_image() -> None:
+    assert image.SOURCE == "slipway.source"
+    assert image.digest_tag("hh", "auth", "0" * 16) == f"hh/auth:src-{'0' * 16}"
+    assert image.version_tag("hh", "auth", "1.2.0") == "hh/auth:1.2.0"
+
+
+def test_the_bytes_of_a_build_context_and_of_a_root_file_system(folder: Path) -> None:
+    (folder / "target" / f"a-standalone.{'1' * 16}.jar").write_bytes(b"jar")
+    built = folder / "target" / f"a-standalone.{'1' * 16}.jar"
+    assert sha(image.context(folder, "Dockerfile", "1" * 16, built)) == "e31cf33a8ac3217b"
+    tree = Root({"/usr/bin/run": folder / "bin" / "run"}, {"/bin": "usr/bin"}, ("/var/lib/data",))
+    assert sha(tree.archive()) == "ac19870a026aa1e8"
+    assert sha(layers.timeless(tree.archive())) == "ac19870a026aa1e8"
+
+
+def test_the_entries_of_a_jar_in_two(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.jar", "w") as out:
+        for name, text in {
+            "META-INF/MANIFEST.MF": "Manifest-Version: 1.0\r\nMain-Class: hh.auth.main\r\n",
+            "META-INF/maven/hh/auth/pom.properties": "revision=1",
+            "hh/auth/main__init.class": "2",
+            "hh/auth/main$fn__1.class": "3",
+            "clojure/core.clj": "c",
+            "clojure/core__init.class": "d",
+        }.items():
+            out.writestr(name, text)
+    parts = jar.split(tmp_path / "a.jar", source_digest.files(folder))
+    listings = [
+        [(e.filename, e.date_time, e.external_attr, e.compress_type, e.CRC) for e in archive.infolist()]
+        for archive in (zipfile.ZipFile(io.BytesIO(part)) for part in parts)
+    ]
+    assert [sha(repr(listing).encode()) for listing in listings] == ["4de68a3561dd991c", "b98030db1cac8c78"]
