@@ -178,14 +178,14 @@ def create(command: Invocation, dir: str = "", platform: str = "linux/amd64") ->
     """
     from slipway.engine.steps import one_shot
     from slipway.flows.build import provide_base
-    from slipway.installers.bundle_create import Collection
+    from slipway.installers.bundle_create import BundleBuilder
 
     work, filled = command.workspace, folder(command, dir)
 
     def act(report: Reporter) -> None:
         machine = work.build
         base = partial(provide_base, work)
-        Collection(command.config, machine.host, machine.docker, platform, filled, base).make(report)
+        BundleBuilder(command.config, machine.host, machine.docker, platform, filled, base).build(report)
 
     command.run([one_shot("bundle", f"bundle in {filled}", act)])
 

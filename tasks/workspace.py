@@ -69,7 +69,7 @@ class WorkspaceFactory:
             docker=docker,
             state=Probe(partial(docker.state, self.config.project.name)),
             checks=CurlRunner(host.run),
-            clojars=Probe(lambda: java.reachable(host.probe.facts())),
+            clojars=Probe(lambda: java.clojars_answers(host.probe.facts())),
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
         )
 
@@ -84,12 +84,12 @@ class WorkspaceFactory:
     def on_cluster(self, machine: BuildMachine) -> Workspace:
         """Services run on a cluster: a Minikube of this machine or of an SSH host, or the one behind a context."""
         from slipway.clusters.cluster import state_of
+        from slipway.clusters.minikube import PROFILE
         from slipway.deployers.kubernetes import deployer as kubernetes_deployer
         from slipway.deployers.kubernetes.check_pod import check_pod
         from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
         from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
         from slipway.flows.cluster_environment import ClusterEnvironment
-        from slipway.installers.minikube import PROFILE
 
         environment, project = self.environment, self.config.project.name
         host: Host = self.ssh(environment.host) if environment.host else machine.host
@@ -127,10 +127,11 @@ class WorkspaceFactory:
 
     def _cluster(self, host: Host, docker: Daemon, state: Probe[State]) -> tuple[Cluster, Client, SystemImages]:
         """The cluster of its kind, the client of its API, and the images that Slipway itself runs on it."""
+        from slipway.clusters import minikube
         from slipway.clusters.context import ContextCluster
         from slipway.clusters.minikube_cluster import MinikubeCluster, MinikubeLifecycle
         from slipway.clusters.system_images import SystemImages
-        from slipway.installers import minikube
+        from slipway.installers import kubectl
         from slipway.kubernetes.api import KubeContext
         from slipway.kubernetes.client import Cluster as Client
         from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
@@ -141,7 +142,7 @@ class WorkspaceFactory:
         registry, name = environment.registry or "", environment.namespace or project
         if environment.context:
             client = Client(KubeContext(environment.context))
-            tools = partial(minikube.kubectl, host, config.tools, self.bundle)
+            tools = partial(kubectl.steps, host, config.tools, self.bundle)
             lifecycle = NoLifecycle(environment.name)
             return ContextCluster(lifecycle, client, host, docker, images, tools, registry), client, images
         profile = minikube.PROFILE

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.clusters import minikube
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
@@ -15,7 +16,6 @@ from slipway.docker.protocols import Daemon
 from slipway.engine.steps import Node, Reporter
 from slipway.errors import UsageError
 from slipway.hosts.host import Host
-from slipway.installers import minikube
 from slipway.kubernetes.client import Cluster as Client
 
 Tools = Callable[[], Iterator[Node[Any]]]

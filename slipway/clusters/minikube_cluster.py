@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.clusters import minikube
 from slipway.clusters.lifecycle import Outage
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
@@ -15,7 +16,6 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.protocols import State as DockerState
 from slipway.engine.steps import Node, Probe, Reporter
 from slipway.hosts.host import Host
-from slipway.installers import minikube
 from slipway.kubernetes.volumes import NodeVolumes
 
 Tools = Callable[[], Iterator[Node[Any]]]
@@ -37,7 +37,7 @@ class MinikubeLifecycle:
     def start(self, report: Reporter) -> str:
         """Start it with what the machine's Docker has of its images."""
         tags = {tag for image in self.state.facts().images for tag in image.tags}
-        resumed = minikube.launch(self.host, self.daemon, self.spec, tags, report)
+        resumed = minikube.start(self.host, self.daemon, self.spec, tags, report)
         node = self.daemon.find(minikube.PROFILE) if resumed else None
         return node.started if node else ""
 
@@ -78,8 +78,8 @@ class MinikubeCluster:
         """There must be room for one that does not run, and one that runs must have the runtime that is wanted."""
         spec = self.lifecycle.spec
         if state.down:
-            minikube.room(self.lifecycle.host.probe.facts(), spec)
-        minikube.runtime(state.runtimes, spec)
+            minikube.require_capacity(self.lifecycle.host.probe.facts(), spec)
+        minikube.require_runtime(state.runtimes, spec)
 
     def platforms(self) -> set[str] | None:
         """Its machine's."""

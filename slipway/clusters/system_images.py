@@ -27,8 +27,8 @@ class SystemImages:
 
     def tag(self, name: str) -> str:
         """An image's tag: a bundle's, else its pinned reference's."""
-        if self.state.facts().tagged(bundle.local(name)):
-            return bundle.local(name)
+        if self.state.facts().tagged(bundle.image_tag(name)):
+            return bundle.image_tag(name)
         return base_images.tag(name, self.images.parts[name])
 
     def provide(self, name: str, report: Reporter) -> str:

@@ -185,8 +185,8 @@ def provide_base(work: Workspace, name: str, report: Reporter) -> str:
     state = machine.state.facts()
     if base_images.present(state, name, base):
         return tag
-    if state.tagged(bundle.local(name)):
-        machine.docker.tag(bundle.local(name), tag)
+    if state.tagged(bundle.image_tag(name)):
+        machine.docker.tag(bundle.image_tag(name), tag)
         report.note(f"base {name} is the bundle's")
     else:
         facts = machine.host.probe.facts()

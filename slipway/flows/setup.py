@@ -14,7 +14,7 @@ from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, step_prefix, step_title
 from slipway.hosts.preflight import require_preparable
 from slipway.installers import bundle as bundles
-from slipway.installers import curl, docker, java, minikube
+from slipway.installers import bundle_images, curl, docker, java, minikube
 
 
 def setup(work: Workspace) -> Iterator[Node[Any]]:
@@ -34,7 +34,7 @@ def build_machine(
     if bundle and bases:
         engine = (f"{step_prefix(machine.host)}/docker/engine",)
         wanted = config.images.bases.__contains__
-        yield from bundles.steps(bundle, machine.host, machine.docker, machine.state, engine, wanted)
+        yield from bundle_images.steps(bundle, machine.host, machine.docker, machine.state, engine, wanted)
     if any(service.leiningen for service in config.services.values()):
         yield from java.steps(machine.host, config.tools, machine.clojars)
 
@@ -72,7 +72,7 @@ def minikube_host(config: Config, target: HostTarget) -> Iterator[Node[Any]]:
     engine = (f"{step_prefix(target.host)}/docker/engine",)
     yield from minikube.steps(target.host, config.tools, target.cluster, target.bundle, engine)
     if target.bundle:
-        yield from bundles.steps(target.bundle, target.host, target.docker, target.state, engine)
+        yield from bundle_images.steps(target.bundle, target.host, target.docker, target.state, engine)
 
 
 @dataclass(frozen=True, kw_only=True)

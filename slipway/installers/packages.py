@@ -1,4 +1,4 @@
-"""The distribution's packages: installing some, with its lock waited for and its words shown."""
+"""The distribution's packages: installed by its package manager, whose lock is waited for and whose output is shown."""
 
 from __future__ import annotations
 
@@ -12,92 +12,93 @@ from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege, Result
 
-BROUGHT = "/var/cache/slipway/packages"
-LOCK_WAIT = 300  # seconds that apt waits for another package manager, saying so
-POLL = 2.0  # seconds between two tries where apt itself does not wait: for its lists and archives
+UPLOADS = "/var/cache/slipway/packages"
+LOCK_WAIT = 300  # seconds to wait for another package manager
+POLL = 2.0  # seconds between two attempts where apt itself does not wait: for its lists and archives
 TESTED = frozenset({("debian", "12"), ("debian", "13")})
+FAILED_HINT = "check the machine's package sources"
 
 
-def named(packages: Mapping[str, Sequence[str]], facts: Facts) -> tuple[str, ...] | None:
-    """What a tool is called on this system: by release (`debian-12`), else by family; None where nobody wrote it."""
+def names_for(packages: Mapping[str, Sequence[str]], facts: Facts) -> tuple[str, ...] | None:
+    """A tool's packages on this system: by release (`debian-12`), else by family; None where none are configured."""
     for key in (f"{facts.family}-{facts.version}", facts.family):
         if key in packages:
             return tuple(packages[key])
     return None
 
 
-def supported(facts: Facts) -> bool:
+def is_tested(facts: Facts) -> bool:
     """Whether Slipway's own tests run on this system."""
     return (facts.system, facts.version) in TESTED
 
 
-def install(names: Sequence[str], facts: Facts) -> list[Command]:
-    """The commands that install packages on this system. Raises Problem where no package manager is known."""
+def install_commands(names: Sequence[str], facts: Facts) -> list[Command]:
+    """The commands that install packages on this system. Raises UsageError where no package manager is known."""
     if "apt-get" in facts.has:
         env = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
         wait = ("-o", f"DPkg::Lock::Timeout={LOCK_WAIT}")
         flags = (*wait, "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
-        words = (("apt-get", *wait, "-q", "update"), ("apt-get", *flags, "install", *names))
-        return [Command(one, env=env, privilege=Privilege.ROOT, timeout=1800, resumable=True) for one in words]
+        argvs = (("apt-get", *wait, "-q", "update"), ("apt-get", *flags, "install", *names))
+        return [Command(argv, env=env, privilege=Privilege.ROOT, timeout=1800, resumable=True) for argv in argvs]
     manager = next((name for name in ("dnf", "yum") if name in facts.has), None)
     if manager:
         return [Command((manager, "install", "-y", *names), privilege=Privilege.ROOT, timeout=1800, resumable=True)]
     raise UsageError(
-        f"{facts.system or facts.kernel} has no package manager that Slipway knows",
+        f"{facts.system or facts.kernel} has no package manager that Slipway supports",
         hint=f"install {' '.join(names)} by hand, then run the same command again",
     )
 
 
-def brought(host: Host, files: Sequence[Path], report: Reporter) -> None:
-    """Install packages that are files here, with no list updated; raises Problem as `add` does."""
-    places = [f"{BROUGHT}/{file.name}" for file in files]
-    for file, place in zip(files, places, strict=True):
-        host.upload(file, place, 0o644, Privilege.ROOT, report)
-    _run(host, install(places, host.probe.facts())[-1:], "the bundle's packages", report)
-    host.run(Command(("rm", "-rf", BROUGHT), privilege=Privilege.ROOT, timeout=30), report)
-
-
-def add(host: Host, names: Sequence[str], report: Reporter) -> None:
-    """Install packages; raises Problem with the package manager's words."""
+def install(host: Host, names: Sequence[str], report: Reporter) -> None:
+    """Install packages. Raises Problem with the package manager's output."""
     facts = host.probe.facts()
-    if not supported(facts):
+    if not is_tested(facts):
         report.note(f"{facts.system} {facts.version}: expected to work, not tested here")
-    _run(host, install(names, facts), " ".join(names), report)
+    _run(host, install_commands(names, facts), " ".join(names), report)
 
 
-def _alone(host: Host, command: Command, report: Reporter) -> Result:
-    """Run it, again while another program has apt's lists: DPkg::Lock::Timeout is for dpkg's own locks alone."""
-    until, said = time.monotonic() + LOCK_WAIT, ""
+def install_files(host: Host, files: Sequence[Path], report: Reporter) -> None:
+    """Install packages that are files of this machine, without updating any list. Raises Problem as `install` does."""
+    uploads = [f"{UPLOADS}/{file.name}" for file in files]
+    for file, upload in zip(files, uploads, strict=True):
+        host.upload(file, upload, 0o644, Privilege.ROOT, report)
+    _run(host, install_commands(uploads, host.probe.facts())[-1:], "the bundle's packages", report)
+    host.run(Command(("rm", "-rf", UPLOADS), privilege=Privilege.ROOT, timeout=30), report)
+
+
+def _run(host: Host, commands: Sequence[Command], what: str, report: Reporter) -> None:
+    for command in commands:
+        result = _run_with_lock(host, command, report)
+        updating = command.argv[-1] == "update"
+        if not updating:  # one broken third-party source must not stop an installation from the others
+            result.raise_for_status(f"{what} could not be installed", FAILED_HINT)
+
+
+def _run_with_lock(host: Host, command: Command, report: Reporter) -> Result:
+    """Run it, again while another program locks apt's lists: DPkg::Lock::Timeout is for dpkg's own locks alone."""
+    deadline, reported = time.monotonic() + LOCK_WAIT, ""
     while True:
-        done = host.run(command, report)
-        holder = locked(done.stderr.decode(errors="replace")) if done.exit_code else ""
+        result = host.run(command, report)
+        stderr = result.stderr.decode(errors="replace")
+        holder = lock_holder(stderr) if result.exit_code else ""
         if not holder:
-            return done
-        if time.monotonic() >= until:
-            hint = "wait for it to end, then run the same command again"
-            details = done.stderr.decode(errors="replace")
-            raise Problem(f"{holder} holds the package manager's lock", details=details, hint=hint)
-        if holder != said:
-            report.note(f"waits for {holder}, which holds the package manager's lock")
-            said = holder
+            return result
+        if time.monotonic() >= deadline:
+            hint = "wait until it has finished, then run the same command again"
+            raise Problem(f"{holder} holds the package manager's lock", details=stderr, hint=hint)
+        if holder != reported:
+            report.note(f"waiting for {holder}, which holds the package manager's lock")
+            reported = holder
         report.cancel.wait(POLL)
 
 
-def locked(stderr: str) -> str:
-    """Who holds the lock that an apt which failed could not get; empty where it failed of something else.
+def lock_holder(stderr: str) -> str:
+    """Who holds the lock that apt could not get; empty where apt failed for another reason.
 
-    Only its last errors count: a lock that was waited for and then had is told of before them.
+    Only its last errors count: before them it also reports a lock that it waited for and then got.
     """
     *before, last = [line for line in stderr.splitlines() if line.startswith("E: ")][-2:] or [""]
     if not re.match(r"E: (Could not get lock|Unable to (lock|acquire))", last):
         return ""
     found = re.search(r"held by (process \d+ \([^)]*\))", " ".join((*before, last)))
     return found[1] if found else "another program"
-
-
-def _run(host: Host, commands: Sequence[Command], summary: str, report: Reporter) -> None:
-    for command in commands:
-        done = _alone(host, command, report)
-        updating = command.argv[-1] == "update"
-        if not updating:  # a broken third-party source must not stop what the others have
-            done.raise_for_status(f"{summary} could not be installed", "check the machine's package sources")

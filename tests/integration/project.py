@@ -20,7 +20,7 @@ import requests
 from slipway.config.load import load
 from slipway.hosts.local import LocalHost
 from slipway.images.jar import Leiningen, uberjar
-from slipway.installers.java import reachable
+from slipway.installers.java import clojars_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,7 +65,7 @@ def lein_test(folder: Path) -> str:
     facts, tools = host.probe.facts(), load(ROOT).tools
     kit = facts.jdk(tools.java.minimum)
     assert kit
-    lein = Leiningen(kit.home, "" if reachable(facts) else tools.clojure.profile)
+    lein = Leiningen(kit.home, "" if clojars_answers(facts) else tools.clojure.profile)
     command = uberjar(folder, lein)
     words = [*command.argv[:-1], "test"]
     given = {

@@ -16,7 +16,7 @@ from slipway.docker.protocols import Spec
 from slipway.engine.steps import null_reporter
 from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
-from slipway.installers.bundle_create import Collection
+from slipway.installers.bundle_create import BundleBuilder
 from tests.integration.project import ROOT
 
 DATA = "/var/lib/postgresql"
@@ -71,7 +71,7 @@ def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str
 def test_dockers_packages_of_this_machine_are_whole_and_leave_out_what_every_machine_has(tmp_path: Path) -> None:
     with ExitStack() as closing:
         platform = LocalHost().probe.facts().platform
-        made = Collection(
+        made = BundleBuilder(
             load(ROOT), LocalHost(), DockerDaemon(LocalHost(), closing), platform, tmp_path, lambda name, _: name
         )
         found = {file.name: file for file in made.packages(null_reporter())}

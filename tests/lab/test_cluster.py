@@ -272,7 +272,7 @@ def test_a_stopped_cluster_is_named_by_a_plan_and_started_by_a_deploy_its_data_k
     done = toys.invoke("deploy", "--output", "json", timeout=400)
     assert done.exit == 0, done.out
     assert done.steps["cluster"] == "changed"
-    assert "half-made" not in done.out
+    assert "incomplete cluster" not in done.out
     assert (done.steps["toy/release"], toys.status()["ready"]) == ("unchanged", 2)
 
 
@@ -596,6 +596,6 @@ def test_a_cluster_that_was_taken_away_by_hand_is_made_anew_and_not_on_what_is_l
     assert "minikube" in subprocess.check_output(["docker", "volume", "ls", "--quiet"], text=True).split()
     done = toys.deploy()
     assert done.exit == 0, done.out
-    assert "half-made" not in done.out
+    assert "incomplete cluster" not in done.out
     assert "all traces" not in done.out  # minikube's word on a removal, which it says where there was nothing, too
     assert toys.status()["ready"] == 2

@@ -69,7 +69,7 @@ def test_a_context_names_its_registry_unless_it_is_a_minikube_here(cluster: Clus
 def test_a_minikube_that_runs_with_another_runtime_is_told() -> None:
     cluster = minikube()
     cluster.verify(State(runtimes=frozenset({"containerd://1.7.28"})))
-    with pytest.raises(Problem, match=r"has docker://28.4.0, and containerd is wanted"):
+    with pytest.raises(Problem, match=r"uses docker://28.4.0, but containerd is wanted"):
         cluster.verify(State(runtimes=frozenset({"docker://28.4.0"})))
 
 

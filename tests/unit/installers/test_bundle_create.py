@@ -19,14 +19,15 @@ import pytest
 from slipway.config.models import Config
 from slipway.config.versions import Images, Tools
 from slipway.docker.fake import FakeDaemon
-from slipway.engine.events import Output
+from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.host import THIS_MACHINE, Command
-from slipway.installers.bundle import Bundle, local, steps
-from slipway.installers.bundle_create import COMPONENTS, PLACE, PROGRAMS, Collection
+from slipway.installers import bundle_images
+from slipway.installers.bundle import Bundle, image_tag
+from slipway.installers.bundle_create import ARCHIVE_FOLDER, COMPONENTS, PROGRAMS, BundleBuilder
 
 PINNED = "registry.example.org/pause:3@sha256:" + "a" * 64
 NEEDS = {"docker.io": ["docker.io", "containerd", "runc", "libc6"], "?priority(required)": ["libc6", "base-files"]}
@@ -71,7 +72,7 @@ def release(place: Path, names: tuple[str, ...]) -> str:
     """Kubernetes' archive of these files, whose content is their name; its sha512."""
     with tarfile.open(place, "w:gz") as archive:
         for name in names:
-            entry = tarfile.TarInfo(f"{PLACE}/{name}")
+            entry = tarfile.TarInfo(f"{ARCHIVE_FOLDER}/{name}")
             entry.size = len(name)
             archive.addfile(entry, io.BytesIO(name.encode()))
     return hashlib.sha512(place.read_bytes()).hexdigest()
@@ -80,7 +81,7 @@ def release(place: Path, names: tuple[str, ...]) -> str:
 WHOLE = (*PROGRAMS, "mounter", *(f"{name}.tar" for name in COMPONENTS))
 
 
-def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WHOLE, **changed: Any) -> Collection:
+def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WHOLE, **changed: Any) -> BundleBuilder:
     place, url = site
     (place / "minikube").write_bytes(b"minikube")
     tools: dict[str, Any] = {
@@ -108,12 +109,12 @@ def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WH
     facts = Facts("Linux", "x86_64", system="debian", version="12", has=("apt-get",))
     host = FakeHost("here", facts, {"apt-get": apt_get})
     given: dict[str, Any] = {"platform": "linux/amd64", "base": base, **changed}
-    return Collection(cast("Config", config), host, daemon, folder=folder, **given)
+    return BundleBuilder(cast("Config", config), host, daemon, folder=folder, **given)
 
 
 def test_a_bundle_has_everything_and_is_what_was_pinned(site: tuple[Path, str], tmp_path: Path) -> None:
     made = tmp_path / "bundle"
-    collection(site, made).make(null_reporter())
+    collection(site, made).build(null_reporter())
     bundle = Bundle(made)
     assert bundle.faults(null_reporter()) == []
     found = {(file.purpose, file.name): file for file in bundle.files}
@@ -133,13 +134,13 @@ def test_what_is_not_what_was_pinned_makes_no_bundle(site: tuple[Path, str], tmp
     made = collection(site, tmp_path / "bundle")
     (site[0] / spoil).write_bytes(b"something else")
     with pytest.raises(Problem, match="is not the file that was pinned"):
-        made.make(null_reporter())
+        made.build(null_reporter())
     assert not (tmp_path / "bundle" / "bundle.yaml").exists()
 
 
 def test_an_archive_that_lacks_a_file_is_told(site: tuple[Path, str], tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"has no kubernetes/server/bin/kube-proxy\.tar"):
-        collection(site, tmp_path / "bundle", WHOLE[:-1]).make(null_reporter())
+        collection(site, tmp_path / "bundle", WHOLE[:-1]).build(null_reporter())
 
 
 @pytest.mark.parametrize(
@@ -154,25 +155,29 @@ def test_a_base_that_can_not_be_made_here_is_left_out_and_named(
     site: tuple[Path, str], tmp_path: Path, platform: str, facts: Facts
 ) -> None:
     heard: list[str] = []
-    hear = lambda event: heard.append(event.text) if isinstance(event, Output) else None  # noqa: E731
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output):
+            heard.append(event.text)
+
     whole = collection(site, tmp_path / "bundle", platform=platform)
     whole.folder.mkdir()
     made = replace(whole, host=FakeHost("here", facts))
     assert [file.name for file in made.images(Reporter("x", hear, Cancel()))] == ["pause"]
-    assert any(line.startswith("image postgres is not in it") for line in heard)
+    assert any(line.startswith("image postgres is left out") for line in heard)
 
 
 def test_a_bundles_base_is_taken_by_a_docker_that_has_neither_network_nor_packages(
     site: tuple[Path, str], tmp_path: Path
 ) -> None:
-    collection(site, tmp_path / "bundle").make(null_reporter())
+    collection(site, tmp_path / "bundle").build(null_reporter())
     there = FakeDaemon()
     bundle, state = Bundle(tmp_path / "bundle"), Probe(lambda: there.state("hh"))
     host = FakeHost(THIS_MACHINE, Facts("Linux", "x86_64"))
-    (step,) = steps(bundle, host, there, state, (), {"postgres"}.__contains__)
+    (step,) = bundle_images.steps(bundle, host, there, state, (), {"postgres"}.__contains__)
     assert step.check(state.facts())
     step.apply(null_reporter())
-    assert there.state("hh").tagged(local("postgres"))
+    assert there.state("hh").tagged(image_tag("postgres"))
 
 
 def test_packages_are_left_out_for_another_platform(site: tuple[Path, str], tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.host import Command, Result
 from slipway.installers import docker
+from slipway.installers.docker import engine
+from slipway.installers.docker.engine import engine_differs
+from slipway.installers.docker.group import group_differs
+from slipway.installers.docker.hello_world import HELLO_WORLD
+from slipway.installers.docker.proxy import drop_in, proxy_differs
+from slipway.installers.docker.start import start
 from tests.facts import answers_with, recorded
 
 READY = {
@@ -30,12 +36,12 @@ READY = {
 def test_an_engine_is_installed_or_started_only_where_it_is_missing_old_or_idle(
     facts: Facts, reason: str | None
 ) -> None:
-    assert docker.engine_differs(facts, DockerTool()) == (Change(reason) if reason else None)
+    assert engine_differs(facts, DockerTool()) == (Change(reason) if reason else None)
 
 
 @pytest.mark.parametrize(("facts", "summary"), answers_with("docker_refused"))
-def test_a_docker_elsewhere_or_nowhere_is_refused_by_name(facts: Facts, summary: str) -> None:
-    for ask in (lambda facts: docker.engine_differs(facts, DockerTool()), docker.group_differs):
+def test_another_machines_docker_or_an_unsupported_one_is_refused_by_name(facts: Facts, summary: str) -> None:
+    for ask in (lambda facts: engine_differs(facts, DockerTool()), group_differs):
         with pytest.raises(Problem) as caught:
             ask(facts)
         assert summary in caught.value.summary
@@ -43,11 +49,11 @@ def test_a_docker_elsewhere_or_nowhere_is_refused_by_name(facts: Facts, summary:
 
 
 def test_joining_group_docker_is_said_to_equal_root() -> None:
-    change = docker.group_differs(recorded(**READY | {"enrolled": "ann"}))
+    change = group_differs(recorded(**READY | {"enrolled": "ann"}))
     assert change
     assert "equals root" in change.reason
-    assert docker.group_differs(recorded(**READY)) is None
-    assert docker.group_differs(recorded(uid="0", user="root")) is None
+    assert group_differs(recorded(**READY)) is None
+    assert group_differs(recorded(uid="0", user="root")) is None
 
 
 SYSTEM = READY | {"init": "systemd", "docker_enabled": "yes"}
@@ -58,7 +64,7 @@ class Machine:
 
     def __init__(self, tmp_path: Path, **values: str) -> None:
         self.values, self.asked, self.script = {"has": "apt-get", **values}, list[str](), 0
-        self.cancel, self.daemon = Cancel(), FakeDaemon({docker.PROOF: "sha256:" + "0" * 64})
+        self.cancel, self.daemon = Cancel(), FakeDaemon({HELLO_WORLD: "sha256:" + "0" * 64})
         self.host = FakeHost("box", recorded(), dict.fromkeys(("sh", "systemctl", "apt-get"), self.answer))
         self.host.probe = Probe(lambda: recorded(**self.values))
         (tmp_path / "script").write_text("")
@@ -95,7 +101,7 @@ class Machine:
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_a_plan_is_what_the_run_then_changes_whether_or_not_a_package_starts_dockerd_and_a_container_proves_it(
+def test_a_plan_is_what_the_run_then_changes_whether_or_not_a_package_starts_dockerd_and_a_container_is_run(
     tmp_path: Path, started: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeDaemon, "start", _ended)
@@ -114,13 +120,13 @@ def _ended(daemon: FakeDaemon, container: str) -> None:
     daemon.stop(container, 0)
 
 
-def test_dockerds_proxy_is_told_before_it_starts_and_taken_away_again_with_a_proof_each_time(
+def test_dockerds_proxy_is_set_before_it_starts_and_removed_again_and_a_container_is_run_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeDaemon, "start", _ended)
     machine = Machine(tmp_path, init="systemd", enrolled="ann")
     result, notes = machine.run("http://proxy:3128")
-    assert list(machine.host.files) == [docker.proxy_file("http://proxy:3128")[0]]
+    assert list(machine.host.files) == [drop_in("http://proxy:3128")[0]]
     assert (result.failures, result.changed, len([n for n in notes if "a container ran" in n])) == ({}, 3, 1)
     assert machine.run("http://proxy:3128")[0].changed == 0
     result, notes = machine.run("")
@@ -129,18 +135,18 @@ def test_dockerds_proxy_is_told_before_it_starts_and_taken_away_again_with_a_pro
     assert machine.run("")[0].changed == 0
 
 
-def test_a_proxys_password_with_a_percent_is_no_specifier_of_systemd() -> None:
-    text = docker.proxy_file('http://me:p%40s"s\\@proxy:3128')[1]
+def test_a_percent_sign_in_a_proxys_password_is_not_a_specifier_of_systemd() -> None:
+    text = drop_in('http://me:p%40s"s\\@proxy:3128')[1]
     assert 'Environment="HTTP_PROXY=http://me:p%%40s\\"s\\\\@proxy:3128"' in text
 
 
 def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
-    path, text = docker.proxy_file("http://proxy:3128")
+    path, text = drop_in("http://proxy:3128")
     assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text
     configured = replace(recorded(init="systemd"), docker_proxy=(path,))
-    assert docker.proxy_differs(configured, "http://proxy:3128") is None
-    assert docker.proxy_differs(configured, "http://other:3128") is not None
-    assert docker.proxy_differs(recorded(init="systemd"), "http://proxy:3128") is not None
+    assert proxy_differs(configured, "http://proxy:3128") is None
+    assert proxy_differs(configured, "http://other:3128") is not None
+    assert proxy_differs(recorded(init="systemd"), "http://proxy:3128") is not None
 
 
 SCRIPTED = Script(url="https://get.docker.com", sha256="0" * 64, version="29.0")
@@ -156,7 +162,7 @@ SCRIPTED = Script(url="https://get.docker.com", sha256="0" * 64, version="29.0")
         (Problem("`sh` took more than 1800 s on box and was stopped"), False),
     ],
 )
-def test_the_distributions_packages_are_taken_only_once_dockers_own_script_can_not_be_had_or_failed(
+def test_the_distributions_packages_are_installed_only_where_dockers_own_script_can_not_be_downloaded_or_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Problem | int, packages: bool
 ) -> None:
     monkeypatch.setattr(FakeDaemon, "start", _ended)
@@ -176,7 +182,7 @@ def test_the_distributions_packages_are_taken_only_once_dockers_own_script_can_n
         return machine.fetched
 
     monkeypatch.setattr(machine.host, "run", asked)
-    monkeypatch.setattr(docker, "fetch", fetched)
+    monkeypatch.setattr(engine, "fetch", fetched)
     monkeypatch.setattr("slipway.engine.run.ATTEMPTS", 1)
     result, _ = machine.run(script=SCRIPTED)
     assert bool([text for text in machine.asked if "apt-get" in text]) is packages
@@ -187,7 +193,7 @@ def test_the_distributions_packages_are_taken_only_once_dockers_own_script_can_n
 
 
 def test_dockerd_is_started_by_systemd_or_detached_with_its_usual_files() -> None:
-    assert docker.starting(recorded(init="systemd")).argv[0] == "systemctl"
-    text = docker.starting(recorded()).stdin.decode()
+    assert start(recorded(init="systemd")).argv[0] == "systemctl"
+    text = start(recorded()).stdin.decode()
     assert "setsid dockerd" in text
     assert "/var/log/docker.log" in text

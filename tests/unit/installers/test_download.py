@@ -99,7 +99,7 @@ def test_a_wait_for_another_download_is_said_and_ends_with_the_run(server: Serve
         pytest.raises(Cancelled),
     ):
         fetch(url(server), SHA256, Reporter("x", hear, cancel))
-    assert heard == [f"waits for another run (pid 7), which downloads {url(server)}"]
+    assert heard == [f"waiting for another run (pid 7), which is downloading {url(server)}"]
     assert server.ranges == []
 
 

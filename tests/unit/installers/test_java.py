@@ -17,12 +17,12 @@ def test_an_old_kit_is_named_in_the_reason() -> None:
     assert java.jdk_differs(recorded(jdk="21.0.1 /opt/jdk"), 17) is None
 
 
-def test_an_untrusted_certificate_of_clojars_is_not_told_as_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_certificate_of_clojars_is_an_error_and_not_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED")
 
     monkeypatch.setattr(requests, "head", refuse)
     monkeypatch.setattr(java, "clojars_url", lambda _: "https://repo.clojars.org/")
     with pytest.raises(Problem, match=r"the certificate of repo.clojars.org is not trusted") as caught:
-        java.reachable(recorded())
+        java.clojars_answers(recorded())
     assert "update-ca-certificates" in caught.value.hint

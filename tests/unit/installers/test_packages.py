@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.engine.events import Output
+from slipway.engine.events import Event, Output
 from slipway.engine.steps import Cancel, Reporter
 from slipway.errors import Problem
 from slipway.hosts.fake import FakeHost
@@ -14,9 +14,9 @@ from tests.facts import recorded
 
 def test_packages_are_named_by_release_before_family() -> None:
     table = {"debian-12": ("a",), "debian": ("b",)}
-    assert packages.named(table, recorded()) == ("a",)
-    assert packages.named(table, recorded(version="13")) == ("b",)
-    assert packages.named(table, recorded(system="arch")) is None
+    assert packages.names_for(table, recorded()) == ("a",)
+    assert packages.names_for(table, recorded(version="13")) == ("b",)
+    assert packages.names_for(table, recorded(system="arch")) is None
 
 
 LISTS = (
@@ -37,7 +37,7 @@ DPKG = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. 
     ],
 )
 def test_a_failure_is_the_locks_only_when_that_was_the_last_error(said: str, holder: str) -> None:
-    assert packages.locked(said) == holder
+    assert packages.lock_holder(said) == holder
 
 
 def test_lists_that_another_program_has_are_waited_for_and_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,20 +45,24 @@ def test_lists_that_another_program_has_are_waited_for_and_it_is_named(monkeypat
     answers = [(100, b"", LISTS.encode()), (100, b"", LISTS.encode()), (0, b"", b""), (0, b"", b"")]
     host = FakeHost("box", recorded(has="apt-get"), {"apt-get": lambda _: answers.pop(0)})
     heard: list[str] = []
-    hear = lambda event: heard.append(event.text) if isinstance(event, Output) else None  # noqa: E731
-    packages.add(host, ["x"], Reporter("x", hear, Cancel()))
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output):
+            heard.append(event.text)
+
+    packages.install(host, ["x"], Reporter("x", hear, Cancel()))
     assert [command.argv[-1] for command in host.ran] == ["update", "update", "update", "x"]
-    waited = "waits for process 17 (apt-get), which holds the package manager's lock"
+    waited = "waiting for process 17 (apt-get), which holds the package manager's lock"
     assert heard.count(waited) == 1
     monkeypatch.setattr(packages, "LOCK_WAIT", 0)
     answers.append((100, b"", LISTS.encode()))
     with pytest.raises(Problem, match=r"process 17 \(apt-get\) holds the package manager's lock"):
-        packages.add(host, ["x"], Reporter("x", hear, Cancel()))
+        packages.install(host, ["x"], Reporter("x", hear, Cancel()))
 
 
 def test_apt_waits_for_its_lock_and_dnf_is_known() -> None:
-    apt = packages.install(["x"], recorded(has="apt-get"))
+    apt = packages.install_commands(["x"], recorded(has="apt-get"))
     assert all("DPkg::Lock::Timeout=300" in command.argv for command in apt)
-    assert packages.install(["x"], recorded(has="dnf"))[0].argv == ("dnf", "install", "-y", "x")
+    assert packages.install_commands(["x"], recorded(has="dnf"))[0].argv == ("dnf", "install", "-y", "x")
     with pytest.raises(Problem, match="no package manager"):
-        packages.install(["x"], recorded())
+        packages.install_commands(["x"], recorded())
