@@ -73,7 +73,7 @@ class Api:
         return ApiClient(settings)
 
     def forget(self) -> None:
-        """Read the kubeconfig anew for the next request: the cluster was started or made again."""
+        """Read the kubeconfig again for the next request: the cluster was started or created again."""
         self.__dict__.pop("client", None)
 
     def request(self, call: Call) -> Any:

@@ -28,7 +28,7 @@ class Cluster:
         self._discovery = Discovery(self._api)
 
     def forget(self) -> None:
-        """Read the kubeconfig anew for the next call: the cluster was started or made again."""
+        """Read the kubeconfig again for the next call: the cluster was started or created again."""
         self._api.forget()
 
     def has_kind(self, api_version: str, kind: str) -> bool:

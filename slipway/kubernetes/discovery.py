@@ -57,7 +57,7 @@ class Discovery:
 
     @cached_property
     def _discovered(self) -> DynamicClient:
-        """The API server's own list of kinds, kept in a file."""
+        """The API server's own list of kinds, cached in a file."""
         cache = user_cache_path("slipway", ensure_exists=True) / f"discovery-{self.identity}.json"
         return _TimeoutClient(self._api.client, cache_file=str(cache))  # type: ignore[no-untyped-call]
 

@@ -113,11 +113,11 @@ def taken_over_fields(wanted: Object, live: Object, manager: str) -> list[Object
 def without_entries_of_other_tools(live: Object) -> Object:
     """The object without the entries of lists that another tool, neither Slipway nor a person, added to it."""
     entries = [one for one in _managed_fields(live) if not one.get("subresource")]
-    kept: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for one in (e for e in entries if e.get("manager") == FIELD_MANAGER or PERSON.match(e.get("manager", ""))):
-        kept = _merged(kept, one.get("fieldsV1", {}))
+        own = _merged(own, one.get("fieldsV1", {}))
     for one in entries:
-        live = _without_entries(live, one.get("fieldsV1", {}), kept)
+        live = _without_entries(live, one.get("fieldsV1", {}), own)
     return live
 
 
@@ -140,12 +140,12 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return {**one, **{key: _merged(one.get(key, {}), inner) for key, inner in other.items()}}
 
 
-def _without_entries(value: Any, fields: Mapping[str, Any], kept: Mapping[str, Any]) -> Any:
+def _without_entries(value: Any, fields: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
     for key, inner in fields.items():
         kind, _, name = key.partition(":")
         if kind == "f" and isinstance(value, Mapping) and name in value:
-            value = {**value, name: _without_entries(value[name], inner, kept.get(key, {}))}
-        elif kind == "k" and isinstance(value, list) and key not in kept:
+            value = {**value, name: _without_entries(value[name], inner, own.get(key, {}))}
+        elif kind == "k" and isinstance(value, list) and key not in own:
             value = [entry for entry in value if not _has_keys(entry, name)]
     return value
 

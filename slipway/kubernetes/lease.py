@@ -28,8 +28,8 @@ VERSION = "coordination.k8s.io/v1"
 class NamespaceLease:
     """The Lease of a namespace, held by one process: its threads hold it together, other processes wait.
 
-    `on_acquired` runs before anything else does: what it finds was left by a killed holder. Every holder creates the
-    Lease anew, so that its uid tells whose it is. `clock` is monotonic, in seconds.
+    `on_acquired` runs before anything else does: what it finds was left by a killed holder. Every holder creates a
+    new Lease, so that its uid tells whose it is. `clock` is monotonic, in seconds.
     """
 
     def __init__(

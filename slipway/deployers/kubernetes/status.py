@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from slipway.config.quantity import parse_quantity
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
@@ -25,9 +26,9 @@ class KubernetesStatus:
         state = self._namespace.reachable()
         found = []
         for one in (o for o in state.objects if o["kind"] == "Deployment"):
-            kept = running(state, one["metadata"]["name"])
-            found.append(service_status(state, one, kept.release.number if kept else None))
-        return sorted(found, key=lambda status: status.name)
+            stored = running(state, one["metadata"]["name"])
+            found.append(service_status(state, one, stored.release.number if stored else None))
+        return sorted(found, key=attrgetter("name"))
 
     def nodes(self) -> list[NodeUsage]:
         """What is asked of the nodes, and what they have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import addresses
@@ -53,7 +54,7 @@ def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping
     if not service.checks:
         return {}
     with scope.check_runner(report) as checks:
-        urls = addresses(service, lambda name: _address(scope, name))
+        urls = addresses(service, partial(_address, scope))
         found = checks.run(service.checks, urls, report)
     if not found.ok:
         failed = ", ".join(check for check, ok in found.record.items() if not ok)

@@ -19,13 +19,13 @@ Path = tuple[str, ...]
 
 
 class FakeCluster(Cluster):
-    """Lists are atomic; `broken` are images whose rollout never ends; `deeds` are the changes, in turn."""
+    """Lists are atomic; `broken` are images whose rollout never ends; `changes` are what was done, in turn."""
 
     def __init__(self) -> None:
         super().__init__(KubeContext("memory"))
         self.objects: dict[tuple[str, str], Json] = {}
         self.broken: set[str] = set()
-        self.deeds: list[str] = []
+        self.changes: list[str] = []
         self._version = 0
 
     def apply(self, document: Object, *, force: bool = False, dry_run: bool = False) -> Json:
@@ -65,7 +65,7 @@ class FakeCluster(Cluster):
         if self.lost_lease:
             raise self.lost_lease
 
-    def _store(self, live: Json, deed: str) -> Json:
+    def _store(self, live: Json, change_name: str) -> Json:
         self._open()
         key = _key(live)
         if live["kind"] == "Deployment":
@@ -79,7 +79,7 @@ class FakeCluster(Cluster):
         live["metadata"]["resourceVersion"] = str(self._version)
         live["metadata"].setdefault("uid", f"uid-{self._version}")
         self.objects[key] = live
-        self.deeds.append(f"{deed} {key[0]} {key[1]}")
+        self.changes.append(f"{change_name} {key[0]} {key[1]}")
         return self._seen(live)
 
     def create(self, document: Object) -> Json:
@@ -104,7 +104,7 @@ class FakeCluster(Cluster):
     def delete(self, document: Object, *, grace: int | None = None) -> None:
         self._open()
         if self.objects.pop(_key(document), None):
-            self.deeds.append(f"delete {document['kind']} {document['metadata']['name']}")
+            self.changes.append(f"delete {document['kind']} {document['metadata']['name']}")
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
         return self._seen(self.objects[kind, name]) if (kind, name) in self.objects else None

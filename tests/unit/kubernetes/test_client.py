@@ -119,7 +119,7 @@ def test_what_is_kept_of_a_clusters_api_is_found_again_by_its_authority(tmp_path
     assert names[0] == names[1] != names[2]
 
 
-def test_an_api_that_never_answers_is_told_though_its_kinds_are_asked(
+def test_an_api_that_never_answers_is_reported_by_discovery_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

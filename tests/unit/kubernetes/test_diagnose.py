@@ -41,7 +41,7 @@ def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() 
         ("failed to extract layer: mkdir /a: permission denied", "image i can't be pulled"),
     ],
 )
-def test_a_registry_that_refuses_is_told_apart_from_one_that_lacks_the_image(text: str, summary: str) -> None:
+def test_a_registry_that_refuses_differs_from_one_that_lacks_the_image(text: str, summary: str) -> None:
     waiting = {"waiting": {"reason": "ErrImagePull", "message": text}}
     pod = {
         "metadata": {"name": "p"},
@@ -51,7 +51,7 @@ def test_a_registry_that_refuses_is_told_apart_from_one_that_lacks_the_image(tex
     assert [cause.summary for cause in causes(Snapshot({"status": {}}, [pod]))] == [f"{summary}: {text}"]
 
 
-def test_a_class_file_newer_than_the_jre_is_told_apart_from_a_crash() -> None:
+def test_a_class_file_newer_than_the_jre_is_named_as_such() -> None:
     said = (
         "java.lang.UnsupportedClassVersionError: a/B has been compiled by a more recent version of the Java Runtime "
         "(class file version 65.0), this version of the Java Runtime only recognizes class file versions up to 61.0"

@@ -38,9 +38,9 @@ def holder(cluster: FakeCluster) -> str:
     return str(cluster.objects["Lease", LEASE]["spec"]["holderIdentity"])
 
 
-def test_the_threads_of_a_process_hold_its_lock_together(cluster: FakeCluster) -> None:
+def test_the_threads_of_a_process_hold_its_lease_together(cluster: FakeCluster) -> None:
     together = threading.Barrier(2, timeout=10)
-    both = lock(cluster, first=lambda: cluster.deeds.append("swept"))
+    both = lock(cluster, first=lambda: cluster.changes.append("swept"))
 
     def deploy() -> None:
         with both.held(null_reporter()):
@@ -49,18 +49,18 @@ def test_the_threads_of_a_process_hold_its_lock_together(cluster: FakeCluster) -
     with ThreadPoolExecutor(2) as pool:
         for one in [pool.submit(deploy) for _ in range(2)]:
             one.result()
-    assert cluster.deeds == ["create Lease slipway", "swept", "delete Lease slipway"]
+    assert cluster.changes == ["create Lease slipway", "swept", "delete Lease slipway"]
 
 
-def test_the_lock_is_not_taken_any_more_once_the_run_is_to_end(cluster: FakeCluster) -> None:
+def test_the_lease_is_not_acquired_any_more_once_the_run_is_to_end(cluster: FakeCluster) -> None:
     cancel = Cancel()
     cancel.request()
     with pytest.raises(Cancelled), lock(cluster).held(null_reporter(cancel)):
         pytest.fail("it was taken")
-    assert cluster.deeds == []
+    assert cluster.changes == []
 
 
-def test_another_process_waits_for_the_lock_and_hears_whose_it_is(cluster: FakeCluster) -> None:
+def test_another_process_waits_for_the_lease_and_reports_its_holder(cluster: FakeCluster) -> None:
     heard, cancel = list[str](), Cancel()
 
     def hear(event: Event) -> None:
@@ -77,7 +77,7 @@ def test_another_process_waits_for_the_lock_and_hears_whose_it_is(cluster: FakeC
     assert heard == ["waiting for me, which is deploying to this namespace"]
 
 
-def test_a_lease_is_anybodys_once_it_was_not_renewed_in_time() -> None:
+def test_a_lease_is_free_once_it_was_not_renewed_in_time() -> None:
     dead = lease("dead", datetime.now(UTC))
     assert not expired(dead, 20)
     assert expired(dead, 21)
@@ -141,7 +141,7 @@ def test_a_holder_of_this_machine_that_was_killed_loses_it_at_once(cluster: Fake
         assert holder(cluster) == "me"
 
 
-def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_alone(
+def test_a_lost_lease_cancels_its_users_refuses_changes_and_leaves_the_new_one_alone(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "RENEW_INTERVAL", 0.01)
@@ -164,7 +164,7 @@ def test_a_lost_lock_ends_the_deeds_changes_nothing_more_and_leaves_the_others_a
     assert cluster.lost_lease is None
 
 
-def test_a_held_lock_is_renewed(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_lease_is_renewed(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEW_INTERVAL", 0.01)
     renewed = threading.Event()
     patch = cluster.patch

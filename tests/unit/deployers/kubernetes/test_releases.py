@@ -133,11 +133,11 @@ def test_a_rollback_that_fails_after_a_killed_deploy_restores_the_newest_stored_
 def test_what_another_made_under_the_name_is_refused_before_anything_is_changed(deploys: Deploys) -> None:
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "hh"}, "spec": {"a": "b"}}
     deploys.cluster.create(theirs)
-    deploys.cluster.deeds.clear()
+    deploys.cluster.changes.clear()
     with pytest.raises(Problem, match="Service web already exists") as raised:
         deploys.deploy(1, env={"A": "b"})
     assert "kubectl --namespace hh label" in raised.value.hint
-    assert [deed for deed in deploys.cluster.deeds if "Lease" not in deed] == []
+    assert [deed for deed in deploys.cluster.changes if "Lease" not in deed] == []
     assert deploys.cluster.objects["Service", "web"]["spec"] == {"a": "b"}
 
 
@@ -180,7 +180,7 @@ def test_a_release_that_can_not_be_restored_is_reported(deploys: Deploys, monkey
         ("Deployment", {"spec": {"replicas": 7}}, "spec.replicas is 7 instead of 1"),
     ],
 )
-def test_what_a_person_changed_is_taken_away_and_what_another_tool_added_stays(
+def test_what_a_person_changed_is_reverted_and_what_another_tool_added_stays(
     deploys: Deploys, kind: str, change: Json, said: str
 ) -> None:
     wanted = deploys.deploy(1)
@@ -194,7 +194,7 @@ def test_what_a_person_changed_is_taken_away_and_what_another_tool_added_stays(
     assert not {"externalIPs", "paused"} & live.keys()
 
 
-def test_a_field_of_another_tool_is_taken_by_no_deed(deploys: Deploys) -> None:
+def test_a_field_of_another_tool_is_never_taken_over(deploys: Deploys) -> None:
     deploys.deploy(1)
     deploys.cluster.by_hand("Deployment", "web", "argo", {"spec": {"replicas": 4}})
     deploys.state.forget()
@@ -226,11 +226,11 @@ def test_copies_stay_while_a_service_becomes_autoscaled_and_back(deploys: Deploy
     deploys.cluster.by_hand("Deployment", "web", "kube-controller-manager", {"spec": {"replicas": 5}}, "scale")
     deploys.deploy(3, replicas=2, autoscale={"max": 8})
     assert deploys.copies == 5
-    deploys.cluster.deeds.clear()
+    deploys.cluster.changes.clear()
     deploys.deploy(4, replicas=3)
     assert deploys.copies == 3
     gone, applied = "delete HorizontalPodAutoscaler web", "apply Deployment web"
-    assert deploys.cluster.deeds.index(gone) < deploys.cluster.deeds.index(applied)
+    assert deploys.cluster.changes.index(gone) < deploys.cluster.changes.index(applied)
 
 
 def test_the_first_release_of_an_autoscaled_service_begins_with_its_minimum(deploys: Deploys) -> None:
@@ -239,7 +239,7 @@ def test_the_first_release_of_an_autoscaled_service_begins_with_its_minimum(depl
     assert deploys.deployer.differs(deploys.facts, wanted) is None
 
 
-def test_every_deed_holds_the_lock_of_the_namespace(deploys: Deploys) -> None:
+def test_every_change_holds_the_lease_of_the_namespace(deploys: Deploys) -> None:
     deploys.cluster.apply(namespace("hh", "hh"))
     service = deploys.deploy(1).service
     for deed in (
@@ -250,9 +250,9 @@ def test_every_deed_holds_the_lock_of_the_namespace(deploys: Deploys) -> None:
         lambda: deploys.operations.purge(["web"], everything=True, report=deploys.say),
     ):
         deploys.state.forget()
-        deploys.cluster.deeds.clear()
+        deploys.cluster.changes.clear()
         deed()
-        first, *between, last = deploys.cluster.deeds
+        first, *between, last = deploys.cluster.changes
         assert (first, last) == ("create Lease slipway", "delete Lease slipway")
         assert between
 
@@ -266,7 +266,7 @@ def test_a_secret_that_another_deploy_has_generated_by_now_wins(deploys: Deploys
 def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -> None:
     deploys.operations.down(["web"], deploys.say)
     deploys.operations.purge(["web"], everything=True, report=deploys.say)
-    assert deploys.cluster.deeds == []
+    assert deploys.cluster.changes == []
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_secret_of_the_services_own_is_applied_and_its_changed_value_is_a_new_
     assert "two" not in json.dumps([kept.objects for kept in deploys.facts.stored])
 
 
-def test_a_hand_in_a_secret_of_the_services_own_is_noticed_and_mended(deploys: Deploys) -> None:
+def test_a_change_by_hand_to_an_own_secret_is_noticed_and_reverted(deploys: Deploys) -> None:
     deploys.own(stringData={"A": "1"})
     wanted = deploys.deploy(1)
     deploys.cluster.by_hand("Secret", "own", "kubectl-edit", {"data": {"A": "Mg==", "C": "Mw=="}})
@@ -321,7 +321,7 @@ def test_the_values_of_the_services_own_secret_come_back_with_the_release_before
 
 
 @pytest.mark.parametrize("content", ["", "bm8=", "H4sIAAAAAAAC/w=="])
-def test_a_release_that_can_not_be_read_is_left_alone_and_said(deploys: Deploys, content: str) -> None:
+def test_a_release_that_can_not_be_read_is_left_alone_and_reported(deploys: Deploys, content: str) -> None:
     deploys.deploy(1)
     deploys.deploy(2)
     deploys.cluster.objects["Secret", "slipway.web.release.0002"]["data"]["release"] = content
@@ -340,7 +340,7 @@ def test_what_was_deployed_again_before_a_purge_keeps_its_data(deploys: Deploys)
     assert [release.number for release in deploys.releases.history("web")] == [1]
 
 
-def test_a_cluster_that_does_not_run_is_said_and_is_not_an_empty_one(deploys: Deploys) -> None:
+def test_a_cluster_that_does_not_run_is_reported_and_is_not_an_empty_one(deploys: Deploys) -> None:
     service = deploys.deploy(1).service
     down = Probe(lambda: State(down="the cluster is stopped", start="./invoke cluster.start"))
     stopped = deployments(ProjectNamespace(deploys.namespace.scope, down))
@@ -400,7 +400,7 @@ def test_a_rollback_on_a_cluster_asks_for_no_secret_which_it_has(deploys: Deploy
     assert serving.number == 1
 
 
-def test_a_need_that_has_another_name_now_is_told() -> None:
+def test_a_need_that_has_another_name_now_is_reported() -> None:
     service = Service.model_validate({"name": "web", "secrets": {"KEY": {"of": "gone"}}})
     with pytest.raises(Problem, match="missing secrets in environment local") as raised:
         resolve(service, Environment(name="local"), {"web": service}, lambda *_: "x")
