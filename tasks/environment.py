@@ -76,20 +76,20 @@ def _none(command: Invocation) -> Problem:
     return UsageError(summary, hint="--env minikube")
 
 
-@verb(graph="a picture of the services instead, as SVG on standard output")
+@verb(graph="print a Mermaid flowchart of the services instead")
 def environments(command: Invocation, *, graph: bool = False) -> None:
     """The environments, which of them this checkout uses by default, and the services with what they need.
 
     Examples:
       ./invoke env.list
-      ./invoke env.list --graph > services.svg
+      ./invoke env.list --graph       a Mermaid flowchart, to paste into Markdown
 
     """
     if graph:
-        from slipway.ui.graph import Box, svg
+        from tasks.mermaid import Node, flowchart
 
-        boxes = (Box(s.name, s.port, s.needs, store=not s.leiningen) for s in command.config.services.values())
-        command.session.print_raw(svg(boxes, f"The services of {command.config.project.name}"))
+        nodes = (Node(s.name, s.port, s.needs, store=not s.leiningen) for s in command.config.services.values())
+        command.session.print_raw(flowchart(nodes, f"The services of {command.config.project.name}"))
         return
     from slipway.config.load import default_environment
     from tasks.invocation import ROOT

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.lab
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_picture_is_of_the_services_as_they_are() -> None:
-    drawn = subprocess.check_output([str(ROOT / "invoke"), "env.list", "--graph"], text=True)
-    assert drawn == (ROOT / "docs" / "services.svg").read_text()
+def test_the_flowchart_is_of_the_services_as_they_are() -> None:
+    made = subprocess.check_output([str(ROOT / "invoke"), "env.list", "--graph"], text=True)
+    assert f"```mermaid\n{made}```\n" in (ROOT / "docs" / "walkthrough.md").read_text()
 
 
 def test_its_commands_do_what_it_says(jars: None, toys: Toys, tmp_path: Path) -> None:  # toys: a cluster is there

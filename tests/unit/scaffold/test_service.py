@@ -1,10 +1,8 @@
-"""New services and the picture of all: names, ports, ranks, what is drawn."""
+"""New services: names, ports, and the files that are made."""
 
 from __future__ import annotations
 
 import os
-import xml.etree.ElementTree as ET
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,17 +14,9 @@ from slipway.engine.run import Run
 from slipway.engine.steps import Cancel
 from slipway.errors import Problem, UsageError
 from slipway.scaffold.service import create, nearest_label, new_service
-from slipway.ui.graph import Box, implied, ranks, rows, svg
 from tasks.exit_codes import ExitCode, of_run
 
 AUTH = {"auth": Service.model_validate({"name": "auth", "port": 8080})}
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "auth": (),
-    "store": (),
-    "provider": ("auth", "store"),
-    "service": ("auth", "provider"),
-    "order": ("auth", "service", "store"),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -122,28 +112,3 @@ def test_what_a_killed_run_left_behind_is_removed(tmp_path: Path) -> None:
     assert of_run(Run([create(made)], lambda _: None, Cancel()).go()) is ExitCode.DONE
     assert list(load(tmp_path).services) == ["invoices"]
     assert [path.name for path in (tmp_path / "services").iterdir()] == ["invoices"]
-
-
-def test_what_is_needed_is_below_and_what_follows_is_told_apart() -> None:
-    assert ranks(NEEDS) == {"auth": 0, "store": 0, "provider": 1, "service": 2, "order": 3}
-    assert [sorted(str(p) for p in row if isinstance(p, str)) for row in rows(NEEDS)] == [
-        ["auth", "store"], ["provider"], ["service"], ["order"],
-    ]  # fmt: skip
-    assert implied(NEEDS) == {("service", "auth"), ("order", "auth"), ("order", "store")}
-
-
-def test_the_picture_is_the_same_text_for_the_same_services_and_valid_xml() -> None:
-    boxes = [Box(name, 8080, needs, store=name == "store") for name, needs in NEEDS.items()]
-    drawn = svg(boxes, "Services of <us> & co")
-    assert svg(reversed(boxes), "Services of <us> & co") == drawn
-    root = ET.fromstring(drawn)  # noqa: S314  our own
-    spaces = {"s": "http://www.w3.org/2000/svg"}
-    assert root.findtext("s:title", "", spaces) == "Services of <us> & co"
-    assert len(root.findall("s:path[@class]", spaces)) == sum(map(len, NEEDS.values()))
-    assert len(root.findall("s:g", spaces)) == len(NEEDS)
-    assert len(root.findall(".//s:path[@class='store']", spaces)) == 1
-    assert "var(" not in drawn  # which only browsers know: elsewhere all would be black
-
-
-def test_a_project_without_services_has_an_empty_picture() -> None:
-    assert ET.fromstring(svg([], "nothing")).tag.endswith("svg")  # noqa: S314  our own
