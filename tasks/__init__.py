@@ -1,27 +1,43 @@
-"""The commands: every task, under its public name."""
+"""Every task under its public name, in two groups: the commands of users, and those of who works on Slipway itself."""
 
-from invoke import Collection
+from types import ModuleType
+from typing import Any
 
-from tasks import deploy as ship
-from tasks import dev as project
-from tasks import environment as place
-from tasks import host, lab
-from tasks import operate as day
-from tasks import scaffold as create
+from invoke import Collection, Task
+
+from tasks import bundle, cluster, deploy, dev, environment, host, lab, operate, scaffold
+
+
+def _collection(tasks: list[Task[Any]], families: dict[str, dict[str, Task[Any]]]) -> Collection:
+    """Tasks by their own names, and families of tasks: `cluster.start`."""
+    found = Collection(*tasks)
+    for family, members in families.items():
+        collection = Collection(family)
+        for name, member in members.items():
+            collection.add_task(member, name=name)
+        found.add_collection(collection)
+    return found
+
+
+def _tasks(module: ModuleType) -> list[Task[Any]]:
+    return [found for found in vars(module).values() if isinstance(found, Task)]
+
+
+commands = _collection(
+    [*_tasks(deploy), *_tasks(operate), *_tasks(scaffold), environment.render],
+    {
+        "cluster": {"start": cluster.start, "stop": cluster.stop, "delete": cluster.delete, "status": cluster.status},
+        "env": {"list": environment.environments, "use": environment.use},
+        "host": {"check": host.check, "facts": host.facts, "trust": host.trust},
+        "bundle": {"create": bundle.create, "verify": bundle.verify},
+    },
+)
+development = _collection(_tasks(dev), {"lab": {"bundle": lab.bundle, "hosts": lab.hosts, "down": lab.down}})
+GROUPS = {"Commands": commands, "For work on Slipway itself": development}
 
 ns = Collection()
-for _module in (ship, day, create, project):
-    for _task in Collection.from_module(_module).tasks.values():
+for _group in GROUPS.values():
+    for _task in _group.tasks.values():
         ns.add_task(_task)
-ns.add_task(place.render)
-for _family, _tasks in {
-    "cluster": {"start": place.start, "stop": place.stop, "delete": place.delete, "status": place.status},
-    "env": {"list": place.environments, "use": place.use},
-    "host": {"check": host.check, "facts": host.facts, "trust": host.trust},
-    "lab": {"bundle": lab.bundle, "hosts": lab.hosts, "down": lab.down},
-    "bundle": {"create": place.create, "verify": place.verify},
-}.items():
-    _collection = Collection(_family)
-    for _name, _task in _tasks.items():
-        _collection.add_task(_task, name=_name)
-    ns.add_collection(_collection)
+    for _family in _group.collections.values():
+        ns.add_collection(_family)

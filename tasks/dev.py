@@ -1,4 +1,4 @@
-"""The project's own checks: test, lint, bench."""
+"""The project's own checks, for who works on Slipway: test, lint, bench."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from invoke import Context, Exit, task
 
-ROOT = Path(__file__).resolve().parent.parent
+from tasks.paths import ROOT
 
 
 def _lab(*names: str) -> tuple[str, ...]:
@@ -39,9 +39,9 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
 FLAGS = {"lab": ("--timeout", "1800", "--durations", "20")}
 
 
-@task(positional=[], auto_shortflags=False, help={"lab": "also the suite that needs the test lab"})
+@task(positional=[], auto_shortflags=False, help={"lab": "also run the suite that needs the test lab"})
 def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not a test
-    """Run the project's tests and say how many passed, suite by suite.
+    """Run the project's tests and count what passed, failed and was skipped, suite by suite.
 
     Examples:
       ./invoke test
@@ -59,7 +59,7 @@ def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not 
 
 
 def _suite(name: str) -> dict[str, int]:
-    """Run a suite and say how many of its tests passed, failed and were skipped."""
+    """Run a suite, and count its tests that passed, failed and were skipped."""
     began = time.monotonic()
     parts = SUITES[name]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(len(parts)) as pool:
@@ -83,8 +83,8 @@ def _pytest(words: Sequence[str], label: str) -> int:
         return subprocess.run(line, cwd=ROOT, check=False).returncode
     out = subprocess.PIPE
     with subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True) as process:
-        for said in process.stdout or ():
-            print(label + said, end="", flush=True)  # noqa: T201  the task's answer
+        for text in process.stdout or ():
+            print(label + text, end="", flush=True)  # noqa: T201  the task's answer
         return process.wait()
 
 
@@ -102,10 +102,10 @@ def _counts(report: Path, code: int) -> dict[str, int]:
 @task(
     positional=[],
     auto_shortflags=False,
-    help={"defects": "instead: plant each defect of tests/defects and see that the tests notice"},
+    help={"defects": "instead, plant each defect of tests/defects and check that a test fails"},
 )
 def bench(_: Context, *, defects: bool = False) -> None:
-    """Measure what must be fast, beside a peer in the same run; exit 1 when a bar is missed.
+    """Run the benchmarks, each next to a peer; exit 1 when a target is missed.
 
     It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, deploys to the lab's Minikube,
     and runs commands in a random order on both.
@@ -124,7 +124,7 @@ def bench(_: Context, *, defects: bool = False) -> None:
         print(row.text, flush=True)  # noqa: T201  the task's answer
         missed += not row.ok
     if missed:
-        raise Exit(f"{missed} bars were missed", code=1)
+        raise Exit(f"{missed} targets were missed", code=1)
 
 
 @task(positional=[], auto_shortflags=False)

@@ -1,4 +1,4 @@
-"""What flags say, read from their text."""
+"""Values of flags, parsed and checked."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ if TYPE_CHECKING:
     from tasks.invocation import Invocation
 
 
-def whole(text: str, flag: str, least: int = 0, most: int = 10**9) -> int:
-    """A flag's whole number. Raises Problem for anything else."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        summary = f"{flag} takes a whole number from {least} to {most}, not {text[:40]!r}"
-        raise UsageError(summary)
+def whole_number(text: str, flag: str, minimum: int = 0, maximum: int = 10**9) -> int:
+    """A flag's whole number. Raises UsageError for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and minimum <= int(text) <= maximum):
+        raise UsageError(f"{flag} takes a whole number from {minimum} to {maximum}, not {text[:40]!r}")
     return int(text)
 
 
-def one(command: Invocation, service: str) -> AnyService:
-    """The one service that a command is about. Raises Problem if none or an unknown one is named."""
+def one_service(invocation: Invocation, text: str) -> AnyService:
+    """The one service that a command is about. Raises UsageError if none, several or an unknown one is named."""
     from slipway.flows.selection import select
 
-    if not service and len(command.config.services) > 1:
-        raise UsageError("which service?", hint=f"--service {min(command.config.services)}")
-    found, *more = select(command.workspace.services, service).chosen
+    if not text and len(invocation.config.services) > 1:
+        raise UsageError("which service?", hint=f"--service {min(invocation.config.services)}")
+    found, *more = select(invocation.workspace.services, text).chosen
     if more:
-        hint = f"--service {found.name}, and the same for the others"
-        raise UsageError(f"{command.name} is about one service", hint=hint)
+        hint = f"--service {found.name}, then the same for the others"
+        raise UsageError(f"{invocation.name} takes one service", hint=hint)
     return found
 
 
-def folder(command: Invocation, text: str) -> Path:
-    """The folder behind --dir. Raises Problem if none is named."""
-    found = command.folder(text)
+def required_folder(invocation: Invocation, text: str) -> Path:
+    """The folder behind --dir. Raises UsageError if none is given."""
+    found = invocation.folder(text)
     if found is None:
-        raise UsageError("which folder?", hint="--dir D")
+        raise UsageError("which folder?", hint="--dir FOLDER")
     return found

@@ -6,46 +6,46 @@ import json
 from typing import TYPE_CHECKING
 
 from tasks import exit_codes
-from tasks.task import verb
+from tasks.task import command
 
 if TYPE_CHECKING:
     from slipway.errors import Problem
     from slipway.hosts.facts import Facts
     from tasks.invocation import Invocation
 
-WHICH = "hosts of hosts.yaml, separated by commas; default: the environment's, or all"
+HOSTS = "hosts of hosts.yaml, separated by commas; default: the environment's, or all"
 
 
-def read_facts(command: Invocation, text: str) -> dict[str, Facts | Problem]:
+def read_facts(invocation: Invocation, text: str) -> dict[str, Facts | Problem]:
     """The facts of each host, or why they can't be read; all hosts at once."""
     from slipway.engine.steps import Threads
     from slipway.errors import Problem
 
     def read(name: str) -> Facts | Problem:
         try:
-            return command.ssh(name).probe.facts()
+            return invocation.ssh(name).probe.facts()
         except Problem as problem:
             return problem
 
-    names = command.named(text)
+    names = invocation.host_names(text)
     for name in names:
-        command.ssh(name)
-    threads = Threads(command.hosts.at_once)
+        invocation.ssh(name)
+    threads = Threads(invocation.hosts.at_once)
     futures = {name: threads.submit(read, name) for name in names}
     return {name: future.result() for name, future in futures.items()}
 
 
-def print_problems(command: Invocation, name: str, problems: list[Problem]) -> None:
+def print_problems(invocation: Invocation, name: str, problems: list[Problem]) -> None:
     """Print the problems of a host, each with its hint."""
     for problem in problems:
         first, *rest = str(problem).splitlines()
-        command.session.print(f"{name}  BAD  {first}")
+        invocation.session.print(f"{name}  BAD  {first}")
         for line in rest:
-            command.session.print(f"    {line}")
+            invocation.session.print(f"    {line}")
 
 
-@verb(host=WHICH)
-def check(command: Invocation, host: str = "") -> None:
+@command(host=HOSTS)
+def check(invocation: Invocation, host: str = "") -> None:
     """Connect to hosts and list what prevents them from being prepared, changing nothing.
 
     Examples:
@@ -62,7 +62,7 @@ def check(command: Invocation, host: str = "") -> None:
 
     bad: list[Problem] = []
     rows = []
-    for name, found in read_facts(command, host).items():
+    for name, found in read_facts(invocation, host).items():
         if isinstance(found, Problem):
             problems = [found]
         else:
@@ -70,26 +70,26 @@ def check(command: Invocation, host: str = "") -> None:
             if found.sudo == "password" and not problems:
                 try:
                     root = Command(("true",), privilege=Privilege.ROOT, timeout=30)
-                    command.ssh(name).run(root, null_reporter(command.cancel))
+                    invocation.ssh(name).run(root, null_reporter(invocation.cancel))
                 except Problem as problem:
                     problems.append(problem)
             if not problems:
-                command.session.print(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
+                invocation.session.print(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
                 if unreachable := [upstream for upstream, answers in found.reach.items() if not answers]:
-                    command.session.print(
+                    invocation.session.print(
                         f"    no answer from {', '.join(unreachable)}: without internet access, use --bundle D"
                     )
-        print_problems(command, name, problems)
+        print_problems(invocation, name, problems)
         bad += problems
         rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})
-    if command.session.machine_readable:
-        command.session.print_json({"hosts": rows})
+    if invocation.session.machine_readable:
+        invocation.session.print_json({"hosts": rows})
     if bad:
         raise Exit(code=int(exit_codes.of_problems(bad)))
 
 
-@verb(host=WHICH)
-def facts(command: Invocation, host: str = "") -> None:
+@command(host=HOSTS)
+def facts(invocation: Invocation, host: str = "") -> None:
     """Show the facts of each host.
 
     Examples:
@@ -103,27 +103,27 @@ def facts(command: Invocation, host: str = "") -> None:
 
     from slipway.errors import Problem
 
-    found = read_facts(command, host)
-    if command.session.machine_readable:
+    found = read_facts(invocation, host)
+    if invocation.session.machine_readable:
         rows = [
             {"name": name, "error": str(one)} if isinstance(one, Problem) else {"name": name, **asdict(one)}
             for name, one in found.items()
         ]
-        command.session.print_json({"hosts": rows})
+        invocation.session.print_json({"hosts": rows})
     for name, one in found.items():
         if isinstance(one, Problem):
-            print_problems(command, name, [one])
+            print_problems(invocation, name, [one])
             continue
         for key, value in asdict(one).items():
             if value not in ("", (), {}, None):
-                command.session.print(f"{name}  {key:16} {value if isinstance(value, str) else json.dumps(value)}")
+                invocation.session.print(f"{name}  {key:16} {value if isinstance(value, str) else json.dumps(value)}")
     codes = {exit_codes.of_problem(one) for one in found.values() if isinstance(one, Problem)}
     if codes:
         raise Exit(code=int(max(codes)))
 
 
-@verb(changes=True, host=WHICH)
-def trust(command: Invocation, host: str = "") -> None:
+@command(changes=True, host=HOSTS)
+def trust(invocation: Invocation, host: str = "") -> None:
     """Show a host's key and record it in known_hosts, so that connections to it can be verified.
 
     Compare the fingerprint with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
@@ -133,41 +133,41 @@ def trust(command: Invocation, host: str = "") -> None:
       ./invoke host.trust --host box1 --yes      without a prompt, if the fingerprint was compared before
 
     """
-    for name in command.named(host):
-        confirmed = bool(command.flags["yes"])  # for one key, the one that was shown before
-        while not _record(command, name, confirmed=confirmed):
+    for name in invocation.host_names(host):
+        confirmed = bool(invocation.flags["yes"])  # for one key, the one that was shown before
+        while not _record(invocation, name, confirmed=confirmed):
             confirmed = False
 
 
-def _record(command: Invocation, name: str, *, confirmed: bool) -> bool:
+def _record(invocation: Invocation, name: str, *, confirmed: bool) -> bool:
     """Record the key of a host, or of the first unknown jump host before it; returns whether it was the host's."""
     from slipway.hosts.ssh import trust
     from slipway.hosts.ssh.connection import known_hosts_file
 
-    hosts = command.hosts
-    presented = trust.presented_key(name, hosts, command.passwords.secret, command.cancel)
+    hosts = invocation.hosts
+    presented = trust.presented_key(name, hosts, invocation.passwords.secret, invocation.cancel)
     key = presented.key
     way = "" if presented.hop == name else f", on the way to {name}"
-    command.session.print(f"{presented.hop}{way}  {presented.lookup_name}  {key.get_name()}  {key.fingerprint}")
+    invocation.session.print(f"{presented.hop}{way}  {presented.lookup_name}  {key.get_name()}  {key.fingerprint}")
     if presented.known:
-        command.session.print(f"{presented.hop}  is already known")
+        invocation.session.print(f"{presented.hop}  is already known")
         return True
-    if command.plan:
-        command.session.print(f"{presented.hop}  would be recorded in {known_hosts_file(hosts)}")
+    if invocation.plan:
+        invocation.session.print(f"{presented.hop}  would be recorded in {known_hosts_file(hosts)}")
         return True
-    if not confirmed and (command.unasked or not _confirmed(command, presented.hop)):
+    if not confirmed and (invocation.no_prompt_reason() or not _confirmed(invocation, presented.hop)):
         from slipway.errors import UsageError
 
         hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
         raise UsageError(f"{presented.hop}: its host key was not recorded", hint=hint)
-    command.session.print(
+    invocation.session.print(
         f"{presented.hop}  recorded in {trust.record_key(presented.lookup_name, presented.key, hosts)}"
     )
     return presented.hop == name
 
 
-def _confirmed(command: Invocation, name: str) -> bool:
+def _confirmed(invocation: Invocation, name: str) -> bool:
     from tasks.passwords import prompt
 
-    answer = prompt(f"is this {name}'s fingerprint? [yes/no] ", command.cancel, echo=True)
+    answer = prompt(f"is this {name}'s fingerprint? [yes/no] ", invocation.cancel, echo=True)
     return answer.strip().lower() == "yes"

@@ -1,26 +1,27 @@
-"""What a task's body works with: flags, configuration, machines, and the run of its steps."""
+"""What a command's body works with: its flags, the configuration, hosts, and the run of its steps."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
-from slipway.engine.steps import Cancel, Node, Reporter, Threads, one_shot
+from slipway.engine.steps import Cancel, Node, Probe, Reporter, Threads, one_shot
 from slipway.errors import Problem, UsageError, unknown_name
 from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
 from tasks.passwords import Passwords, check_sudo
+from tasks.paths import ROOT
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
@@ -30,51 +31,48 @@ if TYPE_CHECKING:
     from slipway.hosts.host import Host
     from slipway.hosts.ssh.host import SshHost
     from slipway.installers.bundle import Bundle
-    from tasks.signals import Guard
-
-ROOT = Path(__file__).resolve().parent.parent
+    from tasks.signals import SignalHandler
 
 
 @dataclass
 class Invocation:
-    """One command as it was called. `guard` is what Ctrl-C reaches; `closing` ends with the command."""
+    """One command as it was called. `closing` holds what must be closed when it ends."""
 
     name: str
     session: Session
     flags: dict[str, Any]
     closing: ExitStack
-    guard: Guard
+    signals: SignalHandler
     result: RunResult | None = None  # of the last run or plan
     _hosts: dict[str, SshHost] = field(default_factory=dict)
 
     @property
     def cancel(self) -> Cancel:
-        """Whether the command is to end."""
-        return self.guard.cancel
+        """Requested when the command is to end."""
+        return self.signals.cancel
 
     @property
     def plan(self) -> bool:
         """Whether nothing may be changed."""
         return bool(self.flags.get("plan"))
 
-    @property
-    def unasked(self) -> str:
-        """Why nobody can be asked; empty where somebody can."""
+    def no_prompt_reason(self) -> str:
+        """Why the user can't be asked for anything; empty where that is possible."""
         if self.session.machine_readable:
-            return "--output json asks nothing"
+            return "--output json never prompts"
         if self.flags.get("yes"):
-            return "--yes asks nothing"
+            return "--yes never prompts"
         return "" if sys.stdin.isatty() and sys.stdout.isatty() else "this is not a terminal"
 
     def folder(self, text: str, variable: str = "") -> Path | None:
-        """A folder that a flag or a variable names, from where the user stands."""
+        """The folder that a flag or a variable names, relative to the user's working directory."""
         from slipway.config.paths import folder_option
 
         return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
 
     @cached_property
     def config(self) -> Config:
-        """The whole configuration; every fault is raised at once."""
+        """The whole configuration. Raises UsageError with every error in its files."""
         from slipway.config.load import load
 
         services = self.folder(self.flags["services"], "SLIPWAY_SERVICES")
@@ -86,23 +84,23 @@ class Invocation:
 
     @cached_property
     def hosts(self) -> Hosts:
-        """What hosts.yaml says."""
+        """The SSH hosts of hosts.yaml."""
         from slipway.config.load import load_hosts
 
         return load_hosts(ROOT, self._settings)
 
-    def reach(self, text: str) -> None:
-        """Begin to read the facts of the hosts in `--host a,b`, while the rest of the configuration is read."""
-        import slipway.hosts.ssh.connection  # noqa: F401  before the threads, so that they connect while this one goes on
+    def prefetch_facts(self, text: str) -> None:
+        """Start to read the facts of the hosts in `--host a,b`, while the rest of the configuration is loaded."""
+        import slipway.hosts.ssh.connection  # noqa: F401  before the threads start: two must not import it at once
 
         names = dict.fromkeys(name.strip() for name in text.split(","))
         threads = Threads(self.hosts.at_once)
         for name in (name for name in names if name in self.hosts.hosts):
-            threads.submit(self.ssh(name).probe.facts)  # what is wrong with it, its first step says
+            threads.submit(self.ssh(name).probe.facts)  # an error is raised again by its first step
 
     @cached_property
     def environment(self) -> Environment:
-        """The environment that the command is about."""
+        """The environment behind --env. Raises UsageError if it is unknown, or protected and not confirmed."""
         from slipway.config.load import default_environment
 
         name = self.flags["env"] or default_environment(ROOT)
@@ -119,7 +117,10 @@ class Invocation:
         """The machine that Slipway runs on."""
         from slipway.hosts.local import LocalHost
 
-        return LocalHost(lambda: self.passwords.secret("sudo", ""))
+        return LocalHost(self._local_sudo_password)
+
+    def _local_sudo_password(self) -> str:
+        return self.passwords.secret("sudo", "")
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -131,7 +132,7 @@ class Invocation:
         ).assemble()
 
     def ssh(self, name: str) -> SshHost:
-        """An SSH host, not connected yet; its connection ends with the command."""
+        """An SSH host; it connects when it is first used, until the command ends."""
         from slipway.hosts.ssh.host import SshHost
 
         if name not in self._hosts:
@@ -139,15 +140,15 @@ class Invocation:
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 
-    def named(self, text: str) -> list[str]:
-        """The hosts behind `--host a,b`, else the environment's, else all. Raises Problem for an unknown one."""
+    def host_names(self, text: str) -> list[str]:
+        """The hosts behind `--host a,b`, else the environment's, else all. Raises UsageError for an unknown one."""
         known = self.hosts.hosts
         behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
         names = [name.strip() for name in text.split(",") if name.strip()] or behind
         if not known:
-            raise UsageError("hosts.yaml names no host", hint="write it to config/hosts.yaml")
-        if strange := [name for name in names if name not in known]:
-            raise unknown_name("host", strange, known)
+            raise UsageError("hosts.yaml defines no hosts", hint="add the host to config/hosts.yaml")
+        if unknown := [name for name in names if name not in known]:
+            raise unknown_name("host", unknown, known)
         return list(dict.fromkeys(names))
 
     @cached_property
@@ -158,10 +159,10 @@ class Invocation:
         folder = self.folder(self.flags.get("bundle", ""))
         return Bundle(folder) if folder else None
 
-    def use(self, name: str) -> None:
-        """Make an environment this checkout's default. Raises Problem unless it is `local` or `minikube`."""
+    def set_default_environment(self, name: str) -> None:
+        """Make an environment this checkout's default. Raises UsageError unless it is `local` or `minikube`."""
         if name not in {"local", "minikube"}:
-            hint = "name others each time: --env NAME"
+            hint = "pass others each time: --env NAME"
             raise UsageError("only local and minikube can be a checkout's default", hint=hint)
         if self.plan:
             return
@@ -171,13 +172,18 @@ class Invocation:
 
     @cached_property
     def passwords(self) -> Passwords:
-        """What hosts want to be told."""
-        made = Passwords(lambda: self.hosts, lambda: self.unasked, self.session.mask, self.cancel)
-        self.closing.callback(made.close)
-        return made
+        """Passwords and passphrases of hosts, asked for when they are first needed."""
+        passwords = Passwords(self._groups, self.no_prompt_reason, self.session.mask, self.cancel)
+        self.closing.callback(passwords.close)
+        return passwords
 
-    def run(self, steps: Sequence[Node[Any]], closing: Callable[[], Sequence[str]] = tuple) -> None:
-        """Plan or run these steps; raises Exit when the code is not 0. `closing` are the last lines of success."""
+    def _groups(self, host: str) -> Sequence[str]:
+        """The groups of a host; this machine (no name) has none."""
+        found = self.hosts.hosts.get(host)
+        return found.groups if found else ()
+
+    def run(self, steps: Sequence[Node[Any]], closing_lines: Callable[[], Sequence[str]] = tuple) -> None:
+        """Plan or run these steps. Raises Exit when the code is not 0. `closing_lines` end the output of a success."""
         from slipway.engine.plan import WORKERS, plan
         from slipway.engine.run import Run
 
@@ -188,69 +194,72 @@ class Invocation:
             if not result.failures and result.reasons:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
-            self._permitted(steps)
-            with self._docker_lock(), self.guard.running():
+            self._request_sudo(steps)
+            with self._docker_lock(), self.signals.running():
                 result = self.result = Run(steps, self.session.emit, self.cancel, at_once=at_once).go()
                 code = exit_codes.of_run(result)
-                lines = tuple(closing()) if code is ExitCode.DONE else ()
+                lines = tuple(closing_lines()) if code is ExitCode.DONE else ()
                 self.session.emit(result.finished(time.monotonic() - began, lines))
         if code is not ExitCode.DONE:
             raise Exit(code=int(code))
 
-    def deed(self, title: str, act: Callable[[Reporter], None], *, wanted: Callable[[], object] = lambda: True) -> None:
-        """`run` a single deed on where the services run, if it is `wanted`."""
-        self.run([one_shot(self.name, title, act, wanted=wanted, invalidates=(self.workspace.deployments.state,))])
+    def run_action(
+        self, title: str, action: Callable[[Reporter], None], wanted: Callable[[], object] | None = None
+    ) -> None:
+        """`run` one action where the services run. It is unchanged where `wanted` answers something false."""
+        self.run([one_shot(self.name, title, action, wanted=wanted, invalidates=(self.workspace.deployments.state,))])
 
-    def _permitted(self, steps: Sequence[Node[Any]]) -> None:
-        """Before sudo is asked for: the changes, and once the password, so that no step waits for it later."""
+    def _request_sudo(self, steps: Sequence[Node[Any]]) -> None:
+        """List what will change as root and ask for the password, before the first step: none has to wait for it."""
         from slipway.engine.plan import compute_plan
 
         machines: list[Host] = [self.machine, *self._hosts.values()]
         names = {step_prefix(host): host for host in machines}
-        mine = [step for step in steps if step.group in names]
-        if not mine or (not self._hosts and self.machine.probe.facts().root):
+        on_machines = [step for step in steps if step.group in names]
+        if not on_machines or (not self._hosts and self.machine.probe.facts().root):
             return
-        due = compute_plan(mine, at_once=self.hosts.at_once).reasons
+        due = compute_plan(on_machines, at_once=self.hosts.at_once).reasons
         for name in {step.partition("/")[0]: None for step in due}:
             try:
                 facts = names[name].probe.facts()
             except Problem:
-                continue  # its first step will say so, and the other hosts go on
+                continue  # its first step will fail with it, and the other hosts go on
             if facts.root:
                 continue
             for step, reason in due.items():
                 if step.startswith(f"{name}/"):
                     self.session.print(f"  will change  {step}: {reason}")
             if facts.sudo == "password":
-                self.session.print("These need root.")
+                self.session.print("These changes need root.")
                 if names[name] is self.machine:
                     check_sudo(self.machine, self.cancel)
                 else:
-                    self.passwords.secret("sudo", name)  # each tries it itself, so that one refusal stops no other
+                    self.passwords.secret(
+                        "sudo", name
+                    )  # each host checks it itself, so that one refusal stops no other
 
-    @contextmanager
-    def _docker_lock(self) -> Iterator[None]:
-        """One run that changes things at a time on this machine's Docker; who holds the lock is said."""
+    def _docker_lock(self) -> AbstractContextManager[int]:
+        """One run at a time changes this machine's Docker."""
         from slipway.hosts import locks
 
-        told = lambda who: self.session.print(f"waits for {who}, which works on this Docker")  # noqa: E731
-        who = f"`{self.name}` (pid {os.getpid()})"
-        with locks.file_lock(locks.docker_lock_path(f"{self.config.project.name}-local"), who, told, self.cancel):
-            yield
+        path = locks.docker_lock_path(f"{self.config.project.name}-local")
+        return locks.file_lock(path, f"`{self.name}` (pid {os.getpid()})", self._print_lock_holder, self.cancel)
+
+    def _print_lock_holder(self, holder: str) -> None:
+        self.session.print(f"waiting for {holder}, which is using this Docker daemon")
 
     def host_target(self, name: str) -> HostTarget:
-        """An SSH host that is to be made ready for a Minikube."""
+        """An SSH host to prepare for a Minikube."""
         from slipway.docker.daemon import DockerDaemon
-        from slipway.engine.steps import Probe
         from slipway.flows.setup import HostTarget
 
         host = self.ssh(name)
         daemon = DockerDaemon(host, self.closing)
-        state = Probe(lambda: daemon.state(self.config.project.name))
+        state = Probe(partial(daemon.state, self.config.project.name))
         return HostTarget(host, daemon, state, self.environment.cluster_spec, self.bundle)
 
     def run_on_hosts(self, steps: Sequence[Node[Any]]) -> None:
-        """`run`, with a table of hosts and their steps behind it."""
+        """`run`, then a table of hosts and their steps."""
         try:
             self.run(steps)
         finally:
@@ -261,8 +270,8 @@ class Invocation:
                 for host in dict.fromkeys(step.group for step in steps)
             ]
             if statuses and len(rows) > 1:
-                tables.table(self.session, ("host", *columns), rows)
+                tables.print_table(self.session, ("host", *columns), rows)
 
     def reporter(self) -> Reporter:
-        """What a deed outside a run speaks through."""
+        """The reporter of work outside a run."""
         return Reporter(self.name, self.session.emit, self.cancel)

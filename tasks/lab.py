@@ -1,20 +1,20 @@
-"""The test lab by hand: what tests use where only package registries can be reached."""
+"""lab.*: the machines and the bundle that tests use where only package registries can be reached, by hand."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tasks.dev import prepare
-from tasks.task import verb
+from tasks.task import command
 
 if TYPE_CHECKING:
     from slipway.engine.steps import Reporter
     from tasks.invocation import Invocation
 
 
-@verb(dir="the folder to fill")
-def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag's name
-    """Make an offline bundle from source: Kubernetes, minikube and the rest from their Go modules; cached by version.
+@command(dir="the folder to fill")
+def bundle(invocation: Invocation, dir: str = "") -> None:  # noqa: A002  the flag's name
+    """Build an offline bundle from source: Kubernetes, minikube and others from their Go modules; cached by version.
 
     Example:
       ./invoke lab.bundle --dir ~/lab-bundle
@@ -23,23 +23,27 @@ def bundle(command: Invocation, dir: str = "") -> None:  # noqa: A002  the flag'
     from slipway.engine.steps import one_shot
     from tasks import flags
 
-    folder = flags.folder(command, dir)
-    if not command.plan:
+    folder = flags.required_folder(invocation, dir)
+    if not invocation.plan:
         prepare()
 
     def act(report: Reporter) -> None:
-        from tests.lab import bundle as made
+        from tests.lab import bundle as lab_bundle
         from tests.lab import machines
 
         machines.register()
-        made.make(folder, report.note)
+        lab_bundle.make(folder, report.note)
 
-    command.run([one_shot("bundle", f"bundle in {folder}", act)])
+    invocation.run([one_shot("bundle", f"bundle in {folder}", act)])
 
 
-@verb(count="how many", dir="the folder for their settings, key and password", suite="bookworm or trixie")
-def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bookworm") -> None:  # noqa: A002
-    """Start bare SSH hosts (systemd, sshd, sudo with a password) that --settings then names.
+@command(
+    count="how many hosts",
+    dir="the folder for their settings, key and password",
+    suite="the Debian suite: bookworm or trixie",
+)
+def hosts(invocation: Invocation, count: str = "1", dir: str = "", suite: str = "bookworm") -> None:  # noqa: A002
+    """Start bare SSH hosts (systemd, sshd, sudo with a password), to be used with --settings.
 
     Examples:
       ./invoke lab.hosts --count 2 --dir ~/lab-hosts
@@ -50,10 +54,10 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
     from slipway.errors import UsageError
     from tasks import flags
 
-    folder, number = flags.folder(command, dir), flags.whole(count, "--count")
+    folder, number = flags.required_folder(invocation, dir), flags.whole_number(count, "--count")
     if suite not in {"bookworm", "trixie"}:
-        raise UsageError(f"no lab host runs {suite}", hint="--suite bookworm or --suite trixie")
-    if not command.plan:
+        raise UsageError(f"unknown Debian suite: {suite}", hint="--suite bookworm or --suite trixie")
+    if not invocation.plan:
         prepare()
 
     def act(report: Reporter) -> None:
@@ -62,21 +66,21 @@ def hosts(command: Invocation, count: str = "1", dir: str = "", suite: str = "bo
         for host in machines.start_hosts([suite] * number, folder):
             report.note(f"{host.name} at {host.address}")
 
-    command.run([one_shot("hosts", f"{number} hosts, described in {folder}", act)])
+    invocation.run([one_shot("hosts", f"{number} hosts, described in {folder}", act)])
 
 
-@verb()
-def down(command: Invocation) -> None:
-    """Take every machine of the lab away.
+@command()
+def down(invocation: Invocation) -> None:
+    """Remove every machine of the lab.
 
     Example:
       ./invoke lab.down
 
     """
-    if command.plan:
-        command.session.print("every machine of the lab would be removed")
+    if invocation.plan:
+        invocation.session.print("every machine of the lab would be removed")
         return
     prepare()
     from tests.lab import machines
 
-    command.session.print(f"{machines.remove_all()} machines removed")
+    invocation.session.print(f"{machines.remove_all()} machines removed")

@@ -1,96 +1,97 @@
-"""Day-two work on what serves: status, logs, history, rollback, restart, scale, forward, down."""
+"""Day-two operations: status, history, logs, restart, rollback, scale, forward, down."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import wait
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.engine.events import Output
 from slipway.engine.steps import Threads
 from tasks import tables
-from tasks.flags import one, whole
-from tasks.task import verb
+from tasks.flags import one_service, whole_number
+from tasks.task import command
 
 if TYPE_CHECKING:
     from slipway.engine.steps import Reporter
     from tasks.invocation import Invocation
 
-ONE = "the service"
+SERVICE = "the service"
+SERVICES = "services, separated by commas; default: all"
 
 
-@verb()
-def status(command: Invocation) -> None:
-    """What serves: release, image, digest, age, ports, state.
+@command()
+def status(invocation: Invocation) -> None:
+    """Show what runs: release, image, digest, age, ports, state.
 
     Examples:
       ./invoke status
       ./invoke status --output json
 
     """
-    deployments = command.workspace.deployments
-    live, nodes, warnings = deployments.status.services(), deployments.status.nodes(), deployments.status.warnings()
-    if command.session.machine_readable:
-        services = [one.document() for one in live]
-        name = command.environment.name
-        command.session.print_json(
-            {"environment": name, "services": services, "nodes": list(nodes), "warnings": list(warnings)}
+    deployments = invocation.workspace.deployments
+    services, nodes, warnings = deployments.status.services(), deployments.status.nodes(), deployments.status.warnings()
+    if invocation.session.machine_readable:
+        documents = [service.document() for service in services]
+        name = invocation.environment.name
+        invocation.session.print_json(
+            {"environment": name, "services": documents, "nodes": list(nodes), "warnings": list(warnings)}
         )
         return
-    if not live:
-        command.session.print("nothing is deployed here; ./invoke deploy")
+    if not services:
+        invocation.session.print("nothing is deployed; run ./invoke deploy")
         return
     rows = [
         (
-            one.name,
-            str(one.release or "-"),
-            f"{one.ready}/{one.wanted}",
-            ", ".join(f"{pod.name} {pod.state}" for pod in one.containers),
-            one.image,
-            one.digest.removeprefix("sha256:")[:12],
-            tables.age(one.age),
-            ", ".join(one.ports),
+            service.name,
+            str(service.release or "-"),
+            f"{service.ready}/{service.wanted}",
+            ", ".join(f"{pod.name} {pod.state}" for pod in service.containers),
+            service.image,
+            service.digest.removeprefix("sha256:")[:12],
+            tables.format_age(service.age),
+            ", ".join(service.ports),
         )
-        for one in live
+        for service in services
     ]
-    tables.table(command.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows)
-    tables.nodes(command.session, nodes)
+    tables.print_table(
+        invocation.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows
+    )
+    tables.print_nodes(invocation.session, nodes)
     for warning in warnings:
-        command.session.print(f"warning  {warning}")
-    where = command.config.folder.name
-    for name in sorted({found.name for found in live} - {*command.config.services}):
-        command.session.print(f"{name} has no folder in {where}/; ./invoke down --service {name} takes it away")
+        invocation.session.print(f"warning  {warning}")
+    where = invocation.config.folder.name
+    for name in sorted({service.name for service in services} - {*invocation.config.services}):
+        invocation.session.print(f"{name} has no folder in {where}/; to remove it: ./invoke down --service {name}")
 
 
-@verb(service="services, separated by commas; default: all")
-def history(command: Invocation, service: str = "") -> None:
-    """The releases that are kept, newest first.
+@command(service=SERVICES)
+def history(invocation: Invocation, service: str = "") -> None:
+    """List the releases that are kept, newest first.
 
     Example:
       ./invoke history --service auth
 
     """
-    names = _deployed(command, service) if service else ()
-    releases = [
-        one for one in command.workspace.deployments.releases.history(None) if not service or one.service in names
-    ]
-    serving = {
-        name: command.workspace.deployments.releases.running(name) for name in {release.service for release in releases}
-    }
-    if command.session.machine_readable:
+    store = invocation.workspace.deployments.releases
+    names = _deployed(invocation, service) if service else ()
+    releases = [release for release in store.history(None) if not service or release.service in names]
+    running = {name: store.running(name) for name in {release.service for release in releases}}
+    if invocation.session.machine_readable:
         rows = [
             {key: value for key, value in vars(r).items() if key not in {"source", "manifest", "settings"}}
-            | {"serving": r == serving[r.service]}
+            | {"serving": r == running[r.service]}
             for r in releases
         ]
-        command.session.print_json({"releases": rows})
+        invocation.session.print_json({"releases": rows})
         return
     if not releases:
-        command.session.print("nothing was released here yet; ./invoke deploy")
+        invocation.session.print("no releases yet; run ./invoke deploy")
         return
-    tables.table(
-        command.session,
-        ("service", "release", "time", "who", "commit", "image", "checks", "serving"),
+    tables.print_table(
+        invocation.session,
+        ("service", "release", "time", "who", "commit", "image", "checks", "state"),
         [
             (
                 r.service,
@@ -100,81 +101,78 @@ def history(command: Invocation, service: str = "") -> None:
                 r.commit or "-",
                 r.image.removeprefix("sha256:")[:12],
                 f"{sum(r.checks.values())}/{len(r.checks)}",
-                "serves" if r == serving[r.service] else "",
+                "running" if r == running[r.service] else "",
             )
             for r in releases
         ],
     )
 
 
-@verb(service=ONE, follow="go on as lines come, until Ctrl-C", tail="how many lines to begin with")
-def logs(command: Invocation, service: str = "", *, follow: bool = False, tail: str = "100") -> None:
-    """The log lines of a service.
+@command(service=SERVICE, follow="keep printing new lines, until Ctrl-C", tail="the number of lines to start with")
+def logs(invocation: Invocation, service: str = "", *, follow: bool = False, tail: str = "100") -> None:
+    """Print the log of a service.
 
     Example:
       ./invoke logs --service auth --follow
 
     """
-    name, settings = (found := one(command, service)).name, found.settings
-    command.workspace.secrets.hide(settings)
-    lines = command.workspace.deployments.operations.logs(name, whole(tail, "--tail"), follow=follow)
-    reading = Threads(1).submit(_told, command, name, lines)
+    settings, operations = one_service(invocation, service).settings, invocation.workspace.deployments.operations
+    invocation.workspace.secrets.hide(settings)
+    lines = operations.logs(settings.name, whole_number(tail, "--tail"), follow=follow)
+    reading = Threads(1).submit(_print_lines, invocation, settings.name, lines)
     while not wait([reading], timeout=0.2).done:
-        if command.session.reader_gone:
+        if invocation.session.reader_gone:
             return
     reading.result()
 
 
-def _told(command: Invocation, name: str, lines: Iterator[str]) -> None:
+def _print_lines(invocation: Invocation, name: str, lines: Iterator[str]) -> None:
     for line in lines:
-        command.session.print_line(Output(name, "stdout", line))
-        if command.session.reader_gone:
+        invocation.session.print_line(Output(name, "stdout", line))
+        if invocation.session.reader_gone:
             return
 
 
-@verb(changes=True, service=ONE)
-def restart(command: Invocation, service: str = "") -> None:
-    """Stop and start a service; it keeps its release.
+@command(changes=True, service=SERVICE)
+def restart(invocation: Invocation, service: str = "") -> None:
+    """Restart a service; its release stays the same.
 
     Example:
       ./invoke restart --service auth
 
     """
-    service_model = one(command, service).settings
-    command.workspace.secrets.hide(service_model)
-    command.deed(
-        f"{service_model.name}: restart",
-        lambda report: command.workspace.deployments.operations.restart(service_model, report),
-    )
+    settings = one_service(invocation, service).settings
+    invocation.workspace.secrets.hide(settings)
+    operations = invocation.workspace.deployments.operations
+    invocation.run_action(f"{settings.name}: restart", partial(operations.restart, settings))
 
 
-@verb(changes=True, confirm=True, service=ONE, to="the release's number; default: the one before what serves")
-def rollback(command: Invocation, service: str = "", to: str = "") -> None:
-    """Serve an earlier release again, checked live like any other; data stays as it is.
+@command(changes=True, confirm=True, service=SERVICE, to="the release's number; default: the one before what runs")
+def rollback(invocation: Invocation, service: str = "", to: str = "") -> None:
+    """Roll back to an earlier release, which is checked like any other; data stays as it is.
 
     Examples:
       ./invoke rollback --service auth
       ./invoke rollback --service auth --to 3
 
     """
-    chosen = one(command, service)
-    name = chosen.name
-    number = whole(to, "--to") if to else None
-    release = command.workspace.deployments.releases.earlier(name, number)
-    command.workspace.secrets.hide(release.settings)
+    chosen, work = one_service(invocation, service), invocation.workspace
+    release = work.deployments.releases.earlier(chosen.name, whole_number(to, "--to") if to else None)
+    work.secrets.hide(release.settings)
 
-    def back(report: Reporter) -> None:
-        command.workspace.deployments.deployer.rollback(release, command.workspace.secrets.of, report)
-        stores = [one for one in (name, *chosen.needs) if command.config.services[one].storage]
+    def action(report: Reporter) -> None:
+        work.deployments.deployer.rollback(release, work.secrets.of, report)
+        services = invocation.config.services
+        stores = [name for name in (chosen.name, *chosen.needs) if services[name].storage]
         if stores:
-            report.note(f"code and settings went back; the data of {', '.join(stores)} stays as it is")
+            report.note(f"code and settings were rolled back; the data of {', '.join(stores)} stays as it is")
 
-    command.deed(f"{name}: back to release {release.number}", back)
+    invocation.run_action(f"{chosen.name}: roll back to release {release.number}", action)
 
 
-@verb(changes=True, service=ONE, replicas="how many copies, or `file` for what the service file says")
-def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
-    """Change how many copies of a service run, until its file's number changes; it needs a cluster.
+@command(changes=True, service=SERVICE, replicas="the number of copies, or `file` for that of the service file")
+def scale(invocation: Invocation, service: str = "", replicas: str = "") -> None:
+    """Set how many copies of a service run, until the number in its file changes; needs a cluster.
 
     Examples:
       ./invoke scale --service auth --replicas 3 --env minikube
@@ -183,77 +181,77 @@ def scale(command: Invocation, service: str = "", replicas: str = "") -> None:
     """
     from slipway.errors import UsageError
 
-    model = one(command, service).settings
+    settings = one_service(invocation, service).settings
     if not replicas:
         raise UsageError("how many copies?", hint="--replicas 3, or --replicas file")
-    number = None if replicas == "file" else whole(replicas, "--replicas")
+    number = None if replicas == "file" else whole_number(replicas, "--replicas")
     if number == 0:
-        hint = f"./invoke down --service {model.name} takes it away; its data stays"
-        raise UsageError("a service that is deployed has at least one copy", hint=hint)
-    command.workspace.secrets.hide(model)
-    text = f"{model.replicas} copies, as the file says" if number is None else f"{number} copies"
-    operations = command.workspace.deployments.operations
-    operations.can_scale(model)  # says why not, to --plan too
-    command.deed(f"{model.name}: {text}", lambda report: operations.scale(model, number, report))
+        hint = f"./invoke down --service {settings.name} removes it; its data stays"
+        raise UsageError("a deployed service has at least one copy", hint=hint)
+    invocation.workspace.secrets.hide(settings)
+    text = f"{settings.replicas} copies, as in the service file" if number is None else f"{number} copies"
+    operations = invocation.workspace.deployments.operations
+    operations.can_scale(settings)  # refused here, so that --plan says so too
+    invocation.run_action(f"{settings.name}: {text}", partial(operations.scale, settings, number))
 
 
-@verb(service=ONE, port="the loopback port here; default: a fitting one")
-def forward(command: Invocation, service: str = "", port: str = "") -> None:
-    """A loopback address of the live service, until Ctrl-C.
+@command(service=SERVICE, port="the local port; default: a free one")
+def forward(invocation: Invocation, service: str = "", port: str = "") -> None:
+    """Forward a local port to the running service, until Ctrl-C.
 
     Example:
       ./invoke forward --service auth --port 9000
 
     """
-    name = one(command, service).name
-    number = whole(port, "--port", 1, 65535) if port else None
-    with command.workspace.deployments.operations.forward(name, number) as url:
-        command.session.print_line(Output(name, "note", url), f"{name}  {url}  (Ctrl-C ends it)")
-        while not command.cancel.requested:
-            command.cancel.wait(3600)
+    name = one_service(invocation, service).name
+    number = whole_number(port, "--port", 1, 65535) if port else None
+    with invocation.workspace.deployments.operations.forward(name, number) as url:
+        invocation.session.print_line(Output(name, "note", url), f"{name}  {url}  (press Ctrl-C to stop)")
+        while not invocation.cancel.requested:
+            invocation.cancel.wait(3600)
 
 
-@verb(
+@command(
     changes=True,
     confirm=True,
-    service="services, separated by commas; default: all",
-    purge="remove data, secrets and history too",
+    service=SERVICES,
+    purge="also remove data, secrets and history",
 )
-def down(command: Invocation, service: str = "", *, purge: bool = False) -> None:
-    """Take the workloads away; data, generated secrets and history stay unless --purge.
+def down(invocation: Invocation, service: str = "", *, purge: bool = False) -> None:
+    """Remove the workloads; data, generated secrets and history stay, unless --purge is given.
 
-    A service that --service names may have no folder any more.
+    --service also takes a deployed service whose folder is gone.
 
     Examples:
       ./invoke down
       ./invoke down --service invoices --purge
 
     """
-    deployments, names = command.workspace.deployments, _deployed(command, service)
+    deployments, names = invocation.workspace.deployments, _deployed(invocation, service)
 
-    def act(report: Reporter) -> None:
+    def action(report: Reporter) -> None:
         deployments.operations.down(names, report)
         if purge:
             deployments.operations.purge(names, everything=not service, report=report)
 
-    there = lambda: purge or {live.name for live in deployments.status.services()}.intersection(names)  # noqa: E731
-    command.deed("take away " + ", ".join(names), act, wanted=there)
+    def something_to_remove() -> bool:
+        return purge or any(service.name in names for service in deployments.status.services())
+
+    invocation.run_action("remove " + ", ".join(names), action, something_to_remove)
 
 
-def _deployed(command: Invocation, names: str) -> list[str]:
-    """The services behind `--service a,b` (default all); one that is deployed may have no folder any more."""
+def _deployed(invocation: Invocation, names: str) -> list[str]:
+    """The services behind `--service a,b` (default: all); a deployed one may have no folder any more."""
     from slipway.flows.selection import select
 
-    deployments, services = command.workspace.deployments, command.config.services
-    asked = [name.strip() for name in names.split(",") if name.strip()]
-    strange = [name for name in asked if name not in services]
-    known_here = (
-        {one.name for one in deployments.status.services()}
-        | {one.service for one in deployments.releases.history(None)}
-        if strange
-        else set()
-    )
-    gone = [name for name in strange if name in known_here]
-    known = [name for name in asked if name not in gone]
-    chosen = select(command.workspace.services, ",".join(known)).names if known or not gone else ()
-    return [*gone, *chosen]
+    deployments, services = invocation.workspace.deployments, invocation.config.services
+    requested = [name.strip() for name in names.split(",") if name.strip()]
+    without_folder = [name for name in requested if name not in services]
+    deployed: set[str] = set()
+    if without_folder:
+        deployed = {service.name for service in deployments.status.services()}
+        deployed |= {release.service for release in deployments.releases.history(None)}
+    orphans = [name for name in without_folder if name in deployed]
+    others = [name for name in requested if name not in orphans]
+    chosen = select(invocation.workspace.services, ",".join(others)).names if others or not orphans else ()
+    return [*orphans, *chosen]

@@ -7,36 +7,39 @@ import select
 import sys
 import termios
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from slipway.engine.steps import Cancel, null_reporter
 from slipway.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
-    from slipway.config.models import Hosts
     from slipway.hosts.host import Host
 
-SECRETS = {  # of a host: the variable that may say it (with _HOSTNAME behind, for one host), and what it is
+SECRETS = {  # by kind: the variable that may hold it (with _HOSTNAME appended: for one host), and its name
     "sudo": ("SLIPWAY_SUDO_PASSWORD", "sudo password"),
     "password": ("SLIPWAY_SSH_PASSWORD", "SSH password"),
     "passphrase": ("SLIPWAY_SSH_PASSPHRASE", "passphrase of the SSH key"),
 }
 RESTORE_TIMEOUT = 1.0  # seconds for an interrupted prompt to restore the terminal
-POLL = 0.1  # seconds between two looks at cancellation
+POLL = 0.1  # seconds between two checks for cancellation
 
 
 class Passwords:
-    """The passwords of hosts. `unasked` returns why nobody can be prompted, or ""; `mask` gets every secret first."""
+    """The passwords of hosts, prompted for once per group.
+
+    `groups` gives a host's groups, `no_prompt_reason` why nobody can be prompted (or ""), and `mask` gets every secret
+    first.
+    """
 
     def __init__(
         self,
-        hosts: Callable[[], Hosts],
-        unasked: Callable[[], str],
+        groups: Callable[[str], Sequence[str]],
+        no_prompt_reason: Callable[[], str],
         mask: Callable[[Iterable[str]], None],
         cancel: Cancel,
     ) -> None:
-        self._hosts, self._unasked, self._mask, self._cancel = hosts, unasked, mask, cancel
+        self._groups, self._no_prompt_reason, self._mask, self._cancel = groups, no_prompt_reason, mask, cancel
         self._prompt_lock = threading.Lock()
         self._answers: dict[tuple[str, str], str] = {}
 
@@ -48,22 +51,21 @@ class Passwords:
         with self._prompt_lock:
             found = host_secret(variable, host)
             if found is None:
-                known = self._hosts().hosts
-                groups = known[host].groups if host in known else ()
-                key = (kind, groups[0] if groups else host)
-                found = self._answers.get(key)
-                if found is None:
-                    found = self._answers[key] = self._asked(kind, host, groups[0] if groups else "")
+                group = next(iter(self._groups(host)), "")
+                key = (kind, group or host)
+                if key not in self._answers:
+                    self._answers[key] = self._prompt(kind, host, group)
+                found = self._answers[key]
             self._mask([found])
         return found
 
-    def _asked(self, kind: str, host: str, group: str) -> str:
+    def _prompt(self, kind: str, host: str, group: str) -> str:
         from slipway.config.host_secrets import host_variable
 
-        variable, summary = SECRETS[kind]
-        whose = f"{summary} for host {host}" if host else f"{summary} for this machine"
+        variable, secret = SECRETS[kind]
+        whose = f"{secret} for host {host}" if host else f"{secret} for this machine"
         whose += f" (group {group})" if group else ""
-        if reason := self._unasked():
+        if reason := self._no_prompt_reason():
             own = f", or {host_variable(variable, host)} for this host alone" if host else ""
             raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}")
         return prompt(f"{whose}: ", self._cancel, echo=False)

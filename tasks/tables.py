@@ -1,4 +1,4 @@
-"""What people read of facts: tables, the nodes of a cluster, durations."""
+"""Tables, cluster nodes and durations, as people read them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 from slipway.ui.session import Session
 
 
-def table(session: Session, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns that a person reads and `awk` does too."""
+def print_table(session: Session, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print aligned columns, which `awk` can split as well."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         session.print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def nodes(session: Session, found: Sequence[Mapping[str, Any]]) -> None:
-    """What is asked of each node (see `Target.nodes`) of what it has."""
-    for node in found:
+def print_nodes(session: Session, nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the pods of each node request of its CPUs and memory (bytes)."""
+    for node in nodes:
         cpu, memory = node["cpu"], node["memory"]
         session.print(
             f"node {node['name']}: {cpu['requested']:.2f} of {cpu['allocatable']:.0f} CPUs and "
-            f"{memory['requested'] / 2**30:.2f} of {memory['allocatable'] / 2**30:.1f} GiB are asked for"
+            f"{memory['requested'] / 2**30:.2f} of {memory['allocatable'] / 2**30:.1f} GiB requested"
         )
 
 
-def age(seconds: float) -> str:
-    """A duration in its largest fitting unit."""
+def format_age(seconds: float) -> str:
+    """A duration in its largest unit: `3 d`, `5 h`, `12 m`, `40 s`."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -45,7 +46,7 @@ class _Row:
     line: str = ""
     progress: str = ""
     detail: str = ""
-    spinner: Spinner = field(default_factory=lambda: Spinner("dots", style="cyan"))
+    spinner: Spinner = field(default_factory=partial(Spinner, "dots", style="cyan"))
 
 
 class Live:

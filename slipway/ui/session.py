@@ -58,7 +58,7 @@ class Session:
             self._finished = self._finished or isinstance(event, Finished)
             if self._log:
                 self._log.write(masked)
-            self._draw(lambda: self._view.event(masked))
+            self._draw(self._view.event, masked)
 
     def print_json(self, document: dict[str, Any]) -> None:
         """What a script asked for: one document on one line."""
@@ -74,7 +74,7 @@ class Session:
             self.print(event.text if text is None else text)
             return
         masked: Output = self._masker.mask_all(event)
-        self._draw(lambda: self._view.event(masked))
+        self._draw(self._view.event, masked)
 
     def print(self, text: str = "") -> None:
         """A line for people; scripts don't get it."""
@@ -86,7 +86,7 @@ class Session:
         summary, details, hint = (self._masker.mask(text) for text in (problem.summary, problem.details, problem.hint))
         masked = Problem(summary, details=details, hint=hint)
         if self.machine_readable:
-            self._draw(lambda: self._view.problem(masked, code))
+            self._draw(self._view.problem, masked, code)
             self.finish(Outcome.FAILED)
             return
         print(str(masked), file=sys.stderr)  # noqa: T201  ui prints
@@ -115,15 +115,20 @@ class Session:
             self._closed = True
 
     def _print(self, text: str) -> None:
-        self._draw(lambda: print(text, end="", flush=True))  # noqa: T201  ui prints
+        self._draw(write, text)
 
-    def _draw(self, draw: Callable[[], None]) -> None:
+    def _draw(self, draw: Callable[..., None], *args: Any) -> None:
         """Write to standard output, until it breaks: a closed pipe is no error, a full disk is `write_error`."""
         if self._closed:
             return
         try:
-            draw()
+            draw(*args)
         except OSError as error:
             self._closed = True
             self.write_error = None if isinstance(error, BrokenPipeError) else error
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # quiet at the interpreter's exit too
+
+
+def write(text: str) -> None:
+    """Text to standard output, at once."""
+    print(text, end="", flush=True)  # noqa: T201  ui prints

@@ -43,7 +43,7 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["down", "--purge", "--service", ""], "--service is empty"),
         (["deploy", "--env="], "--env is empty"),
         (["setup", "--host", ","], "--host is empty"),
-        (["restart", "--service", "auth,order"], "restart is about one service"),
+        (["restart", "--service", "auth,order"], "restart takes one service"),
         (["history", "--service", "aut"], "did you mean auth?"),
         (["forward", "--service", "auth", "--port", "99999"], "from 1 to 65535"),
         (["logs", "--service", "auth", "--tail", "9" * 5000], "--tail takes a whole number"),
@@ -167,7 +167,7 @@ def test_a_full_disk_behind_standard_output_is_said() -> None:
         done = subprocess.run(
             [str(ROOT / "invoke"), "env.list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
         )
-    assert (done.returncode, done.stderr.strip()) == (1, "standard output takes nothing more: No space left on device")
+    assert (done.returncode, done.stderr.strip()) == (1, "cannot write to standard output: No space left on device")
 
 
 def test_a_locale_without_an_arrow_ends_nothing() -> None:

@@ -65,11 +65,11 @@ def test_help_and_list_do_not_need_a_terminal() -> None:
 def test_ctrl_c_at_a_password_prompt_ends_it_and_the_terminal_is_as_it_was(tmp_path: Path) -> None:
     """A run that wants sudo's password, by a host whose user is not root and whose probe says so."""
     script = """
-from tasks.signals import Guard
 from tasks.passwords import prompt
-with Guard() as guard:
+from tasks.signals import SignalHandler
+with SignalHandler() as signals:
     try:
-        prompt("password: ", guard.cancel, echo=False)
+        prompt("password: ", signals.cancel, echo=False)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """

@@ -99,7 +99,7 @@ def test_an_unknown_key_stops_and_host_trust_records_it(fleet: Fleet, tmp_path: 
         assert re.search(r"SHA256:\S+", asked.out)
         assert fleet.invoke("host.trust", "--host", "h1", "--yes").exit == 0
         again = fleet.invoke("host.trust", "--host", "h1", "--yes")
-        assert "known already" in again.out
+        assert "already known" in again.out
         assert fleet.invoke("host.check", "--host", "h1").exit == 0
         fingerprints = subprocess.check_output(["ssh-keygen", "-lf", str(known)], text=True)
         assert fingerprints.split()[1] in root(fleet.hosts[0], "for f in /etc/ssh/*.pub; do ssh-keygen -lf $f; done")

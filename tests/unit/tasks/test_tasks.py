@@ -13,9 +13,7 @@ import pytest
 from invoke import Context, Exit
 
 from slipway.errors import Problem, UsageError
-from tasks import deploy as ship
-from tasks import operate as day
-from tasks import signals as guard
+from tasks import deploy, execution, operate
 from tasks.exit_codes import ExitCode
 from tasks.invocation import Invocation
 
@@ -33,13 +31,13 @@ runpy.run_path("tasks/main.py", run_name="__main__")
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , "])
 @pytest.mark.parametrize("flag", ["service", "env", "settings"])
-def test_a_flag_that_says_nothing_is_not_a_flag_left_out(
+def test_an_empty_flag_is_refused_and_not_taken_for_one_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str, text: str
 ) -> None:
     taken: list[str] = []
     monkeypatch.setattr(Invocation, "run", lambda *_: taken.append("all"))
-    monkeypatch.setattr(Invocation, "deed", lambda *_, **__: taken.append("all"))
-    for task in (day.down, ship.deploy):
+    monkeypatch.setattr(Invocation, "run_action", lambda *_, **__: taken.append("all"))
+    for task in (operate.down, deploy.deploy):
         with pytest.raises(Exit) as left:
             task(Context(), **{flag: text}, output="plain", plan=True)
         assert left.value.code == ExitCode.USAGE
@@ -49,8 +47,8 @@ def test_a_flag_that_says_nothing_is_not_a_flag_left_out(
 
 def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(guard, "guarded", lambda *given: asked.extend(given))
-    ship.up(Context())
+    monkeypatch.setattr(execution, "execute", lambda *given: asked.extend(given))
+    deploy.up(Context())
     body, _, flags, _, blank = asked
     assert blank == ""
     assert flags["confirm"]
