@@ -1,4 +1,4 @@
-"""The program behind `./invoke`: Invoke's own, with usage errors as exit code 2 and a quiet end of a closed pipe."""
+"""The program behind `./invoke`: Invoke's own, with tasks in groups and exit code 2 for usage errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """What Invoke itself cannot make of its own flags, in words instead of a traceback."""
+def _usage_errors() -> Iterator[None]:
+    """What Invoke raises for wrong values of its own flags, as a message instead of a traceback."""
     from invoke.exceptions import AmbiguousEnvVar, ParseError, UncastableEnvVar, UnknownFileType
 
     try:
@@ -30,8 +30,8 @@ def _said() -> Iterator[None]:
         sys.exit(2)
 
 
-def _way_out(error: ParseError, names: Iterable[str]) -> str:
-    """What to type instead of what Invoke could not read."""
+def _hint(error: ParseError, names: Iterable[str]) -> str:
+    """What to type instead of what Invoke could not parse."""
     import difflib
     import re
 
@@ -46,10 +46,10 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none: looking takes 12 ms
     gc.set_threshold(50_000)  # a tenth of a short command's time goes into collecting what its imports made
     sys.path[0] = str(ROOT)
-    from invoke import Program
+    from invoke import Exit, Program
     from invoke.exceptions import ParseError
 
-    from tasks import ns
+    from tasks import GROUPS, ns
 
     class Slipway(Program):
         def print_version(self) -> None:
@@ -58,12 +58,24 @@ def main() -> None:
         def load_collection(self) -> None:
             self.collection = ns
 
+        def list_flat(self) -> None:
+            if self.list_root:
+                super().list_flat()
+                return
+            for heading, group in GROUPS.items():
+                print(f"{heading}:\n")  # noqa: T201  the answer
+                self.print_columns(self._make_pairs(group))
+
+        def no_tasks_given(self) -> None:
+            self.list_tasks()
+            raise Exit
+
         def parse_core(self, argv: list[str] | None) -> None:
-            with _said():
+            with _usage_errors():
                 super().parse_core(argv)
 
         def update_config(self, merge: bool = True) -> None:  # noqa: FBT001, FBT002  Invoke's
-            with _said():
+            with _usage_errors():
                 super().update_config(merge)
 
         def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002, FBT001, FBT002  Invoke's
@@ -71,7 +83,7 @@ def main() -> None:
                 super().run(argv, exit=exit)
             except SystemExit as end:
                 if isinstance(error := end.__context__, ParseError):
-                    print(f"  hint: {_way_out(error, ns.task_names)}", file=sys.stderr)  # noqa: T201  the answer
+                    print(f"  hint: {_hint(error, ns.task_names)}", file=sys.stderr)  # noqa: T201  the answer
                     sys.exit(2)
                 raise
 
