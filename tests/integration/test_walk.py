@@ -50,3 +50,10 @@ def test_a_restart_waits_for_what_was_deployed_not_for_what_the_file_says_by_now
     done = deployed.invoke("restart", "--service", "left")
     assert done.exit == 0, done.out + done.err
     assert deployed.answer("left", Content()) == deployed.text(Content())
+
+
+def test_a_kept_smoke_test_is_purged_with_its_network(deployed: LocalServices) -> None:
+    assert deployed.invoke("smoke", "--service", "left", "--keep").exit == 0
+    assert len(deployed.all_of("network", "ls", "-q")) == 2
+    assert deployed.invoke("down", "--purge").exit == 0
+    assert deployed.everything() == []

@@ -284,9 +284,10 @@ class Walk(RuleBasedStateMachine):
             if taken:
                 self.invoke(self.model.deploy_on_a_taken_port(service), "deploy", service=service)
 
-    @rule(service=chosen)
-    def smoke(self, service: str) -> None:
-        self.invoke(self.model.smoke(service), "smoke", service=service)
+    @rule(service=chosen, keep=st.booleans())
+    def smoke(self, service: str, *, keep: bool) -> None:
+        words = ("smoke", "--keep") if keep and {*self.model.chosen(service)} <= {*self.model.releases} else ("smoke",)
+        self.invoke(self.model.smoke(service), *words, service=service)
 
     @precondition(lambda self: self.model.deployed)
     @rule(data=st.data())

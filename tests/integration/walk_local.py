@@ -95,18 +95,19 @@ class LocalServices(Services):
     def disagreements(self, model: Model, status: Mapping[str, Mapping[str, Any]]) -> list[str]:
         ids = self.all_of("ps", "-aq")
         found = json.loads(" ".join(self.docker("inspect", *ids))) if ids else []
-        there = {one["Name"].lstrip("/"): one for one in found}
+        there = {one["Name"].lstrip("/"): one for one in found if "_smoke_" not in one["Name"]}  # `--keep` leaves those
         wanted = {self.named(name): deployed for name, deployed in model.deployed.items()}
         said = {one["containers"][0]["name"]: one for one in status.values()}
         volumes = {f"{self.name}_{n}_release_{number:04d}" for n, known in model.releases.items() for number in known}
         volumes |= {f"{self.name}_{name}_data" for name in model.releases if name == self.stored}
         volumes |= {f"{self.name}_secrets"} if model.secrets else set()
+        networks = [name for name in self.all_of("network", "ls", "--format", "{{.Name}}") if "-smoke-" not in name]
         faults = {
             f"containers {sorted(there)}, wanted {sorted(wanted)}, said {sorted(said)}": not (
                 there.keys() == wanted.keys() == said.keys()
             ),
             f"volumes {self.all_of('volume', 'ls', '-q')}": set(self.all_of("volume", "ls", "-q")) != volumes,
-            "not one network": bool(wanted) and len(self.all_of("network", "ls", "-q")) != 1,
+            f"networks {networks}": bool(wanted) and networks != [self.name],
         }
         for name in there.keys() & wanted.keys() & said.keys():
             state, service = there[name]["State"]["Status"], said[name]

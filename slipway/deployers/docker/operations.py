@@ -59,7 +59,7 @@ class DockerOperations:
             yield f"http://127.0.0.1:{port}"
 
     def down(self, services: Sequence[str], report: Reporter) -> None:
-        """Remove the containers of these services, and with the last of them the project's network."""
+        """Remove the containers of these services, and with the last of them the networks of the project."""
         for container in self.daemon.state(self.names.project).containers:
             if container.labels.get(SERVICE) in services:
                 if container.active:
@@ -67,8 +67,8 @@ class DockerOperations:
                 self.daemon.remove(container.id)
                 report.note(f"{container.name} removed")
         left = self.daemon.state(self.names.project)
-        if not left.containers and self.names.project in left.networks:
-            self.daemon.remove_network(self.names.project)
+        for network in () if left.containers else sorted({*left.networks}):  # a smoke test's too, which was kept
+            self.daemon.remove_network(network)
 
     def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
         """Remove the volumes of these services, records among them, and with `everything` that of generated secrets."""
