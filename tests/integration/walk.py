@@ -159,9 +159,10 @@ class Model:
         return DONE if names else USAGE
 
     def purge(self, service: str) -> int:
-        for name in self.known(service):
-            self.releases.pop(name, None)
+        names = self.known(service)
         code = self.down(service)
+        for name in names:
+            self.releases.pop(name, None)
         if not service:
             self.secrets.clear()
         return code
