@@ -24,13 +24,13 @@ class Artifacts:
     def image(self, service: AnyService) -> str | None:
         """The id of the image of the sources as they stand."""
         digest = service.sources.facts().digest
-        image = images.present(self.state.facts(), self.names.project, service.name, digest)
+        image = images.find(self.state.facts(), self.names.project, service.name, digest)
         return image.id if image else None
 
     def image_differs(self, state: State, service: AnyService) -> str | None:
         """Why an image must be built, or None."""
         digest = service.sources.facts().digest
-        if images.present(state, self.names.project, service.name, digest):
+        if images.find(state, self.names.project, service.name, digest):
             return None
         running = state.container(self.names.container(service.name))
         old = running.labels.get(SOURCE, "")[:8] if running else ""

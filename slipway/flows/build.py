@@ -55,7 +55,7 @@ def image(
 ) -> Iterator[Node[Any]]:
     """An image for each service, behind what it needs, and the base images that they are built on."""
     built = [service.settings for service in services if service.settings.image is None]
-    used = {service.base for service in built if images.stands_on_base(service.folder, service.dockerfile)}
+    used = {service.base for service in built if images.uses_base_argument(service.folder, service.dockerfile)}
     bases = sorted(base for base in used if base in work.config.images.bases)
     for base in bases:
         users = tuple(service for service in services if service.settings.base == base)
@@ -126,7 +126,7 @@ class ProvideBase(Step[State | None]):
     def check(self, facts: State | None) -> Change | None:
         """Whether it is there, or every image that is built on it is."""
         base = self.work.config.images.bases[self.name]
-        if facts is None or base_images.present(facts, self.name, base):
+        if facts is None or base_images.is_present(facts, self.name, base):
             return None
         if all(self.work.artifacts.image_differs(facts, user) is None for user in self.users):
             return None
@@ -154,15 +154,15 @@ class BuildImage(Step[State | None]):
         work, name, service, sources = self.work, self.group, self.service.settings, self.service.sources.facts()
         project, docker = work.config.project.name, work.build.docker
         if service.image:
-            images.take(docker, service.image, project, name, service.version, sources.digest, report)
+            images.tag_prebuilt(docker, service.image, project, name, service.version, sources.digest, report)
             return
         base = work.config.images.bases.get(service.base)
         environment, services = Environment(name="image"), work.config.services
         made_up = resolve(service, environment, services, lambda _, how: how.new_value())
-        content = images.context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
+        content = images.build_context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
         instructions = (service.folder / service.dockerfile).read_text()
         self.service.ensure_sources_unchanged(sources.digest)
-        recipe = images.Recipe(
+        recipe = images.ImageBuild(
             project=project,
             service=name,
             version=service.version,
@@ -173,7 +173,7 @@ class BuildImage(Step[State | None]):
             base=base_images.tag(service.base, base) if base else service.base,
             platform=work.build.host.probe.facts().platform,
             env={**service.env, **made_up},
-            trial={LABEL: project, ROLE: "smoke", OWNER: owner()},
+            container_labels={LABEL: project, ROLE: "smoke", OWNER: owner()},
         )
         images.build(docker, recipe, report)
 
@@ -183,7 +183,7 @@ def provide_base(work: Workspace, name: str, report: Reporter) -> str:
     base, machine = work.config.images.bases[name], work.build
     tag = base_images.tag(name, base)
     state = machine.state.facts()
-    if base_images.present(state, name, base):
+    if base_images.is_present(state, name, base):
         return tag
     if state.tagged(bundle.image_tag(name)):
         machine.docker.tag(bundle.image_tag(name), tag)

@@ -80,7 +80,7 @@ def _sources(config: Config, service: Service) -> Sources:
     made = service.image or str(service.leiningen)
     settings = (made, service.dockerfile, base_images.identity(base) if base else service.base)
     digest = source_digest.digest(service.folder, settings, service.shared)
-    return Sources(digest, jar.found(service.folder, digest))
+    return Sources(digest, jar.find(service.folder, digest))
 
 
 AnyService = ResolvedService[Any]

@@ -1,4 +1,4 @@
-"""Base images: a pinned upstream reference where it can be pulled, else one made here by jlink or of packages."""
+"""Base images: a pinned upstream reference where it can be pulled, else one built here by jlink or from packages."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts, Jdk, libraries
 from slipway.hosts.host import Command, Host
 from slipway.images import debian_packages as debian
-from slipway.images.rootfs import USER, Root
+from slipway.images.rootfs import UID, RootFs
 
 JAVA = "/opt/java"
-RECIPES = 2  # raised when the same recipe begins to make something else
-COMMON = ("ENV LANG=C.UTF-8", f"USER {USER}:{USER}")
+RECIPE_VERSION = 2  # increased when the same recipe builds something else
+COMMON = ("ENV LANG=C.UTF-8", f"USER {UID}:{UID}")
 
 
 def identity(base: Base) -> str:
-    """What a base is made from, as a digest: its entry, how recipes are read, and whose packages it is made of.
+    """The digest of what a base is built from: its entry, how recipes are built, and the packages' distribution.
 
-    It is the same on every machine, but for a recipe of packages: each release of Debian has its own PostgreSQL.
+    It is the same on every machine, except for a recipe of packages: each release of Debian has its own PostgreSQL.
     """
-    of = [debian.release()] if isinstance(base.recipe, Debian) and not base.upstream else []
-    canonical = json.dumps([RECIPES, base.model_dump(mode="json"), *of], sort_keys=True)
+    of = [debian.host_release()] if isinstance(base.recipe, Debian) and not base.upstream else []
+    canonical = json.dumps([RECIPE_VERSION, base.model_dump(mode="json"), *of], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def tag(name: str, base: Base) -> str:
-    """The name under which a base is kept, wherever it came from."""
+    """The tag of a base, wherever it came from."""
     return f"slipway/base-{name}:{identity(base)}"
 
 
-def present(state: State, name: str, base: Base) -> bool:
+def is_present(state: State, name: str, base: Base) -> bool:
     """Whether the daemon has the base."""
     return state.tagged(tag(name, base)) is not None
 
 
 def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str, base: Base, report: Reporter) -> str:
-    """Get the base from the first source that works, say which, and give its image the base's tag. Its id."""
+    """Get the base from the first source that works, and tag it; the image's id. Raises Unreachable where none does."""
     tried: list[str] = []
     if base.upstream:
         try:
             image = daemon.pull(base.upstream, report)
         except Problem as problem:
             tried.append(f"{base.upstream}: {problem.details or problem.summary}")
-            report.note(f"{base.upstream} can't be had here ({_first(problem.details)})")
+            report.note(f"{base.upstream} can't be pulled ({_first_line(problem.details)})")
         else:
             daemon.tag(image, tag(name, base))
             report.note(f"base {name} is {base.upstream}")
@@ -58,25 +58,25 @@ def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str
     match base.recipe:
         case Jlink() as recipe if facts.kernel == "Linux" and kit:
             image = _jlink(host, daemon, kit, recipe, tag(name, base), report)
-            report.note(f"base {name} is made here: jlink of {kit.home} ({kit.version}) and the C library")
+            report.note(f"base {name} is built here: jlink of {kit.home} ({kit.version}) and the C library")
             return image
         case Debian() as recipe if facts.family in {"debian", "ubuntu"}:
             image, made_of = _packages(host, daemon, recipe, tag(name, base), report)
-            report.note(f"base {name} is made here of this machine's packages: {made_of}")
+            report.note(f"base {name} is built here from this machine's packages: {made_of}")
             return image
         case Jlink():
-            tried.append("recipe: it needs Linux and a JDK with jlink")
+            tried.append("recipe: needs Linux and a JDK with jlink")
         case Debian():
-            tried.append("recipe: it needs Debian's packages")
-    hint = "docker login, or a mirror in Docker's settings; or a recipe in config/images.yaml"
-    raise Unreachable(f"base image {name} can't be had", details="\n".join(tried), hint=hint)
+            tried.append("recipe: needs Debian's packages")
+    hint = "docker login, or a registry mirror in Docker's settings, or a recipe in config/images.yaml"
+    raise Unreachable(f"base image {name} is not available", details="\n".join(tried), hint=hint)
 
 
-def _first(text: str) -> str:
+def _first_line(text: str) -> str:
     return text.strip().splitlines()[0][:160] if text.strip() else "no answer"
 
 
-def link(kit: Jdk, modules: Sequence[str], out: str) -> Command:
+def jlink_command(kit: Jdk, modules: Sequence[str], out: str) -> Command:
     """The jlink command of a recipe."""
     return Command(
         (
@@ -96,18 +96,20 @@ def link(kit: Jdk, modules: Sequence[str], out: str) -> Command:
 def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, report: Reporter) -> str:
     with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
         out = Path(folder) / "java"
-        host.run(link(kit, recipe.modules, str(out)), report).raise_for_status("jlink failed", "./invoke setup")
+        host.run(jlink_command(kit, recipe.modules, str(out)), report).raise_for_status(
+            "jlink failed", "./invoke setup"
+        )
         parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
         needed = libraries(host.run(Command(("ldd", *parts)), null_reporter(report.cancel)).text)
         files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
         files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
         config = [f"ENV PATH={JAVA}/bin", f"ENV JAVA_HOME={JAVA}", *COMMON]
-        return daemon.load_root(Root(files).archive(), name, config)
+        return daemon.load_root(RootFs(files).tar(), name, config)
 
 
 def _packages(host: Host, daemon: Daemon, recipe: Debian, name: str, report: Reporter) -> tuple[str, str]:
-    """The image's id, and what was named in the recipe with its version."""
+    """The image's id, and the packages named in the recipe with their versions."""
     with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
-        root, versions = debian.root(host, recipe, Path(folder), report)
-        image = daemon.load_root(root.archive(), name, [f"ENV PATH={debian.path(root.files)}", *COMMON])
-    return image, ", ".join(f"{package} {versions[package]}" for package in debian.roots(recipe))
+        root, versions = debian.build_rootfs(host, recipe, Path(folder), report)
+        image = daemon.load_root(root.tar(), name, [f"ENV PATH={debian.path_variable(root.files)}", *COMMON])
+    return image, ", ".join(f"{package} {versions[package]}" for package in debian.named_packages(recipe))

@@ -1,6 +1,6 @@
-"""Class data sharing: a JVM's image gets an archive of the classes that its start loads, so that the next is faster.
+"""Class data sharing: an image gets an archive of the classes that its JVM loads at start, which makes it start faster.
 
-The image's ENTRYPOINT says where it wants the archive (`-XX:SharedArchiveFile=PATH`). The image is run once, by itself,
+The image's ENTRYPOINT names the archive (`-XX:SharedArchiveFile=PATH`). The image is run once, by itself,
 until it loads no more classes; the JVM logs them, and dumps them. The archive holds the JDK's classes and those of the
 class path's first entry, because that is all that may stay the same when the rest changes: with the dependencies first,
 a change of code moves no class data. Where it can't be made the image stays as it is: a JVM whose archive is missing or
@@ -23,82 +23,84 @@ from slipway.docker.protocols import Daemon, Image, Spec
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 
-KEY = "slipway.classes"  # a label: what the archive in an image is made from
+LABEL_KEY = "slipway.classes"  # a label: what the archive in an image is made from
 FLAG = "-XX:SharedArchiveFile="
-LOG = "-Xlog:class+load:stdout:none"  # one line per class: NAME source: WHERE
-LIST = "/tmp/classes.lst"  # noqa: S108  in the image
-QUIET = 1.0  # seconds without a new class: it has started
-PATIENCE = 30.0  # seconds
+LOG_CLASSES = "-Xlog:class+load:stdout:none"  # one line per class: NAME source: WHERE
+CLASS_LIST = "/tmp/classes.lst"  # noqa: S108  in the image
+IDLE = 1.0  # seconds without another class: the start is complete
+START_TIMEOUT = 30.0  # seconds
 
 
 @dataclass(frozen=True)
-class Start:
-    """What an ENTRYPOINT tells of a JVM's start: all words up to the class path, its first entry, and the archive."""
+class JvmStart:
+    """How an ENTRYPOINT starts a JVM: the words before the class path, that path's first entry, and the archive."""
 
-    words: tuple[str, ...]
-    first: str
+    command: tuple[str, ...]
+    first_entry: str
     archive: str
 
     @property
-    def dump(self) -> tuple[str, ...]:
+    def dump_command(self) -> tuple[str, ...]:
         """The command that dumps the classes on the list into the archive."""
-        java, *options = self.words
-        return (java, "-Xshare:dump", f"-XX:SharedClassListFile={LIST}", *options, "-cp", self.first)
+        java, *options = self.command
+        return (java, "-Xshare:dump", f"-XX:SharedClassListFile={CLASS_LIST}", *options, "-cp", self.first_entry)
 
 
-def start(entrypoint: Sequence[str]) -> Start | None:
-    """How an image starts its JVM; None if it wants no archive."""
+def parse_entrypoint(entrypoint: Sequence[str]) -> JvmStart | None:
+    """How an ENTRYPOINT starts its JVM; None if it names no archive."""
     archive = next((word.removeprefix(FLAG) for word in entrypoint if word.startswith(FLAG)), "")
     for flag in ("-jar", "-cp", "-classpath", "--class-path"):
         if archive and flag in entrypoint[:-1]:
             at = entrypoint.index(flag)
-            return Start(tuple(entrypoint[:at]), entrypoint[at + 1].split(":")[0], archive)
+            return JvmStart(tuple(entrypoint[:at]), entrypoint[at + 1].split(":")[0], archive)
     return None
 
 
-def add(
+def add_archive(
     daemon: Daemon,
     image: str,
     base: Sequence[str],
     before: Image | None,
     env: Mapping[str, str],
     labels: Mapping[str, str],
-    trial: Mapping[str, str],
+    container_labels: Mapping[str, str],
     report: Reporter,
 ) -> str:
-    """The image with its archive as the last layer: that of the image before where it fits, else a new one.
+    """The id of the image with its archive as the last layer: the previous image's where it fits, else a new one.
 
-    `base` are the layers that have the JVM, `env` is what a start needs, `trial` labels its container. The image
-    itself, and a note, where there can be no archive.
+    `base` are the layers with the JVM, `env` is what a start needs, and `container_labels` are those of its container.
+    Where no archive can be made, that is noted, and the image stays as it is.
     """
-    how = start(daemon.config(image).entrypoint)
+    how = parse_entrypoint(daemon.config(image).entrypoint)
     if how is None:
         return image
-    donor = ""
+    dumped = ""
     try:
-        key = made_from(how, base, _content(daemon, image, how.first, trial))
-        kept = before.id if before and before.labels.get(KEY) == key else ""
-        if not kept:
-            classes = loaded(daemon, image, how, env, trial, report)
-            lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {LIST}", f"RUN {json.dumps(how.dump)}"]
-            donor = daemon.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
-        lines = [f"FROM {image}", f"COPY --from={kept or donor} {how.archive} {how.archive}"]
-        return daemon.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, KEY: key}, "", report)
+        key = archive_key(how, base, _content(daemon, image, how.first_entry, container_labels))
+        reusable = before.id if before and before.labels.get(LABEL_KEY) == key else ""
+        if not reusable:
+            classes = loaded_classes(daemon, image, how, env, container_labels, report)
+            lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {CLASS_LIST}", f"RUN {json.dumps(how.dump_command)}"]
+            dumped = daemon.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
+        lines = [f"FROM {image}", f"COPY --from={reusable or dumped} {how.archive} {how.archive}"]
+        return daemon.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, LABEL_KEY: key}, "", report)
     except Problem as problem:
-        report.note(f"no class data, it will start more slowly: {problem.summary}")
+        report.note(f"no class data sharing, so it will start more slowly: {problem.summary}")
         return image
     finally:
-        if donor:
-            daemon.untag(donor)
+        if dumped:
+            daemon.untag(dumped)
 
 
-def made_from(how: Start, base: Sequence[str], content: bytes) -> str:
-    """A digest of what an archive is made from: the JVM, how it is started, and the class path's first entry."""
-    return hashlib.sha256(b"\0".join((repr(how).encode(), repr(base).encode(), content))).hexdigest()[:16]
+def archive_key(how: JvmStart, base: Sequence[str], content: bytes) -> str:
+    """The digest of what an archive is made from: the JVM, how it is started, and the class path's first entry."""
+    # spelled as earlier versions did, whose images have this digest as a label
+    start = f"Start(words={how.command!r}, first={how.first_entry!r}, archive={how.archive!r})"
+    return hashlib.sha256(b"\0".join((start.encode(), repr(base).encode(), content))).hexdigest()[:16]
 
 
-def _content(daemon: Daemon, image: str, path: str, trial: Mapping[str, str]) -> bytes:
-    made = daemon.create(Spec(_name(), image, trial))
+def _content(daemon: Daemon, image: str, path: str, container_labels: Mapping[str, str]) -> bytes:
+    made = daemon.create(Spec(_name(), image, container_labels))
     try:
         return daemon.read(made, path) or b""
     finally:
@@ -109,30 +111,36 @@ def _name() -> str:
     return f"slipway-classes-{secrets.token_hex(4)}"
 
 
-def loaded(
-    daemon: Daemon, image: str, how: Start, env: Mapping[str, str], trial: Mapping[str, str], report: Reporter
+def loaded_classes(
+    daemon: Daemon,
+    image: str,
+    how: JvmStart,
+    env: Mapping[str, str],
+    container_labels: Mapping[str, str],
+    report: Reporter,
 ) -> str:
-    """The classes that a start of the image loads, as a list that the JVM reads."""
-    options = " ".join(filter(None, (env.get("JAVA_TOOL_OPTIONS"), LOG)))
-    container = daemon.create(Spec(_name(), image, trial, {**env, "JAVA_TOOL_OPTIONS": options}))
+    """The classes that a start of the image loads, in the format of a class list, which the JVM reads."""
+    options = " ".join(filter(None, (env.get("JAVA_TOOL_OPTIONS"), LOG_CLASSES)))
+    container = daemon.create(Spec(_name(), image, container_labels, {**env, "JAVA_TOOL_OPTIONS": options}))
     try:
         daemon.start(container)
         newest: list[str] = []
-        until = quiet = time.monotonic() + PATIENCE
-        while time.monotonic() < min(until, quiet) and daemon.inspect(container).running:
-            time.sleep(QUIET / 4)
+        until = idle = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < min(until, idle) and daemon.inspect(container).running:
+            time.sleep(IDLE / 4)
             report.cancel.check()
-            now = listed(list(daemon.logs(container, 100, follow=False)), how.first)  # its end tells of new ones
+            tail = list(daemon.logs(container, 100, follow=False))  # new classes are at the end
+            now = archivable_classes(tail, how.first_entry)
             if now != newest:
-                newest, quiet = now, time.monotonic() + QUIET
-        found = listed(list(daemon.logs(container, 1_000_000, follow=False)), how.first)
+                newest, idle = now, time.monotonic() + IDLE
+        found = archivable_classes(list(daemon.logs(container, 1_000_000, follow=False)), how.first_entry)
     finally:
         daemon.remove(container)
-    report.output("stdout", f"{len(found)} classes are loaded by a start")
+    report.output("stdout", f"a start loads {len(found)} classes")
     return "".join(f"{line}\n" for line in found)
 
 
-def listed(log: Sequence[str], first: str) -> list[str]:
+def archivable_classes(log: Sequence[str], first: str) -> list[str]:
     """The classes of a `class+load` log that an archive can hold, sorted, in the notation of a class list."""
     source = re.compile(rf"(\S+) source: (?:shared objects file|jrt:/|file:{re.escape(first)}\b)")
     names = (source.match(line) for line in log)

@@ -1,4 +1,4 @@
-"""A service's jar: Leiningen builds it, it is checked, and only then it gets the name of its sources' digest."""
+"""A service's jar: built by Leiningen, verified, and only then named by the digest of its sources."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from slipway.hosts.host import Command, Host
 
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
-# Clojure names classes in the order of identity hashes. A compiler's JVM is over before C2 pays: Leiningen's own word
-# on that gives way to a profile's :jvm-opts.
+# hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
+# TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
-LOCK = ".lein-slipway.lock"  # in the project, where every user's process finds it; not in target, which lein cleans
+LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
 
 
 @dataclass(frozen=True)
 class Leiningen:
-    """How Leiningen is run here: the kit that it uses, and a profile that replaces unreachable repositories."""
+    """How Leiningen is run: with which JDK, and with which profile where Clojars can't be reached."""
 
     java_home: str
     profile: str = ""
 
 
-def found(folder: Path, digest: str) -> Path | None:
-    """The checked jar of these sources, if it is there."""
+def find(folder: Path, digest: str) -> Path | None:
+    """The verified jar of these sources, if there is one."""
     return next(iter(sorted((folder / "target").rglob(f"*.{digest}.jar"))), None)
 
 
-def original(jar: Path, digest: str) -> str:
+def original_name(jar: Path, digest: str) -> str:
     """The file name that Leiningen gave the jar, which a Dockerfile may name."""
     return jar.name.removesuffix(f".{digest}.jar") + ".jar"
 
 
-def uberjar(folder: Path, lein: Leiningen) -> Command:
-    """The command that makes the jar."""
+def uberjar_command(folder: Path, lein: Leiningen) -> Command:
+    """The command that builds the jar."""
     profile = ("with-profile", f"+{lein.profile}") if lein.profile else ()
     java = f"{lein.java_home}/bin/java"
     options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), OPTIONS)))
@@ -67,56 +67,59 @@ def build(
     report: Reporter,
     ensure_sources_unchanged: Callable[[], None],
 ) -> Path:
-    """Build, check and place the jar. Raises Problem with Clojure's file, line and message when it does not compile.
+    """Build, verify and name the jar. Raises Problem with Clojure's file, line and message when it does not compile.
 
-    `ensure_sources_unchanged` raises it where the sources are not those of the digest any more.
+    `ensure_sources_unchanged` raises Problem where the sources no longer have that digest.
     """
-    told = lambda who: report.note(f"waits for {who}")  # noqa: E731
-    with locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", told, report.cancel) as lock:
-        if jar := found(folder, digest):
+
+    def waiting(holder: str) -> None:
+        report.note(f"waiting for {holder}")
+
+    with locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel) as lock:
+        if jar := find(folder, digest):
             report.note("another process has just built it")
             return jar
-        began = time.time()
-        done = host.run(replace(uberjar(folder, lein), pass_fds=(lock,)), report)
-        output = done.text + done.stderr.decode(errors="replace")
-        if done.exit_code != 0:
-            raise failed(folder, output)
-        made = created(output)
-        if made is None or not made.is_file() or made.stat().st_mtime < began - 2:
+        started = time.time()
+        result = host.run(replace(uberjar_command(folder, lein), pass_fds=(lock,)), report)
+        output = result.text + result.stderr.decode(errors="replace")
+        if result.exit_code != 0:
+            raise build_failure(folder, output)
+        jar = created_jar(output)
+        if jar is None or not jar.is_file() or jar.stat().st_mtime < started - 2:
             raise Problem(
-                f"{folder.name}: Leiningen made no jar", details=tail(output), hint="look at :main in project.clj"
+                f"{folder.name}: Leiningen created no jar", details=tail(output), hint="check :main in project.clj"
             )
-        check(host, made, lein, report)
+        verify(host, jar, lein, report)
         ensure_sources_unchanged()
-        return place(made, digest)
+        return name_by_digest(jar, digest)
 
 
-def created(output: str) -> Path | None:
-    """The uberjar that Leiningen says it created: the last one, behind the plain jar."""
+def created_jar(output: str) -> Path | None:
+    """The uberjar among the jars that Leiningen reports as created: the last one, after the plain jar."""
     lines = re.findall(r"^Created (.+\.jar)\s*$", output, re.MULTILINE)
     return Path(lines[-1]) if lines else None
 
 
-def failed(folder: Path, output: str) -> Problem:
-    """What went wrong, in the words of Clojure or Leiningen."""
+def build_failure(folder: Path, output: str) -> Problem:
+    """The error of a failed build, in the words of Clojure or Leiningen."""
     name = folder.name
     error = re.search(
         r"(?:Syntax error|Unexpected error|Execution error).*?\(([^():]+):(\d+)(?::(\d+))?\)\.?\s*", output
     )
     if error:
         rest = output[error.end() :].strip().splitlines()
-        said_twice = ("Syntax error", "Unexpected error", "Execution error")  # by the compiler, then by its caller
-        new = (line.strip() for line in rest if line.strip() and not line.strip().startswith(said_twice))
+        repeated = ("Syntax error", "Unexpected error", "Execution error")  # by the compiler, then by its caller
+        new = (line.strip() for line in rest if line.strip() and not line.strip().startswith(repeated))
         message = next(new, "")
         summary = f"{name}: {error[1]}:{error[2]}: {message or error[0].strip()}"
-        return Problem(summary, details=tail(output, 12), hint=f"mend {error[1]} and run the same command again")
+        return Problem(summary, details=tail(output, 12), hint=f"correct {error[1]} and run the same command again")
     if "PKIX path" in output or "unable to find valid certification path" in output:
         lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
         return untrusted_certificate("a repository", "\n".join(lines[:5]))
     if "Could not transfer" in output or "Could not find artifact" in output:
         lines = re.findall(r"^.*Could not (?:transfer|find) artifact.*$", output, re.MULTILINE)
-        hint = "is a repository out of reach, or behind a proxy? ./invoke setup; then try again"
-        return Problem(f"{name}: dependencies could not be had", details="\n".join(lines[:5]), hint=hint)
+        hint = "check the network or proxy; ./invoke setup; then try again"
+        return Problem(f"{name}: dependencies could not be downloaded", details="\n".join(lines[:5]), hint=hint)
     return Problem(f"{name}: lein uberjar failed", details=tail(output), hint=f"cd {folder} && lein uberjar")
 
 
@@ -125,8 +128,8 @@ def tail(output: str, lines: int = 25) -> str:
     return "\n".join(output.strip().splitlines()[-lines:])
 
 
-def check(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
-    """Raise Problem unless the jar is whole and its Main-Class is in it and can be loaded."""
+def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
+    """Raise Problem unless the jar is intact and its Main-Class is in it and can be loaded."""
     try:
         with zipfile.ZipFile(jar) as archive:
             broken = archive.testzip()
@@ -134,50 +137,57 @@ def check(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
             manifest = archive.read("META-INF/MANIFEST.MF").decode() if "META-INF/MANIFEST.MF" in names else ""
     except (zipfile.BadZipFile, OSError) as error:
         raise Problem(
-            f"{jar.name} is not a whole jar", details=str(error), hint="run the same command again"
+            f"{jar.name} is not a valid jar", details=str(error), hint="run the same command again"
         ) from error
     if broken:
-        raise Problem(f"{jar.name} is corrupt at {broken}", hint="is another lein running in this project?")
+        raise Problem(
+            f"{jar.name} is corrupt at {broken}",
+            hint="another lein may be running in this project; run the same command again",
+        )
     main = main_class(manifest)
     if not main or f"{main.replace('.', '/')}.class" not in names:
         details = f"Main-Class is {main}, and the jar has no such class" if main else "its manifest has no Main-Class"
         hint = "project.clj needs :main NAMESPACE, :aot for it, and (:gen-class) in that namespace"
-        raise Problem(f"{jar.name} cannot be started", details=details, hint=hint)
+        raise Problem(f"{jar.name} can't be started", details=details, hint=hint)
     load = Command((f"{lein.java_home}/bin/java", "--dry-run", "-cp", str(jar), main), timeout=60)
-    host.run(load, report).raise_for_status(f"{jar.name}: {main} cannot be loaded", "is it compiled for a newer Java?")
+    host.run(load, report).raise_for_status(
+        f"{jar.name}: {main} can't be loaded", "it may be compiled for a newer Java"
+    )
 
 
 def main_class(manifest: str) -> str:
-    """The Main-Class of a manifest; its long lines are folded (JAR file specification)."""
+    """The Main-Class of a manifest, whose long lines are folded (JAR file specification); empty where it has none."""
     unfolded = manifest.replace("\r\n", "\n").replace("\n ", "")
     line = re.search(r"^Main-Class: *(\S+)", unfolded, re.MULTILINE)
     return line[1] if line else ""
 
 
-def place(made: Path, digest: str) -> Path:
-    """Give a checked jar its digest's name, at once or not at all; older ones of the same project go."""
-    target = made.with_name(f"{made.stem}.{digest}.jar")
-    handle, temporary = tempfile.mkstemp(dir=made.parent, prefix=".slipway-")
+def name_by_digest(jar: Path, digest: str) -> Path:
+    """Copy a verified jar to its digest's name, atomically; those of other digests are removed."""
+    target = jar.with_name(f"{jar.stem}.{digest}.jar")
+    handle, temporary = tempfile.mkstemp(dir=jar.parent, prefix=".slipway-")
     try:
-        with os.fdopen(handle, "wb") as file, made.open("rb") as source:
+        with os.fdopen(handle, "wb") as file, jar.open("rb") as source:
             shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(target)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        raise Problem(f"{target.name} could not be written", details=str(error), hint="make room: df -h") from error
-    for old in made.parent.glob(f"{made.stem}.{'[0-9a-f]' * len(digest)}.jar"):
+        raise Problem(
+            f"{target.name} could not be written", details=str(error), hint="the disk may be full: df -h"
+        ) from error
+    for old in jar.parent.glob(f"{jar.stem}.{'[0-9a-f]' * len(digest)}.jar"):
         if old != target:
             old.unlink(missing_ok=True)
     return target
 
 
-def split(jar: Path, sources: Iterable[Path]) -> tuple[bytes, bytes]:
-    """The jar as two: what comes from dependencies, and the service's own, which finds the other by Class-Path.
+def split_jar(jar: Path, sources: Iterable[Path]) -> tuple[bytes, bytes]:
+    """The jar as two: its dependencies, and the service's own entries, which find the other by Class-Path.
 
-    Own is what has the path of a source file (`a/b.clj` makes `a/b__init.class` and `a/b$f.class`), and what
-    Leiningen says of the project. Both are the same bytes for the same content: names sorted, times fixed.
+    Own are entries with the path of a source file (`a/b.clj` compiles to `a/b__init.class` and `a/b$f.class`), and
+    Leiningen's files about the project. Both are the same bytes for the same content: sorted, with fixed times.
     """
     own = {str(PurePosixPath(*path.parts[i:])) for path in (_stem(s) for s in sources) for i in range(len(path.parts))}
     deps, app = io.BytesIO(), io.BytesIO()

@@ -1,4 +1,4 @@
-"""An image's layers: their times put aside, so that the same content is the same layer; what each weighs."""
+"""An image's layers without timestamps, so that the same content is the same layer; and their sizes."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its DiffID, its bytes uncompressed, and the instruction that made it."""
+    """One layer: its DiffID, its uncompressed size in bytes, and the instruction that created it."""
 
     id: str
     size: int
-    made_by: str
+    created_by: str
 
 
-def settle(saved: Path, settled: Path, kept: int) -> tuple[Layer, ...]:
-    """Write a `docker save` archive anew, with every time in its layers put to 0, and say what they are.
+def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int) -> tuple[Layer, ...]:
+    """Rewrite a `docker save` archive with all timestamps in its layers set to 0; the layers, the lowest first.
 
-    The lowest `kept` layers, the base's, stay as they are. A builder that copies into a folder gives the folder the
-    time of day; BuildKit knows the same as `rewrite-timestamp`.
+    The lowest `base_layers`, those of the base image, stay as they are. A builder that copies into a folder gives that
+    folder the current time. BuildKit has the same as `rewrite-timestamp`.
     """
-    with tarfile.open(saved) as archive, tarfile.open(settled, "w") as out:
+    with tarfile.open(saved) as archive, tarfile.open(rewritten, "w") as out:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
         config = json.loads(_read(archive, manifest["Config"]))
         contents = [_read(archive, name) for name in manifest["Layers"]]
-        contents = [content if i < kept else timeless(content) for i, content in enumerate(contents)]
+        contents = [content if i < base_layers else without_timestamps(content) for i, content in enumerate(contents)]
         ids = [f"sha256:{hashlib.sha256(content).hexdigest()}" for content in contents]
         config["rootfs"]["diff_ids"] = ids
-        whole = json.dumps(config, separators=(",", ":")).encode()
-        manifest["Config"] = f"{hashlib.sha256(whole).hexdigest()}.json"
+        config_json = json.dumps(config, separators=(",", ":")).encode()
+        manifest["Config"] = f"{hashlib.sha256(config_json).hexdigest()}.json"
         manifest["Layers"] = [f"{digest.removeprefix('sha256:')}.tar" for digest in ids]
         manifest["RepoTags"] = None
         _write(out, "manifest.json", json.dumps([manifest]).encode())
-        _write(out, manifest["Config"], whole)
+        _write(out, manifest["Config"], config_json)
         for name, content in dict(zip(manifest["Layers"], contents, strict=True)).items():
             _write(out, name, content)
-    made = [entry.get("created_by", "") for entry in config.get("history", ()) if not entry.get("empty_layer")]
-    made = made if len(made) == len(ids) else [""] * len(ids)
-    return tuple(Layer(i, len(c), instruction(m)) for i, c, m in zip(ids, contents, made, strict=True))
+    instructions = [entry.get("created_by", "") for entry in config.get("history", ()) if not entry.get("empty_layer")]
+    instructions = instructions if len(instructions) == len(ids) else [""] * len(ids)
+    layers = zip(ids, contents, instructions, strict=True)
+    return tuple(Layer(id_, len(content), instruction(text)) for id_, content, text in layers)
 
 
-def timeless(layer: bytes) -> bytes:
-    """A layer's tar with every time put to 0, and no times or names beside it."""
+def without_timestamps(layer: bytes) -> bytes:
+    """A layer's tar with all times 0, and of the PAX headers only extended attributes."""
     buffer = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(layer)) as old,
@@ -61,26 +62,26 @@ def timeless(layer: bytes) -> bytes:
 
 
 def instruction(created_by: str) -> str:
-    """The Dockerfile's instruction in a history entry, as short as it can be recognised."""
+    """The Dockerfile's instruction in a history entry, without digests, cut to a line's length."""
     text = created_by.removeprefix("/bin/sh -c #(nop) ").strip()
     words = [word for word in text.split() if not word.startswith(("file:", "dir:", "multi:"))]
     return " ".join(words).replace(" in ", " ")[:60]
 
 
-def weights(layers: Sequence[Layer], kept: int, before: Collection[str]) -> list[str]:
-    """A line per layer, the base's as one, with its size; those that the image before did not have are new."""
+def describe(layers: Sequence[Layer], base_layers: int, before: Collection[str]) -> list[str]:
+    """A line per layer with its size, the base image's as one; `before` are the layers of the previous image."""
     new = [layer for layer in layers if layer.id not in before]
-    lines = [f"{sum(layer.size for layer in layers[:kept]) / 1e6:8.2f} MB  base"] if kept else []
+    lines = [f"{sum(layer.size for layer in layers[:base_layers]) / 1e6:8.2f} MB  base"] if base_layers else []
     lines += [
-        f"{layer.size / 1e6:8.2f} MB  {layer.made_by or layer.id[7:19]}{'  (new)' if layer in new else ''}"
-        for layer in layers[kept:]
+        f"{layer.size / 1e6:8.2f} MB  {layer.created_by or layer.id[7:19]}{'  (new)' if layer in new else ''}"
+        for layer in layers[base_layers:]
     ]
     total = sum(layer.size for layer in layers)
-    return [*lines, f"{total / 1e6:8.2f} MB  in all, {sum(layer.size for layer in new) / 1e6:.2f} MB of it new"]
+    return [*lines, f"{total / 1e6:8.2f} MB  in total, {sum(layer.size for layer in new) / 1e6:.2f} MB of it new"]
 
 
 def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    """A member, decompressed where the daemon keeps layers compressed."""
+    """A member, decompressed where the daemon stores compressed layers."""
     import gzip
 
     file = archive.extractfile(name)  # through links: equal layers are saved once

@@ -1,4 +1,4 @@
-"""A root file system as a tar, the same bytes for the same content: files, links, folders and one unprivileged user."""
+"""An image's root file system as a tar: files, links, folders and one unprivileged user; same content, same bytes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-USER = 10001
+UID = 10001
 IDENTITY = {
-    "/etc/passwd": f"app:x:{USER}:{USER}::/tmp:/none\n",
-    "/etc/group": f"app:x:{USER}:\n",
+    "/etc/passwd": f"app:x:{UID}:{UID}::/tmp:/none\n",
+    "/etc/group": f"app:x:{UID}:\n",
     "/etc/nsswitch.conf": "hosts: files dns\n",
 }
 
 
 @dataclass(frozen=True)
-class Root:
-    """What is in it, by absolute place: files of this machine, links and their targets, folders of the user's own."""
+class RootFs:
+    """What is in it, by absolute path: files of this machine, links with their targets, folders that the user owns."""
 
     files: Mapping[str, Path]
     links: Mapping[str, str] = field(default_factory=dict)
     owned: Sequence[str] = ()
 
-    def archive(self) -> bytes:
-        """The tar: sorted, times fixed, owned by root but for `owned`; files are read through links."""
+    def tar(self) -> bytes:
+        """The tar: sorted, times 0, owned by root except for `owned`; a link to a file counts as the file."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for name, target in sorted(self.links.items()):
@@ -40,7 +40,7 @@ class Root:
                 archive.addfile(_entry(folder, tarfile.DIRTYPE, mode))
             for folder in self.owned:
                 entry = _entry(folder, tarfile.DIRTYPE, 0o755)
-                entry.uid = entry.gid = USER
+                entry.uid = entry.gid = UID
                 archive.addfile(entry)
         return buffer.getvalue()
 

@@ -19,7 +19,7 @@ import requests
 
 from slipway.config.load import load
 from slipway.hosts.local import LocalHost
-from slipway.images.jar import Leiningen, uberjar
+from slipway.images.jar import Leiningen, uberjar_command
 from slipway.installers.java import clojars_answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def lein_test(folder: Path) -> str:
     kit = facts.jdk(tools.java.minimum)
     assert kit
     lein = Leiningen(kit.home, "" if clojars_answers(facts) else tools.clojure.profile)
-    command = uberjar(folder, lein)
+    command = uberjar_command(folder, lein)
     words = [*command.argv[:-1], "test"]
     given = {
         name: value for name, value in (command.env or {}).items() if name != "JDK_JAVA_OPTIONS"

@@ -15,7 +15,7 @@ import pytest
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.images import base_images, class_data_sharing, debian_packages, image, jar, source_digest
 from slipway.images import reproducible_layers as layers
-from slipway.images.rootfs import Root
+from slipway.images.rootfs import RootFs
 
 JLINK = Jlink(modules=("java.base", "java.sql"))
 PACKAGES = Debian(packages=("postgresql", "!libllvm*"), files=("/usr/bin/psql", "!*.so"), owned=("/var/lib/data",))
@@ -67,23 +67,23 @@ def test_the_digest_of_sources(folder: Path) -> None:
     ],
 )
 def test_the_name_of_a_base_image(entry: Base, release: str, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    debian_packages.release.cache_clear()
+    debian_packages.host_release.cache_clear()
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": release})
     assert base_images.tag("x", entry) == f"slipway/base-x:{tag}"
-    debian_packages.release.cache_clear()
+    debian_packages.host_release.cache_clear()
 
 
 def test_the_key_of_class_data() -> None:
     entrypoint = ("java", "-XX:+UseSerialGC", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar:/app/a.jar", "m")
-    how = class_data_sharing.start(entrypoint)
+    how = class_data_sharing.parse_entrypoint(entrypoint)
     assert how
-    assert class_data_sharing.KEY == "slipway.classes"
-    assert class_data_sharing.made_from(how, ("sha256:1", "sha256:2"), b"jar") == "ae5be152a74ac83d"
-    assert class_data_sharing.made_from(how, (), b"jar") == "ae9a5f3b405ff906"
+    assert class_data_sharing.LABEL_KEY == "slipway.classes"
+    assert class_data_sharing.archive_key(how, ("sha256:1", "sha256:2"), b"jar") == "ae5be152a74ac83d"
+    assert class_data_sharing.archive_key(how, (), b"jar") == "ae9a5f3b405ff906"
 
 
 def test_the_label_and_the_tags_of_an_image() -> None:
-    assert image.SOURCE == "slipway.source"
+    assert image.SOURCE_LABEL == "slipway.source"
     assert image.digest_tag("hh", "auth", "0" * 16) == f"hh/auth:src-{'0' * 16}"
     assert image.version_tag("hh", "auth", "1.2.0") == "hh/auth:1.2.0"
 
@@ -91,10 +91,10 @@ def test_the_label_and_the_tags_of_an_image() -> None:
 def test_the_bytes_of_a_build_context_and_of_a_root_file_system(folder: Path) -> None:
     (folder / "target" / f"a-standalone.{'1' * 16}.jar").write_bytes(b"jar")
     built = folder / "target" / f"a-standalone.{'1' * 16}.jar"
-    assert sha(image.context(folder, "Dockerfile", "1" * 16, built)) == "e31cf33a8ac3217b"
-    tree = Root({"/usr/bin/run": folder / "bin" / "run"}, {"/bin": "usr/bin"}, ("/var/lib/data",))
-    assert sha(tree.archive()) == "ac19870a026aa1e8"
-    assert sha(layers.timeless(tree.archive())) == "ac19870a026aa1e8"
+    assert sha(image.build_context(folder, "Dockerfile", "1" * 16, built)) == "e31cf33a8ac3217b"
+    tree = RootFs({"/usr/bin/run": folder / "bin" / "run"}, {"/bin": "usr/bin"}, ("/var/lib/data",))
+    assert sha(tree.tar()) == "ac19870a026aa1e8"
+    assert sha(layers.without_timestamps(tree.tar())) == "ac19870a026aa1e8"
 
 
 def test_the_entries_of_a_jar_in_two(folder: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_entries_of_a_jar_in_two(folder: Path, tmp_path: Path) -> None:
             "clojure/core__init.class": "d",
         }.items():
             out.writestr(name, text)
-    parts = jar.split(tmp_path / "a.jar", source_digest.files(folder))
+    parts = jar.split_jar(tmp_path / "a.jar", source_digest.source_files(folder))
     listings = [
         [(e.filename, e.date_time, e.external_attr, e.compress_type, e.CRC) for e in archive.infolist()]
         for archive in (zipfile.ZipFile(io.BytesIO(part)) for part in parts)

@@ -24,7 +24,7 @@ from slipway.images import debian_packages as debian
 from slipway.images import image, jar
 from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
-from slipway.images.rootfs import USER, Root
+from slipway.images.rootfs import UID, RootFs
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_a_build_sees_changes_the_digest(folder: Path, name: str) -> None:
 
 def members(folder: Path) -> dict[str, tarfile.TarInfo]:
     """What a build of the folder is given."""
-    with tarfile.open(fileobj=io.BytesIO(image.context(folder, "Dockerfile", "0" * 16, None))) as content:
+    with tarfile.open(fileobj=io.BytesIO(image.build_context(folder, "Dockerfile", "0" * 16, None))) as content:
         return {member.name: member for member in content}
 
 
@@ -104,7 +104,7 @@ def test_a_link_that_leads_nowhere_or_to_a_folder_of_the_service_stays_a_link(fo
 def test_a_link_to_a_folder_outside_is_refused_with_the_way_to_share_it(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (folder / "src/lib").symlink_to("../../lib")
-    with pytest.raises(Problem, match="leads to a folder outside auth") as caught:
+    with pytest.raises(Problem, match="points to a folder outside auth") as caught:
         source.digest(folder, [])
     assert "sources" in caught.value.hint
     (folder / ".gitignore").write_text("src/lib\n")
@@ -139,11 +139,11 @@ def test_a_shared_source_counts_and_its_place_beside_the_service_does(folder: Pa
 def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: Path, shared: Path) -> None:
     jar_of_both = archive(folder / "target" / "a.jar", ENTRIES | {"hh/lib__init.class": "4", "hh/lib$f.class": "5"})
     parts = {}
-    context = image.context(folder, "Dockerfile", "0" * 16, jar_of_both, [shared])
+    context = image.build_context(folder, "Dockerfile", "0" * 16, jar_of_both, [shared])
     with tarfile.open(fileobj=io.BytesIO(context)) as content:
         assert not [name for name in content.getnames() if "lib" in name]
         for name in ("deps", "app"):
-            member = content.extractfile(f"{image.SPLIT}{name}.jar")
+            member = content.extractfile(f"{image.SPLIT_JAR}{name}.jar")
             assert member
             parts[name] = set(zipfile.ZipFile(io.BytesIO(member.read())).namelist())
     assert {"hh/lib__init.class", "hh/lib$f.class"} <= parts["app"]
@@ -151,17 +151,17 @@ def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: P
 
 
 def test_the_command_names_the_kit_and_the_profile() -> None:
-    command = jar.uberjar(Path("/s"), jar.Leiningen("/jdk", "debian"))
+    command = jar.uberjar_command(Path("/s"), jar.Leiningen("/jdk", "debian"))
     assert command.argv == ("lein", "with-profile", "+debian", "uberjar")
     assert command.env
     assert command.env["JAVA_CMD"] == "/jdk/bin/java"
-    assert jar.uberjar(Path("/s"), jar.Leiningen("/jdk")).argv == ("lein", "uberjar")
+    assert jar.uberjar_command(Path("/s"), jar.Leiningen("/jdk")).argv == ("lein", "uberjar")
 
 
 def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
     said = "Compiling x\nCreated /s/target/a-1.jar\nCreated /s/target/a b-1-standalone.jar\n"
-    assert jar.created(said) == Path("/s/target/a b-1-standalone.jar")
-    assert jar.created("nothing") is None
+    assert jar.created_jar(said) == Path("/s/target/a b-1-standalone.jar")
+    assert jar.created_jar("nothing") is None
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,10 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
             "Syntax error reading source at (hh/auth/main.clj:9:1).\nEOF while reading\n",
             "auth: hh/auth/main.clj:9: EOF while reading",
         ),
-        ("Could not transfer artifact ring:ring:pom:1 from/to clojars: nope", "auth: dependencies could not be had"),
+        (
+            "Could not transfer artifact ring:ring:pom:1 from/to clojars: nope",
+            "auth: dependencies could not be downloaded",
+        ),
         (
             (
                 "Could not transfer artifact ring:ring:pom:1 from/to clojars: PKIX path building failed: "
@@ -190,7 +193,7 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
     ],
 )
 def test_a_failed_build_is_said_in_clojures_words(output: str, summary: str) -> None:
-    problem = jar.failed(Path("/s/auth"), output)
+    problem = jar.build_failure(Path("/s/auth"), output)
     assert problem.summary == summary
     assert problem.hint
 
@@ -218,7 +221,7 @@ ENTRIES = {
 
 def test_a_jar_in_two_keeps_every_entry_once_and_the_services_own_apart(folder: Path, tmp_path: Path) -> None:
     whole = archive(tmp_path / "a.jar", ENTRIES)
-    deps, app = (zipfile.ZipFile(io.BytesIO(part)) for part in jar.split(whole, source.files(folder)))
+    deps, app = (zipfile.ZipFile(io.BytesIO(part)) for part in jar.split_jar(whole, source.source_files(folder)))
     assert set(deps.namelist()) == {"META-INF/services/x", "clojure/core.clj", "clojure/core__init.class"}
     assert set(app.namelist()) == set(ENTRIES) - set(deps.namelist())
     manifest = app.read("META-INF/MANIFEST.MF").decode()
@@ -229,8 +232,10 @@ def test_a_jar_in_two_keeps_every_entry_once_and_the_services_own_apart(folder: 
 
 
 def test_a_change_of_code_leaves_the_dependencies_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    one = jar.split(archive(tmp_path / "a.jar", ENTRIES), source.files(folder))
-    two = jar.split(archive(tmp_path / "b.jar", ENTRIES | {"hh/auth/main.class": "changed"}), source.files(folder))
+    one = jar.split_jar(archive(tmp_path / "a.jar", ENTRIES), source.source_files(folder))
+    two = jar.split_jar(
+        archive(tmp_path / "b.jar", ENTRIES | {"hh/auth/main.class": "changed"}), source.source_files(folder)
+    )
     assert one[0] == two[0]
     assert one[1] != two[1]
 
@@ -238,11 +243,11 @@ def test_a_change_of_code_leaves_the_dependencies_the_same_bytes(folder: Path, t
 def test_a_placed_jar_is_found_by_its_digest_and_older_ones_go(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     made = archive(tmp_path / "target" / "a-standalone.jar", ENTRIES)
-    jar.place(made, "0" * 16)
-    placed = jar.place(made, "1" * 16)
-    assert jar.found(tmp_path, "1" * 16) == placed
-    assert jar.found(tmp_path, "0" * 16) is None
-    assert jar.original(placed, "1" * 16) == "a-standalone.jar"
+    jar.name_by_digest(made, "0" * 16)
+    placed = jar.name_by_digest(made, "1" * 16)
+    assert jar.find(tmp_path, "1" * 16) == placed
+    assert jar.find(tmp_path, "0" * 16) is None
+    assert jar.original_name(placed, "1" * 16) == "a-standalone.jar"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +264,7 @@ def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[s
 
     whole = archive(tmp_path / "a.jar", entries)
     with pytest.raises(Problem) as caught:
-        jar.check(LocalHost(), whole, jar.Leiningen("/none"), null_reporter())
+        jar.verify(LocalHost(), whole, jar.Leiningen("/none"), null_reporter())
     assert details in caught.value.details
 
 
@@ -268,7 +273,9 @@ def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: 
     whole = archive(folder / "target" / f"a-standalone.{'1' * 16}.jar", ENTRIES)
 
     def names() -> set[str]:
-        return set(tarfile.open(fileobj=io.BytesIO(image.context(folder, "Dockerfile", "1" * 16, whole))).getnames())
+        return set(
+            tarfile.open(fileobj=io.BytesIO(image.build_context(folder, "Dockerfile", "1" * 16, whole))).getnames()
+        )
 
     assert {"target/slipway/deps.jar", "target/slipway/app.jar"} <= names()
     (folder / "Dockerfile").write_text("FROM x\nCOPY target/a-standalone.jar /\n")
@@ -286,12 +293,12 @@ def test_a_base_of_packages_is_another_on_another_release_of_debian(monkeypatch:
     entries = {"packages": Base(recipe=RECIPE), "jlink": Base(recipe=Jlink(modules=("java.base",)))}
     found: dict[str, set[str]] = {name: set() for name in entries}
     for release in ("12", "13", "12"):
-        debian.release.cache_clear()
+        debian.host_release.cache_clear()
         told = {"ID": "debian", "VERSION_ID": release}
         monkeypatch.setattr("platform.freedesktop_os_release", lambda told=told: told)
         for name, entry in entries.items():
             found[name].add(base.tag(name, entry))
-    debian.release.cache_clear()
+    debian.host_release.cache_clear()
     assert {name: len(tags) for name, tags in found.items()} == {"packages": 2, "jlink": 1}
 
 
@@ -306,7 +313,7 @@ RECIPE = Debian(packages=("postgresql", "postgresql-*[0-9]", "!libllvm*"), files
 def test_packages_are_those_picked_by_name_and_the_libraries_among_what_they_need() -> None:
     listing = "postgresql\n  Depends: postgresql-15\npostgresql-15\nlibpq5\nlibc6:i386\n<default-mta>\n  exim4\n"
     assert apt.parse_dependencies(listing) == ["libpq5", "postgresql", "postgresql-15"]
-    assert debian.roots(RECIPE) == ["postgresql"]
+    assert debian.named_packages(RECIPE) == ["postgresql"]
     records = "\n\n".join(
         f"Package: {name}\nVersion: {version}\nSection: {section}"
         for name, version, section in [
@@ -318,18 +325,22 @@ def test_packages_are_those_picked_by_name_and_the_libraries_among_what_they_nee
             ("perl", "5.36", "perl"),
         ]
     )
-    assert debian.chosen(RECIPE, records) == {"postgresql": "15+248", "postgresql-15": "15.20-0", "libpq5": "15.20-0"}
+    assert debian.select_packages(RECIPE, records) == {
+        "postgresql": "15+248",
+        "postgresql-15": "15.20-0",
+        "libpq5": "15.20-0",
+    }
 
 
 def test_files_of_packages_are_picked_where_a_merged_system_has_them(tmp_path: Path) -> None:
     for name in ("bin/psql", "usr/bin/other"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("x")
-    assert dict(debian.picked(RECIPE, tmp_path)) == {"/usr/bin/psql": tmp_path / "bin/psql"}
+    assert dict(debian.selected_files(RECIPE, tmp_path)) == {"/usr/bin/psql": tmp_path / "bin/psql"}
     with pytest.raises(Problem, match="no package has /usr/bin/initdb"):
-        dict(debian.picked(RECIPE.model_copy(update={"files": ("/usr/bin/initdb",)}), tmp_path))
+        dict(debian.selected_files(RECIPE.model_copy(update={"files": ("/usr/bin/initdb",)}), tmp_path))
     assert (
-        debian.path(["/usr/lib/postgresql/15/bin/psql", "/usr/bin/sh", "/etc/x"])
+        debian.path_variable(["/usr/lib/postgresql/15/bin/psql", "/usr/bin/sh", "/etc/x"])
         == "/usr/bin:/usr/lib/postgresql/15/bin"
     )
 
@@ -337,13 +348,13 @@ def test_files_of_packages_are_picked_where_a_merged_system_has_them(tmp_path: P
 def test_a_root_is_the_same_bytes_whatever_the_umask_and_the_clock(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("x")
-    tree = Root({"/usr/bin/program": program}, {"/bin": "usr/bin"}, ("/var/lib/data",))
-    first = tree.archive()
+    tree = RootFs({"/usr/bin/program": program}, {"/bin": "usr/bin"}, ("/var/lib/data",))
+    first = tree.tar()
     program.chmod(0o600)
     os.utime(program, (1, 1))
-    assert tree.archive() == first
+    assert tree.tar() == first
     with tarfile.open(fileobj=io.BytesIO(first)) as archive:
-        assert archive.getmember("var/lib/data").uid == USER
+        assert archive.getmember("var/lib/data").uid == UID
         assert archive.getmember("tmp").mode == 0o1777
 
 
@@ -365,7 +376,7 @@ def saved(folder: Path, times: int) -> Path:
         "rootfs": {"type": "layers", "diff_ids": ["sha256:old", "sha256:old"]},
         "history": [
             {"created_by": "base"},
-            {"created_by": "USER 1", "empty_layer": True},
+            {"created_by": "UID 1", "empty_layer": True},
             {"created_by": "/bin/sh -c #(nop) COPY file:0123 in app.jar "},
         ],
     }
@@ -385,10 +396,10 @@ def saved(folder: Path, times: int) -> Path:
 
 
 def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
-    first = layers.settle(saved(tmp_path, 5), tmp_path / "a", 1)
-    second = layers.settle(saved(tmp_path, 9), tmp_path / "b", 1)
+    first = layers.rewrite_timestamps(saved(tmp_path, 5), tmp_path / "a", 1)
+    second = layers.rewrite_timestamps(saved(tmp_path, 9), tmp_path / "b", 1)
     assert first[1] == second[1]
-    assert first[1].made_by == "COPY app.jar"
+    assert first[1].created_by == "COPY app.jar"
     assert first[0].id != second[0].id, "the base's layer is somebody else's: it stays as it is"
     with tarfile.open(tmp_path / "a") as archive:
         manifest = json.loads(archive.extractfile("manifest.json").read())[0]  # type: ignore[union-attr]
@@ -401,26 +412,26 @@ def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
 
 def test_what_an_image_weighs_names_the_layers_that_the_one_before_did_not_have() -> None:
     found = (layers.Layer("a", 70_000_000, "base"), layers.Layer("b", 9_000_000, "x"), layers.Layer("c", 30_000, "y"))
-    assert [line.split(maxsplit=2)[2] for line in layers.weights(found, 1, {"a", "b"})] == [
+    assert [line.split(maxsplit=2)[2] for line in layers.describe(found, 1, {"a", "b"})] == [
         "base",
         "x",
         "y  (new)",
-        "in all, 0.03 MB of it new",
+        "in total, 0.03 MB of it new",
     ]
 
 
 def test_an_archive_is_dumped_as_the_image_starts_its_jvm_of_the_class_paths_first_entry() -> None:
     entrypoint = ("java", "-XX:+UseSerialGC", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar:/app/a.jar", "m")
-    how = classes.start(entrypoint)
+    how = classes.parse_entrypoint(entrypoint)
     assert how is not None
     assert how.archive == "/app/a.jsa"
-    assert how.dump == (
+    assert how.dump_command == (
         *("java", "-Xshare:dump", "-XX:SharedClassListFile=/tmp/classes.lst", "-XX:+UseSerialGC"),
         *("-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar"),
     )
-    assert classes.start(("java", "-jar", "a.jar")) is None
-    assert classes.made_from(how, ("jdk",), b"jar") != classes.made_from(how, ("jdk",), b"other")
-    assert classes.made_from(how, ("jdk",), b"jar") != classes.made_from(how, ("other",), b"jar")
+    assert classes.parse_entrypoint(("java", "-jar", "a.jar")) is None
+    assert classes.archive_key(how, ("jdk",), b"jar") != classes.archive_key(how, ("jdk",), b"other")
+    assert classes.archive_key(how, ("jdk",), b"jar") != classes.archive_key(how, ("other",), b"jar")
 
 
 def test_classes_are_listed_that_an_archive_of_the_first_entry_can_hold() -> None:
@@ -434,7 +445,7 @@ def test_classes_are_listed_that_an_archive_of_the_first_entry_can_hold() -> Non
         "user$eval1 source: clojure.lang.DynamicClassLoader",
         "clojure.core$map source: file:/app/d.jar",
     ]
-    assert classes.listed(log, "/app/d.jar") == ["clojure/core$map", "java/lang/Object", "java/util/List"]
+    assert classes.archivable_classes(log, "/app/d.jar") == ["clojure/core$map", "java/lang/Object", "java/util/List"]
 
 
 @pytest.mark.parametrize(
@@ -447,7 +458,7 @@ def test_classes_are_listed_that_an_archive_of_the_first_entry_can_hold() -> Non
     ],
 )
 def test_the_image_below_is_the_last_stages(dockerfile: str, below: str) -> None:
-    assert image.stands_on(dockerfile, "b:1") == below
+    assert image.final_base(dockerfile, "b:1") == below
 
 
 def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) -> None:
