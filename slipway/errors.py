@@ -6,6 +6,7 @@ Problem                 something went wrong that the user can understand and ac
 │   └── ConnectionLost  a connection broke: whether what was asked for was done must be asked anew
 │       └── HostUnreachable
 ├── ImageVanished       an image that a build took from its cache was removed meanwhile
+├── TagVanished         a tag that was to be pushed was removed meanwhile
 └── ApiRefused          the API server of a cluster said no
     └── ApplyConflict   because other managers own fields
 Cancelled               the run was interrupted; not an error of anything
@@ -63,6 +64,10 @@ class HostUnreachable(ConnectionLost):
 
 class ImageVanished(Problem):
     """An image that a build took from its cache was removed meanwhile."""
+
+
+class TagVanished(Problem):
+    """The tag that was to be pushed was taken from its image meanwhile."""
 
 
 class ApiRefused(Problem):

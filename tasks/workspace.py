@@ -16,8 +16,8 @@ from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config, Environment
 from slipway.deployers.deployments import Deployments
 from slipway.deployers.docker import deployer as docker_deployer
-from slipway.deployers.docker.container import Names
 from slipway.docker.daemon import DockerDaemon
+from slipway.docker.labels import Names
 from slipway.engine.steps import Node, Probe, Reporter, ResourceLimit
 from slipway.flows import services, setup
 from slipway.flows.artifacts import Artifacts
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from slipway.clusters.cluster import Cluster
     from slipway.clusters.system_images import SystemImages
     from slipway.deployers.kubernetes.release_store import State as ClusterState
-    from slipway.docker.protocols import Daemon, State
+    from slipway.docker.protocols import Daemon
+    from slipway.docker.state import State
     from slipway.kubernetes.client import Cluster as Client
 
 

@@ -50,7 +50,7 @@ class ContextCluster:
         """The team's, or the one beside a Minikube of this machine."""
         if self.team_registry:
             return RemoteRegistry(source, self.team_registry)
-        if self.client.context.name == minikube.PROFILE and self.daemon.find(minikube.PROFILE) is not None:
+        if self.client.context.name == minikube.PROFILE and self.daemon.containers.find(minikube.PROFILE) is not None:
             return LocalRegistry(source, self.host, self.daemon, minikube.PROFILE, self._registry_image)
         environment = self.lifecycle.environment
         hint = f"registry: HOST/NAME in environments/{environment}.yaml"

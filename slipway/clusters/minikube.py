@@ -97,7 +97,7 @@ def start(host: Host, daemon: Daemon, cluster: Cluster, tags: Collection[str], r
     with locks.file_lock(lock, holder, waiting, report.cancel) as descriptor:
         command = in_docker_group(start_command(cluster, tags, root=facts.root), facts)
         command = replace(command, pass_fds=(descriptor,))
-        known, has_node = has_context(host, report), daemon.find(PROFILE) is not None
+        known, has_node = has_context(host, report), daemon.containers.find(PROFILE) is not None
         if known and not has_node:
             report.note("the container of its node is gone, and the cluster with it: creating a new one")
         if not has_node:

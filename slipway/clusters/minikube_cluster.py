@@ -13,7 +13,7 @@ from slipway.clusters.system_images import SystemImages
 from slipway.config.models import Cluster as ClusterSpec
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
-from slipway.docker.protocols import State as DockerState
+from slipway.docker.state import State as DockerState
 from slipway.engine.steps import Node, Probe, Reporter
 from slipway.hosts.host import Host
 from slipway.kubernetes.volumes import NodeVolumes
@@ -38,7 +38,7 @@ class MinikubeLifecycle:
         """Start it with what the machine's Docker has of its images."""
         tags = {tag for image in self.state.facts().images for tag in image.tags}
         resumed = minikube.start(self.host, self.daemon, self.spec, tags, report)
-        node = self.daemon.find(minikube.PROFILE) if resumed else None
+        node = self.daemon.containers.find(minikube.PROFILE) if resumed else None
         return node.started if node else ""
 
     def stop(self, report: Reporter) -> None:
@@ -51,7 +51,7 @@ class MinikubeLifecycle:
 
     def outage(self) -> Outage:
         """Whether its node is there, and runs."""
-        node = self.daemon.find(minikube.PROFILE)
+        node = self.daemon.containers.find(minikube.PROFILE)
         if node is None:
             return Outage("there is no cluster")
         reason = "the cluster's API does not answer" if node.running else "the cluster is stopped"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -11,9 +10,12 @@ from typing import Protocol
 
 import stamina
 
-from slipway.docker.protocols import LABEL, Container, Daemon, Spec
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import LABEL
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container
 from slipway.engine.steps import Reporter
-from slipway.errors import Problem
+from slipway.errors import Problem, TagVanished
 from slipway.hosts.host import Host
 from slipway.hosts.tunnels import tunnel
 from slipway.kubernetes.diagnose import wants_credentials
@@ -23,7 +25,6 @@ PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
 SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
 _MAKING = threading.Lock()  # deliveries of one run go side by side, and the first of them makes the registry
 PULL = 900  # seconds for the node to pull an image from beside it
-UNNAMED = re.compile("tag does not exist|image does not exist locally")  # the daemon's words on what it is to push
 SEEN = 5  # seconds that a node gets to list an image that it has pulled
 
 
@@ -34,21 +35,17 @@ class Registry(Protocol):
         """Push `image` and return the reference, by digest, under which a node has or pulls it. Raises Problem."""
 
 
-def _unnamed(error: Exception) -> bool:
-    return isinstance(error, Problem) and UNNAMED.search(error.details) is not None
-
-
-@stamina.retry(on=_unnamed, attempts=5, wait_initial=0.1)
+@stamina.retry(on=TagVanished, attempts=5, wait_initial=0.1)
 def _pushed(daemon: Daemon, image: str, name: str, report: Reporter) -> str:
     """Push an image under a name that it has only meanwhile; its digest.
 
     Whoever else pushes it from this Docker takes the name away behind that: then the image gets it once more.
     """
     try:
-        daemon.tag(image, name)
-        return daemon.push(name, report)
+        daemon.images.tag(image, name)
+        return daemon.transfers.push(name, report)
     finally:
-        daemon.untag(name)
+        daemon.images.untag(name)
 
 
 @dataclass(frozen=True)
@@ -71,11 +68,11 @@ class LocalRegistry:
         with nullcontext(port) if near else tunnel(0, lambda: self.place.open_tcp("127.0.0.1", port)) as reached:
             digest = _pushed(self.daemon, image, f"127.0.0.1:{reached}/{repository}:{tag}", report)
         reference = f"{NAME}:{PORT}/{repository}@{digest}"
-        code, said = self.run_docker.execute(self.node, ["crictl", "pull", reference], report, PULL)
+        code, said = self.run_docker.io.execute(self.node, ["crictl", "pull", reference], report, PULL)
         if code:
             raise Problem(f"the node could not pull {reference}", details=said, hint="docker logs " + NAME)
         for _ in range(SEEN * 4):  # a busy node lists an image a moment after it was pulled
-            code, there = self.run_docker.execute(self.node, ["crictl", "images", "-o", "json"], report)
+            code, there = self.run_docker.io.execute(self.node, ["crictl", "images", "-o", "json"], report)
             if code == 0 and digest in there:
                 report.note(f"the node has {reference}")
                 return reference
@@ -89,22 +86,22 @@ class LocalRegistry:
         return self._answers(report)
 
     def _make(self, report: Reporter) -> None:
-        found = self.run_docker.find(NAME)
+        found = self.run_docker.containers.find(NAME)
         if found is None or self.node not in found.fixed:
             if found:
-                self.run_docker.remove(found.id)
-            self.run_docker.volume(NAME, {LABEL: NAME})
-            self.run_docker.create(self.spec(self.image(report)))
+                self.run_docker.containers.remove(found.id)
+            self.run_docker.volumes.create(NAME, {LABEL: NAME})
+            self.run_docker.containers.create(self.spec(self.image(report)))
             report.note(f"a registry for the cluster: container {NAME}, on network {self.node}")
         if found is None or not found.running:
-            self.run_docker.start(NAME)
-        if self.run_docker.read(self.node, PLACE) != SETTING.encode():
-            self.run_docker.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]], report)
-            self.run_docker.write(self.node, PLACE, SETTING.encode(), 0o644)
+            self.run_docker.containers.start(NAME)
+        if self.run_docker.io.read_file(self.node, PLACE) != SETTING.encode():
+            self.run_docker.io.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]], report)
+            self.run_docker.io.write_file(self.node, PLACE, SETTING.encode(), 0o644)
 
-    def spec(self, image: str) -> Spec:
+    def spec(self, image: str) -> ContainerSpec:
         """The registry's container."""
-        return Spec(
+        return ContainerSpec(
             name=NAME,
             image=image,
             labels={LABEL: NAME},
@@ -119,7 +116,7 @@ class LocalRegistry:
     def _answers(self, report: Reporter) -> int:
         answer = "nothing"
         for _ in range(100):
-            here: Container | None = self.run_docker.find(NAME)
+            here: Container | None = self.run_docker.containers.find(NAME)
             port = here.ports.get(PORT, ("", 0))[1] if here else 0
             try:
                 if port and (answer := self._asked(port)).startswith("HTTP/1.1 200"):

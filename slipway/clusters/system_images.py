@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from slipway.clusters.registry import Registry
 from slipway.config.versions import Images
-from slipway.docker.protocols import Daemon, State
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Probe, Reporter
 from slipway.images import base_images
 from slipway.installers import bundle
@@ -36,7 +37,7 @@ class SystemImages:
         tag = self.tag(name)
         if self.state.facts().tagged(tag) is None:
             reference = self.images.parts[name].upstream or ""
-            self.daemon.tag(self.daemon.pull(reference, report), tag)
+            self.daemon.images.tag(self.daemon.transfers.pull(reference, report), tag)
             self.state.forget()
         return tag
 

@@ -1,4 +1,4 @@
-"""What docker-py tells, as Slipway sees it: its client, a build's and a pull's stream, a container, its errors."""
+"""docker-py as Slipway uses it: a client, the streams of builds and pulls, containers and errors translated."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from requests import RequestException
 
-from slipway.docker.protocols import Container
+from slipway.docker.state import Container
 from slipway.engine.steps import Reporter
-from slipway.errors import ConnectionLost, Problem, Unreachable
+from slipway.errors import ConnectionLost, ImageVanished, Problem, TagVanished, Unreachable
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one answer of the daemon
@@ -25,29 +25,28 @@ VANISHED = re.compile(  # the daemon's words for a step of an image, or a layer 
     r"|(no such|unknown|unrecognized|not found).*sha256:[0-9a-f]{64}",
     re.IGNORECASE | re.DOTALL,
 )
+UNTAGGED = re.compile("tag does not exist|image does not exist locally")  # the daemon's words on what it is to push
 
 
-class ImageVanished(Problem):
-    """An image that a build took from its cache was removed meanwhile."""
-
-
-def built(stream: Iterator[dict[str, Any]], report: Reporter) -> str:
-    """The id of the image that a build makes, its steps said as they come. Raises Problem for one that fails."""
+def build_result(stream: Iterator[dict[str, Any]], report: Reporter) -> str:
+    """The id of the image that a build makes, its steps reported as they come. Raises Problem for one that fails."""
     image = ""
     for part in stream:
         report.cancel.check()
-        image = _heard(part, report) or image
+        image = _build_step(part, report) or image
     report.cancel.check()
     if not image:
         raise Problem("Docker built no image and gave no reason", hint="docker version; then try again")
     return image
 
 
-def _heard(part: dict[str, Any], report: Reporter) -> str:
+def _build_step(part: dict[str, Any], report: Reporter) -> str:
     if "error" in part:
         details = str(part["error"])
         kind = ImageVanished if VANISHED.search(details) else Problem
-        raise kind("the image could not be built", details=details, hint="mend the Dockerfile, run again")
+        raise kind(
+            "the image could not be built", details=details, hint="fix the Dockerfile and run the same command again"
+        )
     text = str(part.get("stream", "")).strip()
     if text:
         report.output("stdout", text)
@@ -58,7 +57,7 @@ def _heard(part: dict[str, Any], report: Reporter) -> str:
     return str((part.get("aux") or {}).get("ID", ""))
 
 
-def moved(stream: Iterator[dict[str, Any]], report: Reporter) -> Iterator[dict[str, Any]]:
+def transfer_progress(stream: Iterator[dict[str, Any]], report: Reporter) -> Iterator[dict[str, Any]]:
     """The parts of a pull or push, with progress in bytes over all layers. Raises APIError for one that says so."""
     layers: dict[str, tuple[int, int]] = {}
     for part in stream:
@@ -74,8 +73,8 @@ def moved(stream: Iterator[dict[str, Any]], report: Reporter) -> Iterator[dict[s
         yield part
 
 
-def inspected(raw: Mapping[str, Any]) -> Container:
-    """A container as `docker inspect` tells of it."""
+def parse_container(raw: Mapping[str, Any]) -> Container:
+    """A container from the answer of `docker inspect`."""
     config, host, state = raw["Config"], raw["HostConfig"], raw["State"]
     bindings = raw["NetworkSettings"].get("Ports") or host.get("PortBindings") or {}  # none while it is restarting
     ports = {
@@ -138,12 +137,14 @@ def client(path: str, version: str = "auto", opened: Callable[[socket.socket], N
 
 
 @contextmanager
-def told(summary: str) -> Iterator[None]:
-    """Turn docker-py's and the transport's errors into one Problem that begins with `what`."""
+def translated_errors(summary: str) -> Iterator[None]:
+    """Raise docker-py's and the transport's errors as a Problem with this summary."""
     try:
         yield
     except APIError as error:
-        raise Problem(summary, details=str(error.explanation or error)) from error
+        details = str(error.explanation or error)
+        kind = TagVanished if UNTAGGED.search(details) else Problem
+        raise kind(summary, details=details) from error
     except (DockerException, RequestException, OSError) as error:
         raise unreachable(error) from error
 

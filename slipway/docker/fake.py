@@ -1,35 +1,78 @@
-"""A Docker daemon in memory, for tests: it keeps what it was told to, and a container runs until it is stopped."""
+"""A Docker daemon in memory: it keeps what it was told to, and a container runs until it is stopped."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from slipway.docker.protocols import LABEL, Container, Image, ImageConfig, Spec, State, Volume
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import LABEL
+from slipway.docker.state import Container, Image, ImageConfig, State, Volume
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 
 FIRST_PORT = 32768
 
 
-class FakeDaemon:
-    """See `Daemon`. Images are made of their content; nothing can be pulled that was not `offered`."""
+class Store:
+    """What a daemon has: images by id, containers by id, volumes and networks by name, files by place and path.
 
-    def __init__(self, offered: Mapping[str, str] | None = None) -> None:
-        self.offered = dict(offered or {})  # reference: image id
+    `hooks` are called with the name of each operation (`containers.create`) before it happens, and may raise.
+    """
+
+    def __init__(self, offered: Mapping[str, str]) -> None:
+        self.offered = dict(offered)  # image id by reference
         self.containers: dict[str, Container] = {}
         self.images: dict[str, Image] = {}
         self.volumes: dict[str, Volume] = {}
         self.networks: dict[str, Mapping[str, str]] = {}
         self.files: dict[tuple[str, str], bytes] = {}
-        self._made = 0
+        self.made = 0
+        self.hooks: list[Callable[[str], None]] = []
 
-    def state(self, project: str) -> State:
-        mine = tuple(c for c in self.containers.values() if c.labels.get(LABEL) == project)
-        volumes = tuple(v for v in self.volumes.values() if v.labels.get(LABEL) == project)
-        networks = tuple(n for n, labels in self.networks.items() if labels.get(LABEL) == project)
-        return State("26.1.5", mine, tuple(self.images.values()), volumes, networks)
+    def before(self, operation: str, *words: str) -> None:
+        """Tell the hooks what is about to happen; `words` say more of it: `containers.rename hh_auth_01`."""
+        for hook in list(self.hooks):
+            hook(" ".join((operation, *words)))
+
+    def image(self, content: bytes, labels: Mapping[str, str]) -> str:
+        name = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.images.setdefault(name, Image(name, (), labels, 0, len(content)))
+        return name
+
+    def found_image(self, image: str, summary: str = "") -> Image:
+        found = self.images.get(image) or next((i for i in self.images.values() if image in i.tags), None)
+        if found is None:
+            raise Problem(summary or f"image {image} could not be tagged", details=f"No such image: {image}")
+        return found
+
+    def container(self, container: str) -> Container | None:
+        return next((c for c in self.containers.values() if container in {c.id, c.name}), None)
+
+    def existing(self, container: str) -> Container:
+        found = self.container(container)
+        if found is None:
+            raise Problem(f"container {container} could not be read", details=f"No such container: {container}")
+        return found
+
+    def change(self, container: str, **changes: object) -> None:
+        there = self.existing(container)
+        self.containers[there.id] = replace(there, **changes)  # type: ignore[arg-type]
+
+    def place(self, container: str, path: str) -> tuple[str, str]:
+        """A file's place: in a volume it outlives its container."""
+        there = self.existing(container)
+        volume = next((v for p, v in there.mounts.items() if path.startswith(f"{p}/")), there.id)
+        return (volume, path)
+
+
+class FakeImages:
+    """See `protocols.Images`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def build(
         self,
@@ -41,82 +84,85 @@ class FakeDaemon:
         platform: str,  # noqa: ARG002  there is one
         report: Reporter,
     ) -> str:
+        self._store.before("images.build")
         report.cancel.check()
-        made = self._image(context + repr(sorted(args.items())).encode(), labels)
+        made = self._store.image(context + repr(sorted(args.items())).encode(), labels)
         for tag in tags:
             self.tag(made, tag)
         return made
 
-    def _image(self, content: bytes, labels: Mapping[str, str]) -> str:
-        name = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.images.setdefault(name, Image(name, (), labels, 0, len(content)))
-        return name
+    def inspect(self, image: str) -> ImageConfig:
+        self._store.before("images.inspect")
+        return ImageConfig((self._store.found_image(image, f"image {image} could not be read").id,))
 
-    def config(self, image: str) -> ImageConfig:
-        return ImageConfig((self._found(image, f"image {image} could not be read").id,))
-
-    def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
-        made = self._image(tar + repr(config).encode(), {})
+    def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
+        self._store.before("images.import_rootfs")
+        made = self._store.image(tar + repr(config).encode(), {})
         self.tag(made, tag)
         return made
 
-    def _found(self, image: str, summary: str = "") -> Image:
-        found = self.images.get(image) or next((i for i in self.images.values() if image in i.tags), None)
-        if found is None:
-            raise Problem(summary or f"image {image} could not be tagged", details=f"No such image: {image}")
-        return found
-
     def tag(self, image: str, tag: str) -> None:
-        found = self._found(image)
+        self._store.before("images.tag")
+        found = self._store.found_image(image)
         self.untag(tag)
-        found = self.images[found.id]
-        self.images[found.id] = replace(found, tags=(*found.tags, tag))
+        found = self._store.images[found.id]
+        self._store.images[found.id] = replace(found, tags=(*found.tags, tag))
 
     def untag(self, tag: str) -> None:
-        for name, image in list(self.images.items()):
-            self.images[name] = replace(image, tags=tuple(t for t in image.tags if t != tag))
+        self._store.before("images.untag")
+        for name, image in list(self._store.images.items()):
+            self._store.images[name] = replace(image, tags=tuple(t for t in image.tags if t != tag))
+
+
+class FakeTransfers:
+    """See `protocols.ImageTransfers`."""
+
+    def __init__(self, store: Store, images: FakeImages) -> None:
+        self._store, self._images = store, images
 
     def pull(self, reference: str, report: Reporter, platform: str = "") -> str:  # noqa: ARG002  it has one of each
+        self._store.before("transfers.pull")
         report.cancel.check()
-        if reference not in self.offered:
+        if reference not in self._store.offered:
             raise Problem(f"{reference} could not be pulled", details="no such host")
-        made = self.offered[reference]
-        self.images.setdefault(made, Image(made, (), {}))
-        self.tag(made, reference)
+        made = self._store.offered[reference]
+        self._store.images.setdefault(made, Image(made, (), {}))
+        self._images.tag(made, reference)
         return made
 
     def push(self, tag: str, report: Reporter) -> str:
+        self._store.before("transfers.push", tag)
         report.cancel.check()
-        return f"sha256:{hashlib.sha256(self._found(tag).id.encode()).hexdigest()}"
+        return f"sha256:{hashlib.sha256(self._store.found_image(tag).id.encode()).hexdigest()}"
 
     def load(self, archive: str, report: Reporter) -> str:
+        self._store.before("transfers.load")
         report.cancel.check()
-        return self._image(archive.encode(), {})
+        return self._store.image(archive.encode(), {})
 
     def save(self, image: str, archive: str, report: Reporter) -> None:
+        self._store.before("transfers.save")
         report.cancel.check()
-        self.files[("", archive)] = self._found(image).id.encode()
+        Path(archive).write_bytes(self._store.found_image(image).id.encode())
 
-    def execute(
-        self,
-        container: str,
-        argv: Sequence[str],
-        report: Reporter,
-        seconds: float = 60,  # noqa: ARG002  nothing takes long
-    ) -> tuple[int, str]:
-        report.cancel.check()
-        return (0, " ".join(argv)) if self.inspect(container).running else (126, "it does not run")
 
-    def create(self, spec: Spec) -> str:
-        if self.find(spec.name):
+class FakeContainers:
+    """See `protocols.Containers`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, spec: ContainerSpec) -> str:
+        self._store.before("containers.create")
+        if self._store.container(spec.name):
             raise Problem(f"container {spec.name} could not be made", details=f"the name {spec.name} is in use")
-        self._made += 1
-        name = hashlib.sha256(f"{self._made}".encode()).hexdigest()
-        ports = {inner: ("127.0.0.1", here or FIRST_PORT + self._made) for inner, here in spec.publish.items()}
-        self.containers[name] = Container(
+        self._store.made += 1
+        name = hashlib.sha256(f"{self._store.made}".encode()).hexdigest()
+        ports = {inner: ("127.0.0.1", here or FIRST_PORT + self._store.made) for inner, here in spec.publish.items()}
+        self._store.containers[name] = Container(
             id=name,
             name=spec.name,
-            image=self._found(spec.image).id,
+            image=self._store.found_image(spec.image).id,
             labels=spec.labels,
             state="created",
             env=tuple(f"{key}={value}" for key, value in spec.env.items()),
@@ -130,63 +176,119 @@ class FakeDaemon:
         )
         return name
 
-    def _change(self, container: str, **changes: object) -> None:
-        there = self.inspect(container)
-        self.containers[there.id] = replace(there, **changes)  # type: ignore[arg-type]
-
     def start(self, container: str) -> None:
-        self._change(container, state="running", started="2026-01-01T00:00:00Z")
+        self._store.before("containers.start")
+        self._store.change(container, state="running", started="2026-01-01T00:00:00Z")
 
-    def stop(self, container: str, grace: int) -> None:  # noqa: ARG002  it ends at once
-        self._change(container, state="exited")
+    def stop(self, container: str, grace: int) -> None:
+        self._store.before("containers.stop", str(grace))
+        self._store.change(container, state="exited")
 
     def rename(self, container: str, name: str) -> None:
-        if self.find(name):
+        self._store.before("containers.rename", name)
+        if self._store.container(name):
             raise Problem(f"container {container[:12]} could not be renamed to {name}", details=f"{name} is in use")
-        self._change(container, name=name)
+        self._store.change(container, name=name)
 
     def remove(self, container: str) -> None:
-        if there := self.find(container):
-            del self.containers[there.id]
+        self._store.before("containers.remove")
+        if there := self._store.container(container):
+            del self._store.containers[there.id]
 
     def inspect(self, container: str) -> Container:
-        found = self.find(container)
+        self._store.before("containers.inspect")
+        found = self._store.container(container)
         if found is None:
             raise Problem(f"container {container} could not be read", details=f"No such container: {container}")
         return found
 
     def find(self, container: str) -> Container | None:
-        return next((c for c in self.containers.values() if container in {c.id, c.name}), None)
+        self._store.before("containers.find", container)
+        return next((c for c in self._store.containers.values() if container in {c.id, c.name}), None)
 
-    def publishing(self, port: int) -> Container | None:
-        there = (c for c in self.containers.values() if c.active)
+    def find_by_port(self, port: int) -> Container | None:
+        self._store.before("containers.find_by_port")
+        there = (c for c in self._store.containers.values() if c.active)
         return next((c for c in there if port in {here for _, here in c.ports.values()}), None)
 
-    def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:  # noqa: ARG002  there is no more
-        yield from [f"{self.inspect(container).name} said so"][:tail]
 
-    def volume(self, name: str, labels: Mapping[str, str]) -> None:
-        made = self.volumes.setdefault(name, Volume(name, dict(labels)))
+class FakeContainerIO:
+    """See `protocols.ContainerIO`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def execute(
+        self,
+        container: str,
+        argv: Sequence[str],
+        report: Reporter,
+        seconds: float = 60,  # noqa: ARG002  nothing takes long
+    ) -> tuple[int, str]:
+        self._store.before("io.execute")
+        report.cancel.check()
+        return (0, " ".join(argv)) if self._store.existing(container).running else (126, "it does not run")
+
+    def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:  # noqa: ARG002  there is no more
+        self._store.before("io.logs")
+        yield from [f"{self._store.existing(container).name} said so"][:tail]
+
+    def read_file(self, container: str, path: str) -> bytes | None:
+        self._store.before("io.read_file")
+        return self._store.files.get(self._store.place(container, path))
+
+    def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:  # noqa: ARG002  no rights here
+        self._store.before("io.write_file")
+        self._store.files[self._store.place(container, path)] = content
+
+
+class FakeVolumes:
+    """See `protocols.Volumes`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, name: str, labels: Mapping[str, str]) -> None:
+        self._store.before("volumes.create")
+        made = self._store.volumes.setdefault(name, Volume(name, dict(labels)))
         if made.labels != dict(labels):
             raise Problem(f"volume {name} is there already, with other labels", hint=f"docker volume inspect {name}")
 
-    def remove_volume(self, name: str) -> None:
-        self.volumes.pop(name, None)
+    def remove(self, name: str) -> None:
+        self._store.before("volumes.remove")
+        self._store.volumes.pop(name, None)
 
-    def network(self, name: str, labels: Mapping[str, str]) -> None:
-        self.networks.setdefault(name, dict(labels))
 
-    def remove_network(self, name: str) -> None:
-        self.networks.pop(name, None)
+class FakeNetworks:
+    """See `protocols.Networks`."""
 
-    def read(self, container: str, path: str) -> bytes | None:
-        return self.files.get(self._place(container, path))
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def write(self, container: str, path: str, content: bytes, mode: int) -> None:  # noqa: ARG002  no rights here
-        self.files[self._place(container, path)] = content
+    def create(self, name: str, labels: Mapping[str, str]) -> None:
+        self._store.before("networks.create")
+        self._store.networks.setdefault(name, dict(labels))
 
-    def _place(self, container: str, path: str) -> tuple[str, str]:
-        """A file's place: in a volume it outlives its container."""
-        there = self.inspect(container)
-        volume = next((v for p, v in there.mounts.items() if path.startswith(f"{p}/")), there.id)
-        return (volume, path)
+    def remove(self, name: str) -> None:
+        self._store.before("networks.remove")
+        self._store.networks.pop(name, None)
+
+
+class FakeDaemon:
+    """A `Daemon` over one `store`. Images are made of their content; nothing can be pulled that was not `offered`."""
+
+    def __init__(self, offered: Mapping[str, str] | None = None) -> None:
+        self.store = Store(offered or {})
+        self.images = FakeImages(self.store)
+        self.transfers = FakeTransfers(self.store, self.images)
+        self.containers = FakeContainers(self.store)
+        self.io = FakeContainerIO(self.store)
+        self.volumes = FakeVolumes(self.store)
+        self.networks = FakeNetworks(self.store)
+
+    def state(self, project: str) -> State:
+        self.store.before("state")
+        mine = tuple(c for c in self.store.containers.values() if c.labels.get(LABEL) == project)
+        volumes = tuple(v for v in self.store.volumes.values() if v.labels.get(LABEL) == project)
+        networks = tuple(n for n, labels in self.store.networks.items() if labels.get(LABEL) == project)
+        return State("26.1.5", mine, tuple(self.store.images.values()), volumes, networks)

@@ -6,33 +6,33 @@ import errno
 import socket
 from collections.abc import Callable, Collection
 
-from slipway.docker.protocols import Container
+from slipway.docker.state import Container
 from slipway.errors import Unreachable
 
 Publishing = Callable[[int], Container | None]
 
 
-def free_or_told(service: str, port: int, taken: Collection[int], publishing: Publishing) -> None:
+def ensure_free(service: str, port: int, taken: Collection[int], publishing: Publishing) -> None:
     """Raise Problem naming who holds a service's port, and a free one outside `taken`.
 
-    `publishing` tells the container that has a port (`Daemon.publishing`).
+    `publishing` finds the container that publishes a port (`Containers.find_by_port`).
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            if error.errno == errno.EACCES and free(port):
+            if error.errno == errno.EACCES and is_free(port):
                 return  # only root may listen on it, and that is what Docker is
             container = publishing(port)
             details = f"container {container.name} publishes it" if container else f"{holder(port)} listens on it"
             end = f"docker rm -f {container.name}" if container else "end that process"
-            other = next((p for p in range(port + 1, port + 200) if p not in taken and free(p)), 0)
+            other = next((p for p in range(port + 1, port + 200) if p not in taken and is_free(p)), 0)
             hint = f"publish: {other} in {service}/service.yaml, or {end}"
             raise Unreachable(f"{service}: port {port} is taken", details=details, hint=hint) from error
 
 
-def free(port: int) -> bool:
+def is_free(port: int) -> bool:
     """Whether nothing answers on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0

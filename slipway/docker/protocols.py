@@ -1,120 +1,18 @@
-"""The seam to one host's Docker daemon: what it has in one bulk question, and the few deeds that Slipway needs."""
+"""One host's Docker, by noun. Every method raises Problem with the daemon's own words when it is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.state import Container, ImageConfig, State
 from slipway.engine.steps import Reporter
 
-LABEL = "slipway.project"  # on everything that Slipway makes; its value is the project's name
 
+class Images(Protocol):
+    """Images: built, inspected, imported, tagged."""
 
-@dataclass(frozen=True)
-class Image:
-    """An image: `id` is its config digest (sha256:…), `created` in Unix seconds, `size` in bytes."""
-
-    id: str
-    tags: tuple[str, ...]
-    labels: Mapping[str, str]
-    created: int = 0
-    size: int = 0
-
-
-@dataclass(frozen=True)
-class ImageConfig:
-    """What an image's configuration says (OCI image specification). `layers` are DiffIDs, the lowest first."""
-
-    layers: tuple[str, ...]
-    entrypoint: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container as `docker inspect` says. `ports` maps a container's port to this machine's (address, port)."""
-
-    id: str
-    name: str
-    image: str
-    labels: Mapping[str, str]
-    state: str
-    exit_code: int = 0
-    oom: bool = False  # it was killed for want of memory
-    env: tuple[str, ...] = ()
-    ports: Mapping[int, tuple[str, int]] = field(default_factory=dict)
-    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by network
-    fixed: Mapping[str, str] = field(default_factory=dict)  # the address that it was made with, by network
-    mounts: Mapping[str, str] = field(default_factory=dict)  # volume by path
-    memory: int = 0
-    read_only: bool = False
-    restart: str = "no"
-    restarts: int = 0
-    started: str = ""  # RFC 3339
-
-    @property
-    def running(self) -> bool:
-        """Whether its process runs."""
-        return self.state == "running"
-
-    @property
-    def active(self) -> bool:
-        """Whether it runs, is paused, or is about to be restarted (`State.Running` of `docker inspect`)."""
-        return self.state in {"running", "paused", "restarting"}
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A volume and its labels; labels never change after it is made."""
-
-    name: str
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class State:
-    """What a daemon has of one project: all its containers and volumes, and every tagged image."""
-
-    version: str
-    containers: tuple[Container, ...]
-    images: tuple[Image, ...]
-    volumes: tuple[Volume, ...]
-    networks: tuple[str, ...]
-
-    def container(self, name: str) -> Container | None:
-        """The container of that name."""
-        return next((c for c in self.containers if c.name == name), None)
-
-    def tagged(self, tag: str) -> Image | None:
-        """The image that has that tag."""
-        return next((image for image in self.images if tag in image.tags), None)
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A container that is wanted. `publish` maps its port to this machine's loopback port (0: a free one).
-
-    It runs with a read-only root, a writable /tmp, no capabilities and no new privileges, whatever its image says.
-    """
-
-    name: str
-    image: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    publish: Mapping[int, int] = field(default_factory=dict)
-    network: str | None = None
-    aliases: tuple[str, ...] = ()
-    aside: bool = False  # its address is its network's last, which no container is given in turn
-    volumes: Mapping[str, str] = field(default_factory=dict)  # path by volume
-    scratch: tuple[str, ...] = ()  # paths of unnamed volumes, which go with the container
-    memory: int = 0  # bytes; 0: no limit
-    restart: str = "no"
-
-
-class Daemon(Protocol):
-    """One Docker daemon. Every deed raises Problem with the daemon's own words when it is refused."""
-
-    def state(self, project: str) -> State: ...
     def build(
         self,
         context: bytes,
@@ -124,30 +22,117 @@ class Daemon(Protocol):
         labels: Mapping[str, str],
         platform: str,
         report: Reporter,
-    ) -> str: ...
-    def config(self, image: str) -> ImageConfig: ...
-    def load_root(self, tar: bytes, tag: str, config: Sequence[str]) -> str: ...
-    def tag(self, image: str, tag: str) -> None: ...
-    def untag(self, tag: str) -> None: ...
-    def pull(self, reference: str, report: Reporter, platform: str = "") -> str: ...
-    def push(self, tag: str, report: Reporter) -> str: ...
-    def load(self, archive: str, report: Reporter) -> str: ...
-    def save(self, image: str, archive: str, report: Reporter) -> None: ...
-    def execute(
-        self, container: str, argv: Sequence[str], report: Reporter, seconds: float = 60
-    ) -> tuple[int, str]: ...
-    def create(self, spec: Spec) -> str: ...
-    def start(self, container: str) -> None: ...
-    def stop(self, container: str, grace: int) -> None: ...
-    def rename(self, container: str, name: str) -> None: ...
-    def remove(self, container: str) -> None: ...
-    def inspect(self, container: str) -> Container: ...
-    def find(self, container: str) -> Container | None: ...
-    def publishing(self, port: int) -> Container | None: ...
-    def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]: ...
-    def volume(self, name: str, labels: Mapping[str, str]) -> None: ...
-    def remove_volume(self, name: str) -> None: ...
-    def network(self, name: str, labels: Mapping[str, str]) -> None: ...
-    def remove_network(self, name: str) -> None: ...
-    def read(self, container: str, path: str) -> bytes | None: ...
-    def write(self, container: str, path: str, content: bytes, mode: int) -> None: ...
+    ) -> str:
+        """Build an image from a tar and tag it only when it is whole; its id."""
+
+    def inspect(self, image: str) -> ImageConfig:
+        """The configuration of an image."""
+
+    def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
+        """Import a root file system as an image of one layer; `config` are Dockerfile instructions; its id."""
+
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image a name."""
+
+    def untag(self, tag: str) -> None:
+        """Take a name from an image, and with the last one the image; one that is gone already is gone."""
+
+
+class ImageTransfers(Protocol):
+    """Images on their way. Progress is reported in bytes."""
+
+    def pull(self, reference: str, report: Reporter, platform: str = "") -> str:
+        """Pull an image by digest, for this machine or for `platform`; its id."""
+
+    def push(self, tag: str, report: Reporter) -> str:
+        """Push a tag; the digest of its manifest."""
+
+    def load(self, archive: str, report: Reporter) -> str:
+        """Load a `docker save` archive of one image, which is on this machine; the image's id."""
+
+    def save(self, image: str, archive: str, report: Reporter) -> None:
+        """Write an image as a `docker save` archive, whole or not at all."""
+
+
+class Containers(Protocol):
+    """Containers, by name or id."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container; its id."""
+
+    def start(self, container: str) -> None:
+        """Start it."""
+
+    def stop(self, container: str, grace: int) -> None:
+        """Stop it: SIGTERM, and after `grace` seconds SIGKILL."""
+
+    def rename(self, container: str, name: str) -> None:
+        """Rename it."""
+
+    def remove(self, container: str) -> None:
+        """Remove it, running or not, with its unnamed volumes; one that is gone already is gone."""
+
+    def inspect(self, container: str) -> Container:
+        """A container."""
+
+    def find(self, container: str) -> Container | None:
+        """A container; None where it is not there (any more)."""
+
+    def find_by_port(self, port: int) -> Container | None:
+        """The container, of any project, that publishes a port of this machine."""
+
+
+class ContainerIO(Protocol):
+    """What goes on in containers."""
+
+    def execute(self, container: str, argv: Sequence[str], report: Reporter, seconds: float = 60) -> tuple[int, str]:
+        """Run a command in a running container: its exit code (124: not waited for), and both streams as text."""
+
+    def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:
+        """Lines of both streams, oldest first; with `follow` until the container ends."""
+
+    def read_file(self, container: str, path: str) -> bytes | None:
+        """A file of a container, running or not; None if it is not there."""
+
+    def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:
+        """Put a file into a container, running or not, with root as its owner."""
+
+
+class Volumes(Protocol):
+    """Volumes."""
+
+    def create(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a volume if it is absent. Raises Problem if one of that name has other labels."""
+
+    def remove(self, name: str) -> None:
+        """Remove a volume and what is in it."""
+
+
+class Networks(Protocol):
+    """Networks, each of which all containers of one project are on."""
+
+    def create(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a network if it is absent."""
+
+    def remove(self, name: str) -> None:
+        """Remove a network; one that is gone is gone."""
+
+
+class Daemon(Protocol):
+    """One Docker daemon."""
+
+    @property
+    def images(self) -> Images: ...
+    @property
+    def transfers(self) -> ImageTransfers: ...
+    @property
+    def containers(self) -> Containers: ...
+    @property
+    def io(self) -> ContainerIO: ...
+    @property
+    def volumes(self) -> Volumes: ...
+    @property
+    def networks(self) -> Networks: ...
+
+    def state(self, project: str) -> State:
+        """What it has of a project: all its containers and volumes, and every tagged image."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from slipway.deployers.docker.container import SOURCE, Names, settings_digest
-from slipway.docker.protocols import State
+from slipway.deployers.docker.container import settings_digest
+from slipway.docker.labels import SOURCE, Names
+from slipway.docker.state import State
 from slipway.engine.steps import Probe
 from slipway.flows.services import AnyService
 from slipway.images import image as images

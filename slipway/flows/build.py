@@ -9,8 +9,8 @@ from typing import Any
 
 from slipway.config.models import Environment
 from slipway.config.versions import Tools
-from slipway.deployers.docker.container import OWNER, ROLE, owner
-from slipway.docker.protocols import LABEL, State
+from slipway.docker.labels import LABEL, OWNER, ROLE, owner
+from slipway.docker.state import State
 from slipway.engine.steps import Change, Node, Reporter, Step
 from slipway.errors import Unreachable
 from slipway.flows.artifacts import Skip, never
@@ -186,7 +186,7 @@ def provide_base(work: Workspace, name: str, report: Reporter) -> str:
     if base_images.is_present(state, name, base):
         return tag
     if state.tagged(bundle.image_tag(name)):
-        machine.docker.tag(bundle.image_tag(name), tag)
+        machine.docker.images.tag(bundle.image_tag(name), tag)
         report.note(f"base {name} is the bundle's")
     else:
         facts = machine.host.probe.facts()

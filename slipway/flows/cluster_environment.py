@@ -14,7 +14,7 @@ from slipway.config.models import Service
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
 from slipway.deployers.releases import Releases
-from slipway.docker.protocols import State as DockerState
+from slipway.docker.state import State as DockerState
 from slipway.engine.steps import Change, Node, Precondition, Probe, Reporter, Step
 from slipway.errors import UsageError
 from slipway.flows.artifacts import Artifacts

@@ -9,7 +9,8 @@ from typing import Any
 from slipway.config.models import Config
 from slipway.deployers.docker.container import holds
 from slipway.docker import ports
-from slipway.docker.protocols import Container, Daemon, State
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container, State
 from slipway.engine.steps import Node, Precondition, Probe
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.services import AnyService
@@ -49,7 +50,7 @@ class DockerEnvironment:
             after=after,
             number=number,
             others=others,
-            publishing=self.docker.publishing,
+            publishing=self.docker.containers.find_by_port,
         )
 
     def deliver(self, service: AnyService) -> Iterator[Node[Any]]:  # noqa: ARG002
@@ -80,4 +81,4 @@ class FreePort(Precondition[State]):
     def verify(self, facts: State) -> None:
         """Raise Unreachable that names who has it."""
         if not any(holds(container, self.group, self.number) for container in facts.containers):
-            ports.free_or_told(self.group, self.number, set(self.others), self.publishing)
+            ports.ensure_free(self.group, self.number, set(self.others), self.publishing)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.config.models import Cluster, Config
-from slipway.docker.protocols import Daemon, State
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Node, Precondition, Probe
 from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.facts import Facts

@@ -8,7 +8,7 @@ from typing import Any
 
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.smoke_test import SmokeTestRun
-from slipway.docker.protocols import State
+from slipway.docker.state import State
 from slipway.engine.steps import Change, Node, Reporter, Step
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.secrets import GenerateSecrets
@@ -130,4 +130,4 @@ class RequestedSmokeTest(Step[State]):
 
 def _test(work: Workspace, run: SmokeTestRun, service: AnyService, report: Reporter, *, keep: bool) -> None:
     run.run(service.name, report, keep=keep)
-    work.build.docker.tag(work.artifacts.image(service) or "", work.artifacts.passed_tag(service))
+    work.build.docker.images.tag(work.artifacts.image(service) or "", work.artifacts.passed_tag(service))

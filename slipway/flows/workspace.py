@@ -12,8 +12,9 @@ from slipway.clusters.lifecycle import Lifecycle
 from slipway.config.models import Config
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.docker.container import Names
-from slipway.docker.protocols import Daemon, State
+from slipway.docker.labels import Names
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.flows.artifacts import Artifacts, Skip
 from slipway.flows.environment import RunEnvironment

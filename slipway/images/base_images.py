@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.config.versions import Base, Debian, Jlink
-from slipway.docker.protocols import Daemon, State
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Reporter, null_reporter
 from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts, Jdk, libraries
@@ -47,12 +48,12 @@ def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str
     tried: list[str] = []
     if base.upstream:
         try:
-            image = daemon.pull(base.upstream, report)
+            image = daemon.transfers.pull(base.upstream, report)
         except Problem as problem:
             tried.append(f"{base.upstream}: {problem.details or problem.summary}")
             report.note(f"{base.upstream} can't be pulled ({_first_line(problem.details)})")
         else:
-            daemon.tag(image, tag(name, base))
+            daemon.images.tag(image, tag(name, base))
             report.note(f"base {name} is {base.upstream}")
             return image
     match base.recipe:
@@ -104,12 +105,12 @@ def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, repor
         files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
         files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
         config = [f"ENV PATH={JAVA}/bin", f"ENV JAVA_HOME={JAVA}", *COMMON]
-        return daemon.load_root(RootFs(files).tar(), name, config)
+        return daemon.images.import_rootfs(RootFs(files).tar(), name, config)
 
 
 def _packages(host: Host, daemon: Daemon, recipe: Debian, name: str, report: Reporter) -> tuple[str, str]:
     """The image's id, and the packages named in the recipe with their versions."""
     with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
         root, versions = debian.build_rootfs(host, recipe, Path(folder), report)
-        image = daemon.load_root(root.tar(), name, [f"ENV PATH={debian.path_variable(root.files)}", *COMMON])
+        image = daemon.images.import_rootfs(root.tar(), name, [f"ENV PATH={debian.path_variable(root.files)}", *COMMON])
     return image, ", ".join(f"{package} {versions[package]}" for package in debian.named_packages(recipe))

@@ -19,7 +19,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.docker.protocols import Daemon, Image, Spec
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Image
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 
@@ -71,7 +73,7 @@ def add_archive(
     `base` are the layers with the JVM, `env` is what a start needs, and `container_labels` are those of its container.
     Where no archive can be made, that is noted, and the image stays as it is.
     """
-    how = parse_entrypoint(daemon.config(image).entrypoint)
+    how = parse_entrypoint(daemon.images.inspect(image).entrypoint)
     if how is None:
         return image
     dumped = ""
@@ -81,15 +83,15 @@ def add_archive(
         if not reusable:
             classes = loaded_classes(daemon, image, how, env, container_labels, report)
             lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {CLASS_LIST}", f"RUN {json.dumps(how.dump_command)}"]
-            dumped = daemon.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
+            dumped = daemon.images.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
         lines = [f"FROM {image}", f"COPY --from={reusable or dumped} {how.archive} {how.archive}"]
-        return daemon.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, LABEL_KEY: key}, "", report)
+        return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, LABEL_KEY: key}, "", report)
     except Problem as problem:
         report.note(f"no class data sharing, so it will start more slowly: {problem.summary}")
         return image
     finally:
         if dumped:
-            daemon.untag(dumped)
+            daemon.images.untag(dumped)
 
 
 def archive_key(how: JvmStart, base: Sequence[str], content: bytes) -> str:
@@ -100,11 +102,11 @@ def archive_key(how: JvmStart, base: Sequence[str], content: bytes) -> str:
 
 
 def _content(daemon: Daemon, image: str, path: str, container_labels: Mapping[str, str]) -> bytes:
-    made = daemon.create(Spec(_name(), image, container_labels))
+    made = daemon.containers.create(ContainerSpec(_name(), image, container_labels))
     try:
-        return daemon.read(made, path) or b""
+        return daemon.io.read_file(made, path) or b""
     finally:
-        daemon.remove(made)
+        daemon.containers.remove(made)
 
 
 def _name() -> str:
@@ -121,21 +123,23 @@ def loaded_classes(
 ) -> str:
     """The classes that a start of the image loads, in the format of a class list, which the JVM reads."""
     options = " ".join(filter(None, (env.get("JAVA_TOOL_OPTIONS"), LOG_CLASSES)))
-    container = daemon.create(Spec(_name(), image, container_labels, {**env, "JAVA_TOOL_OPTIONS": options}))
+    container = daemon.containers.create(
+        ContainerSpec(_name(), image, container_labels, {**env, "JAVA_TOOL_OPTIONS": options})
+    )
     try:
-        daemon.start(container)
+        daemon.containers.start(container)
         newest: list[str] = []
         until = idle = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < min(until, idle) and daemon.inspect(container).running:
+        while time.monotonic() < min(until, idle) and daemon.containers.inspect(container).running:
             time.sleep(IDLE / 4)
             report.cancel.check()
-            tail = list(daemon.logs(container, 100, follow=False))  # new classes are at the end
+            tail = list(daemon.io.logs(container, 100, follow=False))  # new classes are at the end
             now = archivable_classes(tail, how.first_entry)
             if now != newest:
                 newest, idle = now, time.monotonic() + IDLE
-        found = archivable_classes(list(daemon.logs(container, 1_000_000, follow=False)), how.first_entry)
+        found = archivable_classes(list(daemon.io.logs(container, 1_000_000, follow=False)), how.first_entry)
     finally:
-        daemon.remove(container)
+        daemon.containers.remove(container)
     report.output("stdout", f"a start loads {len(found)} classes")
     return "".join(f"{line}\n" for line in found)
 

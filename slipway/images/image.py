@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.docker.protocols import LABEL, Daemon, Image, State
+from slipway.docker.labels import LABEL, SERVICE, SOURCE
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Image, State
 from slipway.engine.steps import Reporter
 from slipway.images import class_data_sharing as classes
 from slipway.images import jar as jars
@@ -18,7 +20,6 @@ from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
 
 SPLIT_JAR = "target/slipway/"  # where a Dockerfile finds deps.jar and app.jar
-SOURCE_LABEL = "slipway.source"
 
 
 def digest_tag(project: str, service: str, digest: str) -> str:
@@ -64,22 +65,22 @@ class ImageBuild:
 
 def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
     """Build the image, add its class data, rewrite its layers' timestamps, tag it and report its size; its id."""
-    labels = {LABEL: spec.project, "slipway.service": spec.service, SOURCE_LABEL: spec.digest}
-    made = daemon.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
+    labels = {LABEL: spec.project, SERVICE: spec.service, SOURCE: spec.digest}
+    made = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
     below = final_base(spec.instructions, spec.base)
-    base = daemon.config(below).layers if below else ()
+    base = daemon.images.inspect(below).layers if below else ()
     before = daemon.state(spec.project).tagged(spec.tags[1])
     complete = classes.add_archive(daemon, made, base, before, spec.env, labels, spec.container_labels, report)
-    previous = daemon.config(before.id).layers if before else ()
+    previous = daemon.images.inspect(before.id).layers if before else ()
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
-        daemon.save(complete, str(saved), report)
+        daemon.transfers.save(complete, str(saved), report)
         found = layers.rewrite_timestamps(saved, rewritten, len(base))
-        image = daemon.load(str(rewritten), report)
+        image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:
-        daemon.tag(image, tag)
+        daemon.images.tag(image, tag)
     for step in dict.fromkeys((complete, made)):
-        daemon.untag(step)
+        daemon.images.untag(step)
     for line in layers.describe(found, len(base), previous):
         report.output("stdout", line)
     size, new = sum(layer.size for layer in found), sum(layer.size for layer in found if layer.id not in previous)
@@ -92,9 +93,9 @@ def tag_prebuilt(
 ) -> None:
     """Tag an image that others built with the project's tags. Raises Problem if it can't be pulled."""
     present = next((i.id for i in daemon.state(project).images if reference in i.tags), None)
-    image = present or daemon.pull(reference, report)
+    image = present or daemon.transfers.pull(reference, report)
     for tag in (digest_tag(project, service, digest), version_tag(project, service, version)):
-        daemon.tag(image, tag)
+        daemon.images.tag(image, tag)
     report.note(f"{reference} is on this Docker")
 
 

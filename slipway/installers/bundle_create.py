@@ -88,13 +88,13 @@ class BundleBuilder:
             if base.upstream:
                 report.note(f"image {name} from {base.upstream}")
                 path, tag = self._path("images", f"{name}.tar"), image_tag(name)
-                self.daemon.tag(self.daemon.pull(base.upstream, report, self.platform), tag)
-                self.daemon.save(tag, str(path), report)
+                self.daemon.images.tag(self.daemon.transfers.pull(base.upstream, report, self.platform), tag)
+                self.daemon.transfers.save(tag, str(path), report)
                 yield self._file(name, base.upstream.partition("@")[0], path, "image")
             elif base.recipe and can_build(self.host.probe.facts(), self.platform, base.recipe):
                 report.note(f"image {name} by its recipe")
                 path, tag = self._path("images", f"{name}.tar"), self.base(name, report)
-                self.daemon.save(tag, str(path), report)
+                self.daemon.transfers.save(tag, str(path), report)
                 yield self._file(name, tag, path, "image")
             elif base.recipe:
                 needed = f"Linux on {self.platform}" + (" with apt" if isinstance(base.recipe, Debian) else "")

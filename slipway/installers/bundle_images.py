@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from slipway.docker.protocols import Daemon, State
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Change, Probe, Reporter, ResourceLimit, Step
 from slipway.hosts.host import THIS_MACHINE, Host, step_prefix, step_title
 from slipway.installers.bundle import Bundle, File, image_tag
@@ -58,9 +59,9 @@ class LoadImage(Step[State]):
 
     def apply(self, report: Reporter) -> None:
         """Load the archive, and tag the image."""
-        image = self.daemon.load(str(self.bundle.checked(self.file)), report)
+        image = self.daemon.transfers.load(str(self.bundle.checked(self.file)), report)
         for tag in (self.file.version, image_tag(self.file.name), archive_tag(self.file)):
-            self.daemon.tag(image, tag)
+            self.daemon.images.tag(image, tag)
 
 
 def archive_tag(file: File) -> str:

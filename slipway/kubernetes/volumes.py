@@ -102,7 +102,7 @@ class NodeVolumes:
             yield {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec}
 
     def _on_node(self, report: Reporter, *command: str) -> None:
-        code, output = self.daemon.execute(self.node, command, report)
+        code, output = self.daemon.io.execute(self.node, command, report)
         if code:
             summary = f"`{' '.join(command)}` failed on the cluster's node"
             raise Problem(summary, details=output, hint="minikube ssh -- df -h")

@@ -71,7 +71,7 @@ def new_service(
     validate_name(name, folder, services)
     published = {service.published: service.name for service in services.values()}
     published |= {override.publish: owner for owner, override in overrides.items() if override.publish}
-    free = next(one for one in range(FIRST_PORT, 65536) if one not in published and ports.free(one))
+    free = next(one for one in range(FIRST_PORT, 65536) if one not in published and ports.is_free(one))
     if port is not None:
         validate_port(port, published, hint=f"--port {free} is free")
     return NewService(name, port or free, project, folder / name)
@@ -96,7 +96,7 @@ def validate_port(port: int, published: Mapping[int, str], hint: str) -> None:
         raise UsageError(f"invalid port: {port}", hint=hint)
     if port in published:
         raise UsageError(f"port {port} is already published by {published[port]}", hint=hint)
-    if not ports.free(port):
+    if not ports.is_free(port):
         raise UsageError(f"port {port} is in use by {ports.holder(port)}", hint=hint)
 
 

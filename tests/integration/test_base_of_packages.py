@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from slipway.config.load import load
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.daemon import DockerDaemon
-from slipway.docker.protocols import Spec
 from slipway.engine.steps import null_reporter
 from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
@@ -34,17 +34,17 @@ def image() -> Iterator[str]:
         daemon = DockerDaemon(host, closing)
         entry = load(ROOT).images.bases["postgres"]
         made = base.provide(host, daemon, facts, None, "postgres", entry, null_reporter())
-        daemon.tag(made, TAG)
+        daemon.images.tag(made, TAG)
         yield TAG
-        daemon.untag(TAG)
+        daemon.images.untag(TAG)
 
 
 def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str) -> None:
     name = f"t{secrets.token_hex(4)}"
     with ExitStack() as closing:
         daemon = DockerDaemon(LocalHost(), closing)
-        daemon.volume(name, {})
-        closing.callback(daemon.remove_volume, name)
+        daemon.volumes.create(name, {})
+        closing.callback(daemon.volumes.remove, name)
         derived = subprocess.run(
             ["docker", "build", "--quiet", "-"],
             input=f'FROM {image}\nENTRYPOINT ["/bin/sh", "-c", "{START}"]\n',
@@ -52,19 +52,19 @@ def test_postgres_keeps_its_data_without_root_and_on_a_read_only_root(image: str
             text=True,
             check=True,
         ).stdout.strip()
-        closing.callback(daemon.untag, derived)
-        container = daemon.create(Spec(name, derived, volumes={name: DATA}, memory=256 * 2**20))
-        closing.callback(daemon.remove, container)
-        daemon.start(container)
+        closing.callback(daemon.images.untag, derived)
+        container = daemon.containers.create(ContainerSpec(name, derived, volumes={name: DATA}, memory=256 * 2**20))
+        closing.callback(daemon.containers.remove, container)
+        daemon.containers.start(container)
         ready = "for i in $(seq 100); do pg_isready -h 127.0.0.1 -q && exit 0; usleep 200000; done; exit 1"
-        exit_code, said = daemon.execute(container, ["/bin/sh", "-c", ready], null_reporter())
-        assert exit_code == 0, "\n".join(daemon.logs(container, 50, follow=False))
+        exit_code, said = daemon.io.execute(container, ["/bin/sh", "-c", ready], null_reporter())
+        assert exit_code == 0, "\n".join(daemon.io.logs(container, 50, follow=False))
         ask = ["psql", "--host=/tmp", "--tuples-only", "--no-align", "postgres", "--command"]
-        assert daemon.execute(container, [*ask, "show server_encoding"], null_reporter()) == (0, "UTF8\n")
+        assert daemon.io.execute(container, [*ask, "show server_encoding"], null_reporter()) == (0, "UTF8\n")
         rome = "select now() at time zone 'Europe/Rome' is not null"
-        assert daemon.execute(container, [*ask, rome], null_reporter()) == (0, "t\n")
-        assert daemon.execute(container, ["id", "-u"], null_reporter()) == (0, "10001\n")
-        exit_code, said = daemon.execute(container, ["touch", "/usr/bin/new"], null_reporter())
+        assert daemon.io.execute(container, [*ask, rome], null_reporter()) == (0, "t\n")
+        assert daemon.io.execute(container, ["id", "-u"], null_reporter()) == (0, "10001\n")
+        exit_code, said = daemon.io.execute(container, ["touch", "/usr/bin/new"], null_reporter())
         assert exit_code != 0, said
 
 

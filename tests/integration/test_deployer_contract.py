@@ -10,9 +10,9 @@ import pytest
 
 from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Health, Service
-from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import deployments
 from slipway.docker.daemon import DockerDaemon
+from slipway.docker.labels import Names
 from slipway.engine.steps import Probe
 from slipway.hosts.local import LocalHost
 from tests.contracts.deployer import CHECK, DeployerContract, Subject, desired_release

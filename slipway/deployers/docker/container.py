@@ -4,78 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from slipway.config.models import Health, Service
 from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.exit_causes import Cause, ended, silent_port, wrong_path
-from slipway.docker.protocols import LABEL, Container, Daemon, Spec
+from slipway.docker.labels import LABEL, MANIFEST, RELEASE, ROLE, SERVICE, SOURCE, Names
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 from slipway.secrets.fingerprint import fingerprint
 
 READY = 60.0  # seconds that a container gets to answer
-SERVICE, ROLE = "slipway.service", "slipway.role"
-OWNER = "slipway.owner"  # on what goes with the run that made it: PID@MACHINE
-SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
-
-
-@dataclass(frozen=True)
-class Names:
-    """What things are called in one project's Docker."""
-
-    project: str
-    short: str
-
-    def container(self, service: str) -> str:
-        """The serving container, as people expect it: hh_auth_01."""
-        return f"{self.short}_{service}_01"
-
-    def previous(self, service: str) -> str:
-        """The earlier container while a new one is being proven."""
-        return f"{self.short}_{service}_01_previous"
-
-    def smoke(self, service: str) -> str:
-        """The container of a smoke test."""
-        return f"{self.short}_{service}_smoke"
-
-    def release(self, service: str, number: int) -> str:
-        """The empty volume whose labels are a release's record."""
-        return f"{self.short}_{service}_release_{number:04d}"
-
-    def data(self, service: str, name: str) -> str:
-        """A volume of the service's own data."""
-        return f"{self.short}_{service}_{name}"
-
-    @property
-    def secrets(self) -> str:
-        """The volume of generated secrets."""
-        return f"{self.short}_secrets"
-
-
-def owner(pid: str | None = None) -> str:
-    """The value of `OWNER` for a process of this machine, by default this one."""
-    return f"{pid or os.getpid()}@{socket.gethostname()}"
-
-
-def left_behind(labels: Mapping[str, str]) -> bool:
-    """Whether a process of this machine made what has these labels, and has ended."""
-    pid, _, machine = labels.get(OWNER, "").partition("@")
-    if machine != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False  # another user's, and it lives
-    return False
 
 
 def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
@@ -93,10 +39,10 @@ def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def spec(names: Names, desired: DesiredRelease[str], number: int) -> Spec:
+def spec(names: Names, desired: DesiredRelease[str], number: int) -> ContainerSpec:
     """The serving container of a release."""
     service = desired.service
-    return Spec(
+    return ContainerSpec(
         name=names.container(service.name),
         image=desired.image,
         labels={
@@ -117,7 +63,7 @@ def spec(names: Names, desired: DesiredRelease[str], number: int) -> Spec:
     )
 
 
-def differs(container: Container | None, want: Spec) -> str | None:
+def differs(container: Container | None, want: ContainerSpec) -> str | None:
     """Why a container is not the one that is wanted, or None. Pure: every field that a hand may have changed."""
     if container is None:
         return f"{want.name} is not there"
@@ -156,9 +102,9 @@ def ready(daemon: Daemon, container: str, service: Service, base: str, report: R
         if waited > 1:
             report.progress(waited, READY, "seconds")
         if answer == NOTHING or int(waited * 10) % 5 == 0:
-            found = daemon.inspect(container)
+            found = daemon.containers.inspect(container)
             if not found.running or found.restarts:
-                log = "\n".join(daemon.logs(container, 60, follow=False))
+                log = "\n".join(daemon.io.logs(container, 60, follow=False))
                 cause = ended(found.exit_code, service.resources.memory, log, oom=found.oom)
                 raise Problem(f"{service.name}: {cause.summary}", hint=cause.hint)
         answer = _answer(daemon, container, question, base, report)
@@ -180,7 +126,7 @@ ANSWER = 10  # seconds for a command that asks whether a container is ready
 def _answer(daemon: Daemon, container: str, question: str | tuple[str, ...] | None, base: str, report: Reporter) -> str:
     """The answer to a readiness question (see `Health.readiness`): `OPEN`, or what is wrong."""
     if isinstance(question, tuple):
-        code, said = daemon.execute(container, question, report, ANSWER)
+        code, said = daemon.io.execute(container, question, report, ANSWER)
         return (said.strip() or f"exit code {code}") if code else OPEN
     if question is None:
         return OPEN if _listens(base) else NOTHING

@@ -9,7 +9,7 @@ from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.docker.container import MANIFEST, SERVICE, Names, differs, settings_digest, spec
+from slipway.deployers.docker.container import differs, settings_digest, spec
 from slipway.deployers.docker.operations import DockerOperations
 from slipway.deployers.docker.release_store import DockerReleases, last, record, recorded, releases
 from slipway.deployers.docker.replace_container import ContainerReplacement
@@ -17,7 +17,9 @@ from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.docker.status import DockerStatus
 from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
-from slipway.docker.protocols import LABEL, Daemon, State
+from slipway.docker.labels import LABEL, MANIFEST, SERVICE, Names
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Probe, Reporter
 from slipway.errors import Problem
 
@@ -79,7 +81,7 @@ class DockerDeployer:
         """Remove the container that was replaced, and what is older than the kept releases."""
         before = self.daemon.state(self.names.project).container(self.names.previous(service))
         if before:
-            self.daemon.remove(before.id)
+            self.daemon.containers.remove(before.id)
         self._prune(service, report)
 
     def _prune(self, service: str, report: Reporter) -> None:
@@ -88,10 +90,10 @@ class DockerDeployer:
         known = releases(state, service)
         kept = {release.image for release in known[:KEPT]}
         for release in known[KEPT:]:
-            self.daemon.remove_volume(self.names.release(service, release.number))
+            self.daemon.volumes.remove(self.names.release(service, release.number))
         for image in state.images:
             if image.labels.get(SERVICE) == service and image.labels.get(LABEL) == self.names.project:
                 old = image.id not in kept and any(release.image == image.id for release in known[KEPT:])
                 for tag in image.tags if old else ():
-                    self.daemon.untag(tag)
+                    self.daemon.images.untag(tag)
                     report.note(f"{tag} is older than the newest {KEPT} releases and was removed")

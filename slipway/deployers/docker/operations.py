@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from slipway.config.models import Service
-from slipway.deployers.docker.container import SERVICE, Names, ready
+from slipway.deployers.docker.container import ready
 from slipway.deployers.docker.release_store import recorded
 from slipway.deployers.docker.replace_container import GRACE, loopback
-from slipway.docker.protocols import Container, Daemon, State
+from slipway.docker.labels import SERVICE, Names
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container, State
 from slipway.engine.steps import Probe, Reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts.tunnels import tunnel
@@ -24,15 +26,15 @@ class DockerOperations:
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """Both streams of the container."""
-        return self.daemon.logs(self._deployed(service).id, tail, follow=follow)
+        return self.daemon.io.logs(self._deployed(service).id, tail, follow=follow)
 
     def restart(self, service: Service, report: Reporter) -> None:
         """Stop and start the container, and wait until it is ready, as its release says: the file may differ by now."""
         container = self._deployed(service.name)
         release = recorded(self.state.facts(), container)
         settings = release.settings if release else service
-        self.daemon.stop(container.id, GRACE)
-        self.daemon.start(container.id)
+        self.daemon.containers.stop(container.id, GRACE)
+        self.daemon.containers.start(container.id)
         ready(self.daemon, container.id, settings, loopback(settings), report)
 
     def can_scale(self, service: Service) -> None:
@@ -63,18 +65,18 @@ class DockerOperations:
         for container in self.daemon.state(self.names.project).containers:
             if container.labels.get(SERVICE) in services:
                 if container.active:
-                    self.daemon.stop(container.id, GRACE)
-                self.daemon.remove(container.id)
+                    self.daemon.containers.stop(container.id, GRACE)
+                self.daemon.containers.remove(container.id)
                 report.note(f"{container.name} removed")
         left = self.daemon.state(self.names.project)
         for network in () if left.containers else sorted({*left.networks}):  # a smoke test's too, which was kept
-            self.daemon.remove_network(network)
+            self.daemon.networks.remove(network)
 
     def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
         """Remove the volumes of these services, records among them, and with `everything` that of generated secrets."""
         for volume in self.daemon.state(self.names.project).volumes:
             if volume.labels.get(SERVICE) in services or (everything and volume.name == self.names.secrets):
-                self.daemon.remove_volume(volume.name)
+                self.daemon.volumes.remove(volume.name)
                 report.note(f"volume {volume.name} removed")
 
     def _deployed(self, service: str) -> Container:

@@ -8,20 +8,27 @@ from datetime import UTC, datetime
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.container import (
+from slipway.deployers.release import Release
+from slipway.deployers.releases import pick
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import (
+    CHECKS,
+    COMMIT,
+    IMAGE,
+    LABEL,
     MANIFEST,
     RELEASE,
     ROLE,
     SERVICE,
+    SETTINGS,
     SOURCE,
+    TIME,
+    WHO,
     Names,
 )
-from slipway.deployers.release import Release
-from slipway.deployers.releases import pick
-from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container, State
 from slipway.engine.steps import Probe
-
-SETTINGS = "slipway.settings"
 
 
 class DockerReleases:
@@ -73,13 +80,13 @@ def _release(labels: Mapping[str, str]) -> Release:
     return Release(
         service=labels[SERVICE],
         number=int(labels[RELEASE]),
-        image=labels["slipway.image"],
+        image=labels[IMAGE],
         source=labels[SOURCE],
         manifest=labels[MANIFEST],
-        time=labels["slipway.time"],
-        who=labels["slipway.who"],
-        commit=labels["slipway.commit"],
-        checks=json.loads(labels["slipway.checks"]),
+        time=labels[TIME],
+        who=labels[WHO],
+        commit=labels[COMMIT],
+        checks=json.loads(labels[CHECKS]),
         settings=Service.model_validate_json(labels[SETTINGS]),
     )
 
@@ -94,11 +101,11 @@ def recorded(state: State, container: Container | None) -> Release | None:
 
 
 def record(
-    daemon: Daemon, names: Names, desired: DesiredRelease[str], wanted: Spec, checks: Mapping[str, bool]
+    daemon: Daemon, names: Names, desired: DesiredRelease[str], wanted: ContainerSpec, checks: Mapping[str, bool]
 ) -> None:
     """Record a verified release: the labels of an empty volume, which nothing can change any more."""
     number = int(wanted.labels[RELEASE])
-    daemon.volume(
+    daemon.volumes.create(
         names.release(desired.service.name, number),
         {
             LABEL: names.project,
@@ -108,10 +115,10 @@ def record(
             SOURCE: desired.source,
             MANIFEST: wanted.labels[MANIFEST],
             SETTINGS: desired.service.model_dump_json(exclude={"folder"}, by_alias=True),
-            "slipway.image": desired.image,
-            "slipway.time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "slipway.who": desired.who,
-            "slipway.commit": desired.commit,
-            "slipway.checks": json.dumps(dict(checks)),
+            IMAGE: desired.image,
+            TIME: datetime.now(UTC).isoformat(timespec="seconds"),
+            WHO: desired.who,
+            COMMIT: desired.commit,
+            CHECKS: json.dumps(dict(checks)),
         },
     )

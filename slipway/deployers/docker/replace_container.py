@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import addresses
-from slipway.deployers.docker.container import RELEASE, ROLE, SERVICE, Names, ready
+from slipway.deployers.docker.container import ready
 from slipway.deployers.docker.release_store import recorded
-from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import LABEL, RELEASE, ROLE, SERVICE, Names
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter, uncancellable
 from slipway.errors import ConnectionLost, Problem
 
@@ -31,24 +34,24 @@ class ContainerReplacement:
     names: Names
     checks: CheckRunner
 
-    def replace(self, state: State, service: Service, want: Spec, report: Reporter) -> Mapping[str, bool]:
+    def replace(self, state: State, service: Service, want: ContainerSpec, report: Reporter) -> Mapping[str, bool]:
         """Put a container in the earlier one's place and prove it; the earlier one comes back if that fails.
 
         Raises Problem, or Lost where Docker went away, with what serves now as advice.
         """
         self._refuse_others(service.name)
-        self.daemon.network(self.names.project, {LABEL: self.names.project})
+        self.daemon.networks.create(self.names.project, {LABEL: self.names.project})
         for volume in want.volumes:
-            self.daemon.volume(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
+            self.daemon.volumes.create(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
         earlier = self._settle(state, service.name, report)
         began = time.monotonic()
         made = ""
         try:
             if earlier:
-                self.daemon.rename(earlier.id, self.names.previous(service.name))
-                self.daemon.stop(earlier.id, GRACE)
-            made = self.daemon.create(want)
-            self.daemon.start(made)
+                self.daemon.containers.rename(earlier.id, self.names.previous(service.name))
+                self.daemon.containers.stop(earlier.id, GRACE)
+            made = self.daemon.containers.create(want)
+            self.daemon.containers.start(made)
             ready(self.daemon, made, service, loopback(service), report)
             report.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
             return self._proven(service, report)
@@ -76,18 +79,18 @@ class ContainerReplacement:
         if before is None:
             return here
         if here and (here.running and recorded(state, here)):
-            self.daemon.remove(before.id)
+            self.daemon.containers.remove(before.id)
             return here
         report.note("an interrupted deploy is cleared away first")
         if here:
-            self.daemon.remove(here.id)
-        self.daemon.rename(before.id, self.names.container(service))
-        return self.daemon.inspect(before.id)
+            self.daemon.containers.remove(here.id)
+        self.daemon.containers.rename(before.id, self.names.container(service))
+        return self.daemon.containers.inspect(before.id)
 
     def _refuse_others(self, service: str) -> None:
         """Raise Problem if a container that is not this project's has a name that the swap takes."""
         for name in (self.names.container(service), self.names.previous(service)):
-            found = self.daemon.find(name)
+            found = self.daemon.containers.find(name)
             owner = found.labels.get(LABEL) if found else self.names.project
             if owner != self.names.project:
                 whose = f"of project {owner}" if owner else "made by hand"
@@ -104,7 +107,7 @@ class ContainerReplacement:
 
     def _address(self, service: str) -> str:
         """Where this machine reaches a service that serves."""
-        container = self.daemon.find(self.names.container(service))
+        container = self.daemon.containers.find(self.names.container(service))
         ports = container.ports.values() if container and container.running else ()
         for address, port in ports:
             return f"http://{address}:{port}"
@@ -113,13 +116,13 @@ class ContainerReplacement:
     def _restore(self, made: str, earlier: Container | None, service: Service, report: Reporter) -> str:
         """Put the earlier container back and prove it; says what serves now, as advice behind a failure."""
         if made:
-            self.daemon.remove(made)
+            self.daemon.containers.remove(made)
         if earlier is None:
             return f"{service.name} is not running; the failed first release was removed"
         name = self.names.container(service.name)
-        if self.daemon.inspect(earlier.id).name != name:
-            self.daemon.rename(earlier.id, name)
-        self.daemon.start(earlier.id)
+        if self.daemon.containers.inspect(earlier.id).name != name:
+            self.daemon.containers.rename(earlier.id, name)
+        self.daemon.containers.start(earlier.id)
         number = earlier.labels.get(RELEASE, "?")
         release = recorded(self.daemon.state(self.names.project), earlier)
         settings = release.settings if release else service
@@ -135,8 +138,8 @@ class ContainerReplacement:
         if not container:
             return ""
         try:
-            found = self.daemon.inspect(container)
-            lines = list(self.daemon.logs(container, 50, follow=False))
+            found = self.daemon.containers.inspect(container)
+            lines = list(self.daemon.io.logs(container, 50, follow=False))
         except Problem:
             return ""
         return "\n".join((f"{found.name}: {found.state}, exit code {found.exit_code}; its last lines:", *lines))

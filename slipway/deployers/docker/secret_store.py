@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from slipway.deployers.docker.container import OWNER, ROLE, Names, left_behind, owner
-from slipway.docker.protocols import LABEL, Daemon, Spec, State
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import LABEL, OWNER, ROLE, Names, left_behind, owner
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
 from slipway.engine.steps import Reporter
 
 
@@ -25,31 +27,33 @@ class DockerSecretStore:
         if not any(volume.name == self._names.secrets for volume in state.volumes):
             return {}
         with self._holder(state) as holder:
-            content = self._daemon.read(holder, self.PATH)
+            content = self._daemon.io.read_file(holder, self.PATH)
         return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002  nobody else stores meanwhile
         """Store these values and no others; returns where."""
         state = self._daemon.state(self._names.project)
-        self._daemon.volume(self._names.secrets, {LABEL: self._names.project, ROLE: "secrets"})
+        self._daemon.volumes.create(self._names.secrets, {LABEL: self._names.project, ROLE: "secrets"})
         with self._holder(state) as holder:
-            self._daemon.write(holder, self.PATH, json.dumps(dict(values), sort_keys=True).encode(), 0o600)
+            self._daemon.io.write_file(holder, self.PATH, json.dumps(dict(values), sort_keys=True).encode(), 0o600)
         return f"stored in volume {self._names.secrets}"
 
     @contextmanager
     def _holder(self, state: State) -> Iterator[str]:
         image = "slipway/nothing:1"
         if state.tagged(image) is None:
-            self._daemon.load_root(_EMPTY, image, ['CMD ["/nothing"]'])
+            self._daemon.images.import_rootfs(_EMPTY, image, ['CMD ["/nothing"]'])
         for left in (c for c in state.containers if c.labels.get(ROLE) == "holder" and left_behind(c.labels)):
-            self._daemon.remove(left.id)  # of a run that was killed
+            self._daemon.containers.remove(left.id)  # of a run that was killed
         name = f"{self._names.short}_secrets_{time.time_ns():x}"
         labels = {LABEL: self._names.project, ROLE: "holder", OWNER: owner()}
-        made = self._daemon.create(Spec(name, image, labels, volumes={self._names.secrets: "/secrets"}))
+        made = self._daemon.containers.create(
+            ContainerSpec(name, image, labels, volumes={self._names.secrets: "/secrets"})
+        )
         try:
             yield made
         finally:
-            self._daemon.remove(made)
+            self._daemon.containers.remove(made)
 
 
 _EMPTY = b"\0" * 10240  # a tar with nothing in it

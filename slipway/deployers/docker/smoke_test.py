@@ -16,8 +16,11 @@ from typing import Any
 from slipway.checks.runner import CheckRunner
 from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease, addresses
-from slipway.deployers.docker.container import OWNER, ROLE, SERVICE, Names, left_behind, owner, ready
-from slipway.docker.protocols import LABEL, Container, Daemon, Spec, State
+from slipway.deployers.docker.container import ready
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behind, owner
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Container, State
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 
@@ -77,7 +80,7 @@ class SmokeTestRun:
         with suppress(Problem):
             self._remove(tuple(self._up))
             if self._ready and not self.kept:
-                self.daemon.remove_network(self._network)
+                self.daemon.networks.remove(self._network)
 
     @property
     def _network(self) -> str:
@@ -88,14 +91,14 @@ class SmokeTestRun:
 
     def _address(self, service: str) -> str:
         port = self.wanted(service).service.port
-        return f"http://127.0.0.1:{self.daemon.inspect(self._up[service]).ports[port][1]}"
+        return f"http://127.0.0.1:{self.daemon.containers.inspect(self._up[service]).ports[port][1]}"
 
     def _start(self, name: str) -> None:
         with self._lock:
             lock = self._locks[name]
             if not self._ready:
                 sweep(self.daemon, self.names)
-                self.daemon.network(self._network, {LABEL: self.names.project, OWNER: owner()})
+                self.daemon.networks.create(self._network, {LABEL: self.names.project, OWNER: owner()})
                 self._ready = True
         with lock:
             if name in self._up:
@@ -103,8 +106,8 @@ class SmokeTestRun:
             wanted = self.wanted(name)
             service = wanted.service
             labels = {LABEL: self.names.project, SERVICE: name, ROLE: "smoke", OWNER: owner()}
-            made = self.daemon.create(
-                Spec(
+            made = self.daemon.containers.create(
+                ContainerSpec(
                     name=self._name(name),
                     image=wanted.image,
                     labels=labels,
@@ -117,7 +120,7 @@ class SmokeTestRun:
                 )
             )
             self._up[name] = made
-            self.daemon.start(made)
+            self.daemon.containers.start(made)
 
     def _settle(self, name: str) -> None:
         """Remove what no other service waits for."""
@@ -132,14 +135,14 @@ class SmokeTestRun:
             with self._locks[one]:
                 if one in self._up and one not in self.kept:
                     made = self._up.pop(one)
-                    self.daemon.stop(made, GRACE)
-                    self.daemon.remove(made)
+                    self.daemon.containers.stop(made, GRACE)
+                    self.daemon.containers.remove(made)
 
     def _evidence(self, service: str, tail: int) -> str:
-        found = self.daemon.find(self._up.get(service, self._name(service)))
+        found = self.daemon.containers.find(self._up.get(service, self._name(service)))
         if found is None:
             return ""
-        lines = "\n".join(self.daemon.logs(found.id, tail, follow=False))
+        lines = "\n".join(self.daemon.io.logs(found.id, tail, follow=False))
         return f"{found.name}: {found.state}, exit code {found.exit_code}; its last lines:\n{lines}"
 
 
@@ -147,11 +150,11 @@ def sweep(daemon: Daemon, names: Names) -> None:
     """Remove what trials of runs that were killed, or kept theirs, left on this machine's Docker."""
     state = daemon.state(names.project)
     for container in stale(state):
-        daemon.remove(container.id)
+        daemon.containers.remove(container.id)
     prefix = f"{names.project}-smoke-"
     for network in (network for network in state.networks if network.startswith(prefix)):
         if left_behind({OWNER: owner(network.removeprefix(prefix))}):
-            daemon.remove_network(network)
+            daemon.networks.remove(network)
 
 
 def stale(state: State) -> list[Container]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from slipway.deployers.docker.container import ROLE, SERVICE
 from slipway.deployers.docker.release_store import recorded
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
-from slipway.docker.protocols import Container, State
+from slipway.docker.labels import ROLE, SERVICE
+from slipway.docker.state import Container, State
 from slipway.engine.steps import Probe
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import tarfile
 
-from slipway.docker.protocols import LABEL, Daemon, Spec
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import LABEL
+from slipway.docker.protocols import Daemon
 from slipway.engine.steps import Reporter, null_reporter
 from slipway.errors import ConnectionLost, Problem
 from slipway.hosts.facts import libraries
@@ -21,31 +23,31 @@ EXIT_CHECKS, EXIT_INTERVAL = 100, 0.05  # how often, and every how many seconds,
 def run_hello_world(host: Host, daemon: Daemon, report: Reporter) -> None:
     """Run the container and remove it. Raises Problem with its log unless it exits with 0."""
     image, description = _image(host, daemon, report)
-    container = daemon.create(Spec(f"slipway_proof_{image[7:15]}", image, LABELS))
+    container = daemon.containers.create(ContainerSpec(f"slipway_proof_{image[7:15]}", image, LABELS))
     try:
-        daemon.start(container)
+        daemon.containers.start(container)
         for _ in range(EXIT_CHECKS):
-            found = daemon.inspect(container)
+            found = daemon.containers.inspect(container)
             if not found.running:
                 break
             report.cancel.wait(EXIT_INTERVAL)
         if found.exit_code:
             summary = f"a container of {description} ended with exit code {found.exit_code}"
-            log = "\n".join(daemon.logs(container, 20, follow=False))
+            log = "\n".join(daemon.io.logs(container, 20, follow=False))
             raise Problem(summary, details=log, hint=f"its log: {LOG}")
     finally:
-        daemon.remove(container)
+        daemon.containers.remove(container)
     report.note(f"a container ran: {description}")
 
 
 def _image(host: Host, daemon: Daemon, report: Reporter) -> tuple[str, str]:
     """The id of the image to run, and what it is: hello-world, unless it can't be pulled."""
     try:
-        return daemon.pull(HELLO_WORLD, report), "hello-world"
+        return daemon.transfers.pull(HELLO_WORLD, report), "hello-world"
     except ConnectionLost:
         raise
     except Problem:
-        image = daemon.load_root(_root_of_true(host, report), "slipway/proof:1", [f'CMD ["{TRUE}"]'])
+        image = daemon.images.import_rootfs(_root_of_true(host, report), "slipway/proof:1", [f'CMD ["{TRUE}"]'])
         return image, f"an image of the machine's own {TRUE}, since Docker Hub can't be reached"
 
 

@@ -12,8 +12,8 @@ from slipway.clusters.system_images import SystemImages
 from slipway.config.models import Cluster as ClusterSpec
 from slipway.config.versions import Images
 from slipway.deployers.kubernetes.release_store import State
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.protocols import Spec
 from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
@@ -30,8 +30,8 @@ def images(daemon: FakeDaemon) -> SystemImages:
 
 def with_minikube() -> FakeDaemon:
     daemon = FakeDaemon()
-    daemon.load_root(b"node", "node", [])
-    daemon.start(daemon.create(Spec("minikube", "node")))
+    daemon.images.import_rootfs(b"node", "node", [])
+    daemon.containers.start(daemon.containers.create(ContainerSpec("minikube", "node")))
     return daemon
 
 
@@ -79,7 +79,7 @@ def test_a_minikube_that_runs_with_another_runtime_is_told() -> None:
 def test_an_outage_of_a_minikube_is_told_from_its_node(running: bool, reason: str) -> None:
     daemon = with_minikube()
     if not running:
-        daemon.stop("minikube", 1)
+        daemon.containers.stop("minikube", 1)
     outage = minikube(daemon).lifecycle.outage()
     assert outage is not None
     assert (outage.reason, outage.start) == (reason, "./invoke cluster.start --env staging")

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from slipway.clusters.registry import NAME, LocalRegistry, RemoteRegistry
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.protocols import Container, Spec
-from slipway.engine.steps import Reporter, null_reporter
-from slipway.errors import Problem
+from slipway.engine.steps import null_reporter
+from slipway.errors import Problem, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
@@ -22,23 +22,22 @@ class Raced(FakeDaemon):
     def __init__(self) -> None:
         super().__init__()
         self.asked, self.second = 0, threading.Event()
+        self.store.hooks.append(self._before)
 
-    def find(self, container: str) -> Container | None:
-        if container == NAME:
+    def _before(self, operation: str) -> None:
+        if operation == f"containers.find {NAME}":
             self.asked += 1
             if self.asked > 1:
                 self.second.set()
-        return super().find(container)
-
-    def volume(self, name: str, labels: object) -> None:  # noqa: ARG002
-        self.second.wait(0.3)
+        if operation == "volumes.create":
+            self.second.wait(0.3)
 
 
 def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = Raced()
     for image in ("node", "registry"):
-        daemon.load_root(image.encode(), image, [])
-    daemon.start(daemon.create(Spec("minikube", "node")))
+        daemon.images.import_rootfs(image.encode(), image, [])
+    daemon.containers.start(daemon.containers.create(ContainerSpec("minikube", "node")))
     monkeypatch.setattr(LocalRegistry, "_answers", lambda *_: 5000)
     host = FakeHost("h", Facts("Linux", "x86_64"))
 
@@ -47,39 +46,39 @@ def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPat
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(ready, range(2))) == [5000, 5000]
-    assert [c.name for c in daemon.containers.values() if c.running] == ["minikube", NAME]
+    assert [c.name for c in daemon.store.containers.values() if c.running] == ["minikube", NAME]
 
 
 class Shared(FakeDaemon):
     """A daemon from which another process pushes the same, and takes the name away at first."""
 
-    def __init__(self, words: str, times: int) -> None:
+    def __init__(self, problem: type[Problem], times: int) -> None:
         super().__init__()
-        self.words, self.times, self.pushed = words, times, 0
+        self.problem, self.times, self.pushed = problem, times, 0
+        self.store.hooks.append(self._before)
 
-    def push(self, tag: str, report: Reporter) -> str:
+    def _before(self, operation: str) -> None:
+        name, _, tag = operation.partition(" ")
+        if name != "transfers.push":
+            return
         self.pushed += 1
         if self.pushed <= self.times:
-            self.untag(tag)
-            raise Problem(f"{tag} could not be pushed", details=self.words)
-        return super().push(tag, report)
+            self.images.untag(tag)
+            raise self.problem(f"{tag} could not be pushed")
 
 
-@pytest.mark.parametrize(
-    "words", ["tag does not exist: r/hh/web:1", "An image does not exist locally with the tag: r/hh/web"]
-)
-def test_a_push_whose_name_another_one_took_away_is_made_again(words: str) -> None:
-    daemon = Shared(words, 1)
-    image = daemon.load_root(b"web", "web", [])
+def test_a_push_whose_name_another_one_took_away_is_made_again() -> None:
+    daemon = Shared(TagVanished, 1)
+    image = daemon.images.import_rootfs(b"web", "web", [])
     assert RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter()).startswith("r/hh/web@sha256:")
     assert daemon.pushed == 2
-    assert daemon.images[image].tags == ("web",)
+    assert daemon.store.images[image].tags == ("web",)
 
 
 def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_name() -> None:
-    daemon = Shared("connection refused", 9)
-    image = daemon.load_root(b"web", "web", [])
+    daemon = Shared(Problem, 9)
+    image = daemon.images.import_rootfs(b"web", "web", [])
     with pytest.raises(Problem, match="could not be pushed"):
         RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter())
     assert daemon.pushed == 1
-    assert daemon.images[image].tags == ("web",)
+    assert daemon.store.images[image].tags == ("web",)

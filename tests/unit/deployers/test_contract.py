@@ -15,11 +15,11 @@ import pytest
 from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import Deployer, DesiredRelease
-from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import deployments
 from slipway.deployers.fake import FakeEnvironment
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.protocols import LABEL, Container, Spec, State
+from slipway.docker.labels import LABEL, Names
 from slipway.engine.events import Event, Output
 from slipway.engine.run import Run
 from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step, null_reporter
@@ -50,7 +50,7 @@ class TestDeployers(DeployerContract):
 
 
 def on_docker(daemon: FakeDaemon, service: Service) -> Subject:
-    image = daemon.load_root(b"root", "hh/web:1", [])
+    image = daemon.images.import_rootfs(b"root", "hh/web:1", [])
     checks = FakeCheckRunner()
     made = deployments(daemon, NAMES, Probe(lambda: daemon.state("hh")), checks)
     return Subject(made, desired_release(made, service, image), checks)
@@ -63,41 +63,21 @@ class Breaking(FakeDaemon):
         super().__init__()
         self.broken: dict[str, Problem] = {}
         self.graces: list[int] = []  # seconds that stopped containers got
-        self.foreign: Spec | None = None  # somebody makes it just before the next container is made
+        self.foreign: ContainerSpec | None = None  # somebody makes it just before the next container is made
+        self.store.hooks.append(self._before)
 
-    def _ask(self, deed: str) -> None:
-        if problem := self.broken.get(deed) or self.broken.get("all"):
-            raise problem
-
-    def create(self, spec: Spec) -> str:
-        if self.foreign:
-            super().create(self.foreign)
-        self._ask("create")
-        return super().create(spec)
-
-    def start(self, container: str) -> None:
-        self._ask("start")
-        super().start(container)
-
-    def stop(self, container: str, grace: int) -> None:
-        self._ask("stop")
-        self.graces.append(grace)
-        super().stop(container, grace)
-        if "after stop" in self.broken:
-            self.broken["all"] = self.broken["after stop"]
-
-    def rename(self, container: str, name: str) -> None:
-        self._ask(f"rename to {name}")
-        self._ask("rename")
-        super().rename(container, name)
-
-    def state(self, project: str) -> State:
-        self._ask("state")
-        return super().state(project)
-
-    def find(self, container: str) -> Container | None:
-        self._ask("find")
-        return super().find(container)
+    def _before(self, operation: str) -> None:
+        verb, _, word = operation.rpartition(".")[2].partition(" ")
+        if verb == "create" and operation.startswith("containers") and self.foreign:
+            foreign, self.foreign = self.foreign, None
+            self.containers.create(foreign)
+        for broken in (f"{verb} to {word}", verb, "all"):
+            if problem := self.broken.get(broken):
+                raise problem
+        if self.graces and "after stop" in self.broken:
+            raise self.broken["after stop"]
+        if verb == "stop":
+            self.graces.append(int(word))
 
 
 @dataclass
@@ -132,19 +112,19 @@ def failed(subject: Subject, desired: DesiredRelease[Any], report: Reporter | No
 
 def there(daemon: FakeDaemon) -> dict[str, str]:
     """What containers there are: their states by name."""
-    return {container.name: container.state for container in daemon.containers.values()}
+    return {container.name: container.state for container in daemon.store.containers.values()}
 
 
 def test_a_release_that_fails_after_a_killed_deploy_leaves_the_earlier_one_running(
     broken: Broken,
 ) -> None:
     daemon = broken.daemon
-    (earlier,) = daemon.containers
-    daemon.rename(earlier, PREVIOUS)
-    daemon.stop(earlier, 1)  # here the deploy was killed
+    (earlier,) = daemon.store.containers
+    daemon.containers.rename(earlier, PREVIOUS)
+    daemon.containers.stop(earlier, 1)  # here the deploy was killed
     problem = broken.fails()
     assert there(daemon) == {HERE: "running"}
-    assert list(daemon.containers) == [earlier]
+    assert list(daemon.store.containers) == [earlier]
     assert "release 1 of web is running again" in problem.hint
 
 
@@ -173,19 +153,19 @@ def test_somebody_elses_container_under_the_name_is_refused_and_left_alone(
 ) -> None:
     daemon = FakeDaemon()
     subject = on_docker(daemon, service)
-    daemon.start(daemon.create(Spec(name, subject.desired.image, labels)))
+    daemon.containers.start(daemon.containers.create(ContainerSpec(name, subject.desired.image, labels)))
     problem = failed(subject, subject.desired)
     assert (name in problem.summary, whose in problem.summary) == (True, True)
     assert f"docker rename {name} " in problem.hint
     assert there(daemon) == {name: "running"}
-    assert daemon.networks == {}
+    assert daemon.store.networks == {}
 
 
 def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: Broken) -> None:
     daemon = broken.daemon
-    daemon.foreign = Spec(HERE, broken.newer.image)
+    daemon.foreign = ContainerSpec(HERE, broken.newer.image)
     problem = broken.fails()
-    assert daemon.inspect(HERE).labels == {}
+    assert daemon.containers.inspect(HERE).labels == {}
     assert problem.summary == f"container {HERE} could not be made"
     assert "the way back failed" in problem.hint
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.docker.client import inspected
+from slipway.docker.client import parse_container
 
 PORT = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "19002"}]}
 
@@ -21,7 +21,7 @@ PORT = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "19002"}]}
     ],
 )
 def test_a_container_publishes_what_it_was_made_with_in_every_state(state: dict[str, Any], ports: Any) -> None:
-    found = inspected(
+    found = parse_container(
         {
             "Id": "c",
             "Name": "/wk_web_01",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError, NotFound
 
-from slipway.docker import daemon as engine
+from slipway.docker import connection
 from slipway.docker.daemon import DockerDaemon
 from slipway.engine.steps import Cancel, Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
@@ -66,18 +66,18 @@ class Remover:
 
 def built(builder: Builder) -> str:
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "client", lambda *_: builder)
+        patch.setattr(connection, "client", lambda *_: builder)
         return build(DockerDaemon(HERE, closing), null_reporter())
 
 
 def untagged(remover: Remover) -> None:
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "client", lambda *_: remover)
-        DockerDaemon(HERE, closing).untag("auth:1")
+        patch.setattr(connection, "client", lambda *_: remover)
+        DockerDaemon(HERE, closing).images.untag("auth:1")
 
 
 def build(daemon: DockerDaemon, report: Reporter) -> str:
-    return daemon.build(b"", "Dockerfile", (), {}, {}, "", report)
+    return daemon.images.build(b"", "Dockerfile", (), {}, {}, "", report)
 
 
 @pytest.mark.parametrize("words", GONE)
@@ -158,7 +158,7 @@ class Quiet(BaseHTTPRequestHandler):
 @pytest.fixture(params=[True, False], ids=["answers", "never-answers"])
 def quiet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
     path = str(tmp_path / "docker.sock")
-    monkeypatch.setattr(engine, "SOCKET", path)
+    monkeypatch.setattr(connection, "SOCKET", path)
     with Silent(path, request.param) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield server
@@ -169,9 +169,9 @@ def quiet(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     "ask",
     [
         lambda daemon, _, report: build(daemon, report),
-        lambda daemon, _, report: daemon.pull(f"postgres@sha256:{ID}", report),
-        lambda daemon, _, report: daemon.push("127.0.0.1:5000/auth:1", report),
-        lambda daemon, folder, report: daemon.save("auth:1", str(folder / "image.tar"), report),
+        lambda daemon, _, report: daemon.transfers.pull(f"postgres@sha256:{ID}", report),
+        lambda daemon, _, report: daemon.transfers.push("127.0.0.1:5000/auth:1", report),
+        lambda daemon, folder, report: daemon.transfers.save("auth:1", str(folder / "image.tar"), report),
     ],
     ids=["build", "pull", "push", "save"],
 )

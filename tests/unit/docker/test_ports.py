@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from slipway.docker import ports
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.protocols import Spec
 from slipway.errors import Problem
 
 
@@ -22,13 +22,17 @@ def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyP
         used, unused = server.getsockname()[1], other.getsockname()[1]
         other.close()
         monkeypatch.setattr(ports.socket, "socket", Unprivileged)
-        ports.free_or_told("web", unused, (), lambda _: None)
+        ports.ensure_free("web", unused, (), lambda _: None)
         with pytest.raises(Problem, match="is taken") as by_process:
-            ports.free_or_told("web", used, (), lambda _: None)
+            ports.ensure_free("web", used, (), lambda _: None)
         assert "end that process" in by_process.value.hint
         daemon = FakeDaemon()
-        daemon.start(daemon.create(Spec("other_web_01", daemon.load_root(b"root", "web:1", []), publish={80: used})))
+        daemon.containers.start(
+            daemon.containers.create(
+                ContainerSpec("other_web_01", daemon.images.import_rootfs(b"root", "web:1", []), publish={80: used})
+            )
+        )
         with pytest.raises(Problem) as by_container:
-            ports.free_or_told("web", used, (), daemon.publishing)
+            ports.ensure_free("web", used, (), daemon.containers.find_by_port)
         assert by_container.value.details == "container other_web_01 publishes it"
         assert by_container.value.hint.endswith("or docker rm -f other_web_01")

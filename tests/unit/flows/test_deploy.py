@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,9 @@ class World:
         self.environment = FakeEnvironment(self.live, reuses=reuses)
         self.settings: dict[str, dict[str, object]] = {name: {} for name in NEEDS}
         self.events: list[Event] = []
+        with ExitStack() as held:
+            sockets = {name: held.enter_context(socket.create_server(("127.0.0.1", 0))) for name in NEEDS}
+            self.ports = {name: listening.getsockname()[1] for name, listening in sockets.items()}
 
     def workspace(self) -> Workspace:
         services = [
@@ -42,7 +47,7 @@ class World:
                 {
                     "name": name,
                     "image": f"r/{name}:1",
-                    "publish": 40000 + number,
+                    "publish": self.ports[name],
                     "needs": needs,
                     "health": HEALTH,
                     "checks": [
@@ -51,7 +56,7 @@ class World:
                     **self.settings[name],
                 }
             )
-            for number, (name, needs) in enumerate(NEEDS.items())
+            for name, needs in NEEDS.items()
         ]
         config = project(self.folder, services)
         return workspace(config, build_machine(self.daemon, self.smoke), self.environment.deployments)
@@ -109,7 +114,7 @@ def test_a_plan_names_what_the_run_then_changes(world: World) -> None:
 
 def test_a_plan_changes_nothing(world: World) -> None:
     world.plan()
-    assert (world.daemon.containers, world.daemon.images, world.environment.state.kept) == ({}, {}, ())
+    assert (world.daemon.store.containers, world.daemon.store.images, world.environment.state.kept) == ({}, {}, ())
 
 
 def test_a_failed_smoke_test_stops_its_own_release_and_its_dependents_only(world: World) -> None:
@@ -121,11 +126,11 @@ def test_a_failed_smoke_test_stops_its_own_release_and_its_dependents_only(world
     assert {name for name in released if result.statuses[name] is Status.CHANGED} == {"db/release", "mail/release"}
     skipped = {name for name, status in result.statuses.items() if status is Status.SKIPPED}
     assert skipped == {"auth/release", "order/smoke", "order/release"}
-    assert not [name for name in (c.name for c in world.daemon.containers.values()) if "smoke" in name]
+    assert not [name for name in (c.name for c in world.daemon.store.containers.values()) if "smoke" in name]
 
 
 def test_an_image_that_can_not_be_had_stops_what_needs_it_only(world: World) -> None:
-    del world.daemon.offered["r/db:1"]
+    del world.daemon.store.offered["r/db:1"]
     result = world.deploy()
     assert list(result.failures) == ["db/image"]
     assert changed(result) >= {"mail/smoke", "mail/release"}

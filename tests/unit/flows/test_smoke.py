@@ -35,13 +35,13 @@ def test_a_service_is_tested_beside_those_that_it_needs_and_nothing_stays(world:
     assert (result.failures, result.statuses["auth/smoke"]) == ({}, Status.CHANGED)
     (addresses,) = world.smoke.asked
     assert set(addresses) == {"BASE", "DB_URL"}
-    assert (world.daemon.containers, world.daemon.networks) == ({}, {})
+    assert (world.daemon.store.containers, world.daemon.store.networks) == ({}, {})
 
 
 def test_a_kept_test_leaves_its_containers_until_the_next(world: World) -> None:
     run(world, ["auth"], keep=True)
-    assert len(world.daemon.containers) == 2
-    assert all(container.running for container in world.daemon.containers.values())
+    assert len(world.daemon.store.containers) == 2
+    assert all(container.running for container in world.daemon.store.containers.values())
 
 
 def test_a_test_that_is_asked_for_runs_though_it_passed_before(world: World) -> None:
@@ -66,4 +66,4 @@ def test_a_failed_test_shows_its_checks_and_the_last_lines_of_all_that_ran(world
     assert problem.summary == "auth: smoke checks failed: auth answers"
     assert "it was silent" in problem.details
     assert problem.details.count("its last lines") == 2
-    assert world.daemon.containers == {}
+    assert world.daemon.store.containers == {}

@@ -12,9 +12,9 @@ from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config, Environment, Hosts, Project, Service
 from slipway.config.versions import Images, Tools
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.docker.container import Names
 from slipway.deployers.docker.deployer import deployments
 from slipway.docker.fake import FakeDaemon
+from slipway.docker.labels import Names
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.flows import services
 from slipway.flows.artifacts import Artifacts

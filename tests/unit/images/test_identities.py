@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from slipway.config.versions import Base, Debian, Jlink
+from slipway.docker import labels
 from slipway.images import base_images, class_data_sharing, debian_packages, image, jar, source_digest
 from slipway.images import reproducible_layers as layers
 from slipway.images.rootfs import RootFs
@@ -83,7 +84,7 @@ def test_the_key_of_class_data() -> None:
 
 
 def test_the_label_and_the_tags_of_an_image() -> None:
-    assert image.SOURCE_LABEL == "slipway.source"
+    assert labels.SOURCE == "slipway.source"
     assert image.digest_tag("hh", "auth", "0" * 16) == f"hh/auth:src-{'0' * 16}"
     assert image.version_tag("hh", "auth", "1.2.0") == "hh/auth:1.2.0"
 

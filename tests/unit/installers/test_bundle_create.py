@@ -55,14 +55,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path
     server.shutdown()
 
 
-class Docker(FakeDaemon):
-    """Which saves an image as a file."""
-
-    def save(self, image: str, archive: str, report: Reporter) -> None:
-        super().save(image, archive, report)
-        Path(archive).write_bytes(self.files["", archive])
-
-
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -99,13 +91,13 @@ def collection(site: tuple[Path, str], folder: Path, names: tuple[str, ...] = WH
     recipe = {"kind": "packages", "packages": ["postgresql"], "files": ["/usr/bin/psql"]}
     images = {"cluster": {"pause": {"upstream": PINNED}}, "bases": {"postgres": {"recipe": recipe}}}
     config = SimpleNamespace(tools=Tools.model_validate(tools), images=Images.model_validate(images))
-    daemon = Docker()
+    daemon = FakeDaemon()
 
     def base(name: str, _: Reporter) -> str:
-        daemon.load_root(name.encode(), f"slipway/base-{name}:0", [])
+        daemon.images.import_rootfs(name.encode(), f"slipway/base-{name}:0", [])
         return f"slipway/base-{name}:0"
 
-    daemon.offered[PINNED] = daemon.load_root(b"pause", "x:1", [])
+    daemon.store.offered[PINNED] = daemon.images.import_rootfs(b"pause", "x:1", [])
     facts = Facts("Linux", "x86_64", system="debian", version="12", has=("apt-get",))
     host = FakeHost("here", facts, {"apt-get": apt_get})
     given: dict[str, Any] = {"platform": "linux/amd64", "base": base, **changed}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.config.versions import DockerTool, Script
-from slipway.docker.fake import FakeDaemon
+from slipway.docker.fake import FakeContainers, FakeDaemon
 from slipway.engine.events import Event, Output, Status
 from slipway.engine.plan import RunResult, compute_plan
 from slipway.engine.run import Run
@@ -104,7 +104,7 @@ class Machine:
 def test_a_plan_is_what_the_run_then_changes_whether_or_not_a_package_starts_dockerd_and_a_container_is_run(
     tmp_path: Path, started: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FakeDaemon, "start", _ended)
+    monkeypatch.setattr(FakeContainers, "start", _ended)
     machine = Machine(tmp_path, init="systemd", enrolled="ann", groups="ann")
     if not started:
         machine.values |= {key: SYSTEM[key] for key in ("docker", "dockerd", "engine")}  # there, and stopped
@@ -116,14 +116,14 @@ def test_a_plan_is_what_the_run_then_changes_whether_or_not_a_package_starts_doc
     assert machine.run()[0].changed == 0
 
 
-def _ended(daemon: FakeDaemon, container: str) -> None:
-    daemon.stop(container, 0)
+def _ended(containers: FakeContainers, container: str) -> None:
+    containers.stop(container, 0)
 
 
 def test_dockerds_proxy_is_set_before_it_starts_and_removed_again_and_a_container_is_run_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FakeDaemon, "start", _ended)
+    monkeypatch.setattr(FakeContainers, "start", _ended)
     machine = Machine(tmp_path, init="systemd", enrolled="ann")
     result, notes = machine.run("http://proxy:3128")
     assert list(machine.host.files) == [drop_in("http://proxy:3128")[0]]
@@ -165,7 +165,7 @@ SCRIPTED = Script(url="https://get.docker.com", sha256="0" * 64, version="29.0")
 def test_the_distributions_packages_are_installed_only_where_dockers_own_script_can_not_be_downloaded_or_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Problem | int, packages: bool
 ) -> None:
-    monkeypatch.setattr(FakeDaemon, "start", _ended)
+    monkeypatch.setattr(FakeContainers, "start", _ended)
     machine = Machine(tmp_path, init="systemd", enrolled="ann docker")
     if isinstance(fault, int):
         machine.script = fault

@@ -21,7 +21,7 @@ AUTH = {"auth": Service.model_validate({"name": "auth", "port": 8080})}
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "free", lambda port: port != 8081)
+    monkeypatch.setattr(ports, "is_free", lambda port: port != 8081)
     monkeypatch.setattr(ports, "holder", lambda _: "a browser (pid 7)")
 
 

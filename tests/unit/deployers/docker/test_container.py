@@ -9,8 +9,9 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.container import Names, differs, holds, settings_digest, spec
-from slipway.docker.protocols import Container
+from slipway.deployers.docker.container import differs, holds, settings_digest, spec
+from slipway.docker.labels import Names
+from slipway.docker.state import Container
 from slipway.secrets.fingerprint import fingerprint
 
 NAMES = Names("shop", "sh")

@@ -9,12 +9,13 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.container import OWNER, ROLE, Names, owner, settings_digest, spec
+from slipway.deployers.docker.container import settings_digest, spec
 from slipway.deployers.docker.release_store import last, record, recorded, releases
 from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.releases import pick
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.protocols import LABEL, Spec
+from slipway.docker.labels import LABEL, OWNER, ROLE, Names, owner
 from slipway.engine.steps import null_reporter
 from slipway.errors import Problem
 
@@ -29,7 +30,7 @@ def desired(image: str) -> DesiredRelease[str]:
 
 def daemon(count: int = 0) -> FakeDaemon:
     made = FakeDaemon()
-    image = made.load_root(b"root", "hh/auth:1", [])
+    image = made.images.import_rootfs(b"root", "hh/auth:1", [])
     wanted = desired(image)
     for number in range(1, count + 1):
         record(made, NAMES, wanted, spec(NAMES, wanted, number), {"it answers": True})
@@ -40,7 +41,7 @@ def test_generated_secrets_are_read_back_and_others_are_not_made_by_reading() ->
     made = daemon()
     store = DockerSecretStore(made, NAMES)
     assert store.read(made.state("hh")) == {}
-    assert made.volumes == {}
+    assert made.store.volumes == {}
     store.store({"auth.KEY": "geheim"}, null_reporter())
     assert DockerSecretStore(made, NAMES).read(made.state("hh")) == {"auth.KEY": "geheim"}
     assert made.state("hh").containers == ()
@@ -56,9 +57,9 @@ def test_releases_come_newest_first_and_hold_no_secret() -> None:
 
 def test_a_container_is_the_release_whose_number_and_manifest_it_carries() -> None:
     made = daemon(2)
-    image = next(iter(made.images))
+    image = next(iter(made.store.images))
     want = spec(NAMES, desired(image), 2)
-    made.create(want)
+    made.containers.create(want)
     state = made.state("hh")
     release = recorded(state, state.container("hh_auth_01"))
     assert release is not None
@@ -80,7 +81,7 @@ def test_a_release_is_picked_by_number_or_as_the_one_before() -> None:
 def test_a_record_of_another_version_is_no_release() -> None:
     made = daemon(1)
     other = {"slipway.project": "hh", "slipway.role": "release", "slipway.service": "auth", "slipway.release": "2"}
-    made.volume("hh_auth_release_0002", other)
+    made.volumes.create("hh_auth_release_0002", other)
     assert [release.number for release in releases(made.state("hh"))] == [1]
     assert last(made.state("hh"), "auth") == 2  # its number is taken all the same
 
@@ -92,6 +93,8 @@ def test_what_a_killed_run_left_is_taken_away_by_the_next_reader() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     for name, pid in (("left", ended.pid), ("another", os.getpid())):
-        made.create(Spec(name, "slipway/nothing:1", {LABEL: "hh", ROLE: "holder", OWNER: owner(str(pid))}))
+        made.containers.create(
+            ContainerSpec(name, "slipway/nothing:1", {LABEL: "hh", ROLE: "holder", OWNER: owner(str(pid))})
+        )
     assert store.read(made.state("hh")) == {"auth.KEY": "geheim"}
     assert [container.name for container in made.state("hh").containers] == ["another"]

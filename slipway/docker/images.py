@@ -1,0 +1,95 @@
+"""The images of one Docker: built, inspected, imported, tagged."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+
+from docker.errors import APIError, NotFound
+
+from slipway.docker.client import VANISHED, build_result, translated_errors
+from slipway.docker.connection import Connection
+from slipway.docker.state import ImageConfig
+from slipway.engine.steps import Reporter
+from slipway.errors import ImageVanished
+
+
+class DockerImages:
+    """See `protocols.Images`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def build(
+        self,
+        context: bytes,
+        dockerfile: str,
+        tags: Sequence[str],
+        args: Mapping[str, str],
+        labels: Mapping[str, str],
+        platform: str,
+        report: Reporter,
+    ) -> str:
+        """Build an image from a tar and tag it only when it is whole; its id. The stream's errors are raised.
+
+        Docker takes a step's image from its cache and may find it gone a moment later, when somebody removes an image
+        that shares the step: then it is built again, without the cache.
+        """
+        import stamina
+
+        image = ""
+        with translated_errors("the image could not be built"):
+            for attempt in stamina.retry_context(on=ImageVanished, attempts=3, wait_initial=0.1):
+                with attempt, self._connection.long(report) as api:
+                    stream = api.build(
+                        fileobj=io.BytesIO(context),
+                        custom_context=True,
+                        dockerfile=dockerfile,
+                        buildargs=dict(args),
+                        labels=dict(labels),
+                        platform=platform or None,
+                        nocache=attempt.num > 1,
+                        rm=True,
+                        forcerm=True,
+                        decode=True,
+                    )
+                    image = build_result(stream, report)
+            for tag in tags:
+                self.tag(image, tag)
+        return image
+
+    def inspect(self, image: str) -> ImageConfig:
+        """The configuration of an image that is there."""
+        with translated_errors(f"image {image} could not be read"):
+            found = self._connection.api.inspect_image(image)
+        entrypoint = tuple(found["Config"].get("Entrypoint") or ())
+        return ImageConfig(tuple(found["RootFS"].get("Layers") or ()), entrypoint)
+
+    def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
+        """Import a root file system as an image of one layer; `config` are Dockerfile instructions."""
+        with translated_errors(f"image {tag} could not be imported"):
+            name, _, version = tag.rpartition(":")
+            self._connection.api.import_image_from_data(tar, repository=name, tag=version, changes=list(config))
+            return str(self._connection.api.inspect_image(tag)["Id"])
+
+    def tag(self, image: str, tag: str) -> None:
+        name, _, version = tag.rpartition(":")
+        with translated_errors(f"image {tag} could not be tagged"):
+            self._connection.api.tag(image, name, version)
+
+    def untag(self, tag: str) -> None:
+        """Take a name from an image; one that is gone already is gone.
+
+        Docker takes the steps behind an image away with it, and fails where another removal has just taken one that
+        both had: then it is asked again.
+        """
+        import stamina
+
+        def raced(error: Exception) -> bool:
+            return isinstance(error, APIError) and VANISHED.search(str(error)) is not None
+
+        with translated_errors(f"image {tag} could not be removed"):
+            for attempt in stamina.retry_context(on=raced, attempts=3, wait_initial=0.1):
+                with attempt, contextlib.suppress(NotFound):
+                    self._connection.api.remove_image(tag)

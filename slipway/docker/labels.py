@@ -1,0 +1,68 @@
+"""The labels of everything that Slipway makes in Docker, and what things are called there: said here alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LABEL = "slipway.project"  # on everything; its value is the project's name
+SERVICE, ROLE = "slipway.service", "slipway.role"
+OWNER = "slipway.owner"  # on what goes with the run that made it: PID@MACHINE
+SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
+SETTINGS, IMAGE, TIME, WHO, COMMIT, CHECKS = (
+    f"slipway.{field}" for field in ("settings", "image", "time", "who", "commit", "checks")
+)  # of a release's record
+
+
+@dataclass(frozen=True)
+class Names:
+    """What things are called in one project's Docker."""
+
+    project: str
+    short: str
+
+    def container(self, service: str) -> str:
+        """The running container, as people expect it: hh_auth_01."""
+        return f"{self.short}_{service}_01"
+
+    def previous(self, service: str) -> str:
+        """The earlier container while a new one is being checked."""
+        return f"{self.short}_{service}_01_previous"
+
+    def smoke(self, service: str) -> str:
+        """The container of a smoke test."""
+        return f"{self.short}_{service}_smoke"
+
+    def release(self, service: str, number: int) -> str:
+        """The empty volume whose labels are a release's record."""
+        return f"{self.short}_{service}_release_{number:04d}"
+
+    def data(self, service: str, name: str) -> str:
+        """A volume of the service's own data."""
+        return f"{self.short}_{service}_{name}"
+
+    @property
+    def secrets(self) -> str:
+        """The volume of generated secrets."""
+        return f"{self.short}_secrets"
+
+
+def owner(pid: str | None = None) -> str:
+    """The value of `OWNER` for a process of this machine, by default this one."""
+    return f"{pid or os.getpid()}@{socket.gethostname()}"
+
+
+def left_behind(labels: Mapping[str, str]) -> bool:
+    """Whether a process of this machine made what has these labels, and has ended."""
+    pid, _, machine = labels.get(OWNER, "").partition("@")
+    if machine != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # another user's, and it lives
+    return False

@@ -1,0 +1,85 @@
+"""What a Docker has of one project, read in one bulk question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: `id` is its config digest (sha256:…), `created` in Unix seconds, `size` in bytes."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    created: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """What an image's configuration says (OCI image specification). `layers` are DiffIDs, the lowest first."""
+
+    layers: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as `docker inspect` says. `ports` maps a container's port to this machine's (address, port)."""
+
+    id: str
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    state: str
+    exit_code: int = 0
+    oom: bool = False  # it was killed for want of memory
+    env: tuple[str, ...] = ()
+    ports: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by network
+    fixed: Mapping[str, str] = field(default_factory=dict)  # the address that it was made with, by network
+    mounts: Mapping[str, str] = field(default_factory=dict)  # volume by path
+    memory: int = 0
+    read_only: bool = False
+    restart: str = "no"
+    restarts: int = 0
+    started: str = ""  # RFC 3339
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.state == "running"
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs, is paused, or is about to be restarted (`State.Running` of `docker inspect`)."""
+        return self.state in {"running", "paused", "restarting"}
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume and its labels; labels never change after it is made."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a daemon has of one project: all its containers and volumes, and every tagged image."""
+
+    version: str
+    containers: tuple[Container, ...]
+    images: tuple[Image, ...]
+    volumes: tuple[Volume, ...]
+    networks: tuple[str, ...]
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name."""
+        return next((c for c in self.containers if c.name == name), None)
+
+    def tagged(self, tag: str) -> Image | None:
+        """The image that has that tag."""
+        return next((image for image in self.images if tag in image.tags), None)
