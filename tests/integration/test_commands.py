@@ -48,14 +48,14 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["forward", "--service", "auth", "--port", "99999"], "from 1 to 65535"),
         (["logs", "--service", "auth", "--tail", "9" * 5000], "--tail takes a whole number"),
         (["scale", "--service", "auth", "--replicas", "0"], "at least one copy"),
-        (["deploy", "--services", "~no-such-user/x"], "the services folder is missing"),
+        (["deploy", "--services", "~no-such-user/x"], "the services folder does not exist"),
         (["env.use", "--name", "staging"], "only local and minikube can be"),
         (["cluster.start", "--env", "local"], "there is no Minikube behind environment local"),
         (["bundle.verify"], "which folder?"),
-        (["bundle.verify", "--dir", "/no/such"], "holds no bundle.yaml"),
-        (["up", "--bundle", "/no/such"], "holds no bundle.yaml"),
+        (["bundle.verify", "--dir", "/no/such"], "has no bundle.yaml"),
+        (["up", "--bundle", "/no/such"], "has no bundle.yaml"),
         (["deploy", "--settings", "/no/such/folder"], "is not a folder"),
-        (["deploy", "--services", "/no/such/folder"], "the services folder is missing"),
+        (["deploy", "--services", "/no/such/folder"], "the services folder does not exist"),
     ],
 )
 def test_wrong_usage_exits_2_in_words_and_without_a_traceback(words: list[str], said: str) -> None:

@@ -118,7 +118,7 @@ def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Pat
     assert all(process.stderr for process in many)
     words = [process.stderr.readline() for process in many if process.stderr]
     assert sum("preparing .venv" in line for line in words) == 1
-    assert sum("waits for another ./invoke (pid " in line and ".venv.lock" in line for line in words) == 7
+    assert sum("waiting for another ./invoke (pid " in line and ".venv.lock" in line for line in words) == 7
     (tmp_path / "hold").unlink()
     assert [process.communicate(timeout=60)[0] for process in many] == ["it runs\n"] * 8
     assert len((tmp_path / "made").read_text().split()) == 1
