@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.walk import NAMES, Content, walk
+from tests.integration.walk import walk
 from tests.integration.walk_local import LocalServices
+from tests.integration.walk_model import NAMES, Content
 
 
 @pytest.fixture(scope="module")

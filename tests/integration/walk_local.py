@@ -15,7 +15,8 @@ from typing import Any
 import requests
 
 from tests.integration.project import free_port, light
-from tests.integration.walk import ABSENT, NAMES, Content, Hand, Model, Services
+from tests.integration.walk import Services
+from tests.integration.walk_model import ABSENT, NAMES, Content, Hand, Model
 
 
 class LocalServices(Services):
@@ -95,25 +96,27 @@ class LocalServices(Services):
     def disagreements(self, model: Model, status: Mapping[str, Mapping[str, Any]]) -> list[str]:
         ids = self.all_of("ps", "-aq")
         found = json.loads(" ".join(self.docker("inspect", *ids))) if ids else []
-        there = {one["Name"].lstrip("/"): one for one in found if "_smoke_" not in one["Name"]}  # `--keep` leaves those
+        containers = {
+            one["Name"].lstrip("/"): one for one in found if "_smoke_" not in one["Name"]
+        }  # `--keep` leaves those
         wanted = {self.named(name): deployed for name, deployed in model.deployed.items()}
-        said = {one["containers"][0]["name"]: one for one in status.values()}
+        reported = {one["containers"][0]["name"]: one for one in status.values()}
         volumes = {f"{self.name}_{n}_release_{number:04d}" for n, known in model.releases.items() for number in known}
         volumes |= {f"{self.name}_{name}_data" for name in model.releases if name == self.stored}
         volumes |= {f"{self.name}_secrets"} if model.secrets else set()
         networks = [name for name in self.all_of("network", "ls", "--format", "{{.Name}}") if "-smoke-" not in name]
         faults = {
-            f"containers {sorted(there)}, wanted {sorted(wanted)}, said {sorted(said)}": not (
-                there.keys() == wanted.keys() == said.keys()
+            f"containers {sorted(containers)}, wanted {sorted(wanted)}, reported {sorted(reported)}": not (
+                containers.keys() == wanted.keys() == reported.keys()
             ),
             f"volumes {self.all_of('volume', 'ls', '-q')}": set(self.all_of("volume", "ls", "-q")) != volumes,
             f"networks {networks}": bool(wanted) and networks != [self.name],
         }
-        for name in there.keys() & wanted.keys() & said.keys():
-            state, service = there[name]["State"]["Status"], said[name]
+        for name in containers.keys() & wanted.keys() & reported.keys():
+            state, service = containers[name]["State"]["Status"], reported[name]
             port = self.port_of(service["name"], model.releases[service["name"]][wanted[name].number].content)
             faults[f"{name} is {state}, wanted {wanted[name].state}"] = state != wanted[name].state
-            faults[f"{name} is {state}, said {service}"] = (
+            faults[f"{name} is {state}, reported {service}"] = (
                 service["containers"][0]["state"],
                 service["ready"],
                 service["digest"],
@@ -121,7 +124,7 @@ class LocalServices(Services):
             ) != (
                 state,
                 int(state == "running"),
-                there[name]["Image"],
+                containers[name]["Image"],
                 [f"127.0.0.1:{port}->8080"],
             )
         return [fault for fault, true in faults.items() if true]

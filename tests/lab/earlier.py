@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.project import ROOT, Done
-from tests.integration.walk import NAMES, Content, Services
+from tests.integration.walk import Services
+from tests.integration.walk_model import NAMES, Content
 
 COMMIT = "911cb9d"
 FIRST, SECOND = Content(setting=1, sources=1), Content(setting=2, sources=2)

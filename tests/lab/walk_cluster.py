@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.integration.walk import ABSENT, NAMES, Content, Hand, Model, Services
+from tests.integration.walk import Services
+from tests.integration.walk_model import ABSENT, NAMES, Content, Hand, Model
 from tests.lab.fleet import Fleet
 from tests.lab.sources import program
 from tests.lab.toys import DOCKERFILE, SERVICE
@@ -88,7 +89,7 @@ class ClusterServices(Services):
 
     def disagreements(self, model: Model, status: Mapping[str, Mapping[str, Any]]) -> list[str]:
         wanted = {f"deployment.apps/{name}" for name in model.deployed}
-        unready = [name for name, there in model.deployed.items() if not there.drift and status[name]["ready"] != 1]
+        unready = [name for name, one in model.deployed.items() if not one.drift and status[name]["ready"] != 1]
         faults = {
             f"{self.all_of('deployments')}, wanted {sorted(wanted)}": set(self.all_of("deployments")) != wanted,
             f"not ready: {unready}": bool(unready),
