@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,10 @@ class Earlier:
 
     def invoke(self, services: Services, *words: str) -> Done:
         """Run a task of that version on a project."""
-        line = [str(self.folder / "invoke"), *services.command(*words)[1:]]
-        env = {**os.environ, **services.env}
+        same = pins(self.folder) == pins(ROOT)  # then this Python has what that version needs
+        launcher = [sys.executable, str(self.folder / "tasks" / "main.py")] if same else [str(self.folder / "invoke")]
+        line = [*launcher, *services.command(*words)[1:]]
+        env = {**os.environ, "SLIPWAY_CWD": str(Path.cwd()), **services.env}
         done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=900, check=False)
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -36,9 +39,13 @@ def clone(folder: Path) -> Earlier:
     """Clone this checkout at `COMMIT`. Raises CalledProcessError where that is not in it, as in a shallow clone."""
     subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(folder)], check=True)
     subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", "--detach", COMMIT], check=True)
-    if (folder / "requirements.txt").read_bytes() == (ROOT / "requirements.txt").read_bytes():
-        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())  # else its own launcher makes one
     return Earlier(folder)
+
+
+def pins(checkout: Path) -> list[str]:
+    """The packages of a checkout's requirements.txt, without its comments."""
+    lines = (line.partition("#")[0].strip() for line in (checkout / "requirements.txt").read_text().splitlines())
+    return sorted(filter(None, lines))
 
 
 def check_takeover(services: Services, earlier: Earlier) -> None:
