@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.config.models import Config
-from slipway.deployers.docker.container import holds
+from slipway.deployers.docker.container import publishes
 from slipway.docker import ports
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
@@ -80,5 +80,5 @@ class FreePort(Precondition[State]):
 
     def verify(self, facts: State) -> None:
         """Raise Unreachable that names who has it."""
-        if not any(holds(container, self.group, self.number) for container in facts.containers):
+        if not any(publishes(container, self.group, self.number) for container in facts.containers):
             ports.ensure_free(self.group, self.number, set(self.others), self.publishing)

@@ -46,7 +46,7 @@ def test_status_and_history_are_one_document_each(running: Light) -> None:
         (["docker", "stop", "{}"], "it is exited"),
         (["docker", "update", "--memory", "300m", "--memory-swap", "600m", "{}"], "memory limit was changed"),
         (["docker", "rename", "{}", "{}_elsewhere"], "is not there"),
-        (["docker", "network", "disconnect", "NETWORK", "{}"], "it left network"),
+        (["docker", "network", "disconnect", "NETWORK", "{}"], "it is not on network"),
     ],
 )
 def test_what_a_hand_changed_is_named_by_a_plan_and_mended_by_a_deploy(
@@ -126,7 +126,7 @@ def test_a_container_that_somebody_made_under_the_name_is_refused_and_left_alone
     try:
         done = light.invoke("deploy", "--output", "json")
         assert done.exit == 1
-        assert f"there is a container {light.container} already, made by hand" in done.failure("light/release")
+        assert f"container {light.container} already exists, created by hand" in done.failure("light/release")
         assert light.inspect()["Id"] == made.strip()
     finally:
         subprocess.run(["docker", "rm", "-f", light.container], check=True, capture_output=True)

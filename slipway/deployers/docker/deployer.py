@@ -9,9 +9,9 @@ from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.docker.container import differs, settings_digest, spec
+from slipway.deployers.docker.container import container_spec, differs, settings_digest
 from slipway.deployers.docker.operations import DockerOperations
-from slipway.deployers.docker.release_store import DockerReleases, last, record, recorded, releases
+from slipway.deployers.docker.release_store import DockerReleases, last_number, record, release_of, releases
 from slipway.deployers.docker.replace_container import ContainerReplacement
 from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.docker.status import DockerStatus
@@ -50,14 +50,14 @@ class DockerDeployer:
     def differs(self, state: State, desired: DesiredRelease[str]) -> str | None:
         """Why the container is not the desired one, or has no record."""
         container = state.container(self.names.container(desired.service.name))
-        reason = differs(container, spec(self.names, desired, 0))
-        return UNRECORDED if reason is None and recorded(state, container) is None else reason
+        reason = differs(container, container_spec(self.names, desired, 0))
+        return UNRECORDED if reason is None and release_of(state, container) is None else reason
 
     def apply(self, desired: DesiredRelease[str], report: Reporter) -> None:
         """Replace the container. A kill at any moment leaves the earlier one, stopped or running, by its name."""
         state = self.daemon.state(self.names.project)
-        number = last(state, desired.service.name) + 1
-        wanted = spec(self.names, desired, number)
+        number = last_number(state, desired.service.name) + 1
+        wanted = container_spec(self.names, desired, number)
         checks = self._replacement.replace(state, desired.service, wanted, report)
         record(self.daemon, self.names, desired, wanted, checks)
         self._clear(desired.service.name, report)
@@ -72,7 +72,7 @@ class DockerDeployer:
         desired = DesiredRelease(
             settings, release.source, secrets(settings), release.manifest, release.who, release.image, release.commit
         )
-        wanted = spec(self.names, desired, release.number)
+        wanted = container_spec(self.names, desired, release.number)
         wanted = replace(wanted, labels={**wanted.labels, MANIFEST: release.manifest})
         self._replacement.replace(state, settings, wanted, report)
         self._clear(release.service, report)

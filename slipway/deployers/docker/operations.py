@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from slipway.config.models import Service
-from slipway.deployers.docker.container import ready
-from slipway.deployers.docker.release_store import recorded
+from slipway.deployers.docker.readiness import wait_until_ready
+from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.docker.replace_container import GRACE, loopback
 from slipway.docker.labels import SERVICE, Names
 from slipway.docker.protocols import Daemon
@@ -31,11 +31,11 @@ class DockerOperations:
     def restart(self, service: Service, report: Reporter) -> None:
         """Stop and start the container, and wait until it is ready, as its release says: the file may differ by now."""
         container = self._deployed(service.name)
-        release = recorded(self.state.facts(), container)
+        release = release_of(self.state.facts(), container)
         settings = release.settings if release else service
         self.daemon.containers.stop(container.id, GRACE)
         self.daemon.containers.start(container.id)
-        ready(self.daemon, container.id, settings, loopback(settings), report)
+        wait_until_ready(self.daemon, container.id, settings, loopback(settings), report)
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""

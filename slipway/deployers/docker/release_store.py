@@ -40,7 +40,7 @@ class DockerReleases:
     def running(self, service: str) -> Release | None:
         """The release that the service's container is, if it has a record."""
         state = self._state.facts()
-        return recorded(state, state.container(self._names.container(service)))
+        return release_of(state, state.container(self._names.container(service)))
 
     def history(self, service: str | None) -> list[Release]:
         """The records, newest first."""
@@ -62,7 +62,7 @@ def releases(state: State, service: str | None = None) -> list[Release]:
     return sorted(found, key=lambda release: (release.service, -release.number))
 
 
-def last(state: State, service: str) -> int:
+def last_number(state: State, service: str) -> int:
     """The highest number that a release of a service ever got here, readable or not; 0 before the first."""
     mine = (v.labels for v in state.volumes if v.labels.get(ROLE) == "release" and v.labels.get(SERVICE) == service)
     return max((int(labels[RELEASE]) for labels in mine if labels.get(RELEASE, "").isdigit()), default=0)
@@ -91,7 +91,7 @@ def _release(labels: Mapping[str, str]) -> Release:
     )
 
 
-def recorded(state: State, container: Container | None) -> Release | None:
+def release_of(state: State, container: Container | None) -> Release | None:
     """The release that a container is, if its record is there."""
     if container is None:
         return None

@@ -1,4 +1,4 @@
-"""A container put in the earlier one's place and proven; the earlier one comes back if that fails."""
+"""Replace a service's container with one of a new release, and restore the earlier one when the new one fails."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import addresses
-from slipway.deployers.docker.container import ready
-from slipway.deployers.docker.release_store import recorded
+from slipway.deployers.docker.readiness import wait_until_ready
+from slipway.deployers.docker.release_store import release_of
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, RELEASE, ROLE, SERVICE, Names
 from slipway.docker.protocols import Daemon
@@ -18,86 +18,88 @@ from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter, uncancellable
 from slipway.errors import ConnectionLost, Problem
 
-GRACE = 20  # seconds that a container gets to stop: services finish what they were asked, for up to 18
+GRACE = 20  # seconds that a container gets to stop: services finish running requests, for up to 18
 
 
 def loopback(service: Service) -> str:
-    """Where this machine reaches a service."""
+    """The URL at which this machine reaches a service."""
     return f"http://127.0.0.1:{service.published}"
 
 
 @dataclass(frozen=True)
 class ContainerReplacement:
-    """The swaps of one project on one daemon; a kill at any moment leaves what the next one settles."""
+    """Replaces containers of one project on one daemon. What a killed replacement leaves, the next one finishes."""
 
     daemon: Daemon
     names: Names
     checks: CheckRunner
 
     def replace(self, state: State, service: Service, want: ContainerSpec, report: Reporter) -> Mapping[str, bool]:
-        """Put a container in the earlier one's place and prove it; the earlier one comes back if that fails.
+        """Replace a service's container and check the new one; the results of its checks.
 
-        Raises Problem, or Lost where Docker went away, with what serves now as advice.
+        When that fails, the earlier container is restored, and Problem raised with the evidence and, as its hint, what
+        runs now. ConnectionLost is raised where the daemon stopped answering.
         """
-        self._refuse_others(service.name)
+        self._refuse_foreign_containers(service.name)
         self.daemon.networks.create(self.names.project, {LABEL: self.names.project})
         for volume in want.volumes:
             self.daemon.volumes.create(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
-        earlier = self._settle(state, service.name, report)
+        earlier = self._finish_interrupted(state, service.name, report)
         began = time.monotonic()
-        made = ""
+        created = ""
         try:
             if earlier:
                 self.daemon.containers.rename(earlier.id, self.names.previous(service.name))
                 self.daemon.containers.stop(earlier.id, GRACE)
-            made = self.daemon.containers.create(want)
-            self.daemon.containers.start(made)
-            ready(self.daemon, made, service, loopback(service), report)
-            report.note(f"it serves after a gap of {time.monotonic() - began:.1f} s" if earlier else "it serves")
-            return self._proven(service, report)
+            created = self.daemon.containers.create(want)
+            self.daemon.containers.start(created)
+            wait_until_ready(self.daemon, created, service, loopback(service), report)
+            report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")
+            return self._check(service, report)
         except BaseException as error:
-            evidence = self._evidence(made)
+            evidence = self._evidence(created)
             lost = isinstance(error, ConnectionLost)
             try:
-                serving = self._restore(made, earlier, service, report)
-            except Problem as back:
-                lost = lost or isinstance(back, ConnectionLost)
+                outcome = self._roll_back(created, earlier, service, report)
+            except Problem as problem:
+                lost = lost or isinstance(problem, ConnectionLost)
                 again = f"./invoke deploy --service {service.name}"
-                serving = f"the way back failed: {back.summary}; {again} finishes it first"
-            report.note(serving)
+                outcome = f"rollback failed: {problem.summary}; {again} completes it"
+            report.note(outcome)
             if not isinstance(error, Problem):
                 raise
-            details, hint = f"{error.details}\n{evidence}".strip(), f"{error.hint}\n{serving}".strip()
+            details, hint = f"{error.details}\n{evidence}".strip(), f"{error.hint}\n{outcome}".strip()
             if lost:
                 raise ConnectionLost(error.summary, details=details, hint=hint, changed=True) from error
             raise Problem(error.summary, details=details, hint=hint) from error
 
-    def _settle(self, state: State, service: str, report: Reporter) -> Container | None:
-        """Finish what an interrupted swap left: the container that has a record stays, and is what comes back."""
-        here = state.container(self.names.container(service))
-        before = state.container(self.names.previous(service))
-        if before is None:
-            return here
-        if here and (here.running and recorded(state, here)):
-            self.daemon.containers.remove(before.id)
-            return here
-        report.note("an interrupted deploy is cleared away first")
-        if here:
-            self.daemon.containers.remove(here.id)
-        self.daemon.containers.rename(before.id, self.names.container(service))
-        return self.daemon.containers.inspect(before.id)
+    def _finish_interrupted(self, state: State, service: str, report: Reporter) -> Container | None:
+        """The container to replace. Of two that an interrupted replacement left, the one with a record stays."""
+        current = state.container(self.names.container(service))
+        previous = state.container(self.names.previous(service))
+        if previous is None:
+            return current
+        if current and current.running and release_of(state, current):
+            self.daemon.containers.remove(previous.id)
+            return current
+        report.note("cleaning up after an interrupted deploy")
+        if current:
+            self.daemon.containers.remove(current.id)
+        self.daemon.containers.rename(previous.id, self.names.container(service))
+        return self.daemon.containers.inspect(previous.id)
 
-    def _refuse_others(self, service: str) -> None:
-        """Raise Problem if a container that is not this project's has a name that the swap takes."""
+    def _refuse_foreign_containers(self, service: str) -> None:
+        """Raise Problem if a container that is not this project's has a name that the replacement needs."""
         for name in (self.names.container(service), self.names.previous(service)):
             found = self.daemon.containers.find(name)
-            owner = found.labels.get(LABEL) if found else self.names.project
-            if owner != self.names.project:
-                whose = f"of project {owner}" if owner else "made by hand"
-                hint = f"docker rename {name} {name}_other keeps it aside; or change `short` in config/slipway.yaml"
-                raise Problem(f"{service}: there is a container {name} already, {whose}", hint=hint)
+            project = found.labels.get(LABEL) if found else self.names.project
+            if project != self.names.project:
+                whose = f"of project {project}" if project else "created by hand"
+                hint = f"keep it under another name: docker rename {name} {name}_other\n"
+                hint += "or change `short` in config/slipway.yaml"
+                raise Problem(f"{service}: container {name} already exists, {whose}", hint=hint)
 
-    def _proven(self, service: Service, report: Reporter) -> Mapping[str, bool]:
+    def _check(self, service: Service, report: Reporter) -> Mapping[str, bool]:
         """The results of the live checks. Raises Problem with the evidence of those that fail."""
         outcome = self.checks.run(service.checks, addresses(service, self._address), report)
         if not outcome.ok:
@@ -106,17 +108,17 @@ class ContainerReplacement:
         return outcome.record
 
     def _address(self, service: str) -> str:
-        """Where this machine reaches a service that serves."""
+        """The URL at which this machine reaches a running service."""
         container = self.daemon.containers.find(self.names.container(service))
         ports = container.ports.values() if container and container.running else ()
         for address, port in ports:
             return f"http://{address}:{port}"
-        raise Problem(f"{service} does not run here", hint=f"./invoke deploy --service {service}")
+        raise Problem(f"{service} is not running here", hint=f"./invoke deploy --service {service}")
 
-    def _restore(self, made: str, earlier: Container | None, service: Service, report: Reporter) -> str:
-        """Put the earlier container back and prove it; says what serves now, as advice behind a failure."""
-        if made:
-            self.daemon.containers.remove(made)
+    def _roll_back(self, created: str, earlier: Container | None, service: Service, report: Reporter) -> str:
+        """Remove the new container, restore the earlier one and check it; says what runs now."""
+        if created:
+            self.daemon.containers.remove(created)
         if earlier is None:
             return f"{service.name} is not running; the failed first release was removed"
         name = self.names.container(service.name)
@@ -124,17 +126,18 @@ class ContainerReplacement:
             self.daemon.containers.rename(earlier.id, name)
         self.daemon.containers.start(earlier.id)
         number = earlier.labels.get(RELEASE, "?")
-        release = recorded(self.daemon.state(self.names.project), earlier)
+        release = release_of(self.daemon.state(self.names.project), earlier)
         settings = release.settings if release else service
         report = uncancellable(report)  # an interruption must not interrupt the rollback
         try:
-            ready(self.daemon, earlier.id, settings, loopback(settings), report)
-            self._proven(settings, report)
+            wait_until_ready(self.daemon, earlier.id, settings, loopback(settings), report)
+            self._check(settings, report)
         except Problem as problem:
             return f"release {number} was restored, but its checks failed: {problem.summary}"
         return f"release {number} of {service.name} is running again; fix the cause and deploy once more"
 
     def _evidence(self, container: str) -> str:
+        """The state and the last log lines of a container, as far as they can be read."""
         if not container:
             return ""
         try:

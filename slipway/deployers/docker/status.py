@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from slipway.deployers.docker.release_store import recorded
+from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.docker.labels import ROLE, SERVICE
 from slipway.docker.state import Container, State
@@ -34,7 +34,7 @@ class DockerStatus:
 
 
 def _status(state: State, container: Container) -> ServiceStatus:
-    release = recorded(state, container)
+    release = release_of(state, container)
     image = next((i for i in state.images if i.id == container.image), None)
     version = next((t for t in image.tags if ":src-" not in t and ":ok-" not in t), "") if image else ""
     started = datetime.fromisoformat(container.started)

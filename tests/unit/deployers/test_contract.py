@@ -57,13 +57,13 @@ def on_docker(daemon: FakeDaemon, service: Service) -> Subject:
 
 
 class Breaking(FakeDaemon):
-    """A daemon that fails at the deeds in `broken`, from the moment that it is told to."""
+    """A daemon that fails at the operations in `broken`, from the moment that they are in it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.broken: dict[str, Problem] = {}
         self.graces: list[int] = []  # seconds that stopped containers got
-        self.foreign: ContainerSpec | None = None  # somebody makes it just before the next container is made
+        self.foreign: ContainerSpec | None = None  # somebody creates it just before the next container is created
         self.store.hooks.append(self._before)
 
     def _before(self, operation: str) -> None:
@@ -110,8 +110,8 @@ def failed(subject: Subject, desired: DesiredRelease[Any], report: Reporter | No
     return caught.value
 
 
-def there(daemon: FakeDaemon) -> dict[str, str]:
-    """What containers there are: their states by name."""
+def states(daemon: FakeDaemon) -> dict[str, str]:
+    """The states of all containers, by name."""
     return {container.name: container.state for container in daemon.store.containers.values()}
 
 
@@ -123,23 +123,23 @@ def test_a_release_that_fails_after_a_killed_deploy_leaves_the_earlier_one_runni
     daemon.containers.rename(earlier, PREVIOUS)
     daemon.containers.stop(earlier, 1)  # here the deploy was killed
     problem = broken.fails()
-    assert there(daemon) == {HERE: "running"}
+    assert states(daemon) == {HERE: "running"}
     assert list(daemon.store.containers) == [earlier]
     assert "release 1 of web is running again" in problem.hint
 
 
-def test_an_earlier_release_that_fails_its_checks_too_is_not_said_to_serve(
+def test_an_earlier_release_that_fails_its_checks_too_is_not_reported_as_running(
     broken: Broken,
 ) -> None:
     daemon = broken.daemon
     with pytest.raises(Problem) as caught:
         broken.subject.apply(broken.newer, FAILING)
-    assert there(daemon) == {HERE: "running"}
+    assert states(daemon) == {HERE: "running"}
     assert "release 1 was restored, but its checks failed: web: live checks failed: it greets" in caught.value.hint
     assert "is running again" not in caught.value.hint
 
 
-def test_an_earlier_release_is_proven_by_its_own_settings(broken: Broken) -> None:
+def test_an_earlier_release_is_checked_by_its_own_settings(broken: Broken) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it
         moved = broken.newer.service.model_copy(update={"publish": unused.getsockname()[1]})
@@ -147,7 +147,7 @@ def test_an_earlier_release_is_proven_by_its_own_settings(broken: Broken) -> Non
 
 
 @pytest.mark.parametrize("name", [HERE, PREVIOUS])
-@pytest.mark.parametrize(("labels", "whose"), [({}, "made by hand"), ({LABEL: "other"}, "of project other")])
+@pytest.mark.parametrize(("labels", "whose"), [({}, "created by hand"), ({LABEL: "other"}, "of project other")])
 def test_somebody_elses_container_under_the_name_is_refused_and_left_alone(
     service: Service, name: str, labels: Mapping[str, str], whose: str
 ) -> None:
@@ -157,7 +157,7 @@ def test_somebody_elses_container_under_the_name_is_refused_and_left_alone(
     problem = failed(subject, subject.desired)
     assert (name in problem.summary, whose in problem.summary) == (True, True)
     assert f"docker rename {name} " in problem.hint
-    assert there(daemon) == {name: "running"}
+    assert states(daemon) == {name: "running"}
     assert daemon.store.networks == {}
 
 
@@ -167,16 +167,16 @@ def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: Broken)
     problem = broken.fails()
     assert daemon.containers.inspect(HERE).labels == {}
     assert problem.summary == f"container {HERE} could not be made"
-    assert "the way back failed" in problem.hint
+    assert "rollback failed" in problem.hint
 
 
-def test_an_earlier_container_that_can_not_be_stopped_goes_on_serving(
+def test_an_earlier_container_that_can_not_be_stopped_keeps_running(
     broken: Broken,
 ) -> None:
     daemon = broken.daemon
     daemon.broken["stop"] = Problem("it could not be stopped")
     problem = broken.fails()
-    assert (problem.summary, there(daemon)) == ("it could not be stopped", {HERE: "running"})
+    assert (problem.summary, states(daemon)) == ("it could not be stopped", {HERE: "running"})
     assert "is running again" in problem.hint
 
 
@@ -190,7 +190,7 @@ def test_a_container_gets_the_time_that_a_service_takes_to_drain(broken: Broken)
     assert min(daemon.graces) > 18
 
 
-def test_a_way_back_that_fails_hides_neither_the_failure_nor_its_evidence(
+def test_a_rollback_that_fails_hides_neither_the_failure_nor_its_evidence(
     broken: Broken,
 ) -> None:
     daemon = broken.daemon
@@ -199,11 +199,11 @@ def test_a_way_back_that_fails_hides_neither_the_failure_nor_its_evidence(
     assert problem.summary == "web: live checks failed: the newer works"
     assert "it was silent" in problem.details
     assert f"{HERE} said so" in problem.details
-    assert "the way back failed: it could not be renamed" in problem.hint
+    assert "rollback failed: it could not be renamed" in problem.hint
     assert "./invoke deploy --service web" in problem.hint
 
 
-def test_an_interrupted_swap_says_that_its_way_back_failed(broken: Broken) -> None:
+def test_an_interrupted_replacement_says_that_its_rollback_failed(broken: Broken) -> None:
     daemon = broken.daemon
     events: list[Event] = []
     daemon.broken[f"rename to {HERE}"] = Problem("it could not be renamed")
@@ -211,7 +211,7 @@ def test_an_interrupted_swap_says_that_its_way_back_failed(broken: Broken) -> No
     broken.subject.checks.interrupts = Cancelled()
     with pytest.raises(Cancelled):
         broken.subject.deployments.deployer.apply(broken.newer, Reporter("", events.append, Cancel()))
-    assert any("the way back failed" in event.text for event in events if isinstance(event, Output))
+    assert any("rollback failed" in event.text for event in events if isinstance(event, Output))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +230,7 @@ class Release(Step[Any]):
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
-def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
+def test_a_docker_that_goes_away_during_a_replacement_is_no_failure_without_changes(
     broken: Broken, monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
 ) -> None:
     daemon = broken.daemon
@@ -255,8 +255,8 @@ def test_a_docker_that_goes_away_in_a_swap_is_no_failure_without_changes(
     )
     result = Run([step], lambda _: None, Cancel()).go()
     if comes_back:
-        assert (of_run(result), there(daemon)) == (ExitCode.DONE, {HERE: "running"})
+        assert (of_run(result), states(daemon)) == (ExitCode.DONE, {HERE: "running"})
         return
     assert of_run(result) is ExitCode.FAILED
-    assert there(daemon) == {PREVIOUS: "exited"}
-    assert "the way back failed" in result.failures["web/release"].hint
+    assert states(daemon) == {PREVIOUS: "exited"}
+    assert "rollback failed" in result.failures["web/release"].hint

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.container import differs, holds, settings_digest, spec
+from slipway.deployers.docker.container import container_spec, differs, publishes, settings_digest
 from slipway.docker.labels import Names
 from slipway.docker.state import Container
 from slipway.secrets.fingerprint import fingerprint
@@ -21,7 +21,7 @@ WANTED = DesiredRelease(SERVICE, "src1", SECRETS, settings_digest(SERVICE, SECRE
 
 
 def container(**changes: Any) -> Container:
-    want = spec(NAMES, WANTED, 1)
+    want = container_spec(NAMES, WANTED, 1)
     same = Container(
         id="c", name=want.name, image=want.image, labels=want.labels, state="running",
         env=tuple(f"{k}={v}" for k, v in want.env.items()), ports={80: ("127.0.0.1", 8000)},
@@ -31,7 +31,7 @@ def container(**changes: Any) -> Container:
 
 
 def test_a_container_as_it_was_made_does_not_differ() -> None:
-    assert differs(container(), spec(NAMES, WANTED, 2)) is None
+    assert differs(container(), container_spec(NAMES, WANTED, 2)) is None
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_container_as_it_was_made_does_not_differ() -> None:
         ({"ports": {80: ("0.0.0.0", 8000)}}, "its ports were changed"),
         ({"memory": 1}, "its memory limit was changed"),
         ({"restart": "no"}, "its restart policy was changed"),
-        ({"aliases": {"bridge": ()}}, "it left network shop"),
+        ({"aliases": {"bridge": ()}}, "it is not on network shop"),
         ({"read_only": False}, "its root file system is writable"),
     ],
 )
 def test_what_a_hand_changed_is_named(changes: dict[str, Any], reason: str) -> None:
-    assert differs(container(**changes), spec(NAMES, WANTED, 2)) == reason
+    assert differs(container(**changes), container_spec(NAMES, WANTED, 2)) == reason
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_what_a_hand_changed_is_named(changes: dict[str, Any], reason: str) -> N
     [("running", True), ("paused", True), ("restarting", True), ("created", False), ("exited", False), ("dead", False)],
 )
 def test_a_service_has_its_own_port_for_as_long_as_its_container_is_active(state: str, *, has_it: bool) -> None:
-    assert holds(container(state=state), "web", 8000) is has_it
-    assert not holds(container(state=state), "web", 8001)
-    assert not holds(container(state=state), "other", 8000)
+    assert publishes(container(state=state), "web", 8000) is has_it
+    assert not publishes(container(state=state), "web", 8001)
+    assert not publishes(container(state=state), "other", 8000)
 
 
 def test_no_container_is_named_too() -> None:
-    assert differs(None, spec(NAMES, WANTED, 1)) == "sh_web_01 is not there"
+    assert differs(None, container_spec(NAMES, WANTED, 1)) == "sh_web_01 is not there"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_every_setting_is_in_the_manifests_digest(change: dict[str, Any]) -> Non
 
 def test_a_secret_changes_the_manifest_and_is_not_in_it() -> None:
     one, two = (
-        spec(NAMES, replace(WANTED, secrets=secrets, manifest=settings_digest(SERVICE, secrets)), 1)
+        container_spec(NAMES, replace(WANTED, secrets=secrets, manifest=settings_digest(SERVICE, secrets)), 1)
         for secrets in ({"KEY": "aaaa"}, {"KEY": "bbbb"})
     )
     assert one.labels != two.labels

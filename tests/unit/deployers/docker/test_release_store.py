@@ -9,8 +9,8 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.container import settings_digest, spec
-from slipway.deployers.docker.release_store import last, record, recorded, releases
+from slipway.deployers.docker.container import container_spec, settings_digest
+from slipway.deployers.docker.release_store import last_number, record, release_of, releases
 from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.releases import pick
 from slipway.docker.container_spec import ContainerSpec
@@ -33,7 +33,7 @@ def daemon(count: int = 0) -> FakeDaemon:
     image = made.images.import_rootfs(b"root", "hh/auth:1", [])
     wanted = desired(image)
     for number in range(1, count + 1):
-        record(made, NAMES, wanted, spec(NAMES, wanted, number), {"it answers": True})
+        record(made, NAMES, wanted, container_spec(NAMES, wanted, number), {"it answers": True})
     return made
 
 
@@ -58,13 +58,13 @@ def test_releases_come_newest_first_and_hold_no_secret() -> None:
 def test_a_container_is_the_release_whose_number_and_manifest_it_carries() -> None:
     made = daemon(2)
     image = next(iter(made.store.images))
-    want = spec(NAMES, desired(image), 2)
+    want = container_spec(NAMES, desired(image), 2)
     made.containers.create(want)
     state = made.state("hh")
-    release = recorded(state, state.container("hh_auth_01"))
+    release = release_of(state, state.container("hh_auth_01"))
     assert release is not None
     assert release.number == 2
-    assert recorded(state, None) is None
+    assert release_of(state, None) is None
 
 
 def test_a_release_is_picked_by_number_or_as_the_one_before() -> None:
@@ -83,7 +83,7 @@ def test_a_record_of_another_version_is_no_release() -> None:
     other = {"slipway.project": "hh", "slipway.role": "release", "slipway.service": "auth", "slipway.release": "2"}
     made.volumes.create("hh_auth_release_0002", other)
     assert [release.number for release in releases(made.state("hh"))] == [1]
-    assert last(made.state("hh"), "auth") == 2  # its number is taken all the same
+    assert last_number(made.state("hh"), "auth") == 2  # its number is taken all the same
 
 
 def test_what_a_killed_run_left_is_taken_away_by_the_next_reader() -> None:
