@@ -1,4 +1,4 @@
-"""The connection to a host's Docker socket, made when Docker is first asked something."""
+"""The connection to the Docker daemon of one host, over its socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from docker import APIClient
 from docker.errors import DockerException
 
 from slipway.docker.client import client, unreachable
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 if TYPE_CHECKING:
     from slipway.hosts.host import Host
@@ -21,29 +21,30 @@ SOCKET = "/var/run/docker.sock"
 
 
 class Connection:
-    """A client of the Engine API over a host's socket. It ends with `closing`."""
+    """docker-py's client of one host's daemon, which connects on first use and until `closing` ends."""
 
     def __init__(self, host: Host, closing: ExitStack) -> None:
         self.host = host
         self._closing = closing
         self._path = ""
-        self._connected: APIClient | None = None
+        self._api: APIClient | None = None
 
     @property
     def api(self) -> APIClient:
-        if self._connected is None:
+        """The client for short requests. Raises Unreachable where the daemon does not answer."""
+        if self._api is None:
             self._path = self._closing.enter_context(self.host.forward_socket(SOCKET))
             try:
-                self._connected = client(self._path)
+                self._api = client(self._path)
             except DockerException as error:
                 raise unreachable(error) from error
-        return self._connected
+        return self._api
 
     @contextmanager
-    def long(self, report: Reporter) -> Iterator[APIClient]:
-        """A client for one long conversation: its sockets are shut down when the run is to end, and so is the work.
+    def interruptible(self, report: Reporter) -> Iterator[APIClient]:
+        """A client for one long request: cancelling the run shuts its sockets down, and the daemon ends the work.
 
-        Raises Cancelled then, whatever the conversation makes of it.
+        Raises Cancelled then, whatever error the request itself ends with.
         """
         version, sockets = self.api.api_version, list[socket.socket]()
 

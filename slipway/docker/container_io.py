@@ -1,4 +1,4 @@
-"""What goes on in containers: commands, logs, files."""
+"""Commands, logs and files of containers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from docker.errors import NotFound
 
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled
 
-LATE = 124  # the exit code of a command in a container that was not waited for
+TIMED_OUT = 124  # the exit code of a command that took too long, as of timeout(1)
 
 
 class DockerContainerIO:
-    """See `protocols.ContainerIO`."""
+    """The `ContainerIO` behind a connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -27,7 +28,7 @@ class DockerContainerIO:
     def execute(self, container: str, argv: Sequence[str], report: Reporter, seconds: float = 60) -> tuple[int, str]:
         """Run a command in a running container: its exit code, and both streams as text.
 
-        One that takes longer is not waited for; its code is 124, as timeout(1) has it.
+        One that takes more than `seconds` is not waited for; its exit code is 124, as of timeout(1).
         """
         limit = Cancel()
         timer, forget = threading.Timer(seconds, limit.request), report.cancel.on_request(limit.request)
@@ -35,20 +36,20 @@ class DockerContainerIO:
         try:
             with (
                 translated_errors(f"`{argv[0]}` could not be run in {container}"),
-                self._connection.long(replace(report, cancel=limit)) as api,
+                self._connection.interruptible(replace(report, cancel=limit)) as api,
             ):
-                made = api.exec_create(container, list(argv))["Id"]
-                said = api.exec_start(made).decode(errors="replace")
-                return int(api.exec_inspect(made)["ExitCode"]), said
+                command = api.exec_create(container, list(argv))["Id"]
+                output = api.exec_start(command).decode(errors="replace")
+                return int(api.exec_inspect(command)["ExitCode"]), output
         except Cancelled:
             report.cancel.check()
-            return LATE, f"no answer within {seconds:g} s"
+            return TIMED_OUT, f"no answer within {seconds:g} s"
         finally:
             timer.cancel()
             forget()
 
     def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:
-        """Lines of both streams, oldest first; with `follow` until the container ends."""
+        """The last lines of both streams, oldest first; with `follow` until the container exits."""
         with translated_errors(f"the logs of {container[:12]} could not be read"):
             if not follow:
                 yield from self._connection.api.logs(container, tail=tail).decode(errors="replace").splitlines()
@@ -59,7 +60,7 @@ class DockerContainerIO:
                 yield from (line.decode(errors="replace") for line in lines)
 
     def read_file(self, container: str, path: str) -> bytes | None:
-        """A file of a container, running or not; None if it is not there."""
+        """A file of a container, running or not; None if it does not exist."""
         with translated_errors(f"{path} of container {container[:12]} could not be read"):
             try:
                 stream, _ = self._connection.api.get_archive(container, path)
@@ -71,7 +72,7 @@ class DockerContainerIO:
                 return content.read() if content else None
 
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:
-        """Put a file into a container, running or not, with root as its owner."""
+        """Write a file, owned by root, into a container, running or not."""
         folder, _, name = path.rpartition("/")
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:

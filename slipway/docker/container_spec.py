@@ -1,4 +1,4 @@
-"""A container as it is wanted."""
+"""The container that Docker is asked to create."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """A container that is wanted. `publish` maps its port to this machine's loopback port (0: a free one).
+    """A container to create. `publish` maps its port to this machine's loopback port (0: a free one).
 
     It runs with a read-only root, a writable /tmp, no capabilities and no new privileges, whatever its image says.
     """
@@ -20,8 +20,8 @@ class ContainerSpec:
     publish: Mapping[int, int] = field(default_factory=dict)
     network: str | None = None
     aliases: tuple[str, ...] = ()
-    aside: bool = False  # its address is its network's last, which no container is given in turn
+    aside: bool = False  # it gets the last address of its network, which Docker assigns to no other container
     volumes: Mapping[str, str] = field(default_factory=dict)  # path by volume
-    scratch: tuple[str, ...] = ()  # paths of unnamed volumes, which go with the container
+    scratch: tuple[str, ...] = ()  # paths of unnamed volumes, which are removed with the container
     memory: int = 0  # bytes; 0: no limit
     restart: str = "no"

@@ -1,48 +1,32 @@
-"""The containers of one Docker: created, started, stopped, found."""
+"""The containers of a Docker daemon: create, start, stop, inspect, find."""
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
 from docker.errors import NotFound
 
-from slipway.docker.client import parse_container, translated_errors
+from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.state import Container
 
 
 class DockerContainers:
-    """See `protocols.Containers`."""
+    """The `Containers` behind a connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def find(self, container: str) -> Container | None:
-        """A container by name or id; None where it is not there (any more)."""
-        with translated_errors(f"container {container} could not be read"):
-            try:
-                return parse_container(self._connection.api.inspect_container(container))
-            except NotFound:
-                return None
-
-    def find_by_port(self, port: int) -> Container | None:
-        """The container, of any project, that has a port of this machine."""
-        with translated_errors("Docker could not be asked what it publishes"):
-            there = (
-                row for row in self._connection.api.containers() if port in {p.get("PublicPort") for p in row["Ports"]}
-            )
-            found = next(there, None)
-        return self.find(found["Id"]) if found else None
-
-    def inspect(self, container: str) -> Container:
-        with translated_errors(f"container {container} could not be read"):
-            return parse_container(self._connection.api.inspect_container(container))
-
     def create(self, spec: ContainerSpec) -> str:
-        with translated_errors(f"container {spec.name} could not be made"):
+        """Create a container; its id."""
+        with translated_errors(f"container {spec.name} could not be created"):
             api = self._connection.api
             host = api.create_host_config(
                 binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
-                port_bindings={port: ("127.0.0.1", here or None) for port, here in spec.publish.items()},
+                port_bindings={port: ("127.0.0.1", published or None) for port, published in spec.publish.items()},
                 read_only=True,
                 tmpfs={"/tmp": "rw,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108  the container's own
                 cap_drop=["ALL"],
@@ -51,47 +35,107 @@ class DockerContainers:
                 restart_policy={"Name": spec.restart},
                 network_mode=spec.network or "bridge",
             )
-            network = spec.network and api.create_networking_config(
-                {
-                    spec.network: api.create_endpoint_config(
-                        aliases=list(spec.aliases), ipv4_address=self._last(spec.network) if spec.aside else None
-                    )
-                }
-            )
-            made = api.create_container(
+            created = api.create_container(
                 spec.image,
                 name=spec.name,
                 labels=dict(spec.labels),
                 environment=dict(spec.env),
                 ports=list(spec.publish),
-                volumes=list(spec.scratch),  # unnamed: made with the container, and removed with it
+                volumes=list(spec.scratch),  # unnamed: created with the container, and removed with it
                 host_config=host,
-                networking_config=network or None,
+                networking_config=self._networking(spec),
             )
-            return str(made["Id"])
+            return str(created["Id"])
 
-    def _last(self, network: str) -> str | None:
-        import ipaddress
+    def _networking(self, spec: ContainerSpec) -> dict[str, Any] | None:
+        if not spec.network:
+            return None
+        api = self._connection.api
+        address = self._last_address(spec.network) if spec.aside else None
+        endpoint = api.create_endpoint_config(aliases=list(spec.aliases), ipv4_address=address)
+        return dict(api.create_networking_config({spec.network: endpoint}))
 
-        ranges = [part["Subnet"] for part in self._connection.api.inspect_network(network)["IPAM"]["Config"] or ()]
-        found = next((r for r in map(ipaddress.ip_network, ranges) if r.version == 4), None)
+    def _last_address(self, network: str) -> str | None:
+        """The last IPv4 address of a network, if it has any."""
+        configs = self._connection.api.inspect_network(network)["IPAM"]["Config"] or ()
+        subnets = (ipaddress.ip_network(config["Subnet"]) for config in configs)
+        found = next((subnet for subnet in subnets if subnet.version == 4), None)
         return str(found[-2]) if found else None
 
     def start(self, container: str) -> None:
+        """Start a container."""
         with translated_errors(f"container {container[:12]} could not be started"):
             self._connection.api.start(container)
 
     def stop(self, container: str, grace: int) -> None:
+        """Stop a container: SIGTERM, and after `grace` seconds SIGKILL."""
         with translated_errors(f"container {container[:12]} could not be stopped"):
             self._connection.api.stop(container, timeout=grace)
 
     def rename(self, container: str, name: str) -> None:
+        """Rename a container."""
         with translated_errors(f"container {container[:12]} could not be renamed to {name}"):
             self._connection.api.rename(container, name)
 
     def remove(self, container: str) -> None:
+        """Remove a container, running or not, with its unnamed volumes. One that does not exist is no error."""
         with translated_errors(f"container {container[:12]} could not be removed"):
             try:
                 self._connection.api.remove_container(container, force=True, v=True)
             except NotFound:
                 return
+
+    def inspect(self, container: str) -> Container:
+        """The container. Raises Problem if it does not exist."""
+        with translated_errors(f"container {container} could not be read"):
+            return parse_container(self._connection.api.inspect_container(container))
+
+    def find(self, container: str) -> Container | None:
+        """The container, or None if it does not exist."""
+        with translated_errors(f"container {container} could not be read"):
+            try:
+                return parse_container(self._connection.api.inspect_container(container))
+            except NotFound:
+                return None
+
+    def find_by_port(self, port: int) -> Container | None:
+        """The container, of any project, that publishes a port of the daemon's host."""
+        with translated_errors("Docker could not list its containers"):
+            rows = self._connection.api.containers()
+        found = next((row for row in rows if port in {p.get("PublicPort") for p in row["Ports"]}), None)
+        return self.find(found["Id"]) if found else None
+
+
+def parse_container(raw: Mapping[str, Any]) -> Container:
+    """A container from what `docker inspect` prints."""
+    config, host, state = raw["Config"], raw["HostConfig"], raw["State"]
+    bindings = raw["NetworkSettings"].get("Ports") or host.get("PortBindings") or {}  # none while it is restarting
+    ports = {
+        int(port.split("/")[0]): (published[0].get("HostIp", ""), int(published[0].get("HostPort") or 0))
+        for port, published in bindings.items()
+        if published
+    }
+    networks = raw["NetworkSettings"].get("Networks") or {}
+    return Container(
+        id=raw["Id"],
+        name=raw["Name"].lstrip("/"),
+        image=raw["Image"],
+        labels=config.get("Labels") or {},
+        state=state["Status"],
+        exit_code=state.get("ExitCode", 0),
+        oom=bool(state.get("OOMKilled")),
+        env=tuple(config.get("Env") or ()),
+        ports=ports,
+        aliases={name: tuple(endpoint.get("Aliases") or ()) for name, endpoint in networks.items()},
+        fixed={
+            name: endpoint["IPAMConfig"]["IPv4Address"]
+            for name, endpoint in networks.items()
+            if (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+        },
+        mounts={m["Destination"]: m["Name"] for m in raw.get("Mounts", []) if m.get("Type") == "volume"},
+        memory=host.get("Memory") or 0,
+        read_only=bool(host.get("ReadonlyRootfs")),
+        restart=(host.get("RestartPolicy") or {}).get("Name") or "no",
+        restarts=raw.get("RestartCount", 0),
+        started=state.get("StartedAt", ""),
+    )

@@ -1,4 +1,4 @@
-"""The Docker of a host, over the Engine API (docker-py)."""
+"""The real Docker daemon of a host, over the Engine API (docker-py)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DockerDaemon:
-    """The daemon behind a host's socket, by noun. It connects when it is first asked something."""
+    """The `Daemon` behind a host's socket. It connects on first use."""
 
     def __init__(self, host: Host, closing: ExitStack) -> None:
         self._connection = Connection(host, closing)
@@ -33,7 +33,7 @@ class DockerDaemon:
         self.networks = DockerNetworks(self._connection)
 
     def state(self, project: str) -> State:
-        """Everything that checks ask about, in five questions and one per container of the project."""
+        """All that checks ask about a project, in five requests and one per container of the project."""
         with translated_errors("Docker could not be asked what it has"):
             api = self._connection.api
             filters = {"label": f"{LABEL}={project}"}

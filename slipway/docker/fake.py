@@ -1,4 +1,4 @@
-"""A Docker daemon in memory: it keeps what it was told to, and a container runs until it is stopped."""
+"""A Docker daemon in memory: a container runs until it is stopped, and hooks make any operation fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_PORT = 32768
 
 
 class Store:
-    """What a daemon has: images by id, containers by id, volumes and networks by name, files by place and path.
+    """What a daemon has: images and containers by id, volumes and networks by name, files by owner and path.
 
     `hooks` are called with the name of each operation (`containers.create`) before it happens, and may raise.
     """
@@ -29,47 +29,47 @@ class Store:
         self.volumes: dict[str, Volume] = {}
         self.networks: dict[str, Mapping[str, str]] = {}
         self.files: dict[tuple[str, str], bytes] = {}
-        self.made = 0
+        self.created = 0
         self.hooks: list[Callable[[str], None]] = []
 
-    def before(self, operation: str, *words: str) -> None:
-        """Tell the hooks what is about to happen; `words` say more of it: `containers.rename hh_auth_01`."""
+    def before(self, operation: str, *arguments: str) -> None:
+        """Call the hooks with an operation and some of its arguments: `containers.rename hh_auth_01`."""
         for hook in list(self.hooks):
-            hook(" ".join((operation, *words)))
+            hook(" ".join((operation, *arguments)))
 
-    def image(self, content: bytes, labels: Mapping[str, str]) -> str:
+    def add_image(self, content: bytes, labels: Mapping[str, str]) -> str:
         name = f"sha256:{hashlib.sha256(content).hexdigest()}"
         self.images.setdefault(name, Image(name, (), labels, 0, len(content)))
         return name
 
-    def found_image(self, image: str, summary: str = "") -> Image:
+    def image(self, image: str, summary: str = "") -> Image:
         found = self.images.get(image) or next((i for i in self.images.values() if image in i.tags), None)
         if found is None:
             raise Problem(summary or f"image {image} could not be tagged", details=f"No such image: {image}")
         return found
 
-    def container(self, container: str) -> Container | None:
+    def find(self, container: str) -> Container | None:
         return next((c for c in self.containers.values() if container in {c.id, c.name}), None)
 
-    def existing(self, container: str) -> Container:
-        found = self.container(container)
+    def container(self, container: str) -> Container:
+        found = self.find(container)
         if found is None:
             raise Problem(f"container {container} could not be read", details=f"No such container: {container}")
         return found
 
     def change(self, container: str, **changes: object) -> None:
-        there = self.existing(container)
-        self.containers[there.id] = replace(there, **changes)  # type: ignore[arg-type]
+        found = self.container(container)
+        self.containers[found.id] = replace(found, **changes)  # type: ignore[arg-type]
 
-    def place(self, container: str, path: str) -> tuple[str, str]:
-        """A file's place: in a volume it outlives its container."""
-        there = self.existing(container)
-        volume = next((v for p, v in there.mounts.items() if path.startswith(f"{p}/")), there.id)
+    def file_key(self, container: str, path: str) -> tuple[str, str]:
+        """The key of a file in `files`: in a volume it outlives its container."""
+        found = self.container(container)
+        volume = next((v for p, v in found.mounts.items() if path.startswith(f"{p}/")), found.id)
         return (volume, path)
 
 
 class FakeImages:
-    """See `protocols.Images`."""
+    """The `Images` of a store: an image is made of its content."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -86,24 +86,24 @@ class FakeImages:
     ) -> str:
         self._store.before("images.build")
         report.cancel.check()
-        made = self._store.image(context + repr(sorted(args.items())).encode(), labels)
+        image = self._store.add_image(context + repr(sorted(args.items())).encode(), labels)
         for tag in tags:
-            self.tag(made, tag)
-        return made
+            self.tag(image, tag)
+        return image
 
     def inspect(self, image: str) -> ImageConfig:
         self._store.before("images.inspect")
-        return ImageConfig((self._store.found_image(image, f"image {image} could not be read").id,))
+        return ImageConfig((self._store.image(image, f"image {image} could not be read").id,))
 
     def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         self._store.before("images.import_rootfs")
-        made = self._store.image(tar + repr(config).encode(), {})
-        self.tag(made, tag)
-        return made
+        image = self._store.add_image(tar + repr(config).encode(), {})
+        self.tag(image, tag)
+        return image
 
     def tag(self, image: str, tag: str) -> None:
         self._store.before("images.tag")
-        found = self._store.found_image(image)
+        found = self._store.image(image)
         self.untag(tag)
         found = self._store.images[found.id]
         self._store.images[found.id] = replace(found, tags=(*found.tags, tag))
@@ -115,7 +115,7 @@ class FakeImages:
 
 
 class FakeTransfers:
-    """See `protocols.ImageTransfers`."""
+    """The `ImageTransfers` of a store: only `offered` images can be pulled."""
 
     def __init__(self, store: Store, images: FakeImages) -> None:
         self._store, self._images = store, images
@@ -125,44 +125,45 @@ class FakeTransfers:
         report.cancel.check()
         if reference not in self._store.offered:
             raise Problem(f"{reference} could not be pulled", details="no such host")
-        made = self._store.offered[reference]
-        self._store.images.setdefault(made, Image(made, (), {}))
-        self._images.tag(made, reference)
-        return made
+        image = self._store.offered[reference]
+        self._store.images.setdefault(image, Image(image, (), {}))
+        self._images.tag(image, reference)
+        return image
 
     def push(self, tag: str, report: Reporter) -> str:
         self._store.before("transfers.push", tag)
         report.cancel.check()
-        return f"sha256:{hashlib.sha256(self._store.found_image(tag).id.encode()).hexdigest()}"
+        return f"sha256:{hashlib.sha256(self._store.image(tag).id.encode()).hexdigest()}"
 
     def load(self, archive: str, report: Reporter) -> str:
         self._store.before("transfers.load")
         report.cancel.check()
-        return self._store.image(archive.encode(), {})
+        return self._store.add_image(archive.encode(), {})
 
     def save(self, image: str, archive: str, report: Reporter) -> None:
         self._store.before("transfers.save")
         report.cancel.check()
-        Path(archive).write_bytes(self._store.found_image(image).id.encode())
+        Path(archive).write_bytes(self._store.image(image).id.encode())
 
 
 class FakeContainers:
-    """See `protocols.Containers`."""
+    """The `Containers` of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def create(self, spec: ContainerSpec) -> str:
         self._store.before("containers.create")
-        if self._store.container(spec.name):
-            raise Problem(f"container {spec.name} could not be made", details=f"the name {spec.name} is in use")
-        self._store.made += 1
-        name = hashlib.sha256(f"{self._store.made}".encode()).hexdigest()
-        ports = {inner: ("127.0.0.1", here or FIRST_PORT + self._store.made) for inner, here in spec.publish.items()}
+        if self._store.find(spec.name):
+            raise Problem(f"container {spec.name} could not be created", details=f"the name {spec.name} is in use")
+        self._store.created += 1
+        name = hashlib.sha256(f"{self._store.created}".encode()).hexdigest()
+        free = FIRST_PORT + self._store.created
+        ports = {port: ("127.0.0.1", published or free) for port, published in spec.publish.items()}
         self._store.containers[name] = Container(
             id=name,
             name=spec.name,
-            image=self._store.found_image(spec.image).id,
+            image=self._store.image(spec.image).id,
             labels=spec.labels,
             state="created",
             env=tuple(f"{key}={value}" for key, value in spec.env.items()),
@@ -186,18 +187,18 @@ class FakeContainers:
 
     def rename(self, container: str, name: str) -> None:
         self._store.before("containers.rename", name)
-        if self._store.container(name):
+        if self._store.find(name):
             raise Problem(f"container {container[:12]} could not be renamed to {name}", details=f"{name} is in use")
         self._store.change(container, name=name)
 
     def remove(self, container: str) -> None:
         self._store.before("containers.remove")
-        if there := self._store.container(container):
-            del self._store.containers[there.id]
+        if found := self._store.find(container):
+            del self._store.containers[found.id]
 
     def inspect(self, container: str) -> Container:
         self._store.before("containers.inspect")
-        found = self._store.container(container)
+        found = self._store.find(container)
         if found is None:
             raise Problem(f"container {container} could not be read", details=f"No such container: {container}")
         return found
@@ -208,12 +209,12 @@ class FakeContainers:
 
     def find_by_port(self, port: int) -> Container | None:
         self._store.before("containers.find_by_port")
-        there = (c for c in self._store.containers.values() if c.active)
-        return next((c for c in there if port in {here for _, here in c.ports.values()}), None)
+        active = (c for c in self._store.containers.values() if c.active)
+        return next((c for c in active if port in {published for _, published in c.ports.values()}), None)
 
 
 class FakeContainerIO:
-    """See `protocols.ContainerIO`."""
+    """The `ContainerIO` of a store: a command prints its own arguments, a log is one line."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -227,32 +228,32 @@ class FakeContainerIO:
     ) -> tuple[int, str]:
         self._store.before("io.execute")
         report.cancel.check()
-        return (0, " ".join(argv)) if self._store.existing(container).running else (126, "it does not run")
+        return (0, " ".join(argv)) if self._store.container(container).running else (126, "it does not run")
 
     def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:  # noqa: ARG002  there is no more
         self._store.before("io.logs")
-        yield from [f"{self._store.existing(container).name} said so"][:tail]
+        yield from [f"{self._store.container(container).name} said so"][:tail]
 
     def read_file(self, container: str, path: str) -> bytes | None:
         self._store.before("io.read_file")
-        return self._store.files.get(self._store.place(container, path))
+        return self._store.files.get(self._store.file_key(container, path))
 
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:  # noqa: ARG002  no rights here
         self._store.before("io.write_file")
-        self._store.files[self._store.place(container, path)] = content
+        self._store.files[self._store.file_key(container, path)] = content
 
 
 class FakeVolumes:
-    """See `protocols.Volumes`."""
+    """The `Volumes` of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def create(self, name: str, labels: Mapping[str, str]) -> None:
         self._store.before("volumes.create")
-        made = self._store.volumes.setdefault(name, Volume(name, dict(labels)))
-        if made.labels != dict(labels):
-            raise Problem(f"volume {name} is there already, with other labels", hint=f"docker volume inspect {name}")
+        volume = self._store.volumes.setdefault(name, Volume(name, dict(labels)))
+        if volume.labels != dict(labels):
+            raise Problem(f"volume {name} already exists, with other labels", hint=f"docker volume inspect {name}")
 
     def remove(self, name: str) -> None:
         self._store.before("volumes.remove")
@@ -260,7 +261,7 @@ class FakeVolumes:
 
 
 class FakeNetworks:
-    """See `protocols.Networks`."""
+    """The `Networks` of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -288,7 +289,7 @@ class FakeDaemon:
 
     def state(self, project: str) -> State:
         self.store.before("state")
-        mine = tuple(c for c in self.store.containers.values() if c.labels.get(LABEL) == project)
+        containers = tuple(c for c in self.store.containers.values() if c.labels.get(LABEL) == project)
         volumes = tuple(v for v in self.store.volumes.values() if v.labels.get(LABEL) == project)
         networks = tuple(n for n, labels in self.store.networks.items() if labels.get(LABEL) == project)
-        return State("26.1.5", mine, tuple(self.store.images.values()), volumes, networks)
+        return State("26.1.5", containers, tuple(self.store.images.values()), volumes, networks)

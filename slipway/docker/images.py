@@ -1,4 +1,4 @@
-"""The images of one Docker: built, inspected, imported, tagged."""
+"""The images of a Docker daemon: build, inspect, import, tag."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from docker.errors import APIError, NotFound
 
-from slipway.docker.client import VANISHED, build_result, translated_errors
+from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.state import ImageConfig
-from slipway.engine.steps import Reporter
+from slipway.docker.streams import VANISHED, built_image
+from slipway.engine.reporter import Reporter
 from slipway.errors import ImageVanished
 
 
 class DockerImages:
-    """See `protocols.Images`."""
+    """The `Images` behind a connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,17 +32,17 @@ class DockerImages:
         platform: str,
         report: Reporter,
     ) -> str:
-        """Build an image from a tar and tag it only when it is whole; its id. The stream's errors are raised.
+        """Build an image from a tar and tag it only when it is complete; its id.
 
-        Docker takes a step's image from its cache and may find it gone a moment later, when somebody removes an image
-        that shares the step: then it is built again, without the cache.
+        Docker takes the image of a step from its cache and may find it gone a moment later, when somebody removes an
+        image that shares the step: then it is built again, without the cache.
         """
         import stamina
 
         image = ""
         with translated_errors("the image could not be built"):
             for attempt in stamina.retry_context(on=ImageVanished, attempts=3, wait_initial=0.1):
-                with attempt, self._connection.long(report) as api:
+                with attempt, self._connection.interruptible(report) as api:
                     stream = api.build(
                         fileobj=io.BytesIO(context),
                         custom_context=True,
@@ -54,42 +55,45 @@ class DockerImages:
                         forcerm=True,
                         decode=True,
                     )
-                    image = build_result(stream, report)
+                    image = built_image(stream, report)
             for tag in tags:
                 self.tag(image, tag)
         return image
 
     def inspect(self, image: str) -> ImageConfig:
-        """The configuration of an image that is there."""
+        """The configuration of an image."""
         with translated_errors(f"image {image} could not be read"):
             found = self._connection.api.inspect_image(image)
         entrypoint = tuple(found["Config"].get("Entrypoint") or ())
         return ImageConfig(tuple(found["RootFS"].get("Layers") or ()), entrypoint)
 
     def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
-        """Import a root file system as an image of one layer; `config` are Dockerfile instructions."""
+        """Import a root file system as an image of one layer; its id. `config` are Dockerfile instructions."""
         with translated_errors(f"image {tag} could not be imported"):
             name, _, version = tag.rpartition(":")
-            self._connection.api.import_image_from_data(tar, repository=name, tag=version, changes=list(config))
-            return str(self._connection.api.inspect_image(tag)["Id"])
+            api = self._connection.api
+            api.import_image_from_data(tar, repository=name, tag=version, changes=list(config))
+            return str(api.inspect_image(tag)["Id"])
 
     def tag(self, image: str, tag: str) -> None:
+        """Give an image a tag, which another image loses."""
         name, _, version = tag.rpartition(":")
         with translated_errors(f"image {tag} could not be tagged"):
             self._connection.api.tag(image, name, version)
 
     def untag(self, tag: str) -> None:
-        """Take a name from an image; one that is gone already is gone.
+        """Remove a tag, and with its last one the image. A tag that does not exist is no error.
 
-        Docker takes the steps behind an image away with it, and fails where another removal has just taken one that
-        both had: then it is asked again.
+        Docker removes the images of an image's build steps with it, and fails where another removal has just taken
+        one that both shared: then it is asked again.
         """
         import stamina
 
-        def raced(error: Exception) -> bool:
-            return isinstance(error, APIError) and VANISHED.search(str(error)) is not None
-
         with translated_errors(f"image {tag} could not be removed"):
-            for attempt in stamina.retry_context(on=raced, attempts=3, wait_initial=0.1):
+            for attempt in stamina.retry_context(on=_step_vanished, attempts=3, wait_initial=0.1):
                 with attempt, contextlib.suppress(NotFound):
                     self._connection.api.remove_image(tag)
+
+
+def _step_vanished(error: Exception) -> bool:
+    return isinstance(error, APIError) and VANISHED.search(str(error)) is not None

@@ -1,4 +1,4 @@
-"""The labels of everything that Slipway makes in Docker, and what things are called there: said here alone."""
+"""The labels and names of all that Slipway creates on Docker. By them it finds what an earlier version deployed."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-LABEL = "slipway.project"  # on everything; its value is the project's name
+LABEL = "slipway.project"  # on everything that Slipway creates; its value is the project's name
 SERVICE, ROLE = "slipway.service", "slipway.role"
-OWNER = "slipway.owner"  # on what goes with the run that made it: PID@MACHINE
+OWNER = "slipway.owner"  # on what is removed with the run that created it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
-SETTINGS, IMAGE, TIME, WHO, COMMIT, CHECKS = (
-    f"slipway.{field}" for field in ("settings", "image", "time", "who", "commit", "checks")
-)  # of a release's record
+CLASSES = "slipway.classes"  # on an image: what its class data archive was made from
+
+# The record of a release, beside the labels above
+SETTINGS, IMAGE, CHECKS = "slipway.settings", "slipway.image", "slipway.checks"
+TIME, WHO, COMMIT = "slipway.time", "slipway.who", "slipway.commit"
 
 
 @dataclass(frozen=True)
 class Names:
-    """What things are called in one project's Docker."""
+    """The names of one project's containers and volumes on Docker."""
 
     project: str
     short: str
 
     def container(self, service: str) -> str:
-        """The running container, as people expect it: hh_auth_01."""
+        """The running container: hh_auth_01."""
         return f"{self.short}_{service}_01"
 
     def previous(self, service: str) -> str:
@@ -55,7 +57,7 @@ def owner(pid: str | None = None) -> str:
 
 
 def left_behind(labels: Mapping[str, str]) -> bool:
-    """Whether a process of this machine made what has these labels, and has ended."""
+    """Whether a process of this machine created what has these labels, and has ended."""
     pid, _, machine = labels.get(OWNER, "").partition("@")
     if machine != socket.gethostname() or not pid.isdigit():
         return False
@@ -64,5 +66,5 @@ def left_behind(labels: Mapping[str, str]) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False  # another user's, and it lives
+        return False  # another user's, and it runs
     return False

@@ -1,4 +1,4 @@
-"""Ports of this machine's loopback: which are free, and who holds the others."""
+"""Ports of this machine's loopback interface: which are free, and what uses the others."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 from slipway.docker.state import Container
 from slipway.errors import Unreachable
 
-Publishing = Callable[[int], Container | None]
+FindByPort = Callable[[int], Container | None]
 
 
-def ensure_free(service: str, port: int, taken: Collection[int], publishing: Publishing) -> None:
-    """Raise Problem naming who holds a service's port, and a free one outside `taken`.
+def ensure_free(service: str, port: int, taken: Collection[int], find_by_port: FindByPort) -> None:
+    """Raise Unreachable if a service's port is in use, naming what uses it and a free port outside `taken`.
 
-    `publishing` finds the container that publishes a port (`Containers.find_by_port`).
+    `find_by_port` is `Containers.find_by_port`.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,23 +23,23 @@ def ensure_free(service: str, port: int, taken: Collection[int], publishing: Pub
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             if error.errno == errno.EACCES and is_free(port):
-                return  # only root may listen on it, and that is what Docker is
-            container = publishing(port)
-            details = f"container {container.name} publishes it" if container else f"{holder(port)} listens on it"
-            end = f"docker rm -f {container.name}" if container else "end that process"
+                return  # only root may listen on it, and Docker runs as root
+            container = find_by_port(port)
+            details = f"container {container.name} publishes it" if container else f"{listener(port)} listens on it"
+            free_it = f"docker rm -f {container.name}" if container else "stop that process"
             other = next((p for p in range(port + 1, port + 200) if p not in taken and is_free(p)), 0)
-            hint = f"publish: {other} in {service}/service.yaml, or {end}"
+            hint = f"publish: {other} in {service}/service.yaml, or {free_it}"
             raise Unreachable(f"{service}: port {port} is taken", details=details, hint=hint) from error
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing answers on a loopback port."""
+    """Whether nothing listens on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def holder(port: int) -> str:
-    """Who listens on a port of this machine, as well as this user may know."""
+def listener(port: int) -> str:
+    """The process that listens on a port of this machine, as far as this user may see it."""
     import psutil
 
     try:

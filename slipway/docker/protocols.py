@@ -1,4 +1,7 @@
-"""One host's Docker, by noun. Every method raises Problem with the daemon's own words when it is refused."""
+"""One host's Docker daemon, by noun: images and their transfers, containers and what is in them, volumes, networks.
+
+Every operation raises Problem with the daemon's own words when it is refused, and Unreachable where it does not answer.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from typing import Protocol
 
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.state import Container, ImageConfig, State
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 
 class Images(Protocol):
-    """Images: built, inspected, imported, tagged."""
+    """The images of a daemon, by id or tag."""
 
     def build(
         self,
@@ -23,23 +26,23 @@ class Images(Protocol):
         platform: str,
         report: Reporter,
     ) -> str:
-        """Build an image from a tar and tag it only when it is whole; its id."""
+        """Build an image from a tar and tag it only when it is complete; its id."""
 
     def inspect(self, image: str) -> ImageConfig:
         """The configuration of an image."""
 
     def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
-        """Import a root file system as an image of one layer; `config` are Dockerfile instructions; its id."""
+        """Import a root file system as an image of one layer; its id. `config` are Dockerfile instructions."""
 
     def tag(self, image: str, tag: str) -> None:
-        """Give an image a name."""
+        """Give an image a tag, which another image loses."""
 
     def untag(self, tag: str) -> None:
-        """Take a name from an image, and with the last one the image; one that is gone already is gone."""
+        """Remove a tag, and with its last one the image. A tag that does not exist is no error."""
 
 
 class ImageTransfers(Protocol):
-    """Images on their way. Progress is reported in bytes."""
+    """Images to and from registries and archives."""
 
     def pull(self, reference: str, report: Reporter, platform: str = "") -> str:
         """Pull an image by digest, for this machine or for `platform`; its id."""
@@ -51,71 +54,71 @@ class ImageTransfers(Protocol):
         """Load a `docker save` archive of one image, which is on this machine; the image's id."""
 
     def save(self, image: str, archive: str, report: Reporter) -> None:
-        """Write an image as a `docker save` archive, whole or not at all."""
+        """Write an image as a `docker save` archive, complete or not at all."""
 
 
 class Containers(Protocol):
-    """Containers, by name or id."""
+    """The containers of a daemon, by id or name."""
 
     def create(self, spec: ContainerSpec) -> str:
         """Create a container; its id."""
 
-    def start(self, container: str) -> None:
-        """Start it."""
+    def start(self, container: str) -> None: ...
 
     def stop(self, container: str, grace: int) -> None:
-        """Stop it: SIGTERM, and after `grace` seconds SIGKILL."""
+        """Stop a container: SIGTERM, and after `grace` seconds SIGKILL."""
 
-    def rename(self, container: str, name: str) -> None:
-        """Rename it."""
+    def rename(self, container: str, name: str) -> None: ...
 
     def remove(self, container: str) -> None:
-        """Remove it, running or not, with its unnamed volumes; one that is gone already is gone."""
+        """Remove a container, running or not, with its unnamed volumes. One that does not exist is no error."""
 
     def inspect(self, container: str) -> Container:
-        """A container."""
+        """The container. Raises Problem if it does not exist."""
 
     def find(self, container: str) -> Container | None:
-        """A container; None where it is not there (any more)."""
+        """The container, or None if it does not exist."""
 
     def find_by_port(self, port: int) -> Container | None:
-        """The container, of any project, that publishes a port of this machine."""
+        """The container, of any project, that publishes a port of the daemon's host."""
 
 
 class ContainerIO(Protocol):
-    """What goes on in containers."""
+    """Commands, logs and files of containers."""
 
     def execute(self, container: str, argv: Sequence[str], report: Reporter, seconds: float = 60) -> tuple[int, str]:
-        """Run a command in a running container: its exit code (124: not waited for), and both streams as text."""
+        """Run a command in a running container: its exit code, and both streams as text.
+
+        One that takes more than `seconds` is not waited for; its exit code is 124, as of timeout(1).
+        """
 
     def logs(self, container: str, tail: int, *, follow: bool) -> Iterator[str]:
-        """Lines of both streams, oldest first; with `follow` until the container ends."""
+        """The last lines of both streams, oldest first; with `follow` until the container exits."""
 
     def read_file(self, container: str, path: str) -> bytes | None:
-        """A file of a container, running or not; None if it is not there."""
+        """A file of a container, running or not; None if it does not exist."""
 
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:
-        """Put a file into a container, running or not, with root as its owner."""
+        """Write a file, owned by root, into a container, running or not."""
 
 
 class Volumes(Protocol):
-    """Volumes."""
+    """Named volumes."""
 
     def create(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a volume if it is absent. Raises Problem if one of that name has other labels."""
 
-    def remove(self, name: str) -> None:
-        """Remove a volume and what is in it."""
+    def remove(self, name: str) -> None: ...
 
 
 class Networks(Protocol):
-    """Networks, each of which all containers of one project are on."""
+    """Bridge networks."""
 
     def create(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a network if it is absent."""
 
     def remove(self, name: str) -> None:
-        """Remove a network; one that is gone is gone."""
+        """Remove a network. One that does not exist is no error."""
 
 
 class Daemon(Protocol):
@@ -135,4 +138,4 @@ class Daemon(Protocol):
     def networks(self) -> Networks: ...
 
     def state(self, project: str) -> State:
-        """What it has of a project: all its containers and volumes, and every tagged image."""
+        """All that checks ask about a project, in five requests and one per container of the project."""

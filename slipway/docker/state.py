@@ -1,4 +1,4 @@
-"""What a Docker has of one project, read in one bulk question."""
+"""What a Docker daemon has, as values: images, containers, volumes, and all that belongs to one project."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Image:
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What an image's configuration says (OCI image specification). `layers` are DiffIDs, the lowest first."""
+    """An image's configuration (OCI image specification). `layers` are DiffIDs, the lowest first."""
 
     layers: tuple[str, ...]
     entrypoint: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class ImageConfig:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as `docker inspect` says. `ports` maps a container's port to this machine's (address, port)."""
+    """A container as `docker inspect` prints it. `ports` maps a container's port to this machine's (address, port)."""
 
     id: str
     name: str
@@ -35,13 +35,13 @@ class Container:
     labels: Mapping[str, str]
     state: str
     exit_code: int = 0
-    oom: bool = False  # it was killed for want of memory
+    oom: bool = False  # killed by the kernel because it ran out of memory
     env: tuple[str, ...] = ()
     ports: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by network
-    fixed: Mapping[str, str] = field(default_factory=dict)  # the address that it was made with, by network
+    fixed: Mapping[str, str] = field(default_factory=dict)  # the address it was created with, by network
     mounts: Mapping[str, str] = field(default_factory=dict)  # volume by path
-    memory: int = 0
+    memory: int = 0  # bytes; 0: no limit
     read_only: bool = False
     restart: str = "no"
     restarts: int = 0
@@ -49,7 +49,7 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Whether its process runs."""
+        """Whether its process is running."""
         return self.state == "running"
 
     @property
@@ -60,7 +60,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume and its labels; labels never change after it is made."""
+    """A volume and its labels; labels never change after it is created."""
 
     name: str
     labels: Mapping[str, str]

@@ -20,12 +20,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import CLASSES
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image
 from slipway.engine.steps import Reporter
 from slipway.errors import Problem
 
-LABEL_KEY = "slipway.classes"  # a label: what the archive in an image is made from
 FLAG = "-XX:SharedArchiveFile="
 LOG_CLASSES = "-Xlog:class+load:stdout:none"  # one line per class: NAME source: WHERE
 CLASS_LIST = "/tmp/classes.lst"  # noqa: S108  in the image
@@ -79,13 +79,13 @@ def add_archive(
     dumped = ""
     try:
         key = archive_key(how, base, _content(daemon, image, how.first_entry, container_labels))
-        reusable = before.id if before and before.labels.get(LABEL_KEY) == key else ""
+        reusable = before.id if before and before.labels.get(CLASSES) == key else ""
         if not reusable:
             classes = loaded_classes(daemon, image, how, env, container_labels, report)
             lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {CLASS_LIST}", f"RUN {json.dumps(how.dump_command)}"]
             dumped = daemon.images.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
         lines = [f"FROM {image}", f"COPY --from={reusable or dumped} {how.archive} {how.archive}"]
-        return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, LABEL_KEY: key}, "", report)
+        return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, CLASSES: key}, "", report)
     except Problem as problem:
         report.note(f"no class data sharing, so it will start more slowly: {problem.summary}")
         return image

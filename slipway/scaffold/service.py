@@ -97,7 +97,7 @@ def validate_port(port: int, published: Mapping[int, str], hint: str) -> None:
     if port in published:
         raise UsageError(f"port {port} is already published by {published[port]}", hint=hint)
     if not ports.is_free(port):
-        raise UsageError(f"port {port} is in use by {ports.holder(port)}", hint=hint)
+        raise UsageError(f"port {port} is in use by {ports.listener(port)}", hint=hint)
 
 
 def nearest_label(name: str) -> str:

@@ -74,9 +74,9 @@ def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -
     assert "A=b" in found.env
     assert found.ports[8080][0] == "127.0.0.1"
     assert found.ports[8080][1] > 0
-    publishing = daemon.containers.find_by_port(found.ports[8080][1])
-    assert publishing is not None
-    assert publishing.id == made
+    publisher = daemon.containers.find_by_port(found.ports[8080][1])
+    assert publisher is not None
+    assert publisher.id == made
     assert [c.name for c in daemon.state(project).containers] == [spec.name]
     daemon.containers.rename(made, f"{project}_b")
     daemon.containers.stop(made, 1)

@@ -166,7 +166,7 @@ def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: Broken)
     daemon.foreign = ContainerSpec(HERE, broken.newer.image)
     problem = broken.fails()
     assert daemon.containers.inspect(HERE).labels == {}
-    assert problem.summary == f"container {HERE} could not be made"
+    assert problem.summary == f"container {HERE} could not be created"
     assert "rollback failed" in problem.hint
 
 

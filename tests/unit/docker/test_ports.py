@@ -25,7 +25,7 @@ def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyP
         ports.ensure_free("web", unused, (), lambda _: None)
         with pytest.raises(Problem, match="is taken") as by_process:
             ports.ensure_free("web", used, (), lambda _: None)
-        assert "end that process" in by_process.value.hint
+        assert "stop that process" in by_process.value.hint
         daemon = FakeDaemon()
         daemon.containers.start(
             daemon.containers.create(

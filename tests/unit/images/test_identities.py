@@ -78,7 +78,7 @@ def test_the_key_of_class_data() -> None:
     entrypoint = ("java", "-XX:+UseSerialGC", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar:/app/a.jar", "m")
     how = class_data_sharing.parse_entrypoint(entrypoint)
     assert how
-    assert class_data_sharing.LABEL_KEY == "slipway.classes"
+    assert labels.CLASSES == "slipway.classes"
     assert class_data_sharing.archive_key(how, ("sha256:1", "sha256:2"), b"jar") == "ae5be152a74ac83d"
     assert class_data_sharing.archive_key(how, (), b"jar") == "ae9a5f3b405ff906"
 

@@ -22,7 +22,7 @@ AUTH = {"auth": Service.model_validate({"name": "auth", "port": 8080})}
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "is_free", lambda port: port != 8081)
-    monkeypatch.setattr(ports, "holder", lambda _: "a browser (pid 7)")
+    monkeypatch.setattr(ports, "listener", lambda _: "a browser (pid 7)")
 
 
 @pytest.mark.parametrize(

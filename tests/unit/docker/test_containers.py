@@ -1,4 +1,4 @@
-"""How what docker-py says becomes ours."""
+"""What docker-py returns for a container becomes ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.docker.client import parse_container
+from slipway.docker.containers import parse_container
 
 PORT = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "19002"}]}
 

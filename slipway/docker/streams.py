@@ -1,0 +1,77 @@
+"""The answers that a Docker daemon streams: the messages of a build, a pull, a push or a load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from docker.errors import APIError
+
+from slipway.engine.reporter import Reporter
+from slipway.errors import ImageVanished, Problem
+
+VANISHED = re.compile(  # moby's words for an image of a build step, or a layer of one, that was removed meanwhile
+    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"
+    r"|(no such|unknown|unrecognized|not found).*sha256:[0-9a-f]{64}",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def built_image(stream: Iterator[dict[str, Any]], report: Reporter) -> str:
+    """The id of the image that a build ends with; its output is reported as it comes.
+
+    Raises ImageVanished where an image of the build cache was removed meanwhile, Problem where the build failed.
+    """
+    image = ""
+    for message in stream:
+        report.cancel.check()
+        image = _read_message(message, report) or image
+    report.cancel.check()
+    if not image:
+        raise Problem("Docker built no image and gave no reason", hint="docker version; then try again")
+    return image
+
+
+def _read_message(message: dict[str, Any], report: Reporter) -> str:
+    """The image's id if the message has it."""
+    if "error" in message:
+        details = str(message["error"])
+        kind = ImageVanished if VANISHED.search(details) else Problem
+        raise kind(
+            "the image could not be built", details=details, hint="fix the Dockerfile and run the same command again"
+        )
+    text = str(message.get("stream", "")).strip()
+    if text:
+        report.output("stdout", text)
+    if text.startswith("Step ") and "/" in text:
+        done, _, total = text.split()[1].partition("/")
+        if done.isdigit() and total.isdigit():
+            report.progress(int(done), int(total), "steps")
+    return str((message.get("aux") or {}).get("ID", ""))
+
+
+def transferred(stream: Iterator[dict[str, Any]], report: Reporter) -> Iterator[dict[str, Any]]:
+    """The messages of a pull or push; progress is reported in bytes over all layers. Raises APIError for a failure."""
+    layers: dict[str, tuple[int, int]] = {}
+    for message in stream:
+        report.cancel.check()
+        if "error" in message:
+            raise APIError(str(message["error"]))
+        detail = message.get("progressDetail") or {}
+        if detail.get("total"):
+            current, whole = detail.get("current", 0), detail["total"]
+            layers[message["id"]] = (min(current, whole), whole)  # a push counts its archive's headers too
+            done, total = (sum(column) for column in zip(*layers.values(), strict=True))
+            report.progress(done, total, "bytes")
+        yield message
+
+
+def loaded_text(stream: Iterator[Any], report: Reporter) -> str:
+    """The text of a load, which names the image."""
+    text = []
+    for message in stream:
+        report.cancel.check()
+        if isinstance(message, dict):
+            text.append(str(message.get("stream", "")))
+    return "".join(text)
