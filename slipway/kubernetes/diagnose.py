@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway.config.quantity import parse_quantity
-from slipway.docker.exit_causes import KILLED, Cause, ended, silent_port, wrong_path
+from slipway.docker.exit_causes import KILLED, Cause, exit_cause, nothing_listens, wrong_path
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
 
@@ -87,7 +87,7 @@ def _terminated(container: Object, spec: Object, pod: str, snapshot: Snapshot) -
         log = "\n".join((snapshot.logs.get(pod, ""), end.get("message", "")))
         code = end.get("exitCode", 0)
         oom = end.get("reason") == "OOMKilled" or (code == KILLED and pod in snapshot.oom_killed)
-        yield ended(code, limit, log, oom=oom, restarts=container.get("restartCount", 0))
+        yield exit_cause(code, limit, log, oom=oom, restarts=container.get("restartCount", 0))
 
 
 def _unschedulable(message: str, pod: Object, snapshot: Snapshot) -> Cause:
@@ -114,7 +114,7 @@ def _waiting(reason: str, text: str, spec: Object) -> Iterator[Cause]:
     elif reason == "CreateContainerConfigError":
         yield _config_error(text)
     elif reason in {"RunContainerError", "CreateContainerError"} and "exec format error" in text:
-        yield ended(1, "", text, oom=False)
+        yield exit_cause(1, "", text, oom=False)
     elif reason in {"RunContainerError", "CreateContainerError"}:
         yield Cause(f"the container can't be started: {text}", "look at the image's ENTRYPOINT")
 
@@ -150,7 +150,7 @@ def _unready(pod: Object, spec: Object, snapshot: Snapshot) -> Iterator[Cause]:
     port = spec["ports"][0]["containerPort"] if spec.get("ports") else "?"
     text = next((t for t in reversed(texts) if "probe failed" in t), "")
     if "connection refused" in text:
-        yield silent_port(port)
+        yield nothing_listens(port)
     elif found := re.search(r"statuscode: (\d+)", text):
         yield wrong_path(probe.get("path", "/"), found[1])
     elif text:

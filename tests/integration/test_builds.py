@@ -32,7 +32,7 @@ def test_it_is_built_checked_and_served(another: Another) -> None:
         (
             '(when-not *compile-files* (throw (Exception. "dies at start")))',
             "shop/smoke",
-            "shop: it ended with exit code 1",
+            "shop: it exited with code 1",
             "dies at start",
         ),
     ],

@@ -59,7 +59,7 @@ def failure(workload: Workload, found: list[Object]) -> Problem:
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "out of memory": ({"env": {"FAULT": "memory"}}, "OOMKilled: it wanted more than its memory limit of 32Mi"),
+    "out of memory": ({"env": {"FAULT": "memory"}}, "OOMKilled: it exceeded its memory limit of 32Mi"),
     "crash": ({"env": {"FAULT": "crash"}}, "its last lines: the toy cannot go on: its database is on fire"),
     "nothing listens": ({"env": {"FAULT": "port"}}, "nothing listens on port 8080"),
     "readiness path": ({"env": {"FAULT": "path"}}, "/health/ready answers 404"),

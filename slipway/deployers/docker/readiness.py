@@ -7,7 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from slipway.config.models import Health, Service
-from slipway.docker.exit_causes import Cause, ended, silent_port, wrong_path
+from slipway.docker.exit_causes import Cause, exit_cause, nothing_listens, wrong_path
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
@@ -46,7 +46,7 @@ def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
     found = daemon.containers.inspect(container)
     if not found.running or found.restarts:
         log = "\n".join(daemon.io.logs(container, 60, follow=False))
-        cause = ended(found.exit_code, service.resources.memory, log, oom=found.oom)
+        cause = exit_cause(found.exit_code, service.resources.memory, log, oom=found.oom)
         raise Problem(f"{service.name}: {cause.summary}", hint=cause.hint)
 
 
@@ -71,7 +71,7 @@ def _timeout_cause(check: ReadinessCheck, fault: str, container: str, port: int)
         return wrong_path(check, fault)
     if isinstance(check, tuple):
         return Cause(f"`{' '.join(check)}` failed: {fault}", f"docker logs {container[:12]}")
-    return silent_port(port)
+    return nothing_listens(port)
 
 
 def _listens(url: str) -> bool:

@@ -4,46 +4,46 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.docker.exit_causes import ended
+from slipway.docker.exit_causes import exit_cause
 
-CODE, DIES = "it ended with exit code 3", "java.lang.Exception: dies"
+CODE, DIES = "it exited with code 3", "java.lang.Exception: dies"
 NEWER = "A has been compiled (class file version 65.0), this runtime only recognizes versions up to 61.0"
 
 
 @pytest.mark.parametrize(
     ("log", "oom", "summary"),
     [
-        ("", True, "OOMKilled: it wanted more than its memory limit of 64Mi"),
+        ("", True, "OOMKilled: it exceeded its memory limit of 64Mi"),
         (NEWER, False, "its classes are compiled for Java 21, and the image has Java 17"),
         ("Caused by: java.net.UnknownHostException: db: no", False, "it can't resolve the name db"),
-        ("java.lang.OutOfMemoryError: Java heap space", False, "the JVM's heap was full (limit 64Mi)"),
-        ("one\ntwo\nthree\nfour\n", False, "it ended with exit code 3; its last lines: two | three | four"),
+        ("java.lang.OutOfMemoryError: Java heap space", False, "the JVM ran out of heap memory (limit 64Mi)"),
+        ("one\ntwo\nthree\nfour\n", False, "it exited with code 3; its last lines: two | three | four"),
         (
             "up\njava.lang.Exception: dies\n\tat a.b(c.clj:14)\n\t... 2 more\n",
             False,
             f"{CODE}; its last lines: up | {DIES}",
         ),
-        ("", False, "it ended with exit code 3"),
+        ("", False, "it exited with code 3"),
     ],
 )
 def test_a_cause_is_named(log: str, oom: bool, summary: str) -> None:
-    cause = ended(3, "64Mi", log, oom=oom)
+    cause = exit_cause(3, "64Mi", log, oom=oom)
     assert cause.summary == summary
     assert cause.hint
 
 
-def test_what_was_told_to_end_says_by_whom_that_may_be() -> None:
-    cause = ended(143, "64Mi", "bye", oom=False)
-    details = "stopped by its liveness probe, by a person, or with Docker"
-    assert cause.summary == f"it ended with exit code 143 (SIGTERM): {details}; its last lines: bye"
+def test_a_terminated_container_names_what_may_have_terminated_it() -> None:
+    cause = exit_cause(143, "64Mi", "bye", oom=False)
+    details = "stopped by its liveness probe, by hand, or with Docker"
+    assert cause.summary == f"it exited with code 143 (SIGTERM): {details}; its last lines: bye"
     assert "./invoke setup" in cause.hint
 
 
 def test_restarts_are_counted() -> None:
-    assert "(2 restarts)" in ended(1, "64Mi", "x", oom=False, restarts=2).summary
+    assert "(2 restarts)" in exit_cause(1, "64Mi", "x", oom=False, restarts=2).summary
 
 
-def test_what_was_killed_says_by_whom_that_may_be() -> None:
-    cause = ended(137, "64Mi", "", oom=False, restarts=2)
-    assert cause.summary == ("it ended with exit code 137 (SIGKILL): probably out of memory (limit 64Mi) (2 restarts)")
+def test_a_killed_container_probably_ran_out_of_memory() -> None:
+    cause = exit_cause(137, "64Mi", "", oom=False, restarts=2)
+    assert cause.summary == ("it exited with code 137 (SIGKILL): probably out of memory (limit 64Mi) (2 restarts)")
     assert "resources.memory" in cause.hint

@@ -26,7 +26,7 @@ def pod_that_ended(reason: str) -> Json:
 def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() -> None:
     seen = oom_killed([pod_that_ended("OOMKilled")])
     later = Snapshot({"status": {}}, [pod_that_ended("Error")], oom_killed=seen)
-    assert [cause.summary for cause in causes(later)] == ["OOMKilled: it wanted more than its memory limit of 32Mi"]
+    assert [cause.summary for cause in causes(later)] == ["OOMKilled: it exceeded its memory limit of 32Mi"]
     assert oom_killed([pod_that_ended("Error")]) == set()
 
 

@@ -54,7 +54,7 @@ def test_restarts_from_before_the_wait_do_not_fail_pods_that_are_well(monkeypatc
 def test_restarts_of_a_pod_during_the_wait_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
     scenes = [Snapshot(deployment(2), [pod("a", 3 + times, ready=False)]) for times in range(3)]
     shown(monkeypatch, *scenes, scenes[-1])
-    with pytest.raises(Problem, match="exit code 255"):
+    with pytest.raises(Problem, match="it exited with code 255"):
         rollout.wait(workload(FakeCluster()), null_reporter())
 
 

@@ -98,7 +98,7 @@ def test_an_exited_container_is_not_waited_for(server: str) -> None:
     def stop(daemon: FakeDaemon, container: str) -> None:
         daemon.containers.stop(container, 1)
 
-    with pytest.raises(Problem, match="web: it ended with exit code 0"):
+    with pytest.raises(Problem, match="web: it exited with code 0"):
         wait(None, server, stop)
 
 
@@ -106,7 +106,7 @@ def test_a_restarted_container_is_not_waited_for(server: str) -> None:
     def restart(daemon: FakeDaemon, container: str) -> None:
         daemon.store.containers[container] = replace(daemon.store.containers[container], restarts=1)
 
-    with pytest.raises(Problem, match="web: it ended with exit code 0"):
+    with pytest.raises(Problem, match="web: it exited with code 0"):
         wait(None, server, restart)
 
 
