@@ -10,7 +10,7 @@ from tasks.flags import required_folder
 from tasks.task import command
 
 if TYPE_CHECKING:
-    from slipway.engine.steps import Reporter
+    from slipway.engine.reporter import Reporter
     from tasks.invocation import Invocation
 
 

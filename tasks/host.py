@@ -18,7 +18,7 @@ HOSTS = "hosts of hosts.yaml, separated by commas; default: the environment's, o
 
 def read_facts(invocation: Invocation, text: str) -> dict[str, Facts | Problem]:
     """The facts of each host, or why they can't be read; all hosts at once."""
-    from slipway.engine.steps import Threads
+    from slipway.engine.threads import Threads
     from slipway.errors import Problem
 
     def read(name: str) -> Facts | Problem:
@@ -55,7 +55,7 @@ def check(invocation: Invocation, host: str = "") -> None:
     """
     from invoke import Exit
 
-    from slipway.engine.steps import null_reporter
+    from slipway.engine.reporter import null_reporter
     from slipway.errors import Problem
     from slipway.hosts.host import Command, Privilege
     from slipway.hosts.preflight import find_problems

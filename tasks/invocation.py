@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
-from slipway.engine.steps import Cancel, Node, Probe, Reporter, Threads, one_shot
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Probe, one_shot
+from slipway.engine.threads import Threads
 from slipway.errors import Problem, UsageError, unknown_name
 from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from slipway.hosts.ssh.host import SshHost
     from slipway.installers.bundle import Bundle
     from tasks.signals import SignalHandler
+    from tasks.workspace import WorkspaceFactory
 
 
 @dataclass
@@ -125,11 +129,15 @@ class Invocation:
     @cached_property
     def workspace(self) -> Workspace:
         """What flows work with."""
+        return self._factory.assemble()
+
+    @property
+    def _factory(self) -> WorkspaceFactory:
         from tasks.workspace import WorkspaceFactory
 
         return WorkspaceFactory(
             self.config, self.environment, self.machine, self.ssh, self.bundle, self.session.mask, self.closing
-        ).assemble()
+        )
 
     def ssh(self, name: str) -> SshHost:
         """An SSH host; it connects when it is first used, until the command ends."""
@@ -182,7 +190,7 @@ class Invocation:
         found = self.hosts.hosts.get(host)
         return found.groups if found else ()
 
-    def run(self, steps: Sequence[Node[Any]], closing_lines: Callable[[], Sequence[str]] = tuple) -> None:
+    def run(self, steps: Sequence[AnyNode], closing_lines: Callable[[], Sequence[str]] = tuple) -> None:
         """Plan or run these steps. Raises Exit when the code is not 0. `closing_lines` end the output of a success."""
         from slipway.engine.plan import WORKERS, plan
         from slipway.engine.run import Run
@@ -209,7 +217,7 @@ class Invocation:
         """`run` one action where the services run. It is unchanged where `wanted` answers something false."""
         self.run([one_shot(self.name, title, action, wanted=wanted, invalidates=(self.workspace.deployments.state,))])
 
-    def _request_sudo(self, steps: Sequence[Node[Any]]) -> None:
+    def _request_sudo(self, steps: Sequence[AnyNode]) -> None:
         """List what will change as root and ask for the password, before the first step: none has to wait for it."""
         from slipway.engine.plan import compute_plan
 
@@ -249,16 +257,14 @@ class Invocation:
         self.session.print(f"waiting for {holder}, which is using this Docker daemon")
 
     def host_target(self, name: str) -> HostTarget:
-        """An SSH host to prepare for a Minikube."""
+        """An SSH host to prepare for the environment's cluster."""
         from slipway.docker.daemon import DockerDaemon
-        from slipway.flows.setup import HostTarget
 
         host = self.ssh(name)
-        daemon = DockerDaemon(host, self.closing)
-        state = Probe(partial(daemon.state, self.config.project.name))
-        return HostTarget(host, daemon, state, self.environment.cluster_spec, self.bundle)
+        docker = DockerDaemon(host, self.closing)
+        return self._factory.host_target(host, docker, Probe(partial(docker.state, self.config.project.name)))
 
-    def run_on_hosts(self, steps: Sequence[Node[Any]]) -> None:
+    def run_on_hosts(self, steps: Sequence[AnyNode]) -> None:
         """`run`, then a table of hosts and their steps."""
         try:
             self.run(steps)

@@ -8,7 +8,7 @@ from tasks.dev import prepare
 from tasks.task import command
 
 if TYPE_CHECKING:
-    from slipway.engine.steps import Reporter
+    from slipway.engine.reporter import Reporter
     from tasks.invocation import Invocation
 
 

@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.engine.events import Output
-from slipway.engine.steps import Threads
+from slipway.engine.threads import Threads
 from tasks import tables
 from tasks.flags import one_service, whole_number
 from tasks.task import command
 
 if TYPE_CHECKING:
-    from slipway.engine.steps import Reporter
+    from slipway.engine.reporter import Reporter
     from tasks.invocation import Invocation
 
 SERVICE = "the service"

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from slipway.engine.steps import Cancel, null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:

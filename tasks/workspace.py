@@ -18,7 +18,8 @@ from slipway.deployers.deployments import Deployments
 from slipway.deployers.docker import deployer as docker_deployer
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
-from slipway.engine.steps import Node, Probe, Reporter, ResourceLimit
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Probe, ResourceLimit
 from slipway.flows import services, setup
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_environment import DockerEnvironment
@@ -126,17 +127,25 @@ class WorkspaceFactory:
         )
         return self._workspace(machine, made, artifacts, environment=run, lifecycle=cluster.lifecycle)
 
+    def host_target(self, host: Host, docker: Daemon, state: Probe[State]) -> setup.HostTarget:
+        """A host that is to get a Minikube."""
+        from slipway.clusters.minikube_cluster import host_tools
+
+        spec = self.environment.cluster_spec
+        tools = partial(host_tools, host, self.config.tools, docker, state, spec, self.bundle)
+        return setup.HostTarget(host, docker, self.bundle, tools)
+
     def _cluster(self, host: Host, docker: Daemon, state: Probe[State]) -> tuple[Cluster, Client, SystemImages]:
         """The cluster of its kind, the client of its API, and the images that Slipway itself runs on it."""
         from slipway.clusters import minikube
         from slipway.clusters.context import ContextCluster
         from slipway.clusters.minikube_cluster import MinikubeCluster, MinikubeLifecycle
         from slipway.clusters.system_images import SystemImages
+        from slipway.clusters.volumes import NodeVolumes
         from slipway.installers import kubectl
         from slipway.kubernetes.api import KubeContext
         from slipway.kubernetes.client import Cluster as Client
         from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
-        from slipway.kubernetes.volumes import NodeVolumes
 
         config, environment, project = self.config, self.environment, self.config.project.name
         images = SystemImages(project, config.images, docker, state)
@@ -152,13 +161,13 @@ class WorkspaceFactory:
                 profile, partial(tunnelled_kubeconfig, host, profile, self.closing) if environment.host else None
             )
         )
-        target = setup.HostTarget(host, docker, state, environment.cluster_spec, self.bundle)
-        prepare = setup.ssh_host if environment.host else setup.minikube_host
+        target = self.host_target(host, docker, state)
+        prepare = partial(setup.ssh_host, config, target) if environment.host else target.tools
         own = MinikubeLifecycle(environment.name, host, docker, state, environment.cluster_spec)
         volumes = NodeVolumes(client, docker, profile, project, name)
         remote = bool(environment.host)
         return (
-            MinikubeCluster(own, volumes, images, partial(prepare, config, target), remote, registry),
+            MinikubeCluster(own, volumes, images, prepare, remote, registry),
             client,
             images,
         )
@@ -181,6 +190,6 @@ class WorkspaceFactory:
         )
 
 
-def _nothing() -> Iterator[Node[Any]]:
+def _nothing() -> Iterator[AnyNode]:
     """No steps: the machine that builds is not the environment's to prepare."""
     return iter(())

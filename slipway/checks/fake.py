@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from slipway.checks.report import CheckReport, CheckResult
 from slipway.config.models import Check
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 
 class FakeCheckRunner:

@@ -14,7 +14,7 @@ from slipway.checks.report import CheckReport, CheckResult
 from slipway.config.assertions.answer import Answer
 from slipway.config.curl import CurlLine, parse
 from slipway.config.models import Check, Save
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.hosts.host import Command, Result
 
 TIMEOUT = 30.0  # seconds for an answer: a service is often smoke-tested beside builds, and cold

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from slipway.clusters.lifecycle import Lifecycle
 from slipway.clusters.registry import Registry
+from slipway.clusters.volumes import NodeVolumes
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Node
+from slipway.engine.steps import AnyNode
 from slipway.errors import Unreachable
-from slipway.kubernetes.volumes import NodeVolumes
 
 
 class Cluster(Protocol):
@@ -30,7 +30,7 @@ class Cluster(Protocol):
     def installs_metrics(self) -> bool:
         """Whether Slipway installs the metrics that autoscaling reads."""
 
-    def tools(self) -> Iterator[Node[Any]]:
+    def tools(self) -> Iterator[AnyNode]:
         """What its machine needs before it can run."""
 
     def verify(self, state: State) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from slipway.clusters import minikube
 from slipway.clusters.lifecycle import NoLifecycle
@@ -13,17 +12,18 @@ from slipway.clusters.system_images import SystemImages
 from slipway.deployers.kubernetes import status
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Node, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode
 from slipway.errors import UsageError
 from slipway.hosts.host import Host
 from slipway.kubernetes.client import Cluster as Client
 
-Tools = Callable[[], Iterator[Node[Any]]]
+Tools = Callable[[], Iterator[AnyNode]]
 
 
 @dataclass(frozen=True)
 class ContextCluster:
-    """See `Cluster`. `host` and `daemon` are this machine's, which may have a Minikube of that context."""
+    """A `Cluster` that others made. `host` and `daemon` are this machine, where a Minikube of that name may run."""
 
     lifecycle: NoLifecycle
     client: Client
@@ -35,7 +35,7 @@ class ContextCluster:
     volumes: None = field(default=None, init=False)
     installs_metrics: bool = field(default=False, init=False)
 
-    def tools(self) -> Iterator[Node[Any]]:
+    def tools(self) -> Iterator[AnyNode]:
         """Kubectl."""
         return self.install()
 

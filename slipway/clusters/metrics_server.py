@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.engine.steps import Change, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change
 from slipway.errors import Problem
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.objects import Object

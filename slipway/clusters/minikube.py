@@ -11,7 +11,7 @@ from slipway.config import quantity
 from slipway.config.models import Cluster
 from slipway.docker.protocols import Daemon
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts import locks
 from slipway.hosts.facts import Facts

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from slipway.clusters import minikube
 from slipway.clusters.lifecycle import Outage
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
+from slipway.clusters.volumes import NodeVolumes
 from slipway.config.models import Cluster as ClusterSpec
+from slipway.config.versions import Tools as PinnedTools
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State as DockerState
-from slipway.engine.steps import Node, Probe, Reporter
-from slipway.hosts.host import Host
-from slipway.kubernetes.volumes import NodeVolumes
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Probe
+from slipway.hosts.host import Host, step_prefix
+from slipway.installers import bundle_images
+from slipway.installers import minikube as minikube_programs
+from slipway.installers.bundle import Bundle
 
-Tools = Callable[[], Iterator[Node[Any]]]
+Tools = Callable[[], Iterator[AnyNode]]
+
+
+def host_tools(
+    host: Host, tools: PinnedTools, docker: Daemon, state: Probe[DockerState], spec: ClusterSpec, bundle: Bundle | None
+) -> Iterator[AnyNode]:
+    """Kubectl and minikube on a host whose Docker runs, and what a bundle has for them."""
+    engine = (f"{step_prefix(host)}/docker/engine",)
+    yield from minikube_programs.steps(host, tools, spec, bundle, engine)
+    if bundle:
+        yield from bundle_images.steps(bundle, host, docker, state, engine)
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class MinikubeLifecycle:
 
 @dataclass(frozen=True)
 class MinikubeCluster:
-    """See `Cluster`. `remote` is whether images are built on another machine than its own."""
+    """A `Cluster` that Slipway makes. `remote` is whether images are built on another machine than its own."""
 
     lifecycle: MinikubeLifecycle
     volumes: NodeVolumes | None
@@ -70,7 +84,7 @@ class MinikubeCluster:
     team_registry: str = ""
     installs_metrics: bool = field(default=True, init=False)
 
-    def tools(self) -> Iterator[Node[Any]]:
+    def tools(self) -> Iterator[AnyNode]:
         """Kubectl and minikube, and what a bundle has for them; on an SSH host Docker first."""
         return self.install()
 

@@ -14,7 +14,7 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, TagVanished
 from slipway.hosts.host import Host
 from slipway.hosts.tunnels import tunnel
@@ -62,7 +62,7 @@ class LocalRegistry:
     image: Callable[[Reporter], str]  # provides the registry's own image; its tag
 
     def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
-        """See `Registry.deliver`: pushed on loopback, then pulled by the node, so that it is there before a rollout."""
+        """Push on loopback, then let the node pull it, so that it is there before a rollout."""
         port = self.ready(report)
         near = self.daemon is self.run_docker
         with nullcontext(port) if near else tunnel(0, lambda: self.place.open_tcp("127.0.0.1", port)) as reached:
@@ -140,7 +140,7 @@ class RemoteRegistry:
     registry: str
 
     def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
-        """See `Registry.deliver`."""
+        """Push it; nodes pull it when they need it."""
         name = f"{self.registry}/{repository}"
         try:
             return f"{name}@{_pushed(self.daemon, image, f'{name}:{tag}', report)}"

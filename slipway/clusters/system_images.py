@@ -10,7 +10,8 @@ from slipway.clusters.registry import Registry
 from slipway.config.versions import Images
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
-from slipway.engine.steps import Probe, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe
 from slipway.images import base_images
 from slipway.installers import bundle
 

@@ -96,6 +96,11 @@ class Tools(Model):
     leiningen: LeiningenTool = LeiningenTool()
     clojure: ClojureTool = ClojureTool()
 
+    @property
+    def programs(self) -> dict[str, Binary | None]:
+        """The programs of one file, by name."""
+        return {"minikube": self.minikube, "kubectl": self.kubectl}
+
 
 class Jlink(Model):
     """A base image made by jlink, with these modules of the JDK."""

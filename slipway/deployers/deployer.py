@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from slipway.config.models import Service, url_variable
 from slipway.deployers.release import Release
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 S_contra = TypeVar("S_contra", contravariant=True)  # what a deployer knows of where it deploys to
 M = TypeVar("M")  # what it renders of a service

@@ -15,7 +15,8 @@ from slipway.deployers.deployments import Deployments
 from slipway.deployers.release import Release
 from slipway.deployers.releases import pick
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
-from slipway.engine.steps import Probe, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Problem, UsageError
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from slipway.config.models import Service
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 
 class Operations(Protocol):

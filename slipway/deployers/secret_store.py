@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 S_contra = TypeVar("S_contra", contravariant=True)
 

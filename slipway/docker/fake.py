@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.state import Container, Image, ImageConfig, State, Volume
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 
 FIRST_PORT = 32768

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from slipway.engine.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
-from slipway.engine.steps import Change, Node, Precondition, Step
+from slipway.engine.steps import AnyNode, Change, Precondition, Step
 from slipway.engine.threads import Threads
 from slipway.errors import Cancelled, Problem
 
@@ -41,7 +41,7 @@ class RunResult:
         return Finished(self.outcome, self.changed, unchanged, failed, seconds, closing)
 
 
-def ordered(nodes: Iterable[Node[Any]]) -> list[Node[Any]]:
+def ordered(nodes: Iterable[AnyNode]) -> list[AnyNode]:
     """The nodes, each behind those that it comes after; otherwise as they were given.
 
     Raises ValueError for an id given twice, an unknown dependency or a cycle: those are mistakes in a flow.
@@ -57,7 +57,7 @@ def ordered(nodes: Iterable[Node[Any]]) -> list[Node[Any]]:
     except CycleError as error:
         raise ValueError(f"steps wait for each other: {' → '.join(error.args[1])}") from error
     ready: list[int] = []
-    result: list[Node[Any]] = []
+    result: list[AnyNode] = []
     while sorter.is_active():
         names = sorter.get_ready()
         if strange := [name for name in names if name not in index]:
@@ -70,7 +70,7 @@ def ordered(nodes: Iterable[Node[Any]]) -> list[Node[Any]]:
     return result
 
 
-def differs(node: Node[Any], facts: Any) -> Change | None:
+def differs(node: AnyNode, facts: Any) -> Change | None:
     """Why a node must act, or None. Raises Problem for a precondition that does not hold."""
     match node:
         case Step():
@@ -80,7 +80,7 @@ def differs(node: Node[Any], facts: Any) -> Change | None:
     return None
 
 
-def compute_plan(nodes: Iterable[Node[Any]], *, at_once: int = WORKERS) -> RunResult:
+def compute_plan(nodes: Iterable[AnyNode], *, at_once: int = WORKERS) -> RunResult:
     """What a run would change, by asking only: `reasons` of what would change, `failures` of what cannot be told.
 
     A node behind one that would change is not checked, since its facts are about to change: it `follows from` that one.
@@ -114,7 +114,7 @@ def compute_plan(nodes: Iterable[Node[Any]], *, at_once: int = WORKERS) -> RunRe
     return result
 
 
-def as_problem(node: Node[Any], error: Exception) -> Problem:
+def as_problem(node: AnyNode, error: Exception) -> Problem:
     """A node's error as what the user sees: a Problem as it is, a bug of ours whole. Call it where it is caught."""
     if isinstance(error, Problem):
         return error
@@ -122,7 +122,7 @@ def as_problem(node: Node[Any], error: Exception) -> Problem:
     return Problem(summary, details=traceback.format_exc(), hint="this is a bug in Slipway: please report it")
 
 
-def plan(nodes: Iterable[Node[Any]], emit: Emit, *, at_once: int = WORKERS) -> RunResult:
+def plan(nodes: Iterable[AnyNode], emit: Emit, *, at_once: int = WORKERS) -> RunResult:
     """Report what a run would change, changing nothing: one `plan`, the failures, and a `finished`."""
     began = time.monotonic()
     graph = ordered(nodes)

@@ -12,7 +12,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Emit, Outcome, Plan, PlanStep, Status, StepChanged
 from slipway.engine.plan import WORKERS, RunResult, as_problem, differs, ordered
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import Change, Node, ResourceLimit, Step
+from slipway.engine.steps import AnyNode, Change, ResourceLimit, Step
 from slipway.engine.threads import Threads
 from slipway.errors import Cancelled, ConnectionLost, Problem
 
@@ -26,7 +26,7 @@ class Run:
     Nodes of at most `at_once` groups are under way together.
     """
 
-    def __init__(self, nodes: Iterable[Node[Any]], emit: Emit, cancel: Cancel, *, at_once: int = WORKERS) -> None:
+    def __init__(self, nodes: Iterable[AnyNode], emit: Emit, cancel: Cancel, *, at_once: int = WORKERS) -> None:
         self._graph = ordered(nodes)
         self._titles = {node.id: node.title for node in self._graph}
         self._at_once = at_once
@@ -40,7 +40,7 @@ class Run:
         """Run until every node has ended or the run is cancelled. The caller emits `finished`."""
         self._emit(Plan(tuple(PlanStep(node.id, node.title) for node in self._graph)))
         waiting = list(self._graph)
-        running: dict[Future[None], Node[Any]] = {}
+        running: dict[Future[None], AnyNode] = {}
         threads = Threads(WORKERS)
         while waiting or running:
             for node in self._ready(waiting):
@@ -60,11 +60,11 @@ class Run:
             self.result.outcome = Outcome.FAILED
         return self.result
 
-    def _ready(self, waiting: list[Node[Any]]) -> list[Node[Any]]:
+    def _ready(self, waiting: list[AnyNode]) -> list[AnyNode]:
         """The nodes that may begin; those behind one that failed are skipped on the way."""
         if self._cancel.requested:
             return []
-        ready: list[Node[Any]] = []
+        ready: list[AnyNode] = []
         pending = (node for node in self._graph if not self.result.statuses[node.id].ended)
         groups = list(dict.fromkeys(node.group or node.id for node in pending))[: self._at_once]
         for node in list(waiting):
@@ -80,7 +80,7 @@ class Run:
     def _is_broken(self, name: str) -> bool:
         return self.result.statuses[name] in {Status.FAILED, Status.SKIPPED}
 
-    def _run(self, node: Node[Any]) -> None:
+    def _run(self, node: AnyNode) -> None:
         self._began[node.id] = time.monotonic()
         try:
             self._set(node, Status.CHECKING)
@@ -134,12 +134,12 @@ class Run:
                 probe.forget()
         return step.check(step.probe.facts())
 
-    def _fail(self, node: Node[Any], problem: Problem) -> None:
+    def _fail(self, node: AnyNode, problem: Problem) -> None:
         with self._state:
             self.result.failures[node.id] = problem
         self._set(node, Status.FAILED, problem.summary, str(problem))
 
-    def _set(self, node: Node[Any], status: Status, reason: str = "", detail: str = "") -> None:
+    def _set(self, node: AnyNode, status: Status, reason: str = "", detail: str = "") -> None:
         began = self._began.get(node.id)
         with self._state:
             self.result.statuses[node.id] = status

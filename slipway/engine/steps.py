@@ -11,11 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from slipway.engine.cancellation import Cancel
-from slipway.engine.reporter import Reporter, null_reporter
-from slipway.engine.threads import Threads
-
-__all__ = ["Cancel", "Reporter", "Threads", "null_reporter"]
+from slipway.engine.reporter import Reporter
 
 F = TypeVar("F")
 
@@ -76,6 +72,9 @@ class Node(ABC, Generic[F]):
     def id(self) -> str:
         """What events and other nodes name it by: `auth/jar`, or `secrets` where it has no group."""
         return f"{self.group}/{self.name}" if self.group else self.name
+
+
+AnyNode = Node[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,39 +138,3 @@ def one_shot(
 
 def _nothing() -> None:
     """The facts of a step that asks for none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionStep(Step[F]):
-    """A step made of two functions."""
-
-    question: Callable[[F], Change | None]
-    action: Callable[[Reporter], None]
-
-    def check(self, facts: F) -> Change | None:
-        """See `Step.check`."""
-        return self.question(facts)
-
-    def apply(self, report: Reporter) -> None:
-        """See `Step.apply`."""
-        self.action(report)
-
-
-def function_step(
-    id: str,  # noqa: A002  the step's
-    title: str,
-    probe: Probe[F],
-    check: Callable[[F], Change | None],
-    apply: Callable[[Reporter], None],
-    after: tuple[str, ...] = (),
-    lane: ResourceLimit | None = None,
-    invalidates: tuple[Probe[Any], ...] = (),
-) -> FunctionStep[F]:
-    """A step of two functions, by its id."""
-    group, _, name = id.partition("/")
-    if not name:
-        group, name = "", group
-    return FunctionStep(
-        group=group, name=name, title=title, probe=probe, question=check, action=apply, after=after, limit=lane,
-        invalidates=invalidates,
-    )  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from slipway.config.models import Environment
 from slipway.config.versions import Tools
 from slipway.docker.labels import LABEL, OWNER, ROLE, owner
 from slipway.docker.state import State
-from slipway.engine.steps import Change, Node, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Change, Step
 from slipway.errors import Unreachable
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.services import AnyService, Sources
@@ -27,7 +27,7 @@ Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its 
 
 def build(
     work: Workspace, services: Sequence[AnyService], *, after: tuple[str, ...] = (), skip: Skip = never
-) -> Iterator[Node[Any]]:
+) -> Iterator[AnyNode]:
     """A jar for each service that Leiningen builds."""
     for service in services:
         if service.settings.leiningen:
@@ -52,7 +52,7 @@ def image(
     after: tuple[str, ...] = (),
     needed: Needed | None = None,
     skip: Skip = never,
-) -> Iterator[Node[Any]]:
+) -> Iterator[AnyNode]:
     """An image for each service, behind what it needs, and the base images that they are built on."""
     built = [service.settings for service in services if service.settings.image is None]
     used = {service.base for service in built if images.uses_base_argument(service.folder, service.dockerfile)}

@@ -10,22 +10,23 @@ from slipway.clusters import metrics_server
 from slipway.clusters.cluster import Cluster
 from slipway.clusters.metrics_server import Metrics
 from slipway.clusters.system_images import SystemImages
+from slipway.clusters.volumes import NodeVolumes, Volumes
 from slipway.config.models import Service
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
 from slipway.deployers.releases import Releases
 from slipway.docker.state import State as DockerState
-from slipway.engine.steps import Change, Node, Precondition, Probe, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Change, Precondition, Probe, Step
 from slipway.errors import UsageError
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
-from slipway.kubernetes.volumes import NodeVolumes, Volumes
 
 
 @dataclass(frozen=True)
 class ClusterEnvironment:
-    """See `RunEnvironment`. `machine` are the steps of the machine that builds, where it is the cluster's own too."""
+    """Services run as Deployments of one namespace. `machine` are the steps of the machine that builds."""
 
     name: str
     cluster: Cluster
@@ -36,17 +37,17 @@ class ClusterEnvironment:
     build: BuildMachine
     run_state: Probe[DockerState]
     images: SystemImages
-    machine: Callable[[], Iterator[Node[Any]]]
+    machine: Callable[[], Iterator[AnyNode]]
     delivered: dict[str, str] = field(default_factory=dict)  # references that this run brought, by service
 
-    def setup(self) -> Iterator[Node[Any]]:
+    def setup(self) -> Iterator[AnyNode]:
         """What the machines need, and the cluster itself, running."""
         yield from self.machine()
         tools = tuple(self.cluster.tools())
         yield from tools
         yield from self.start(tuple(node.id for node in tools))
 
-    def start(self, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
+    def start(self, after: tuple[str, ...] = ()) -> Iterator[AnyNode]:
         """The cluster, running."""
         yield StartCluster(
             name="cluster",
@@ -58,7 +59,7 @@ class ClusterEnvironment:
             namespace=self.namespace,
         )
 
-    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:
         """The cluster running, its namespace, nodes that can run what is built; metrics and volumes that it lacks."""
         yield from self.start(after)
         yield CreateNamespace(
@@ -96,11 +97,11 @@ class ClusterEnvironment:
                 services=tuple(service for service in settings if service.storage),
             )
 
-    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[AnyNode]:  # noqa: ARG002
         """Nothing of one service."""
         return iter(())
 
-    def deliver(self, service: AnyService) -> Iterator[Node[Any]]:
+    def deliver(self, service: AnyService) -> Iterator[AnyNode]:
         """Its image, pushed to the cluster's registry."""
         yield DeliverImage(
             group=service.name,

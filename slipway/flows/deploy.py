@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.deployers.releases import Releases
-from slipway.engine.steps import Change, Node, Precondition, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Change, Precondition, Step
 from slipway.errors import Unreachable
 from slipway.flows.build import build, image
 from slipway.flows.selection import Selection, ids
@@ -17,7 +18,7 @@ from slipway.flows.workspace import Workspace
 from slipway.images import source_digest
 
 
-def deploy(work: Workspace, selection: Selection, *, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
+def deploy(work: Workspace, selection: Selection, *, after: tuple[str, ...] = ()) -> Iterator[AnyNode]:
     """Every node of a deploy of the chosen services; what differs decides which of them act."""
     chosen, environment, released = selection.chosen, work.environment, work.already_released(selection.chosen)
     preparation = tuple(environment.prepare(chosen, after))

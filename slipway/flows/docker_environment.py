@@ -4,41 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from slipway.config.models import Config
 from slipway.deployers.docker.container import publishes
 from slipway.docker import ports
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
-from slipway.engine.steps import Node, Precondition, Probe
+from slipway.engine.steps import AnyNode, Precondition, Probe
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.services import AnyService
 
 
 @dataclass(frozen=True)
 class DockerEnvironment:
-    """See `RunEnvironment`."""
+    """Each service runs in one container of the Docker that built its image. `machine` are the steps of its host."""
 
     config: Config
     artifacts: Artifacts
     docker: Daemon
     state: Probe[State]
-    machine: Callable[[], Iterator[Node[Any]]]
+    machine: Callable[[], Iterator[AnyNode]]
 
-    def setup(self) -> Iterator[Node[Any]]:
+    def setup(self) -> Iterator[AnyNode]:
         """What the machine needs to build and run services."""
         return self.machine()
 
-    def start(self, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def start(self, after: tuple[str, ...] = ()) -> Iterator[AnyNode]:  # noqa: ARG002
         """Nothing: Docker runs."""
         return iter(())
 
-    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:  # noqa: ARG002
         """Nothing."""
         return iter(())
 
-    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[AnyNode]:
         """Its port must be free, or its own container's."""
         name, number = service.name, service.settings.published
         others = frozenset(service.published for service in self.config.services.values())
@@ -53,7 +52,7 @@ class DockerEnvironment:
             publishing=self.docker.containers.find_by_port,
         )
 
-    def deliver(self, service: AnyService) -> Iterator[Node[Any]]:  # noqa: ARG002
+    def deliver(self, service: AnyService) -> Iterator[AnyNode]:  # noqa: ARG002
         """Nothing: it is there."""
         return iter(())
 

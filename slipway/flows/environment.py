@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from slipway.engine.steps import Node
+from slipway.engine.steps import AnyNode
 from slipway.flows.services import AnyService
 
 
 class RunEnvironment(Protocol):
     """The steps that differ by where services run: a Docker, or a cluster."""
 
-    def setup(self) -> Iterator[Node[Any]]:
+    def setup(self) -> Iterator[AnyNode]:
         """What the machines of the environment need before services can be deployed."""
 
-    def start(self, after: tuple[str, ...] = ()) -> Iterator[Node[Any]]:
+    def start(self, after: tuple[str, ...] = ()) -> Iterator[AnyNode]:
         """What must run before anything runs there: a cluster."""
 
-    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:
         """What must hold or be there: before anything is built for it, or before the releases that wait for it."""
 
-    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[Node[Any]]:
+    def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[AnyNode]:
         """What must hold before one service is built for it."""
 
-    def deliver(self, service: AnyService) -> Iterator[Node[Any]]:
+    def deliver(self, service: AnyService) -> Iterator[AnyNode]:
         """How a tested image gets there."""
 
     def before_release(self, service: AnyService) -> tuple[str, ...]:

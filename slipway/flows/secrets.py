@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 from slipway.config.models import Config, Environment, Service
 from slipway.config.secret_sources.generated import Generate
 from slipway.deployers.secret_store import SecretStore
-from slipway.engine.steps import Change, Probe, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change, Probe, Step
 from slipway.errors import Problem
 from slipway.secrets.resolution import generated_secrets, resolve
 

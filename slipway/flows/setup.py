@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from slipway.config.models import Cluster, Config
+from slipway.config.models import Config
 from slipway.docker.protocols import Daemon
-from slipway.docker.state import State
-from slipway.engine.steps import Node, Precondition, Probe
+from slipway.engine.steps import AnyNode, Precondition
 from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, step_prefix, step_title
 from slipway.hosts.preflight import require_preparable
-from slipway.installers import bundle as bundles
-from slipway.installers import bundle_images, curl, docker, java, minikube
+from slipway.installers import bundle_images, curl, docker, java
+from slipway.installers.bundle import Bundle
 
 
-def setup(work: Workspace) -> Iterator[Node[Any]]:
+def setup(work: Workspace) -> Iterator[AnyNode]:
     """What an environment's machines need; for a cluster of ours that too, running."""
     return work.environment.setup()
 
 
-def build_machine(
-    config: Config, machine: BuildMachine, bundle: bundles.Bundle | None, *, bases: bool
-) -> Iterator[Node[Any]]:
+def build_machine(config: Config, machine: BuildMachine, bundle: Bundle | None, *, bases: bool) -> Iterator[AnyNode]:
     """What this machine needs to build: curl, Docker, and where Leiningen builds a service a JDK and Leiningen.
 
     `bases`: the base images of a bundle too, where nothing else takes all images of it.
@@ -42,38 +38,29 @@ def build_machine(
 
 @dataclass(frozen=True)
 class HostTarget:
-    """A host that is made ready for a Minikube: its Docker, what that has, the cluster wanted, and a bundle."""
+    """A host that is made ready for a cluster: `tools` are the steps of the cluster's kind, behind those of Docker."""
 
     host: Host
     docker: Daemon
-    state: Probe[State]
-    cluster: Cluster
-    bundle: bundles.Bundle | None
+    bundle: Bundle | None
+    tools: Callable[[], Iterator[AnyNode]]
 
 
-def ssh_hosts(config: Config, targets: Sequence[HostTarget]) -> Iterator[Node[Any]]:
+def ssh_hosts(config: Config, targets: Sequence[HostTarget]) -> Iterator[AnyNode]:
     """What several SSH hosts need, none of which waits for another."""
     for target in targets:
         yield from ssh_host(config, target)
 
 
-def ssh_host(config: Config, target: HostTarget) -> Iterator[Node[Any]]:
-    """What an SSH host needs: to be fit at all, Docker, kubectl, minikube."""
+def ssh_host(config: Config, target: HostTarget) -> Iterator[AnyNode]:
+    """What an SSH host needs: to be fit at all, Docker, and what its cluster needs."""
     host, entry = target.host, config.hosts.hosts.get(target.host.name)
     fitness = FitHost(group=step_prefix(host), name="host", title=step_title(host, "host"), probe=host.probe, host=host)
     yield fitness
     proxy = (entry.proxy if entry else None) or ""
     after = (fitness.id,)
     yield from docker.steps(host, config.tools.docker, target.docker, bundle=target.bundle, after=after, proxy=proxy)
-    yield from minikube_host(config, target)
-
-
-def minikube_host(config: Config, target: HostTarget) -> Iterator[Node[Any]]:
-    """Kubectl and minikube on a host whose Docker runs, and what a bundle has for them."""
-    engine = (f"{step_prefix(target.host)}/docker/engine",)
-    yield from minikube.steps(target.host, config.tools, target.cluster, target.bundle, engine)
-    if target.bundle:
-        yield from bundle_images.steps(target.bundle, target.host, target.docker, target.state, engine)
+    yield from target.tools()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Any
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.state import State
-from slipway.engine.steps import Change, Node, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import AnyNode, Change, Step
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.secrets import GenerateSecrets
 from slipway.flows.selection import Selection, ids
@@ -32,7 +33,7 @@ def generate_secrets(
     )
 
 
-def smoke(work: Workspace, selection: Selection, *, keep: bool = False) -> Iterator[Node[Any]]:
+def smoke(work: Workspace, selection: Selection, *, keep: bool = False) -> Iterator[AnyNode]:
     """A smoke test of each chosen image, asked for: run even where it passed before.
 
     `keep` leaves the containers running.
@@ -43,7 +44,7 @@ def smoke(work: Workspace, selection: Selection, *, keep: bool = False) -> Itera
         yield RequestedSmokeTest(**fields, probe=work.build.state, run=run, keep=keep, done=done)
 
 
-def smoke_if_needed(work: Workspace, selection: Selection) -> Iterator[Node[Any]]:
+def smoke_if_needed(work: Workspace, selection: Selection) -> Iterator[AnyNode]:
     """A smoke test of each chosen image that never passed one with these settings, and is not released as it is."""
 
     def passed(service: AnyService) -> bool:

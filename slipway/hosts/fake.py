@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway.engine.steps import Probe, Reporter, ResourceLimit
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege, Result, Stream

@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from slipway.engine.steps import Probe, Reporter, ResourceLimit
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Problem
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from slipway.engine.steps import Probe, Reporter, ResourceLimit, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts import facts
 from slipway.hosts.host import THIS_MACHINE, Command, Privilege, Result, script

@@ -46,8 +46,7 @@ class LocalProcess:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 
-    @property
-    def id(self) -> str:
+    def __str__(self) -> str:
         return f"pid {self._process.pid}"
 
     def write(self, data: bytes) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slipway.engine.steps import Cancel
+from slipway.engine.cancellation import Cancel
 from slipway.errors import Problem
 
 POLL_INTERVAL = 0.1  # seconds between two attempts

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 from slipway.hosts.host import Command, Result
 
@@ -30,13 +30,12 @@ class InputStream(Protocol):
 
 
 class Process(Protocol):
-    """A started process and its three streams. `location` follows its name in messages: "" or " on HOST"."""
+    """A started process and its three streams. As text it is what a person would look for: `pid 17`.
+
+    `location` follows its name in messages: "" or " on HOST".
+    """
 
     location: str
-
-    @property
-    def id(self) -> str:
-        """How a person would find it: "pid 17"."""
 
     def write(self, data: bytes) -> int:
         """Offer standard input; returns how many bytes were taken. Raises OSError once the process reads no more."""
@@ -102,7 +101,7 @@ class ProcessPump:
             process.signal(signal.SIGKILL)
         self._transfer_while(process.running)
         if process.running():
-            self._report.note(f"`{self._command.argv[0]}` ({process.id}){process.location} could not be stopped")
+            self._report.note(f"`{self._command.argv[0]}` ({process}){process.location} could not be stopped")
 
     def _transfer_while(self, running: Callable[[], bool]) -> None:
         deadline = time.monotonic() + GRACE_PERIOD

@@ -11,7 +11,7 @@ from pathlib import Path
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts, Jdk, libraries
 from slipway.hosts.host import Command, Host

@@ -23,7 +23,7 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import CLASSES
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 
 FLAG = "-XX:SharedArchiveFile="

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from slipway.config.versions import Debian
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import UsageError
 from slipway.hosts import apt
 from slipway.hosts.host import Command, Host, script

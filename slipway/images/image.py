@@ -13,7 +13,7 @@ from pathlib import Path
 from slipway.docker.labels import LABEL, SERVICE, SOURCE
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image, State
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.images import class_data_sharing as classes
 from slipway.images import jar as jars
 from slipway.images import reproducible_layers as layers

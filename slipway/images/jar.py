@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, untrusted_certificate
 from slipway.hosts import locks
 from slipway.hosts.host import Command, Host

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts.host import Command, Host
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.config.versions import Binary
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
 from slipway.hosts.host import Command, Privilege
 from slipway.installers.bundle import Bundle

@@ -9,7 +9,7 @@ from typing import Literal
 from slipway.config.document import FileErrors, parse
 from slipway.config.document import read as read_document
 from slipway.config.fields import Model
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.installers.download import digest

@@ -14,7 +14,7 @@ from pathlib import Path
 from slipway.config.models import Config
 from slipway.config.versions import Debian, Jlink
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts import apt
 from slipway.hosts.facts import Facts
@@ -23,7 +23,7 @@ from slipway.installers.bundle import MANIFEST, File, Manifest, Purpose, image_t
 from slipway.installers.download import digest, fetch
 from slipway.installers.packages import names_for
 
-PROGRAMS = ("kubeadm", "kubelet", "kubectl")  # minikube copies these into its node
+PROGRAMS = ("kubeadm", "kubelet", "kubectl")  # for a cluster's node
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 ARCHIVE_FOLDER = "kubernetes/server/bin"  # in Kubernetes' release archive
 REQUIRED = "?priority(required)"  # what every Debian has (Debian Policy, 2.5), as a pattern of apt-patterns(7)
@@ -54,8 +54,8 @@ class BundleBuilder:
         part.replace(self.folder / MANIFEST)
 
     def tools(self, report: Reporter) -> Iterator[File]:
-        """Minikube and kubectl."""
-        for name, tool in (("minikube", self.config.tools.minikube), ("kubectl", self.config.tools.kubectl)):
+        """The programs of a cluster's machine."""
+        for name, tool in self.config.tools.programs.items():
             if tool and (pinned := tool.platforms.get(self.platform)):
                 report.note(f"{name} {tool.version} from {pinned.url}")
                 path = self._path("tools", name)

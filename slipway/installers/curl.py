@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slipway.engine.steps import Change, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change, Step
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host
 from slipway.installers import packages

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipway.config.versions import ClojureTool, JavaTool, LeiningenTool, LeinScript, Tools
-from slipway.engine.steps import Change, Probe, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change, Probe, Step
 from slipway.errors import UsageError, untrusted_certificate
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, Privilege

@@ -9,7 +9,8 @@ from packaging.version import InvalidVersion, Version
 
 from slipway.config.models import Cluster
 from slipway.config.versions import Tools
-from slipway.engine.steps import Change, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change, Step
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, Privilege, step_title
 from slipway.installers import kubectl

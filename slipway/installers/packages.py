@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Privilege, Result

@@ -23,7 +23,7 @@ from urllib3.response import BaseHTTPResponse
 from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, Unreachable
 
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
-HINT = "./invoke cluster.status shows the cluster's state; ./invoke cluster.start starts a Minikube"
+HINT = "./invoke cluster.status shows the cluster's state; ./invoke cluster.start starts one that Slipway made"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Unreachable
 from slipway.hosts.host import Command, Host
 from slipway.hosts.tunnels import tunnel

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import ApiRefused, Cancelled, Problem
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import LEASE, PROCESS, labels

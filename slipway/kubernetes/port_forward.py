@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.host import Command, Host, Stream
 from slipway.hosts.tunnels import tunnel

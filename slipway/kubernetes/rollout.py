@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from slipway.docker.exit_causes import Cause
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.diagnose import MissingObject, causes
 from slipway.kubernetes.objects import Object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from slipway.engine.steps import Threads
+from slipway.engine.threads import Threads
 from slipway.errors import Problem
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import of_current_template, pod_state, requests_by_node, restarts

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from slipway.config.fields import dns_label
 from slipway.config.models import Override, Service
 from slipway.docker import ports
-from slipway.engine.steps import Change, Probe, Reporter, Step
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change, Probe, Step
 from slipway.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "service"

@@ -12,7 +12,7 @@ from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Check, Service
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.deployments import Deployments
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, UsageError
 
 FAILING = {"it greets": "it was silent"}

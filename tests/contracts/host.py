@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.host import Command, Host, Privilege
 

@@ -13,7 +13,7 @@ import pytest
 from slipway.config.load import load
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.daemon import DockerDaemon
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
 from slipway.installers.bundle_create import BundleBuilder

@@ -20,7 +20,8 @@ from slipway.docker.daemon import DockerDaemon
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Cancel, null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.facts import libraries
 from slipway.hosts.host import Command

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Service
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.api import KubeContext

@@ -22,7 +22,8 @@ from slipway.deployers.kubernetes.deployer import deployments
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import read
-from slipway.engine.steps import Probe, null_reporter
+from slipway.engine.reporter import null_reporter
+from slipway.engine.steps import Probe
 from slipway.hosts.local import LocalHost
 from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Cluster

@@ -20,7 +20,8 @@ from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.docker.labels import LABEL, MANIFEST, SERVICE, Names
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
-from slipway.engine.steps import Probe, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Problem
 
 

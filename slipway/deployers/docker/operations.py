@@ -13,7 +13,8 @@ from slipway.deployers.docker.replace_container import GRACE, loopback
 from slipway.docker.labels import SERVICE, Names
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
-from slipway.engine.steps import Probe, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Problem, UsageError
 from slipway.hosts.tunnels import tunnel
 
@@ -39,12 +40,12 @@ class DockerOperations:
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""
-        hint = f"./invoke scale --service {service.name} --replicas 2 --env minikube"
+        hint = f"name an environment with a cluster: ./invoke scale --service {service.name} --replicas 2 --env NAME"
         summary = "environment local runs one container of each service; scaling needs a cluster"
         raise UsageError(summary, hint=hint)
 
     def scale(self, service: Service, replicas: int | None, report: Reporter) -> None:  # noqa: ARG002  it can't
-        """See `can_scale`."""
+        """Raise UsageError: a service has one container."""
         self.can_scale(service)
 
     @contextmanager

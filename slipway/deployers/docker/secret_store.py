@@ -11,7 +11,7 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, OWNER, ROLE, Names, left_behind, owner
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 
 class DockerSecretStore:

@@ -11,7 +11,7 @@ from functools import partial
 from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
 from slipway.config.models import Check
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Cluster

@@ -20,7 +20,7 @@ from slipway.deployers.kubernetes.status import KubernetesStatus
 from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_and_verify, verify
 from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, behind_a_change
 from slipway.kubernetes import rollout
 from slipway.kubernetes.drift import differences

@@ -11,7 +11,7 @@ from slipway.deployers.kubernetes.apply import apply_objects, dry_run
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import with_current_secret_values
 from slipway.deployers.releases import UNRECORDED
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, UsageError, behind_a_change
 from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import followed, tails

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Protocol
 
 from slipway.deployers.kubernetes.check_pod import delete_left_over_pods
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import State, StoredRelease, read
-from slipway.engine.steps import Probe, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Unreachable, UsageError
 from slipway.kubernetes.lease import NamespaceLease
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import settled_since
-from slipway.kubernetes.volumes import NodeVolumes
 
 RESUMED = 120  # seconds that pods get to run again after their cluster was started
+
+
+class ProvidedVolumes(Protocol):
+    """PersistentVolumes that Slipway made, where a cluster makes none by itself."""
+
+    def remove(self, claims: Iterable[Object], report: Reporter) -> None:
+        """Remove those of these claims, and all that is in them."""
 
 
 @dataclass(frozen=True)
 class ProjectNamespace:
     """`state` reads one list per kind; every change ends with the cluster as the only truth.
 
-    `volumes` are those of a node, where Slipway made them.
+    `volumes` are those that Slipway made, where it did.
     """
 
     scope: NamespaceScope
     state: Probe[State]
-    volumes: NodeVolumes | None = None
+    volumes: ProvidedVolumes | None = None
     lease: NamespaceLease = field(init=False)
 
     def __post_init__(self) -> None:

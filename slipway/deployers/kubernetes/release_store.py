@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from slipway.config.models import Service
 from slipway.deployers.release import Release
-from slipway.engine.steps import Threads
+from slipway.engine.threads import Threads
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
 from slipway.kubernetes.manifests.render import without_secret_values
@@ -52,7 +52,7 @@ class State:
     down: str = ""
     stored: tuple[StoredRelease, ...] = ()
     unreadable: tuple[str, ...] = ()  # the Secrets of releases that can't be read
-    runtimes: frozenset[str] = frozenset()  # of a Minikube's nodes: containerd://1.7.28
+    runtimes: frozenset[str] = frozenset()  # of the nodes, where they were asked for: containerd://1.7.28
     start: str = ""  # the command that starts a cluster which is down
 
     def find(self, kind: str, name: str) -> Object | None:
@@ -84,7 +84,7 @@ class State:
 def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False) -> State:
     """One list call per kind, in parallel: the kinds that Slipway renders, and those of stored releases' own manifests.
 
-    `nodes`: also the container runtimes of the nodes, which matter where the cluster is a Minikube of ours.
+    `nodes`: also the container runtimes of the nodes, which matter where Slipway made the cluster.
 
     Raises Unreachable when the API does not answer, and ApiRefused when it refuses.
     """

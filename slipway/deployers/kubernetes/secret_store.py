@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, generated
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 
 
 class KubernetesSecretStore:

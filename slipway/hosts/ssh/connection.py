@@ -21,7 +21,7 @@ from paramiko.ssh_exception import (
 from slipway.config.host_secrets import host_secret
 from slipway.config.models import HostEntry, Hosts
 from slipway.config.paths import expand_user
-from slipway.engine.steps import Cancel
+from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled, UsageError
 from slipway.hosts.ssh import keepalive, known_hosts
 from slipway.hosts.ssh.jump import (

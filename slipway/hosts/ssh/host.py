@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
-from slipway.engine.steps import Cancel, Probe, Reporter, ResourceLimit, null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
 from slipway.hosts import facts, preflight
 from slipway.hosts.host import NO_PROXY, Command, Privilege, Result, Stream, script

@@ -11,7 +11,7 @@ from typing import Any
 from paramiko import Transport
 from paramiko.ssh_exception import SSHException
 
-from slipway.engine.steps import Cancel
+from slipway.engine.cancellation import Cancel
 
 INTERVAL = 5.0  # seconds between two keepalive requests, as ssh's ServerAliveInterval
 SILENCE_LIMIT = 20.0  # seconds without a byte, though answers were requested, after which the host is gone

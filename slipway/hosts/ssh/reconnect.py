@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, HostUnreachable, Problem
 
 if TYPE_CHECKING:

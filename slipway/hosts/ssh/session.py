@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
-from slipway.engine.steps import Reporter
+from slipway.engine.reporter import Reporter
 from slipway.hosts.process import Chunk, StreamName
 from slipway.hosts.ssh.remote_scripts import OUTPUT_MARK, PROCESS_GROUP_MARK
 
@@ -86,8 +86,7 @@ class RemoteProcess:
         channel.in_buffer.set_event(self._arrived)
         channel.in_stderr_buffer.set_event(self._arrived)
 
-    @property
-    def id(self) -> str:
+    def __str__(self) -> str:
         return f"process group {self._group or 'unknown'}"
 
     def write(self, data: bytes) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from paramiko import PKey, SSHClient
 
 from slipway.config.models import Hosts
-from slipway.engine.steps import Cancel
+from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
 from slipway.hosts.ssh.connection import (
     AskSecret,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from slipway.config.versions import DockerTool, Script
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Change, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change
 from slipway.errors import Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege

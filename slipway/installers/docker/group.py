@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slipway.engine.steps import Change, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Privilege, script
 from slipway.installers.docker.support import require_supported

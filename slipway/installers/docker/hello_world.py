@@ -8,7 +8,7 @@ import tarfile
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, Problem
 from slipway.hosts.facts import libraries
 from slipway.hosts.host import Command, Host

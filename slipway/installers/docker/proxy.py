@@ -7,7 +7,8 @@ import shlex
 from dataclasses import dataclass
 
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Change, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import NO_PROXY, Command, Privilege, script
 from slipway.installers.docker.group import group_differs

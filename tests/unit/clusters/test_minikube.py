@@ -8,8 +8,9 @@ import pytest
 
 from slipway.clusters.minikube import Events, in_docker_group, require_capacity, start_command
 from slipway.config.models import Cluster
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output, Progress
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.installers.bundle import image_tag

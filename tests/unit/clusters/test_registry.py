@@ -10,7 +10,7 @@ import pytest
 from slipway.clusters.registry import NAME, LocalRegistry, RemoteRegistry
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost

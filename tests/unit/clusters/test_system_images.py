@@ -10,7 +10,8 @@ import pytest
 from slipway.clusters.system_images import SystemImages
 from slipway.config.versions import Images
 from slipway.docker.fake import FakeDaemon
-from slipway.engine.steps import Probe, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.steps import Probe
 
 
 def test_what_slipway_runs_itself_is_brought_once_by_rollouts_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from docker.errors import APIError, NotFound
 
 from slipway.docker import connection
 from slipway.docker.daemon import DockerDaemon
-from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Cancelled, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost

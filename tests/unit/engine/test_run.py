@@ -5,15 +5,45 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Finished, Outcome, Plan, Status, StepChanged
-from slipway.engine.plan import ordered, plan
+from slipway.engine.plan import compute_plan, ordered, plan
+from slipway.engine.reporter import Reporter
 from slipway.engine.run import ATTEMPTS, Run
-from slipway.engine.steps import Cancel, Change, Probe, Reporter, ResourceLimit, Step, function_step
+from slipway.engine.steps import Change, Node, Precondition, Probe, ResourceLimit, Step, one_shot
 from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
 from tasks.exit_codes import ExitCode, of_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put(Step[frozenset[str]]):
+    """Puts its id into a world, unless it does not `work`."""
+
+    world: World
+    act: Callable[[Reporter], None] | None
+    works: bool
+
+    def check(self, facts: frozenset[str]) -> Change | None:
+        return None if self.id in facts else Change(f"{self.id} is absent")
+
+    def apply(self, report: Reporter) -> None:
+        if self.act:
+            self.act(report)
+        if self.works:
+            self.world.there.add(self.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Must(Precondition[frozenset[str]]):
+    """Something that must be there, and that no step brings."""
+
+    def verify(self, facts: frozenset[str]) -> None:
+        if self.id not in facts:
+            raise UsageError(f"{self.id} is absent")
 
 
 class World:
@@ -30,17 +60,21 @@ class World:
         return frozenset(self.there)
 
     def step(
-        self, name: str, *after: str, lane: ResourceLimit | None = None, act: Callable[[Reporter], None] | None = None
-    ) -> Step[frozenset[str]]:
-        def apply(report: Reporter) -> None:
-            if act:
-                act(report)
-            self.there.add(name)
+        self,
+        name: str,
+        *after: str,
+        limit: ResourceLimit | None = None,
+        act: Callable[[Reporter], None] | None = None,
+        works: bool = True,
+    ) -> Put:
+        """A step that puts `name` there; its group is what stands before a slash."""
+        group, _, last = name.rpartition("/")
+        return Put(
+            group=group, name=last, title=name.title(), probe=self.probe, after=after, limit=limit, world=self, act=act,
+            works=works,
+        )  # fmt: skip
 
-        check = lambda facts: None if name in facts else Change(f"{name} is absent")  # noqa: E731
-        return function_step(name, name.title(), self.probe, check, apply, after, lane)
-
-    def run(self, *steps: Step[frozenset[str]], cancel: Cancel | None = None) -> Run:
+    def run(self, *steps: Node[frozenset[str]], cancel: Cancel | None = None) -> Run:
         run = Run(steps, self.events.append, cancel or Cancel())
         run.go()
         return run
@@ -69,10 +103,7 @@ def test_a_second_run_changes_nothing_and_reads_once() -> None:
 
 def test_a_step_whose_deed_does_not_mend_fails() -> None:
     world = World()
-    step = function_step(
-        "a", "A", world.probe, lambda facts: None if "a" in facts else Change("a is absent"), lambda _: None
-    )
-    result = world.run(step).result
+    result = world.run(world.step("a", works=False)).result
     assert result.outcome is Outcome.FAILED
     assert "it ran, but a is absent" in result.failures["a"].summary
 
@@ -121,7 +152,7 @@ def test_no_more_steps_of_one_lane_overlap_than_it_is_wide_and_the_next_says_wha
         inside.pop()
 
     world = World()
-    world.run(*(world.step(name, lane=lane, act=work) for name in "abc"))
+    world.run(*(world.step(name, limit=lane, act=work) for name in "abc"))
     assert max(most) == width
     waits = [e for e in world.events if isinstance(e, StepChanged) and e.reason == "waits for the package manager"]
     assert len(waits) == 3 - width
@@ -171,8 +202,8 @@ def test_a_probe_that_fails_in_a_plan_is_a_failure_with_its_own_code() -> None:
     def read() -> None:
         raise Unreachable("Docker does not answer")
 
-    step: Step[None] = function_step("a", "A", Probe(read), lambda _: None, lambda _: None)
-    events: list[Event] = []
+    step, events = one_shot("a", "A", lambda _: None), list[Event]()
+    step = replace(step, probe=Probe(read))
     assert of_run(plan([step], events.append)) == 4
     assert isinstance(events[-1], Finished)
     assert events[-1].status is Outcome.FAILED
@@ -293,3 +324,12 @@ def test_no_more_machines_than_asked_are_worked_on_together() -> None:
     Run(steps, world.events.append, Cancel(), at_once=2).go()
     assert set(world.ends().values()) == {"changed"}
     assert max(most) == 2
+
+
+def test_a_precondition_that_holds_is_unchanged_and_one_that_does_not_stops_what_is_behind_it() -> None:
+    world = World("there")
+    must = [Must(name=name, title=name, probe=world.probe) for name in ("there", "absent")]
+    result = world.run(*must, world.step("a", "there"), world.step("b", "absent")).result
+    assert world.ends() == {"there": "unchanged", "absent": "failed", "a": "changed", "b": "skipped"}
+    assert result.failures["absent"].summary == "absent is absent"
+    assert list(compute_plan(must).failures) == ["absent"]

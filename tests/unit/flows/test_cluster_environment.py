@@ -15,7 +15,8 @@ from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.fake import FakeDaemon
-from slipway.engine.steps import Precondition, Probe, null_reporter
+from slipway.engine.reporter import null_reporter
+from slipway.engine.steps import Precondition, Probe
 from slipway.errors import Problem
 from slipway.flows.cluster_environment import ClusterEnvironment
 from slipway.flows.services import Services

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.config.models import Cluster, Service
+from slipway.config.models import Service
 from slipway.docker.fake import FakeDaemon
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Status
@@ -41,8 +41,7 @@ READY = replace(
 
 
 def target(name: str, facts: Facts) -> HostTarget:
-    host, daemon = FakeHost(name, facts), FakeDaemon()
-    return HostTarget(host, daemon, Probe(lambda: daemon.state("shop")), Cluster(), None)
+    return HostTarget(FakeHost(name, facts), FakeDaemon(), None, lambda: iter(()))
 
 
 @pytest.mark.parametrize(("leiningen", "names"), [

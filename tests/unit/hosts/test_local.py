@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Cancelled, Problem
 from slipway.hosts import process
 from slipway.hosts.facts import Facts

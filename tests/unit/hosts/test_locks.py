@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.engine.steps import Cancel
+from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled, Problem
 from slipway.hosts import locks
 
@@ -22,7 +22,7 @@ HOLDER = """
     import subprocess, sys, time
     from pathlib import Path
     from slipway.hosts import locks
-    from slipway.engine.steps import Cancel
+    from slipway.engine.cancellation import Cancel
     with locks.file_lock(Path(sys.argv[1]), "the holder", print, Cancel()) as lock:
         subprocess.Popen(["sleep", "2"], pass_fds=(lock,), start_new_session=True)
         print("held", flush=True)

@@ -7,8 +7,9 @@ import signal
 
 import pytest
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts import process as pump
 from slipway.hosts.host import Command
@@ -19,7 +20,9 @@ class ScriptedProcess:
     """Gives `output` chunk by chunk; ends when that and its input have ended, or by a signal in `mortal`."""
 
     location = " on box"
-    id = "pid 7"
+
+    def __str__(self) -> str:
+        return "pid 7"
 
     def __init__(self, *output: Chunk, accepts: int = 1 << 20, mortal: tuple[signal.Signals, ...] = ()) -> None:
         self.output, self.accepts, self.mortal = list(output), accepts, mortal

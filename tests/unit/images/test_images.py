@@ -259,7 +259,7 @@ def test_a_placed_jar_is_found_by_its_digest_and_older_ones_go(tmp_path: Path) -
     ],
 )
 def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], details: str) -> None:
-    from slipway.engine.steps import null_reporter
+    from slipway.engine.reporter import null_reporter
     from slipway.hosts.local import LocalHost
 
     whole = archive(tmp_path / "a.jar", entries)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, UsageError
 from slipway.installers.bundle import Bundle, image_tag
 from slipway.installers.bundle_images import archive_tag

@@ -19,8 +19,10 @@ import pytest
 from slipway.config.models import Config
 from slipway.config.versions import Images, Tools
 from slipway.docker.fake import FakeDaemon
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost

@@ -9,10 +9,12 @@ import pytest
 
 from slipway.config.versions import DockerTool, Script
 from slipway.docker.fake import FakeContainers, FakeDaemon
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output, Status
 from slipway.engine.plan import RunResult, compute_plan
+from slipway.engine.reporter import Reporter
 from slipway.engine.run import Run
-from slipway.engine.steps import Cancel, Change, Probe, Reporter, Step
+from slipway.engine.steps import Change, Probe, Step
 from slipway.errors import ConnectionLost, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from platformdirs import user_cache_path
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Output
-from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Cancelled, Problem, Unreachable
 from slipway.hosts import locks
 from slipway.installers.download import fetch

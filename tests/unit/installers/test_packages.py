@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Reporter
+from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 from slipway.hosts.fake import FakeHost
 from slipway.installers import packages

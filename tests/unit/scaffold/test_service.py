@@ -10,8 +10,8 @@ import pytest
 from slipway.config.load import load
 from slipway.config.models import Override, Service
 from slipway.docker import ports
+from slipway.engine.cancellation import Cancel
 from slipway.engine.run import Run
-from slipway.engine.steps import Cancel
 from slipway.errors import Problem, UsageError
 from slipway.scaffold.service import create, nearest_label, new_service
 from tasks.exit_codes import ExitCode, of_run

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.config.models import Environment, Service
 from slipway.engine.events import Output, Plan, PlanStep, Status, StepChanged
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 from slipway.ui.session import Session
 from tests.unit.flows.workspaces import project, workspace

@@ -16,7 +16,7 @@ from slipway.deployers.releases import pick
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import LABEL, OWNER, ROLE, Names, owner
-from slipway.engine.steps import null_reporter
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 
 NAMES = Names("hh", "hh")

@@ -14,9 +14,11 @@ from slipway.deployers.deployer import Deployer, DesiredRelease
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import LABEL
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.run import Run
-from slipway.engine.steps import Cancel, Change, Reporter, Step, null_reporter
+from slipway.engine.steps import Change, Step
 from slipway.errors import Cancelled, ConnectionLost, Problem
 from tasks.exit_codes import ExitCode, of_run
 from tests.contracts.deployer import CHECK, FAILING, Subject

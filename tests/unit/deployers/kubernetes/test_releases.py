@@ -19,8 +19,10 @@ from slipway.deployers.kubernetes.manifest import Manifest
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, read
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Probe, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.steps import Probe
 from slipway.errors import Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost

@@ -18,7 +18,8 @@ from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FA
 from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
-from slipway.engine.steps import Cancel, null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
 from slipway.hosts.ssh import connection

@@ -10,7 +10,7 @@ import pytest
 from paramiko import RSAKey
 
 from slipway.config.models import HostEntry, Hosts
-from slipway.engine.steps import Cancel
+from slipway.engine.cancellation import Cancel
 from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection, trust
 from slipway.hosts.ssh.host import SshHost

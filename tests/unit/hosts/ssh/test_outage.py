@@ -16,7 +16,8 @@ from paramiko import Channel, Message
 from paramiko.proxy import ProxyCommand
 
 from slipway.config.models import HostEntry
-from slipway.engine.steps import Cancel, null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import null_reporter
 from slipway.errors import Cancelled, HostUnreachable
 from slipway.hosts import tunnels
 from slipway.hosts.host import Command, Stream

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.steps import Cancel, Reporter, null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost
 from slipway.hosts.host import Command, Privilege
 from slipway.hosts.ssh import session

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from slipway.config.models import Service
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import Change, Reporter
+from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Change
 from slipway.errors import Problem
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import claim_name, labels, volume_name

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.clusters.volumes import NodeVolumes, Volumes
 from slipway.docker.fake import FakeDaemon
 from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Cluster
-from slipway.kubernetes.volumes import NodeVolumes, Volumes
 from tests.unit.kubernetes.rendered import service
 
 
