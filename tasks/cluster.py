@@ -59,9 +59,9 @@ def status(invocation: Invocation) -> None:
 
     """
     name = invocation.environment.name
-    if invocation.environment.local:
-        raise UsageError(f"there is no Minikube behind environment {name}", hint="--env minikube")
     nodes = invocation.workspace.deployments.status.nodes()
+    if not nodes:  # a cluster has at least one
+        raise UsageError(f"there is no cluster behind environment {name}", hint="--env minikube")
     if invocation.session.machine_readable:
         invocation.session.print_json({"environment": name, "nodes": nodes})
         return

@@ -10,7 +10,7 @@ from tasks import tables
 from tasks.task import command
 
 if TYPE_CHECKING:
-    from slipway.config.models import Config, Environment
+    from slipway.config.models import Config
     from tasks.invocation import Invocation
 
 
@@ -31,7 +31,7 @@ def environments(invocation: Invocation, *, graph: bool = False) -> None:
 
     default = default_environment(ROOT)
     rows = [
-        (name, "default" if name == default else "", _location(environment))
+        (name, "default" if name == default else "", environment.location)
         for name, environment in sorted(invocation.config.environments.items())
     ]
     services = [service for _, service in sorted(invocation.config.services.items())]
@@ -51,17 +51,6 @@ def _flowchart(config: Config) -> str:
 
     nodes = (Node(s.name, s.port, s.needs, store=not s.leiningen) for s in config.services.values())
     return flowchart(nodes, f"The services of {config.project.name}")
-
-
-def _location(environment: Environment) -> str:
-    """Where an environment's services run."""
-    if environment.local:
-        return "this machine's Docker, one container per service"
-    if environment.host:
-        return f"a Minikube on SSH host {environment.host}"
-    if environment.context:
-        return f"kubeconfig context {environment.context}"
-    return "a Minikube on this machine"
 
 
 @command(name="local or minikube")

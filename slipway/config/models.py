@@ -196,9 +196,15 @@ class Environment(Model):
         return self.name == "local"
 
     @property
-    def minikube(self) -> bool:
-        """Whether it is a Minikube that Slipway manages, on this machine or on a host."""
-        return not self.local and self.context is None
+    def location(self) -> str:
+        """Where its services run, in words."""
+        if self.local:
+            return "this machine's Docker, one container per service"
+        if self.host:
+            return f"a Minikube on SSH host {self.host}"
+        if self.context:
+            return f"kubeconfig context {self.context}"
+        return "a Minikube on this machine"
 
     @property
     def cluster_spec(self) -> Cluster:

@@ -11,7 +11,7 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Precondition, Step
 from slipway.errors import Unreachable
 from slipway.flows.build import build, image
-from slipway.flows.selection import Selection, ids
+from slipway.flows.selection import Selection
 from slipway.flows.services import AnyService
 from slipway.flows.smoke import generate_secrets, smoke_if_needed
 from slipway.flows.workspace import Workspace
@@ -43,7 +43,7 @@ def deploy(work: Workspace, selection: Selection, *, after: tuple[str, ...] = ()
     for service in chosen:
         yield from environment.deliver(service)
     for service in chosen:
-        needs = ids(service.settings.needs, chosen, "release")
+        needs = (f"{name}/release" for name in service.settings.needs if name in selection.names)
         yield release(work, service, (f"{service.name}/smoke", *environment.before_release(service), *needs))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.errors import unknown_name
@@ -38,9 +37,3 @@ def select(services: Services, names: str = "") -> Selection:
     ordered = dict.fromkeys(need for name in asked for need in (*services[name].needs, name))
     tested = tuple(services[name] for name in ordered)
     return Selection(tuple(service for service in tested if service.name in asked), tested)
-
-
-def ids(names: Sequence[str], among: Sequence[AnyService], step: str) -> tuple[str, ...]:
-    """The ids of that step of those names that are `among` the services of a run."""
-    selected = {service.name for service in among}
-    return tuple(f"{name}/{step}" for name in names if name in selected)

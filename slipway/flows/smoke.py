@@ -13,7 +13,7 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Step
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.secrets import GenerateSecrets
-from slipway.flows.selection import Selection, ids
+from slipway.flows.selection import Selection
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import Workspace
 
@@ -52,8 +52,9 @@ def smoke_if_needed(work: Workspace, selection: Selection) -> Iterator[AnyNode]:
 
     run = _run(work, selection, passed)
     for service in selection.chosen:
+        fields = _fields(work, selection, service)
         probe = work.docker_if_needed(work.reusable_image, (service,))
-        yield SmokeTest(**_fields(work, selection, service), probe=probe, run=run, passed=passed)
+        yield SmokeTest(**fields, probe=probe, run=run, passed=passed)
 
 
 def _run(work: Workspace, selection: Selection, passed: Skip) -> SmokeTestRun:
@@ -80,7 +81,7 @@ def _fields(work: Workspace, selection: Selection, service: AnyService) -> dict[
         "group": service.name,
         "name": "smoke",
         "title": f"{service.name}: smoke test",
-        "after": ("secrets", *images, *ids(service.needs, selection.chosen, "smoke")),
+        "after": ("secrets", *images, *(f"{name}/smoke" for name in service.needs if name in selection.names)),
         "invalidates": (work.build.state,),
         "service": service,
         "work": work,

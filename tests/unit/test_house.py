@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,66 @@ def test_arrows_run_down_only_and_never_to_a_sibling() -> None:
             if other not in floor or floor[other] >= floor[room]:
                 upward.append(f"{file.relative_to(ROOT)} imports {other}")
     assert upward == []
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    """Every module of the product, parsed."""
+    for folder in ("slipway", "tasks"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            yield file.relative_to(ROOT), ast.parse(file.read_text())
+
+
+def test_no_protocol_has_more_than_eight_methods_or_takes_anything() -> None:
+    large = []
+    for file, module in modules():
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases):
+                methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+                anything = [one for one in methods if re.search(r"\bAny\b", ast.unparse(one))]
+                if len(methods) > 8 or anything:
+                    large.append(f"{file}: {node.name}")
+    assert large == []
+
+
+def test_few_functions_have_no_name_and_no_name_is_given_to_one_afterwards() -> None:
+    lambdas = [file for file, module in modules() for node in ast.walk(module) if isinstance(node, ast.Lambda)]
+    assert len(lambdas) < 30
+    assert [str(file) for file in dict.fromkeys(lambdas) if "E731" in (ROOT / file).read_text()] == []
+
+
+def test_only_what_is_about_minikube_names_it() -> None:
+    allowed = {"slipway/clusters", "slipway/config", "slipway/installers/minikube.py", "slipway/hosts/facts.py"}
+    named = {
+        str(file)
+        for file, _ in modules()
+        if file.parts[0] == "slipway"
+        and not any(str(file).startswith(place) for place in allowed)
+        and "minikube" in (ROOT / file).read_text().lower()
+    }
+    assert named == set()
+
+
+def test_one_factory_asks_what_kind_of_environment_it_is() -> None:
+    asked = re.compile(r"environment\.(local|minikube|context|host)\b")
+    found = {
+        str(file) for file, _ in modules() if file.parts[0] == "slipway" and asked.search((ROOT / file).read_text())
+    }
+    assert {file for file in found if not file.startswith("slipway/config/")} == set()
+
+
+def test_docstrings_say_something_of_their_own() -> None:
+    empty = []
+    for file, module in modules():
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                text = ast.get_docstring(node) or ""
+                if re.fullmatch(r"See `[^`]+`\.?", text):
+                    empty.append(f"{file}: {getattr(node, 'name', '')}")
+    assert empty == []
+
+
+def test_the_workspace_is_small() -> None:
+    assert len((ROOT / "slipway/flows/workspace.py").read_text().splitlines()) < 100
 
 
 def test_nothing_below_the_views_prints() -> None:
