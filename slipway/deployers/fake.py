@@ -56,7 +56,7 @@ class FakeEnvironment:
         """Sources and settings, compared with the running release."""
         running = state.running.get(desired.service.name)
         if running is None:
-            return f"{desired.service.name} is not there"
+            return f"{desired.service.name} does not exist"
         if running.source != desired.source:
             return "its sources differ from the running release"
         if running.manifest != desired.manifest:

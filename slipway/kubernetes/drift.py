@@ -31,7 +31,7 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
         kind, name = one["kind"], one["metadata"]["name"]
         other = by_name.get((kind, name))
         if other is None:
-            found.append(f"{kind} {name} is not there")
+            found.append(f"{kind} {name} does not exist")
             continue
         actual = without_entries_of_other_tools(other)
         paths = [*changed(_comparable(one), actual), *added(one, other), *secret_values_changed(one, other)]

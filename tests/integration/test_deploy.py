@@ -42,10 +42,10 @@ def test_status_and_history_are_one_document_each(running: Light) -> None:
 @pytest.mark.parametrize(
     ("hand", "reason"),
     [
-        (["docker", "rm", "-f", "{}"], "is not there"),
+        (["docker", "rm", "-f", "{}"], "does not exist"),
         (["docker", "stop", "{}"], "it is exited"),
         (["docker", "update", "--memory", "300m", "--memory-swap", "600m", "{}"], "memory limit was changed"),
-        (["docker", "rename", "{}", "{}_elsewhere"], "is not there"),
+        (["docker", "rename", "{}", "{}_elsewhere"], "does not exist"),
         (["docker", "network", "disconnect", "NETWORK", "{}"], "it is not on network"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A service that needs another: tried beside it, released behind it, and told when it is not there."""
+"""A service that needs another: tested beside it, released after it, and refused where it does not exist."""
 
 from __future__ import annotations
 

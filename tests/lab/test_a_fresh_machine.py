@@ -119,7 +119,7 @@ def test_all_services_answer_and_the_booking_story_passes(machine: Machine) -> N
 def test_a_removed_container_is_drift_that_a_deploy_mends(machine: Machine) -> None:
     assert on(machine, "docker rm -f hh_auth_01")[0] == 0
     code, said = on(machine, "./invoke deploy --plan")
-    assert (code, "hh_auth_01 is not there" in said) == (3, True), said
+    assert (code, "hh_auth_01 does not exist" in said) == (3, True), said
     assert on(machine, "./invoke deploy")[0] == 0
 
 

@@ -146,8 +146,8 @@ def test_a_pod_that_is_too_big_is_explained_with_the_figures(toy: Toys) -> None:
             ("patch", "pdb", "toy", '--patch={"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}}'),
             "was added by kubectl",
         ),
-        (("delete", "deployment", "toy"), "Deployment toy is not there"),
-        (("delete", "service", "toy"), "Service toy is not there"),
+        (("delete", "deployment", "toy"), "Deployment toy does not exist"),
+        (("delete", "service", "toy"), "Service toy does not exist"),
     ],
 )
 def test_what_kubectl_changed_is_named_by_a_plan_and_mended_by_a_deploy(

@@ -57,7 +57,7 @@ def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> C
 def differs(container: Container | None, want: ContainerSpec) -> str | None:
     """Why a container is not the wanted one, or None. Every field that may have been changed by hand is compared."""
     if container is None:
-        return f"{want.name} is not there"
+        return f"{want.name} does not exist"
     labels = container.labels
     env = dict(line.split("=", 1) for line in container.env if "=" in line)
     changed = sorted(name for name, value in want.env.items() if env.get(name) != value)

@@ -38,7 +38,7 @@ class DockerReleases:
         self._names, self._state = names, state
 
     def running(self, service: str) -> Release | None:
-        """The release that the service's container is, if it has a record."""
+        """The release that the service's container runs, if it has a record."""
         state = self._state.facts()
         return release_of(state, state.container(self._names.container(service)))
 
@@ -51,19 +51,23 @@ class DockerReleases:
         return pick(service, self.history(service), self.running(service), number)
 
     def reusable_image(self, desired: DesiredRelease[str]) -> str | None:  # noqa: ARG002
-        """None: an image runs where it is built, and is looked for there."""
+        """None: an image runs where it is built, and the build looks for it in the same Docker."""
         return None
 
 
 def releases(state: State, service: str | None = None) -> list[Release]:
-    """The records of a daemon, newest first."""
+    """The recorded releases of a service, or of all by service, newest first."""
     read = (_record(v.labels) for v in state.volumes if v.labels.get(ROLE) == "release")
     found = [release for release in read if release and service in {None, release.service}]
-    return sorted(found, key=lambda release: (release.service, -release.number))
+    return sorted(found, key=_by_service_newest_first)
+
+
+def _by_service_newest_first(release: Release) -> tuple[str, int]:
+    return release.service, -release.number
 
 
 def last_number(state: State, service: str) -> int:
-    """The highest number that a release of a service ever got here, readable or not; 0 before the first."""
+    """The highest number of any release of a service here, readable or not; 0 before the first."""
     mine = (v.labels for v in state.volumes if v.labels.get(ROLE) == "release" and v.labels.get(SERVICE) == service)
     return max((int(labels[RELEASE]) for labels in mine if labels.get(RELEASE, "").isdigit()), default=0)
 
@@ -92,7 +96,7 @@ def _release(labels: Mapping[str, str]) -> Release:
 
 
 def release_of(state: State, container: Container | None) -> Release | None:
-    """The release that a container is, if its record is there."""
+    """The release that a container runs, if it has a record."""
     if container is None:
         return None
     number, service = container.labels.get(RELEASE, ""), container.labels.get(SERVICE, "")

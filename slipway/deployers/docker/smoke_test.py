@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from slipway.checks.runner import CheckRunner
@@ -44,7 +45,7 @@ class SmokeTestRun:
     _left_running: set[str] = field(default_factory=set)
     _containers: dict[str, str] = field(default_factory=dict)  # id by service
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _locks: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))  # by service
+    _locks: defaultdict[str, threading.Lock] = field(default_factory=partial(defaultdict, threading.Lock))  # by service
     _network_created: bool = False
 
     def run(self, name: str, report: Reporter, *, keep: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
@@ -22,7 +23,7 @@ class DockerStatus:
         """What runs, without the containers that are being replaced."""
         state = self._state.facts()
         running = [c for c in state.containers if c.labels.get(ROLE) == "serving" and not c.name.endswith("_previous")]
-        return sorted((_status(state, container) for container in running), key=lambda one: one.name)
+        return sorted((_status(state, container) for container in running), key=attrgetter("name"))
 
     def nodes(self) -> Sequence[NodeUsage]:
         """None: one host plans nothing."""

@@ -60,7 +60,7 @@ class KubernetesDeployer:
         name = desired.service.name
         deployment = state.find("Deployment", name)
         if deployment is None:
-            return f"Deployment {name} is not there"
+            return f"Deployment {name} does not exist"
         marks = deployment["metadata"].get("annotations", {})
         if marks.get(SOURCE) != desired.source:
             return "its sources differ from the running release"

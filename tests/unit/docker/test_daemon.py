@@ -1,4 +1,4 @@
-"""What the Docker daemon's client makes of a builder's words, and of a daemon that says none."""
+"""What the daemon does with the messages of a build, with removals that race, and with a daemon that stays silent."""
 
 from __future__ import annotations
 
