@@ -103,10 +103,10 @@ def test_what_it_needs_and_does_not_serve_is_said_before_anything_is_made(shop: 
     assert shop.invoke("deploy").exit == 0
 
 
-def test_a_kept_trial_answers_until_the_next_one(shop: Shop) -> None:
+def test_a_smoke_test_that_is_left_running_answers_until_the_next_one(shop: Shop) -> None:
     done = shop.invoke("smoke", "--service", "shop", "--keep")
     assert done.exit == 0, done.out
-    url = re.findall(r"it answers at (\S+);", done.out)[0]
+    url = re.findall(r"left running at (\S+);", done.out)[0]
     assert requests.get(url, timeout=5).text == "stock: 3 left"
     assert shop.invoke("smoke", "--service", "shop").exit == 0
     assert not [name for name in shop.names("ps -a") if "smoke" in name]

@@ -74,7 +74,7 @@ class SmokeTestRun:
             self._finish(name)
         if keep:
             names = " ".join(self._name(one) for one in (name, *self.needs(name)))
-            report.note(f"left running at {self._address(name)}: docker logs {self._name(name)}")
+            report.note(f"left running at {self._address(name)}; logs: docker logs {self._name(name)}")
             report.note(f"to remove: docker rm -f {names}")
 
     def close(self) -> None:
