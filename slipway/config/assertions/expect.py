@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from slipway.config.assertions.answer import Answer
 from slipway.config.assertions.assertion import Assertion
@@ -13,15 +15,25 @@ from slipway.config.assertions.status import Status
 from slipway.config.assertions.within import Within
 from slipway.config.fields import Model
 
+ALWAYS_DUMPED = frozenset({"status", "headers", "body", "at", "json", "within"})  # `at` is `json` in files
+
 
 class Expect(Model):
-    """What an answer must be. A release's digest is made of a dump of it: names, order and defaults are fixed."""
+    """What an answer must be.
+
+    Releases were digested with a dump of the keys in `ALWAYS_DUMPED`, set or not; a newer key is dumped only where set.
+    """
 
     status: Status | None = None
     headers: Headers = Headers({})
     body: Body | None = None
     at: JsonValues = Field(default=JsonValues({}), alias="json")
     within: Within | None = None
+
+    @model_serializer(mode="wrap")
+    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        return {key: value for key, value in values.items() if key in ALWAYS_DUMPED or value is not None}
 
     def failures(self, answer: Answer) -> list[str]:
         """What was expected of this answer and is not so, one line each."""
