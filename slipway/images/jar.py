@@ -83,6 +83,7 @@ def build(
         result = host.run(replace(uberjar_command(folder, lein), pass_fds=(lock,)), report)
         output = result.text + result.stderr.decode(errors="replace")
         if result.exit_code != 0:
+            ensure_sources_unchanged()  # an edit in the middle of a build is the cause of whatever it broke
             raise build_failure(folder, output)
         jar = created_jar(output)
         if jar is None or not jar.is_file() or jar.stat().st_mtime < started - 2:
