@@ -38,7 +38,7 @@ from contextlib import ExitStack
 from slipway.docker.daemon import DockerDaemon
 from slipway.hosts.local import LocalHost
 with ExitStack() as closing:
-    DockerDaemon(LocalHost(), closing).volume("kept", {"slipway.project": "kept"})
+    DockerDaemon(LocalHost(), closing).volumes.create("kept", {"slipway.project": "kept"})
 END
 """
 

@@ -1,4 +1,4 @@
-"""Deploys to the real Minikube: unchanged, changed, by hand, faulty, killed, two at once; what serves never stops."""
+"""Deploys to the real Minikube: unchanged, changed, by hand, faulty, killed, two at once; the running release never stops answering."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> 
 
 def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_tried_and_released(toy: Toys) -> None:
     toy.write(env={"VERSION": "settings"})
-    assert "its settings or checks differ from what serves: env VERSION" in toy.deploy("--plan").out
+    assert "its settings or checks differ from the running release: env VERSION" in toy.deploy("--plan").out
     listed = ["docker", "images", f"{toy.name}/toy", "--format", "{{.Repository}}:{{.Tag}}"]
     tags = subprocess.check_output(listed, text=True).split()
     subprocess.run(["docker", "rmi", "-f", *tags], check=True, capture_output=True)
