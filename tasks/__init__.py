@@ -1,4 +1,4 @@
-"""Every task under its public name, in two groups: the commands of users, and those of who works on Slipway itself."""
+"""Every task under its public name, in two groups: commands for users, and those for work on Slipway itself."""
 
 from types import ModuleType
 from typing import Any

@@ -1,1 +1,1 @@
-"""How a release gets to where services run."""
+"""Deployers: releases of services rolled out, recorded, rolled back and listed, where they run."""

@@ -1,1 +1,1 @@
-"""One host's Docker."""
+"""One host's Docker daemon, by noun: images, containers, volumes, networks."""

@@ -1,1 +1,1 @@
-"""Steps, plans and runs: what the rest is told with."""
+"""Steps and preconditions, and how a graph of them is planned and run."""

@@ -1,1 +1,1 @@
-"""The stories: what `setup`, `build`, `smoke` and `deploy` consist of."""
+"""The stories: which steps `setup`, `build`, `smoke` and `deploy` consist of, and what comes after what."""

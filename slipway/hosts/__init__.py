@@ -1,4 +1,4 @@
-"""The machines: how they are reached, and what one probe reads off them."""
+"""Hosts: how commands are run and files written there, and the facts that one probe reads."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""Jars and images, by their sources' digest."""
+"""Jars and images, built from a service's sources and named by their digest."""

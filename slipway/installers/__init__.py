@@ -1,1 +1,1 @@
-"""What is put on a host, each decided from facts."""
+"""What is installed on a host: one module per tool, whose steps are decided from the host's facts."""

@@ -1,1 +1,1 @@
-"""One cluster's API."""
+"""One cluster's API: objects rendered, applied and compared; rollouts waited for and diagnosed."""

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def serving(project: P) -> Iterator[P]:
-    """The project, whose service serves its first release, until it is taken away."""
+    """The project with its services deployed, which is purged afterwards."""
     done = project.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out + done.err
     yield project
@@ -31,21 +31,21 @@ def serving(project: P) -> Iterator[P]:
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project whose auth service serves."""
+    """A project whose auth service is running."""
     with serving(Project(tmp_path_factory.mktemp("a team") / "p")) as project:
         yield project
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Another]:
-    """A project whose service is of another team, and serves."""
+    """A project whose service is of another team, and is running."""
     with serving(Another(tmp_path_factory.mktemp("another team") / "our project")) as another:
         yield another
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Light]:
-    """A project whose light service serves."""
+    """A project whose light service is running."""
     with serving(Light(tmp_path_factory.mktemp("a light team") / "p")) as light:
         yield light
 

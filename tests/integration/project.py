@@ -107,7 +107,7 @@ class Project:
 
     @property
     def container(self) -> str:
-        """The serving container's name."""
+        """The name of the service's container."""
         return f"{self.name}_{self.of}_01"
 
     def environment(self, secrets: dict[str, Any] | None = None, **service: Any) -> None:
@@ -141,12 +141,12 @@ class Project:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def inspect(self) -> dict[str, Any]:
-        """What Docker says of the serving container."""
+        """What `docker inspect` says of the service's container."""
         return dict(json.loads(subprocess.check_output(["docker", "inspect", self.container]))[0])
 
     @property
     def digest(self) -> str:
-        """The image that serves."""
+        """The id of the image that is running."""
         return str(self.inspect()["Image"])
 
     def finished_after_a_kill(self, attempt: int, least: float, most: float) -> None:

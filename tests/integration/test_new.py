@@ -1,4 +1,4 @@
-"""`new`, for real: the service that it makes passes its own tests, is built, tried and served as it is."""
+"""`new`, for real: the service that it makes passes its own tests, is built, smoke-tested and deployed as it is."""
 
 from __future__ import annotations
 
