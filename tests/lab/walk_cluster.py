@@ -42,6 +42,7 @@ class ClusterServices(Services):
             **SERVICE,
             "name": name,
             "replicas": 1,
+            "publish": 8080 + NAMES.index(name) if name in NAMES else 8080 + len(NAMES),
             "env": {"VERSION": str(content.setting)},
             "secrets": {"KEY": {"generate": {}}} if name == self.secret else {},
             "checks": [check],
