@@ -23,10 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @contextmanager
 def serving(project: P) -> Iterator[P]:
     """The project with its services deployed, which is purged afterwards."""
-    done = project.invoke("deploy", "--output", "json")
-    assert done.exit == 0, done.out + done.err
-    yield project
-    project.purge()
+    try:
+        done = project.invoke("deploy", "--output", "json")
+        assert done.exit == 0, done.out + done.err
+        yield project
+    finally:
+        project.purge()
 
 
 @pytest.fixture(scope="session")
