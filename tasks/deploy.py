@@ -66,10 +66,8 @@ def setup(invocation: Invocation, host: str = "") -> None:
     """
     if host:
         invocation.prefetch_facts(host)
-        from slipway.flows.setup import ssh_hosts
-
-        targets = [invocation.host_target(name) for name in invocation.host_names(host)]
-        invocation.run_on_hosts(list(ssh_hosts(invocation.config, targets)))
+        names = invocation.host_names(host)
+        invocation.run_on_hosts([step for name in names for step in invocation.host_steps(name)])
         return
     from slipway.flows.setup import setup as flows_setup
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from invoke import Exit
 
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import AnyNode, Probe, one_shot
+from slipway.engine.steps import AnyNode, one_shot
 from slipway.engine.threads import Threads
 from slipway.errors import Problem, UsageError, unknown_name
 from slipway.hosts.host import step_prefix
@@ -29,7 +29,6 @@ from tasks.paths import ROOT
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
     from slipway.engine.plan import RunResult
-    from slipway.flows.setup import HostTarget
     from slipway.flows.workspace import Workspace
     from slipway.hosts.host import Host
     from slipway.hosts.ssh.host import SshHost
@@ -256,13 +255,9 @@ class Invocation:
     def _print_lock_holder(self, holder: str) -> None:
         self.session.print(f"waiting for {holder}, which is using this Docker daemon")
 
-    def host_target(self, name: str) -> HostTarget:
-        """An SSH host to prepare for the environment's cluster."""
-        from slipway.docker.daemon import DockerDaemon
-
-        host = self.ssh(name)
-        docker = DockerDaemon(host, self.closing)
-        return self._factory.host_target(host, docker, Probe(partial(docker.state, self.config.project.name)))
+    def host_steps(self, name: str) -> Iterator[AnyNode]:
+        """What an SSH host needs for the environment's cluster."""
+        return self._factory.host_steps(self.ssh(name))
 
     def run_on_hosts(self, steps: Sequence[AnyNode]) -> None:
         """`run`, then a table of hosts and their steps."""

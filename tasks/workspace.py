@@ -30,12 +30,10 @@ from slipway.installers import java
 from slipway.installers.bundle import Bundle
 
 if TYPE_CHECKING:
-    from slipway.clusters.cluster import Cluster
-    from slipway.clusters.system_images import SystemImages
+    from slipway.clusters.kinds import ClusterSite
     from slipway.deployers.kubernetes.release_store import State as ClusterState
     from slipway.docker.protocols import Daemon
     from slipway.docker.state import State
-    from slipway.kubernetes.client import Cluster as Client
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,8 @@ class WorkspaceFactory:
 
     def on_cluster(self, machine: BuildMachine) -> Workspace:
         """Services run on a cluster: a Minikube of this machine or of an SSH host, or the one behind a context."""
+        from slipway.clusters import kinds
         from slipway.clusters.cluster import state_of
-        from slipway.clusters.minikube import PROFILE
         from slipway.deployers.kubernetes import deployer as kubernetes_deployer
         from slipway.deployers.kubernetes.check_pod import check_pod
         from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
@@ -97,15 +95,16 @@ class WorkspaceFactory:
         host: Host = self.ssh(environment.host) if environment.host else machine.host
         docker = DockerDaemon(host, self.closing) if environment.host else machine.docker
         docker_state = Probe(partial(docker.state, project)) if environment.host else machine.state
-        cluster, client, images = self._cluster(host, docker, docker_state)
+        site = self._site(host, docker, docker_state, remote=bool(environment.host))
+        cluster = kinds.assemble("context" if environment.context else site.spec.kind, site)
 
         def probe_image(report: Reporter) -> str:
-            return images.bring("probe", cluster.registry, report)
+            return site.images.bring("probe", cluster.registry, report)
 
         def read() -> ClusterState:
             return state_of(namespace, cluster.lifecycle)
 
-        name = environment.namespace or project
+        client, name = cluster.client, site.namespace
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
         checks = partial(check_pod, client, project, name, host.run, probe_image)
         scope = NamespaceScope(client, project, name, host, checks, who)
@@ -116,60 +115,45 @@ class WorkspaceFactory:
         run = ClusterEnvironment(
             name=environment.name,
             cluster=cluster,
-            title=step_title(host, f"cluster {PROFILE}"),
+            title=step_title(host, f"cluster {client.context.name}"),
             namespace=namespace,
             releases=made.releases,
             artifacts=artifacts,
             build=machine,
             run_state=docker_state,
-            images=images,
+            images=site.images,
             machine=_nothing if environment.host else steps,
         )
         return self._workspace(machine, made, artifacts, environment=run, lifecycle=cluster.lifecycle)
 
-    def host_target(self, host: Host, docker: Daemon, state: Probe[State]) -> setup.HostTarget:
-        """A host that is to get a Minikube."""
-        from slipway.clusters.minikube_cluster import host_tools
+    def host_steps(self, host: Host) -> Iterator[AnyNode]:
+        """What an SSH host needs for a cluster of the environment's kind, up to its tools."""
+        from slipway.clusters import kinds
 
-        spec = self.environment.cluster_spec
-        tools = partial(host_tools, host, self.config.tools, docker, state, spec, self.bundle)
-        return setup.HostTarget(host, docker, self.bundle, tools)
+        docker = DockerDaemon(host, self.closing)
+        state = Probe(partial(docker.state, self.config.project.name))
+        site = self._site(host, docker, state, remote=True)
+        return kinds.assemble(site.spec.kind, site).tools()
 
-    def _cluster(self, host: Host, docker: Daemon, state: Probe[State]) -> tuple[Cluster, Client, SystemImages]:
-        """The cluster of its kind, the client of its API, and the images that Slipway itself runs on it."""
-        from slipway.clusters import minikube
-        from slipway.clusters.context import ContextCluster
-        from slipway.clusters.minikube_cluster import MinikubeCluster, MinikubeLifecycle
+    def _site(self, host: Host, docker: Daemon, state: Probe[State], *, remote: bool) -> ClusterSite:
+        """What a cluster of the environment is put together from; `remote` is whether its host is an SSH host."""
+        from slipway.clusters.kinds import ClusterSite
         from slipway.clusters.system_images import SystemImages
-        from slipway.clusters.volumes import NodeVolumes
-        from slipway.installers import kubectl
-        from slipway.kubernetes.api import KubeContext
-        from slipway.kubernetes.client import Cluster as Client
-        from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
 
         config, environment, project = self.config, self.environment, self.config.project.name
-        images = SystemImages(project, config.images, docker, state)
-        registry, name = environment.registry or "", environment.namespace or project
-        if environment.context:
-            client = Client(KubeContext(environment.context))
-            tools = partial(kubectl.steps, host, config.tools, self.bundle)
-            lifecycle = NoLifecycle(environment.name)
-            return ContextCluster(lifecycle, client, host, docker, images, tools, registry), client, images
-        profile = minikube.PROFILE
-        client = Client(
-            KubeContext(
-                profile, partial(tunnelled_kubeconfig, host, profile, self.closing) if environment.host else None
-            )
-        )
-        target = self.host_target(host, docker, state)
-        prepare = partial(setup.ssh_host, config, target) if environment.host else target.tools
-        own = MinikubeLifecycle(environment.name, host, docker, state, environment.cluster_spec)
-        volumes = NodeVolumes(client, docker, profile, project, name)
-        remote = bool(environment.host)
-        return (
-            MinikubeCluster(own, volumes, images, prepare, remote, registry),
-            client,
-            images,
+        return ClusterSite(
+            environment=environment.name,
+            spec=environment.cluster_spec,
+            context=environment.context or "",
+            registry=environment.registry or "",
+            namespace=environment.namespace or project,
+            host=host,
+            remote=remote,
+            images=SystemImages(project, config.images, docker, state),
+            tools=config.tools,
+            bundle=self.bundle,
+            prepare=partial(setup.ssh_host, config, host, docker, self.bundle) if remote else _only_tools,
+            closing=self.closing,
         )
 
     def _workspace(
@@ -188,6 +172,11 @@ class WorkspaceFactory:
             closing=self.closing,
             **where,
         )
+
+
+def _only_tools(tools: Callable[[], Iterator[AnyNode]]) -> Iterator[AnyNode]:
+    """The machine itself is prepared elsewhere."""
+    return tools()
 
 
 def _nothing() -> Iterator[AnyNode]:

@@ -13,10 +13,15 @@ from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
 from slipway.engine.steps import AnyNode
 from slipway.errors import Unreachable
+from slipway.kubernetes.client import Cluster as Client
 
 
 class Cluster(Protocol):
     """One cluster that services are deployed to."""
+
+    @property
+    def client(self) -> Client:
+        """The client of its API."""
 
     @property
     def lifecycle(self) -> Lifecycle:

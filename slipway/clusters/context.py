@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from slipway.clusters import minikube
+from slipway.clusters.kinds import ClusterSite
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
@@ -16,6 +18,8 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode
 from slipway.errors import UsageError
 from slipway.hosts.host import Host
+from slipway.installers import kubectl
+from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Cluster as Client
 
 Tools = Callable[[], Iterator[AnyNode]]
@@ -58,3 +62,16 @@ class ContextCluster:
 
     def _registry_image(self, report: Reporter) -> str:
         return self.images.provide("registry", report)
+
+
+def assemble(site: ClusterSite) -> ContextCluster:
+    """The cluster of a site's context; kubectl is all that is installed for it."""
+    return ContextCluster(
+        lifecycle=NoLifecycle(site.environment),
+        client=Client(KubeContext(site.context)),
+        host=site.host,
+        daemon=site.images.daemon,
+        images=site.images,
+        install=partial(site.prepare, partial(kubectl.steps, site.host, site.tools, site.bundle)),
+        team_registry=site.registry,
+    )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from slipway.clusters import minikube
+from slipway.clusters.kinds import ClusterSite
 from slipway.clusters.lifecycle import Outage
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
 from slipway.clusters.volumes import NodeVolumes
 from slipway.config.models import Cluster as ClusterSpec
-from slipway.config.versions import Tools as PinnedTools
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State as DockerState
@@ -20,19 +21,11 @@ from slipway.engine.steps import AnyNode, Probe
 from slipway.hosts.host import Host, step_prefix
 from slipway.installers import bundle_images
 from slipway.installers import minikube as minikube_programs
-from slipway.installers.bundle import Bundle
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Cluster as Client
+from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
 
 Tools = Callable[[], Iterator[AnyNode]]
-
-
-def host_tools(
-    host: Host, tools: PinnedTools, docker: Daemon, state: Probe[DockerState], spec: ClusterSpec, bundle: Bundle | None
-) -> Iterator[AnyNode]:
-    """Kubectl and minikube on a host whose Docker runs, and what a bundle has for them."""
-    engine = (f"{step_prefix(host)}/docker/engine",)
-    yield from minikube_programs.steps(host, tools, spec, bundle, engine)
-    if bundle:
-        yield from bundle_images.steps(bundle, host, docker, state, engine)
 
 
 @dataclass(frozen=True)
@@ -77,6 +70,7 @@ class MinikubeCluster:
     """A `Cluster` that Slipway makes. `remote` is whether images are built on another machine than its own."""
 
     lifecycle: MinikubeLifecycle
+    client: Client
     volumes: NodeVolumes | None
     images: SystemImages
     install: Tools
@@ -108,3 +102,27 @@ class MinikubeCluster:
 
     def _registry_image(self, report: Reporter) -> str:
         return self.images.provide("registry", report)
+
+
+def assemble(site: ClusterSite) -> MinikubeCluster:
+    """The Minikube of a site's machine; that of an SSH host is asked through a tunnel."""
+    docker, state, profile = site.images.daemon, site.images.state, minikube.PROFILE
+    kubeconfig = partial(tunnelled_kubeconfig, site.host, profile, site.closing) if site.remote else None
+    client = Client(KubeContext(profile, kubeconfig))
+    return MinikubeCluster(
+        lifecycle=MinikubeLifecycle(site.environment, site.host, docker, state, site.spec),
+        client=client,
+        volumes=NodeVolumes(client, docker, profile, site.images.project, site.namespace),
+        images=site.images,
+        install=partial(site.prepare, partial(_tools, site)),
+        remote=site.remote,
+        team_registry=site.registry,
+    )
+
+
+def _tools(site: ClusterSite) -> Iterator[AnyNode]:
+    """Kubectl and minikube on a host whose Docker runs, and what a bundle has for them."""
+    engine = (f"{step_prefix(site.host)}/docker/engine",)
+    yield from minikube_programs.steps(site.host, site.tools, site.spec, site.bundle, engine)
+    if site.bundle:
+        yield from bundle_images.steps(site.bundle, site.host, site.images.daemon, site.images.state, engine)

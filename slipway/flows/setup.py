@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from slipway.config.models import Config
@@ -36,31 +36,17 @@ def build_machine(config: Config, machine: BuildMachine, bundle: Bundle | None, 
         yield from java.steps(machine.host, config.tools, machine.clojars)
 
 
-@dataclass(frozen=True)
-class HostTarget:
-    """A host that is made ready for a cluster: `tools` are the steps of the cluster's kind, behind those of Docker."""
-
-    host: Host
-    docker: Daemon
-    bundle: Bundle | None
-    tools: Callable[[], Iterator[AnyNode]]
-
-
-def ssh_hosts(config: Config, targets: Sequence[HostTarget]) -> Iterator[AnyNode]:
-    """What several SSH hosts need, none of which waits for another."""
-    for target in targets:
-        yield from ssh_host(config, target)
-
-
-def ssh_host(config: Config, target: HostTarget) -> Iterator[AnyNode]:
-    """What an SSH host needs: to be fit at all, Docker, and what its cluster needs."""
-    host, entry = target.host, config.hosts.hosts.get(target.host.name)
+def ssh_host(
+    config: Config, host: Host, daemon: Daemon, bundle: Bundle | None, tools: Callable[[], Iterator[AnyNode]]
+) -> Iterator[AnyNode]:
+    """What an SSH host needs: to be fit at all, Docker, and the tools of its cluster."""
+    entry = config.hosts.hosts.get(host.name)
     fitness = FitHost(group=step_prefix(host), name="host", title=step_title(host, "host"), probe=host.probe, host=host)
     yield fitness
     proxy = (entry.proxy if entry else None) or ""
     after = (fitness.id,)
-    yield from docker.steps(host, config.tools.docker, target.docker, bundle=target.bundle, after=after, proxy=proxy)
-    yield from target.tools()
+    yield from docker.steps(host, config.tools.docker, daemon, bundle=bundle, after=after, proxy=proxy)
+    yield from tools()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from slipway.clusters.cluster import Cluster
-from slipway.clusters.context import ContextCluster
-from slipway.clusters.lifecycle import NoLifecycle
-from slipway.clusters.minikube_cluster import MinikubeCluster, MinikubeLifecycle
+from slipway.clusters.kinds import ClusterSite, assemble
 from slipway.clusters.system_images import SystemImages
+from slipway.config.load import load
 from slipway.config.models import Cluster as ClusterSpec
 from slipway.config.versions import Images
 from slipway.deployers.kubernetes.release_store import State
@@ -18,8 +19,7 @@ from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster as Client
+from tests.integration.project import ROOT
 
 HOST = FakeHost("h", Facts("Linux", "x86_64"))
 
@@ -35,16 +35,34 @@ def with_minikube() -> FakeDaemon:
     return daemon
 
 
+def site(daemon: FakeDaemon, context: str = "", registry: str = "") -> ClusterSite:
+    return ClusterSite(
+        environment="staging",
+        spec=ClusterSpec(),
+        context=context,
+        registry=registry,
+        namespace="shop",
+        host=HOST,
+        remote=False,
+        images=images(daemon),
+        tools=load(ROOT).tools,
+        bundle=None,
+        prepare=lambda tools: tools(),
+        closing=ExitStack(),
+    )
+
+
 def of_context(context: str, daemon: FakeDaemon, registry: str = "") -> Cluster:
-    lifecycle, client = NoLifecycle("staging"), Client(KubeContext(context))
-    return ContextCluster(lifecycle, client, HOST, daemon, images(daemon), lambda: iter(()), registry)
+    return assemble("context", site(daemon, context, registry))
 
 
 def minikube(daemon: FakeDaemon | None = None) -> Cluster:
-    daemon = daemon or FakeDaemon()
-    state = Probe(lambda: daemon.state("shop"))
-    lifecycle = MinikubeLifecycle("staging", HOST, daemon, state, ClusterSpec())
-    return MinikubeCluster(lifecycle, None, images(daemon), lambda: iter(()), remote=False)
+    return assemble("minikube", site(daemon or FakeDaemon()))
+
+
+@pytest.mark.parametrize(("kind", "tools"), [("context", ["kubectl"]), ("minikube", ["kubectl", "minikube"])])
+def test_a_kind_installs_only_what_it_is_used_with(kind: str, tools: list[str]) -> None:
+    assert [step.name for step in assemble(kind, site(FakeDaemon())).tools()] == tools
 
 
 @pytest.mark.parametrize(
@@ -66,7 +84,7 @@ def test_a_context_names_its_registry_unless_it_is_a_minikube_here(cluster: Clus
         cluster.registry(FakeDaemon())
 
 
-def test_a_minikube_that_runs_with_another_runtime_is_told() -> None:
+def test_a_minikube_that_runs_with_another_runtime_is_reported() -> None:
     cluster = minikube()
     cluster.verify(State(runtimes=frozenset({"containerd://1.7.28"})))
     with pytest.raises(Problem, match=r"uses docker://28.4.0, but containerd is wanted"):

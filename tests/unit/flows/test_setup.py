@@ -15,7 +15,7 @@ from slipway.engine.plan import compute_plan
 from slipway.engine.run import Run
 from slipway.engine.steps import Probe
 from slipway.errors import UsageError
-from slipway.flows.setup import HostTarget, build_machine, ssh_hosts
+from slipway.flows.setup import build_machine, ssh_host
 from slipway.hosts.facts import Facts, Jdk
 from slipway.hosts.fake import FakeHost
 from tests.unit.flows import workspaces
@@ -38,10 +38,6 @@ READY = replace(
     lein="2.10",
     maven_repo=True,
 )
-
-
-def target(name: str, facts: Facts) -> HostTarget:
-    return HostTarget(FakeHost(name, facts), FakeDaemon(), None, lambda: iter(()))
 
 
 @pytest.mark.parametrize(("leiningen", "names"), [
@@ -70,8 +66,9 @@ def test_a_bare_machine_lacks_all_of_it_and_a_prepared_one_nothing(tmp_path: Pat
 
 def test_a_host_that_can_not_be_prepared_stops_its_own_steps_only(tmp_path: Path) -> None:
     config = project(tmp_path, [])
-    targets = [target("full", replace(READY, disk=0)), target("well", READY)]
-    result = Run(ssh_hosts(config, targets), lambda _: None, Cancel()).go()
+    hosts = [FakeHost("full", replace(READY, disk=0)), FakeHost("well", READY)]
+    steps = [step for host in hosts for step in ssh_host(config, host, FakeDaemon(), None, lambda: iter(()))]
+    result = Run(steps, lambda _: None, Cancel()).go()
     assert list(result.failures) == ["full/host"]
     assert isinstance(result.failures["full/host"], UsageError)
     ends = {name: status for name, status in result.statuses.items() if name != "full/host"}
