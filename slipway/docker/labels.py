@@ -7,8 +7,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.hosts.local_process import has_exited
-
 LABEL = "slipway.project"  # on everything that Slipway creates; its value is the project's name
 SERVICE, ROLE = "slipway.service", "slipway.role"
 OWNER = "slipway.owner"  # on what is removed with the run that created it: PID@MACHINE
@@ -63,4 +61,6 @@ def left_behind(labels: Mapping[str, str]) -> bool:
     pid, _, machine = labels.get(OWNER, "").partition("@")
     if machine != socket.gethostname() or not pid.isdigit():
         return False
-    return has_exited(int(pid))
+    import psutil
+
+    return not psutil.pid_exists(int(pid))

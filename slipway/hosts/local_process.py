@@ -101,14 +101,3 @@ def group_exists(group: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def has_exited(pid: int) -> bool:
-    """Whether no process of this machine has that id any more."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False  # another user's, and it runs
-    return False

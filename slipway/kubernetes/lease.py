@@ -16,7 +16,6 @@ from pathlib import Path
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.errors import ApiRefused, Cancelled, Problem
-from slipway.hosts.local_process import has_exited
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import LEASE, PROCESS, labels
 from slipway.kubernetes.objects import Object
@@ -206,4 +205,6 @@ def holder_has_exited(lease: Object) -> bool:
     pid = identity.rpartition(" ")[2]
     if not pid.isdigit() or identity != process_identity(int(pid)):
         return False
-    return has_exited(int(pid))
+    import psutil
+
+    return not psutil.pid_exists(int(pid))

@@ -1,4 +1,4 @@
-"""A random walk over the commands of a day on the real Docker, and the faults that walks found."""
+"""The faults that random walks over the commands of a day found (tests/lab/test_walk.py walks)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.walk import walk
 from tests.integration.walk_local import LocalServices
 from tests.integration.walk_model import NAMES, Content
 
@@ -28,11 +27,6 @@ def deployed(services: LocalServices) -> Iterator[LocalServices]:
     yield services
     assert services.invoke("down", "--purge").exit == 0
     assert services.everything() == []
-
-
-@pytest.mark.timeout(600)
-def test_what_runs_is_what_was_deployed_whatever_the_order_of_commands(services: LocalServices) -> None:
-    walk(services, examples=3, steps=16)
 
 
 @pytest.mark.parametrize("command", ["deploy", "restart", "rollback", "down"])
