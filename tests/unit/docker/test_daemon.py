@@ -18,7 +18,7 @@ from slipway.docker import connection
 from slipway.docker.daemon import DockerDaemon
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Cancelled, Problem
+from slipway.errors import Cancelled, Problem, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
@@ -43,6 +43,21 @@ class Builder:
     def build(self, *, nocache: bool, **_: object) -> Any:
         self.cached.append(not nocache)
         return iter([self.answers.pop(0)])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Pusher:
+    """An API whose pushes fail with these words."""
+
+    api_version = "1.43"
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def push(self, *_: object, **__: object) -> Any:
+        return iter([{"error": self.words}])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -111,6 +126,22 @@ def test_an_image_that_is_in_use_is_not_asked_for_twice() -> None:
     with pytest.raises(Problem, match="auth:1 could not be removed"):
         untagged(remover)
     assert remover.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("tag does not exist: r/hh/web:1", TagVanished),
+        ("An image does not exist locally with the tag: r/hh/web", TagVanished),
+        ("connection refused", Problem),
+    ],
+)
+def test_a_push_whose_tag_was_removed_meanwhile_fails_as_such(words: str, kind: type[Problem]) -> None:
+    with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "client", lambda *_: Pusher(words))
+        with pytest.raises(Problem, match="r/hh/web:1 could not be pushed") as raised:
+            DockerDaemon(HERE, closing).transfers.push("r/hh/web:1", null_reporter())
+    assert (type(raised.value), raised.value.details) == (kind, words)
 
 
 class Silent(socketserver.ThreadingUnixStreamServer):
