@@ -376,7 +376,7 @@ def saved(folder: Path, times: int) -> Path:
         "rootfs": {"type": "layers", "diff_ids": ["sha256:old", "sha256:old"]},
         "history": [
             {"created_by": "base"},
-            {"created_by": "UID 1", "empty_layer": True},
+            {"created_by": "USER 1", "empty_layer": True},
             {"created_by": "/bin/sh -c #(nop) COPY file:0123 in app.jar "},
         ],
     }
