@@ -65,18 +65,20 @@ def test_help_and_list_do_not_need_a_terminal() -> None:
 def test_ctrl_c_at_a_password_prompt_ends_it_and_the_terminal_is_as_it_was(tmp_path: Path) -> None:
     """A run that wants sudo's password, by a host whose user is not root and whose probe says so."""
     script = """
+import termios
 from tasks.passwords import prompt
 from tasks.signals import SignalHandler
+before = termios.tcgetattr(0)
 with SignalHandler() as signals:
     try:
         prompt("password: ", signals.cancel, echo=False)
     except KeyboardInterrupt:
-        print("interrupted", flush=True)
+        print("interrupted, as it was:", termios.tcgetattr(0) == before, flush=True)
 """
     child = pexpect.spawn(sys.executable, ["-c", script], cwd=str(ROOT), timeout=20, encoding="utf-8")
     child.expect("password: ")
     child.sendintr()
-    child.expect("interrupted")
+    child.expect("interrupted, as it was: True")
     child.expect(pexpect.EOF)
 
 
