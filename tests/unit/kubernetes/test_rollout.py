@@ -39,16 +39,19 @@ def workload(cluster: Cluster) -> Workload:
     return Workload(cluster, "hh", "hh", "web")
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, *scenes: Snapshot) -> None:
+def shown(monkeypatch: pytest.MonkeyPatch, *scenes: Snapshot) -> Iterator[Snapshot]:
+    """Have a rollout read these one after the other; those that it has not read yet."""
     left = iter(scenes)
     monkeypatch.setattr(rollout, "read_snapshot", lambda _: next(left))
     monkeypatch.setattr(rollout, "read_full_snapshot", lambda _: next(left))
+    return left
 
 
 def test_restarts_from_before_the_wait_do_not_fail_pods_that_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
     old = [pod("a", 2, ready=True), pod("b", 2, ready=True)]
-    shown(monkeypatch, Snapshot(deployment(2), [*old, pod("c", 0, ready=False)]), Snapshot(deployment(3)))
+    left = shown(monkeypatch, Snapshot(deployment(2), [*old, pod("c", 0, ready=False)]), Snapshot(deployment(3)))
     rollout.wait(workload(FakeCluster()), null_reporter())
+    assert list(left) == []
 
 
 def test_restarts_of_a_pod_during_the_wait_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +142,10 @@ def test_a_secret_that_a_kubelet_does_not_find_fails_a_rollout_unless_it_exists(
     if exists:
         cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "hh"}})
     behind = Snapshot(deployment(2), [waits_for("key")])
-    shown(monkeypatch, behind, *([Snapshot(deployment(3))] if exists else [behind]))
+    left = shown(monkeypatch, behind, *([Snapshot(deployment(3))] if exists else [behind]))
     if exists:
         rollout.wait(workload(cluster), null_reporter())
+        assert list(left) == []
     else:
         with pytest.raises(Problem, match="can't be configured"):
             rollout.wait(workload(cluster), null_reporter())
