@@ -37,6 +37,13 @@ class Put(Step[frozenset[str]]):
             self.world.there.add(self.id)
 
 
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Must(Precondition[frozenset[str]]):
     """Something that must be there, and that no step brings."""
@@ -142,23 +149,25 @@ def test_a_failures_own_exit_code_counts_only_when_nothing_was_changed(
 
 
 @pytest.mark.parametrize("width", [1, 2])
-def test_no_more_steps_of_one_lane_overlap_than_it_is_wide_and_the_next_says_what_it_waits_for(width: int) -> None:
-    lane, inside, most = ResourceLimit("the package manager", width), [], []
+def test_no_more_steps_than_a_limit_allows_run_at_once_and_the_others_say_what_they_wait_for(width: int) -> None:
+    limit, inside, most = ResourceLimit("the package manager", width), [], []
+    world = World()
+
+    def waiting() -> int:
+        return len([e for e in world.events if getattr(e, "reason", "") == "waits for the package manager"])
 
     def work(_: Reporter) -> None:
         inside.append(1)
         most.append(len(inside))
-        time.sleep(0.05)
+        until(lambda: waiting() == 3 - width)
         inside.pop()
 
-    world = World()
-    world.run(*(world.step(name, limit=lane, act=work) for name in "abc"))
-    assert max(most) == width
-    waits = [e for e in world.events if isinstance(e, StepChanged) and e.reason == "waits for the package manager"]
-    assert len(waits) == 3 - width
+    world.run(*(world.step(name, limit=limit, act=work) for name in "abc"))
+    assert set(world.ends().values()) == {"changed"}
+    assert (max(most), waiting()) == (width, 3 - width)
 
 
-def test_steps_without_a_lane_run_together() -> None:
+def test_steps_without_a_limit_run_at_once() -> None:
     barrier = threading.Barrier(3, timeout=5)
 
     def meet(_: Reporter) -> None:
@@ -307,14 +316,17 @@ def test_a_loss_that_came_behind_a_change_counts_more_than_those_after_it(monkey
 
 def test_no_more_machines_than_asked_are_worked_on_together() -> None:
     world, working, most = World(), set(), []
-    lock = threading.Lock()
+    lock, two = threading.Lock(), threading.Event()
 
     def on(host: str) -> Callable[[Reporter], None]:
         def act(_: Reporter) -> None:
             with lock:
                 working.add(host)
                 most.append(len(working))
-            time.sleep(0.05)
+                if len(working) == 2:
+                    two.set()
+            assert two.wait(10)
+            time.sleep(0.05)  # in which a third one could begin
             with lock:
                 working.discard(host)
 

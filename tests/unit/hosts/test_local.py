@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 
@@ -51,11 +50,15 @@ def test_an_absent_command_is_a_problem_with_advice() -> None:
 
 def test_cancelling_ends_the_whole_group_even_one_that_ignores_it(tmp_path: Path) -> None:
     cancel, pids = Cancel(), tmp_path / "pids"
-    text = f"trap '' TERM; sleep 300 & echo $! >{pids}; echo $$ >>{pids}; wait; sleep 300"
-    threading.Timer(1, cancel.request).start()
+    text = f"trap '' TERM; sleep 300 & echo $! >{pids}; echo $$ >>{pids}; echo both run; wait; sleep 300"
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Output) and event.text == "both run":
+            cancel.request()
+
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        LocalHost().run(script(text), Reporter("x", lambda _: None, cancel))
+        LocalHost().run(script(text), Reporter("x", hear, cancel))
     assert time.monotonic() - began < 6
     gone(pids)
 

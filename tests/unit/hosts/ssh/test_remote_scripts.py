@@ -94,14 +94,19 @@ JOB = Command(
 
 def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_asks_again(home: Path) -> None:
     server, heard = Sshd(rewrite=JOBS), list[Event]()
+
+    def hear(event: Event) -> None:
+        heard.append(event)
+        if isinstance(event, Output) and "attaching to it" in event.text:
+            (home / "go").touch()
+
     with reached(home, server) as box:
         first = threading.Thread(target=lost, args=(box, JOB))
         first.start()
         until((home / "ran").exists)
         server.drop()
         first.join()
-        threading.Timer(0.5, (home / "go").touch).start()
-        assert box.run(JOB, Reporter("step", heard.append, Cancel())).text == "over\n"
+        assert box.run(JOB, Reporter("step", hear, Cancel())).text == "over\n"
         assert (home / "ran").read_text() == "run\n"
         assert [event for event in heard if isinstance(event, Output) and "attaching to it" in event.text]
         (folder,) = (one for one in jobs(home).iterdir() if one.is_dir())
