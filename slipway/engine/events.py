@@ -46,10 +46,15 @@ class PlanStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of a run, in order. A run's own plan has no reasons yet; that of `--plan` has all."""
+    """The steps of a run, in order, before it begins."""
 
     name: ClassVar = "plan"
     steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True)
+class ComputedPlan(Plan):
+    """The plan that `--plan` asks for: a step without a reason is unchanged. Its JSON is that of a `Plan`."""
 
 
 @dataclass(frozen=True)

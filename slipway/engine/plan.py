@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from slipway.engine.events import Emit, Finished, Outcome, Plan, PlanStep, Status, StepChanged
+from slipway.engine.events import ComputedPlan, Emit, Finished, Outcome, PlanStep, Status, StepChanged
 from slipway.engine.steps import AnyNode, Change, Precondition, Step
 from slipway.engine.threads import Threads
 from slipway.errors import Cancelled, Problem
@@ -129,7 +129,7 @@ def plan(nodes: Iterable[AnyNode], emit: Emit, *, at_once: int = WORKERS) -> Run
     result = compute_plan(graph, at_once=at_once)
     unknown = {name: f"cannot be told: {problem.summary}" for name, problem in result.failures.items()}
     reasons = {**result.reasons, **unknown}
-    emit(Plan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, "")) for node in graph)))
+    emit(ComputedPlan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, "")) for node in graph)))
     for node in graph:
         if problem := result.failures.get(node.id):
             emit(StepChanged(node.id, node.title, Status.FAILED, problem.summary, 0.0, str(problem)))

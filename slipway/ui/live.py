@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from slipway.engine.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
+from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
 from slipway.errors import Problem
 from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
 from slipway.ui.view import View
@@ -59,12 +59,12 @@ class Live:
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
         self._live: RichLive | None = None
-        self._plan: Plan | None = None
+        self._plan: ComputedPlan | None = None
 
     def event(self, event: Event) -> None:
         """Draw one event. The screen is drawn from a thread of its own, which takes the lock for what it reads."""
         match event:
-            case Plan(steps) if any(step.reason for step in steps):
+            case ComputedPlan():
                 self._planned(event)
             case Plan(steps):
                 with self._lock:
@@ -81,7 +81,7 @@ class Live:
             case Finished():
                 self._finished(event)
 
-    def _planned(self, plan: Plan) -> None:
+    def _planned(self, plan: ComputedPlan) -> None:
         self._plan = plan
         table = Table.grid(padding=(0, 2))
         for step in plan.steps:

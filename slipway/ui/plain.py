@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar, TextIO
 
-from slipway.engine.events import Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
+from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Progress, Status, StepChanged
 from slipway.errors import Problem
 from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
 from slipway.ui.view import View
@@ -28,11 +28,11 @@ class Plain:
         self._failures: list[StepChanged] = []
         self._skipped: list[StepChanged] = []
         self._progressed: dict[str, tuple[float, float]] = {}
-        self._plan: Plan | None = None
+        self._plan: ComputedPlan | None = None
 
     def event(self, event: Event) -> None:
         match event:
-            case Plan(steps) if any(step.reason for step in steps):
+            case ComputedPlan():
                 self._planned(event)
             case StepChanged():
                 self._step(event)
@@ -43,7 +43,7 @@ class Plain:
             case Finished():
                 self._finished(event)
 
-    def _planned(self, plan: Plan) -> None:
+    def _planned(self, plan: ComputedPlan) -> None:
         self._plan = plan
         for step in plan.steps:
             self._line(f"would change  {step.id}: {step.reason}" if step.reason else f"unchanged     {step.id}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from slipway.engine.events import Finished, Outcome, Plan, Progress
+from slipway.engine.events import ComputedPlan, Finished, Outcome, Progress
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -31,7 +31,7 @@ def format_progress(progress: Progress) -> str:
     return f"{progress.unit} {done:.0f} of {total:.0f}" if total else f"{done:.0f} {progress.unit}"
 
 
-def summary(event: Finished, plan: Plan | None = None) -> str:
+def summary(event: Finished, plan: ComputedPlan | None = None) -> str:
     """The one line at the end of a run, or of a plan."""
     would_change = sum(bool(step.reason) for step in plan.steps) - event.failed if plan else 0
     changes = f"{would_change} would change" if would_change else f"{event.changed} changed"

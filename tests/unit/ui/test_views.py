@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from slipway.engine.events import Finished, Outcome, Plan, PlanStep
+from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Plan, PlanStep, fields
 from slipway.errors import UsageError
 from slipway.ui.views import VIEWS, choose_view, open_view
 
@@ -22,6 +22,22 @@ def test_every_registered_view_opens_and_draws_a_run(name: str) -> None:
     view.close()
     assert "done" in out.getvalue()
     assert view.machine_readable == (name == "json")
+
+
+@pytest.mark.parametrize(("name", "line"), [("live", "✓  auth/jar"), ("plain", "unchanged     auth/jar")])
+def test_a_plan_in_which_nothing_would_change_shows_each_step_as_unchanged(name: str, line: str) -> None:
+    steps = (PlanStep("auth/jar", "build the jar"),)
+    assert line in drawn(name, ComputedPlan(steps), Finished(Outcome.DONE, 0, 1, 0, 0.1))
+    assert fields(ComputedPlan(steps)) == fields(Plan(steps))
+
+
+def drawn(name: str, *events: Event) -> str:
+    out = io.StringIO()
+    view = open_view(name, out, "r")
+    for event in events:
+        view.event(event)
+    view.close()
+    return out.getvalue()
 
 
 def test_an_unknown_output_format_is_refused_with_those_that_exist() -> None:
