@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from slipway.config.assertions.answer import Answer
 from slipway.config.curl import CurlLine, Word, refuse_file
@@ -77,10 +76,3 @@ def parse_answer(marker: str, exit_code: int, stdout: bytes, stderr: bytes) -> A
 def pasteable(line: CurlLine, addresses: Mapping[str, str]) -> str:
     """The line for a person's shell: addresses filled in, saved values left as variables."""
     return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda found: addresses.get(found[1] or found[2], found[0]), line.text)
-
-
-def masked(text: str, values: Iterable[str]) -> str:
-    """The text with *** for every value of four characters or more: they may be tokens."""
-    for value in sorted({one for one in values if len(one) > 3}, key=len, reverse=True):
-        text = text.replace(value, "***").replace(shlex.quote(value), "***")
-    return text

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from slipway.checks.curl import ARGV, config_file, masked, parse_answer, pasteable
+from slipway.checks.curl import ARGV, config_file, parse_answer, pasteable
 from slipway.checks.report import CheckReport, CheckResult
 from slipway.config.assertions.answer import Answer
 from slipway.config.curl import CurlLine, parse
 from slipway.config.models import Check, Save
+from slipway.engine.masking import Masker
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.hosts.host import Command, Result
 
@@ -58,6 +59,7 @@ class CheckRun:
         self._report = report
         self._timeout = timeout
         self._saved: dict[str, str] = {}
+        self._masker = Masker()  # of what was saved: it may be tokens
 
     def result(self, check: Check) -> CheckResult:
         """Run one check. One that uses a value which no check before it saved fails without being sent."""
@@ -73,11 +75,10 @@ class CheckRun:
             self._saved |= saved_values(check.save, answer)
         except ValueError as error:
             failures.append(str(error))
-        tokens = self._saved.values()
-        texts = tuple(masked(failure, tokens) for failure in failures)
-        return CheckResult(
-            check.name, pasted, texts, masked(excerpt(answer), tokens) if failures else "", answer.seconds
-        )
+        self._masker.register(self._saved.values())
+        texts = tuple(self._masker.mask(failure) for failure in failures)
+        shown = self._masker.mask(excerpt(answer)) if failures else ""
+        return CheckResult(check.name, pasted, texts, shown, answer.seconds)
 
     def _send(self, line: CurlLine, timeout: float) -> Answer:
         marker = f"slipway-{secrets.token_hex(12)}"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway.engine.events import Event, Finished, Outcome, Output
+from slipway.engine.masking import Masker
 from slipway.errors import Problem
-from slipway.ui.masking import Masker
 from slipway.ui.run_log import RunLog
 from slipway.ui.views import choose_view, open_view
 

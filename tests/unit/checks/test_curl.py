@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.checks.curl import masked, parse_answer, pasteable, quoted
+from slipway.checks.curl import parse_answer, pasteable, quoted
 from slipway.config.curl import parse
 
 
@@ -39,7 +39,3 @@ def test_where_no_answer_came_curls_exit_code_says_why(
     exit_code: int, stdout: bytes, stderr: bytes, error: str
 ) -> None:
     assert parse_answer("mark", exit_code, stdout, stderr).error == error
-
-
-def test_a_value_is_masked_as_it_is_and_quoted_for_a_shell() -> None:
-    assert masked("a'b c, 'a'\"'\"'b c', abc", ["a'b c", "abc"]) == "***, ***, abc"

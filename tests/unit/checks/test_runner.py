@@ -131,6 +131,12 @@ def test_a_saved_value_is_used_and_masked(base: str) -> None:
     assert "Bearer ***" in outcome.text
 
 
+def test_a_saved_value_is_masked_as_a_body_spells_it_too(base: str) -> None:
+    save = {"TOKEN": {"json": "$.headers['X-Token']"}}
+    outcome = ask(base, check("""curl -H 'X-Token: tok"en' $BASE""", {"status": 500}, save))
+    assert '"X-Token": "***"' in outcome.results[0].excerpt
+
+
 @pytest.mark.parametrize("wanted", [(201, 200), (200, 201)])
 def test_a_failure_is_not_hidden_by_another_check_of_its_name(base: str, wanted: tuple[int, int]) -> None:
     outcome = ask(base, *(check("curl $BASE", {"status": status}) for status in wanted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ SPELLINGS = [
     json.dumps(SECRET),
     quote(SECRET, safe=""),
     base64.b64encode(SECRET.encode()).decode(),
+    shlex.quote(SECRET),
 ]
 
 

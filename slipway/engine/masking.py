@@ -1,9 +1,10 @@
-"""Secrets in what a command shows and logs: every usual spelling of a registered value becomes `***`."""
+"""Secrets in what is shown and logged: every usual spelling of a registered value becomes `***`."""
 
 from __future__ import annotations
 
 import base64
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -47,13 +48,14 @@ class Masker:
 
 
 def spellings(text: str) -> set[str]:
-    """The text as it is, in JSON, in a URL and in Base64."""
+    """The text as it is, in JSON, in a URL, in a shell and in Base64."""
     return {
         text,
         json.dumps(text)[1:-1],
         json.dumps(text, ensure_ascii=False)[1:-1],
         quote(text, safe=""),
         quote(text),
+        shlex.quote(text),
         base64.b64encode(text.encode()).decode(),
         base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     }
