@@ -54,6 +54,8 @@ class LocalHost:
                 pass_fds=command.pass_fds,
             )
         except FileNotFoundError as error:
+            if error.filename == command.cwd:
+                raise Problem(f"folder {command.cwd} does not exist", details=f"$ {command.line}") from error
             summary = f"{command.argv[0]} is not on this machine"
             raise Problem(summary, details=str(error), hint="./invoke setup") from error
         except OSError as error:

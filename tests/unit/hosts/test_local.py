@@ -48,6 +48,11 @@ def test_an_absent_command_is_a_problem_with_advice() -> None:
         LocalHost().run(Command(("no-such-command",)), null_reporter())
 
 
+def test_an_absent_working_folder_is_named_and_not_the_command(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=f"folder {tmp_path}/absent does not exist"):
+        LocalHost().run(Command(("true",), cwd=f"{tmp_path}/absent"), null_reporter())
+
+
 def test_cancelling_ends_the_whole_group_even_one_that_ignores_it(tmp_path: Path) -> None:
     cancel, pids = Cancel(), tmp_path / "pids"
     text = f"trap '' TERM; sleep 300 & echo $! >{pids}; echo $$ >>{pids}; echo both run; wait; sleep 300"
