@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socketserver
 import tempfile
 import threading
@@ -21,7 +22,7 @@ Connect = Callable[[], Stream]
 def tunnel(port: int, connect: Connect) -> Iterator[int]:
     """Forward connections to loopback `port` (0: a free one) to what `connect` opens; yields the port.
 
-    Raises UsageError if the port is taken.
+    Raises UsageError if the port is taken, or may not be listened on.
     """
 
     class Server(socketserver.ThreadingTCPServer):
@@ -32,7 +33,9 @@ def tunnel(port: int, connect: Connect) -> Iterator[int]:
         server = Server(("127.0.0.1", port), _handler(connect))
     except OSError as error:
         hint = "choose another with --port"
-        raise UsageError(f"port {port} is taken", details=str(error), hint=hint) from error
+        taken = error.errno == errno.EADDRINUSE
+        summary = f"port {port} is taken" if taken else f"can't listen on port {port}"
+        raise UsageError(summary, details=str(error), hint=hint) from error
     with _serving(server):
         yield int(server.server_address[1])
 
