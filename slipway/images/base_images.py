@@ -12,7 +12,7 @@ from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Problem, Unreachable
+from slipway.errors import ConnectionLost, Problem, Unreachable
 from slipway.hosts.facts import Facts, Jdk, libraries
 from slipway.hosts.host import Command, Host
 from slipway.images import debian_packages as debian
@@ -44,11 +44,16 @@ def is_present(state: State, name: str, base: Base) -> bool:
 
 
 def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str, base: Base, report: Reporter) -> str:
-    """Get the base from the first source that works, and tag it; the image's id. Raises Unreachable where none does."""
+    """Get the base from the first source that works, and tag it; the image's id. Raises Unreachable where none does.
+
+    ConnectionLost where Docker itself stopped answering.
+    """
     tried: list[str] = []
     if base.upstream:
         try:
             image = daemon.transfers.pull(base.upstream, report)
+        except ConnectionLost:
+            raise
         except Problem as problem:
             tried.append(f"{base.upstream}: {problem.details or problem.summary}")
             report.note(f"{base.upstream} can't be pulled ({_first_line(problem.details)})")

@@ -24,7 +24,7 @@ from slipway.docker.labels import CLASSES
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem
+from slipway.errors import ConnectionLost, Problem
 
 FLAG = "-XX:SharedArchiveFile="
 LOG_CLASSES = "-Xlog:class+load:stdout:none"  # one line per class: NAME source: WHERE
@@ -86,6 +86,8 @@ def add_archive(
             dumped = daemon.images.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
         lines = [f"FROM {image}", f"COPY --from={reusable or dumped} {how.archive} {how.archive}"]
         return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, CLASSES: key}, "", report)
+    except ConnectionLost:
+        raise
     except Problem as problem:
         report.note(f"no class data sharing, so it will start more slowly: {problem.summary}")
         return image

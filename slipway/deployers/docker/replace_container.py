@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import addresses
+from slipway.deployers.docker.evidence import evidence
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.release_store import release_of
 from slipway.docker.container_spec import ContainerSpec
@@ -57,7 +58,7 @@ class ContainerReplacement:
             report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")
             return self._check(service, report)
         except BaseException as error:
-            evidence = self._evidence(created)
+            lines = evidence(self.daemon, created, 50) if created else ""
             lost = isinstance(error, ConnectionLost)
             try:
                 outcome = self._roll_back(created, earlier, service, report)
@@ -68,7 +69,7 @@ class ContainerReplacement:
             report.note(outcome)
             if not isinstance(error, Problem):
                 raise
-            details, hint = f"{error.details}\n{evidence}".strip(), f"{error.hint}\n{outcome}".strip()
+            details, hint = f"{error.details}\n{lines}".strip(), f"{error.hint}\n{outcome}".strip()
             if lost:
                 raise ConnectionLost(error.summary, details=details, hint=hint, changed=True) from error
             raise Problem(error.summary, details=details, hint=hint) from error
@@ -132,17 +133,8 @@ class ContainerReplacement:
         try:
             wait_until_ready(self.daemon, earlier.id, settings, loopback(settings), report)
             self._check(settings, report)
+        except ConnectionLost:
+            raise
         except Problem as problem:
             return f"release {number} was restored, but its checks failed: {problem.summary}"
         return f"release {number} of {service.name} is running again; fix the cause and deploy once more"
-
-    def _evidence(self, container: str) -> str:
-        """The state and the last log lines of a container, as far as they can be read."""
-        if not container:
-            return ""
-        try:
-            found = self.daemon.containers.inspect(container)
-            lines = list(self.daemon.io.logs(container, 50, follow=False))
-        except Problem:
-            return ""
-        return "\n".join((f"{found.name}: {found.state}, exit code {found.exit_code}; its last lines:", *lines))

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from slipway.config.versions import Base, Debian, Jlink
-from slipway.errors import Problem
+from slipway.docker.fake import FakeDaemon
+from slipway.docker.state import ImageConfig
+from slipway.engine.reporter import null_reporter
+from slipway.errors import ConnectionLost, Problem
 from slipway.hosts import apt
 from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.fake import FakeHost
@@ -446,6 +449,24 @@ def test_classes_are_listed_that_an_archive_of_the_first_entry_can_hold() -> Non
         "clojure.core$map source: file:/app/d.jar",
     ]
     assert classes.archivable_classes(log, "/app/d.jar") == ["clojure/core$map", "java/lang/Object", "java/util/List"]
+
+
+def test_a_docker_that_goes_away_is_no_reason_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = FakeDaemon()
+    made = daemon.images.import_rootfs(b"root", "auth:1", ())
+    start = ImageConfig((), ("java", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar", "m"))
+    monkeypatch.setattr(daemon.images, "inspect", lambda _: start)
+
+    def go_away(_: str) -> None:
+        raise ConnectionLost("Docker does not answer")
+
+    daemon.store.hooks.append(go_away)
+    entry = Base(upstream=f"debian@sha256:{'0' * 64}", recipe=Debian(packages=("x",), files=("/x",)))
+    facts = Facts("Linux", "x86_64")
+    with pytest.raises(ConnectionLost):
+        base.provide(FakeHost("here", facts), daemon, facts, None, "db", entry, null_reporter())
+    with pytest.raises(ConnectionLost):
+        classes.add_archive(daemon, made, (), None, {}, {}, {}, null_reporter())
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,19 @@ def test_an_interrupted_replacement_says_that_its_rollback_failed(broken: Broken
     assert any("rollback failed" in event.text for event in events if isinstance(event, Output))
 
 
+def test_a_docker_that_goes_away_while_the_earlier_release_is_checked_is_asked_again(broken: Broken) -> None:
+    def go_away(operation: str) -> None:
+        if operation == "containers.start" and any(c.name == PREVIOUS for c in broken.daemon.store.containers.values()):
+            return
+        if operation == "containers.start":
+            broken.daemon.broken["inspect"] = ConnectionLost("Docker does not answer")
+
+    broken.daemon.store.hooks.append(go_away)
+    problem = broken.fails()
+    assert isinstance(problem, ConnectionLost)
+    assert "rollback failed: Docker does not answer" in problem.hint
+
+
 @dataclass(frozen=True, kw_only=True)
 class Release(Step[Any]):
     """A release as a step of a run."""
