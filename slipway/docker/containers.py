@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from docker.errors import NotFound
@@ -68,8 +69,8 @@ class DockerContainers:
             self._connection.api.start(container)
 
     def stop(self, container: str, grace: int) -> None:
-        """Stop a container: SIGTERM, and after `grace` seconds SIGKILL."""
-        with translated_errors(f"container {container[:12]} could not be stopped"):
+        """Stop a container: SIGTERM, and after `grace` seconds SIGKILL. One that does not exist is no error."""
+        with translated_errors(f"container {container[:12]} could not be stopped"), suppress(NotFound):
             self._connection.api.stop(container, timeout=grace)
 
     def rename(self, container: str, name: str) -> None:
@@ -79,11 +80,8 @@ class DockerContainers:
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not, with its unnamed volumes. One that does not exist is no error."""
-        with translated_errors(f"container {container[:12]} could not be removed"):
-            try:
-                self._connection.api.remove_container(container, force=True, v=True)
-            except NotFound:
-                return
+        with translated_errors(f"container {container[:12]} could not be removed"), suppress(NotFound):
+            self._connection.api.remove_container(container, force=True, v=True)
 
     def inspect(self, container: str) -> Container:
         """The container. Raises Problem if it does not exist."""

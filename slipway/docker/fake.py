@@ -183,7 +183,8 @@ class FakeContainers:
 
     def stop(self, container: str, grace: int) -> None:
         self._store.before("containers.stop", str(grace))
-        self._store.change(container, state="exited")
+        if self._store.find(container):
+            self._store.change(container, state="exited")
 
     def rename(self, container: str, name: str) -> None:
         self._store.before("containers.rename", name)

@@ -66,7 +66,7 @@ class Containers(Protocol):
     def start(self, container: str) -> None: ...
 
     def stop(self, container: str, grace: int) -> None:
-        """Stop a container: SIGTERM, and after `grace` seconds SIGKILL."""
+        """Stop a container: SIGTERM, and after `grace` seconds SIGKILL. One that does not exist is no error."""
 
     def rename(self, container: str, name: str) -> None: ...
 

@@ -87,6 +87,7 @@ def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -
     assert daemon.containers.find_by_port(found.ports[8080][1]) is None
     daemon.containers.remove(made)
     daemon.containers.remove(made)  # once more: it is gone already
+    daemon.containers.stop(made, 1)
     assert daemon.containers.find(made) is None
     with pytest.raises(Problem):
         daemon.containers.inspect(made)

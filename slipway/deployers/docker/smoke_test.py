@@ -17,13 +17,14 @@ from typing import Any
 from slipway.checks.runner import CheckRunner
 from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease, addresses
+from slipway.deployers.docker.evidence import evidence
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behind, owner
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem
+from slipway.errors import ConnectionLost, Problem
 
 GRACE = 2  # seconds that a service gets to stop
 
@@ -51,38 +52,54 @@ class SmokeTestRun:
     def run(self, name: str, report: Reporter, *, keep: bool) -> None:
         """Run a service and what it needs, and check it. `keep` leaves them running.
 
-        Raises Problem with the failed checks, and the exit codes and last log lines of all that ran.
+        Raises Problem with the failed checks, and the exit codes and last log lines of all that ran; ConnectionLost
+        where the daemon stopped answering: then it can be run again.
         """
         if keep:
             self._left_running |= {name, *self.needs(name)}
-        service = self.desired(name).service
+        self._finished.discard(name)
         try:
-            for one in (*self.needs(name), name):  # each when what it needs is ready
-                self._start(one)
-                tested = self.desired(one).service
-                wait_until_ready(self.daemon, self._containers[one], tested, self._address(one), report)
-            outcome = self.checks.run(service.checks, addresses(service, self._address), report)
-            if not outcome.ok:
-                failed = ", ".join(check for check, ok in outcome.record.items() if not ok)
-                raise Problem(f"{name}: smoke checks failed: {failed}", details=outcome.text)
+            self._test(name, report)
+        except ConnectionLost as lost:
+            lost.changed = lost.changed or bool(self._containers)
+            raise
         except Problem as problem:
-            evidence = (self._evidence(name, 50), *(self._evidence(need, 10) for need in self.needs(name)))
-            details = "\n".join((problem.details, *evidence)).strip()
+            needs = (evidence(self.daemon, self._name(need), 10) for need in self.needs(name))
+            lines = (problem.details, evidence(self.daemon, self._name(name), 50), *needs)
+            details = "\n".join(filter(None, lines)).strip()
             again = f"the running release was not touched; fix the cause, then ./invoke deploy --service {name}"
-            raise Problem(problem.summary, details=details, hint=f"{problem.hint}\n{again}".strip()) from problem
+            hint = "\n".join(filter(None, (problem.hint, again, self._left(name))))
+            raise Problem(problem.summary, details=details, hint=hint) from problem
         finally:
             self._finish(name)
         if keep:
-            names = " ".join(self._name(one) for one in (name, *self.needs(name)))
             report.note(f"left running at {self._address(name)}; logs: docker logs {self._name(name)}")
-            report.note(f"to remove: docker rm -f {names}")
+            report.note(self._left(name))
 
     def close(self) -> None:
         """Remove all that is not to be left running; what can't be removed now, a later run removes."""
-        with suppress(Problem):
-            self._remove(tuple(self._containers))
-            if self._network_created and not self._left_running:
+        self._remove(tuple(self._containers))
+        if self._network_created and not self._containers:
+            with suppress(Problem):
                 self.daemon.networks.remove(self._network)
+
+    def _test(self, name: str, report: Reporter) -> None:
+        """Start a service behind what it needs, each when those before it are ready, and check it."""
+        for one in (*self.needs(name), name):
+            self._start(one)
+            tested = self.desired(one).service
+            wait_until_ready(self.daemon, self._containers[one], tested, self._address(one), report)
+        service = self.desired(name).service
+        outcome = self.checks.run(service.checks, addresses(service, self._address), report)
+        if not outcome.ok:
+            failed = ", ".join(check for check, ok in outcome.record.items() if not ok)
+            raise Problem(f"{name}: smoke checks failed: {failed}", details=outcome.text)
+
+    def _left(self, name: str) -> str:
+        """How to remove what stays of a service and its needs; empty where nothing does."""
+        left = self._left_running & self._containers.keys()
+        names = " ".join(self._name(one) for one in (name, *self.needs(name)) if one in left)
+        return f"to remove what was left: docker rm -f {names}" if names else ""
 
     @property
     def _network(self) -> str:
@@ -105,7 +122,9 @@ class SmokeTestRun:
                 self._network_created = True
         with lock:
             if name not in self._containers:
+                self.daemon.containers.remove(self._name(name))  # created just when the connection broke
                 self._containers[name] = self.daemon.containers.create(self._spec(name))
+            if not self.daemon.containers.inspect(self._containers[name]).active:
                 self.daemon.containers.start(self._containers[name])
 
     def _spec(self, name: str) -> ContainerSpec:
@@ -132,20 +151,13 @@ class SmokeTestRun:
         self._remove(unneeded)
 
     def _remove(self, services: Iterable[str]) -> None:
+        """Remove what is not to be left running. What can't be removed now is tried again when the run ends."""
         for one in services:
-            with self._locks[one]:
+            with self._locks[one], suppress(Problem):
                 if one in self._containers and one not in self._left_running:
-                    container = self._containers.pop(one)
-                    self.daemon.containers.stop(container, GRACE)
-                    self.daemon.containers.remove(container)
-
-    def _evidence(self, service: str, tail: int) -> str:
-        """The state and the last log lines of a service's container."""
-        found = self.daemon.containers.find(self._containers.get(service, self._name(service)))
-        if found is None:
-            return ""
-        lines = "\n".join(self.daemon.io.logs(found.id, tail, follow=False))
-        return f"{found.name}: {found.state}, exit code {found.exit_code}; its last lines:\n{lines}"
+                    self.daemon.containers.stop(self._containers[one], GRACE)
+                    self.daemon.containers.remove(self._containers[one])
+                    del self._containers[one]
 
 
 def remove_leftovers(daemon: Daemon, names: Names) -> None:

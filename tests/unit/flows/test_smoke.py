@@ -10,6 +10,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Status
 from slipway.engine.plan import RunResult
 from slipway.engine.run import Run
+from slipway.errors import ConnectionLost, Problem
 from slipway.flows.build import image
 from slipway.flows.selection import select
 from slipway.flows.smoke import generate_secrets, smoke
@@ -67,3 +68,56 @@ def test_a_failed_test_shows_its_checks_and_the_last_lines_of_all_that_ran(world
     assert "it was silent" in problem.details
     assert problem.details.count("its last lines") == 2
     assert world.daemon.store.containers == {}
+
+
+def fail_once(world: World, operation: str, problem: Problem, *, checked: bool = False) -> None:
+    """Let the daemon fail the next time that it is asked for an operation; with `checked` after the checks have run."""
+    failures = [problem]
+
+    def fail(asked: str) -> None:
+        if asked.startswith(operation) and failures and (world.smoke.asked or not checked):
+            raise failures.pop()
+
+    world.daemon.store.hooks.append(fail)
+
+
+@pytest.mark.parametrize("operation", ["networks.create", "containers.create", "containers.start", "io.execute"])
+def test_a_test_is_repeated_when_docker_goes_away_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    monkeypatch.setattr(Cancel, "wait", lambda *_: None)
+    fail_once(world, operation, ConnectionLost("Docker does not answer"))
+    result = run(world, ["auth"])
+    assert (result.failures, result.statuses["auth/smoke"]) == ({}, Status.CHANGED)
+    assert (world.daemon.store.containers, world.daemon.store.networks) == ({}, {})
+
+
+def test_a_test_that_docker_goes_away_from_has_changed_something(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cancel, "wait", lambda *_: None)
+
+    def go_away(operation: str) -> None:
+        if operation.startswith("io.execute"):
+            raise ConnectionLost("Docker does not answer")
+
+    world.daemon.store.hooks.append(go_away)
+    problem = run(world, ["auth"]).failures["auth/smoke"]
+    assert isinstance(problem, ConnectionLost)
+    assert problem.changed
+
+
+@pytest.mark.parametrize("operation", ["io.logs", "containers.stop", "containers.remove"])
+def test_neither_evidence_nor_cleaning_up_hides_the_failure(world: World, operation: str) -> None:
+    world.smoke.faults = {"auth answers": "it was silent"}
+    fail_once(world, operation, Problem("Docker has other worries"), checked=True)
+    problem = run(world, ["auth"]).failures["auth/smoke"]
+    assert problem.summary == "auth: smoke checks failed: auth answers"
+    assert (world.daemon.store.containers, world.daemon.store.networks) == ({}, {})
+
+
+def test_a_kept_test_that_fails_says_what_it_leaves(world: World) -> None:
+    world.smoke.faults = {"auth answers": "it was silent"}
+    problem = run(world, ["auth"], keep=True).failures["auth/smoke"]
+    left = [container.name for container in world.daemon.store.containers.values()]
+    assert len(left) == 2
+    assert "docker rm -f " in problem.hint
+    assert all(name in problem.hint for name in left)
