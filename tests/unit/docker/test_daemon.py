@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from docker.errors import APIError, NotFound
+from requests import Response
 
 from slipway.docker import connection
 from slipway.docker.daemon import DockerDaemon
@@ -142,6 +144,45 @@ def test_a_push_whose_tag_was_removed_meanwhile_fails_as_such(words: str, kind: 
         with pytest.raises(Problem, match="r/hh/web:1 could not be pushed") as raised:
             DockerDaemon(HERE, closing).transfers.push("r/hh/web:1", null_reporter())
     assert (type(raised.value), raised.value.details) == (kind, words)
+
+
+class Shared:
+    """An API beside whose every request another process makes and removes the same network."""
+
+    api_version = "1.43"
+
+    def __init__(self, *found: str) -> None:
+        self.found = list(found)  # one answer for each look
+
+    def networks(self, **_: object) -> list[dict[str, str]]:
+        name = self.found.pop(0)
+        return [{"Id": name, "Created": "2026"}] if name else []
+
+    def create_network(self, *_: object, **__: object) -> dict[str, str]:
+        raise conflict()
+
+    def remove_network(self, _: str) -> None:
+        raise NotFound("network shop not found")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def conflict() -> APIError:
+    response = Response()
+    response.status_code = HTTPStatus.CONFLICT
+    return APIError("network with name shop already exists", response=response)
+
+
+def test_a_network_that_another_process_makes_or_removes_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Shared("", "1", "1", "", "")
+    monkeypatch.setattr(connection, "client", lambda *_: shared)
+    with ExitStack() as closing:
+        networks = DockerDaemon(HERE, closing).networks
+        networks.create("shop", {})
+        networks.remove("shop")
+        with pytest.raises(Problem, match="network shop could not be created"):
+            networks.create("shop", {})
 
 
 class Silent(socketserver.ThreadingUnixStreamServer):
