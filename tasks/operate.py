@@ -220,7 +220,7 @@ def forward(invocation: Invocation, service: str = "", port: str = "") -> None:
 def down(invocation: Invocation, service: str = "", *, purge: bool = False) -> None:
     """Remove the workloads; data, generated secrets and history stay, unless --purge is given.
 
-    --service also takes a deployed service whose folder is gone.
+    --service also takes a deployed service whose folder is gone, and --purge without it takes all of them.
 
     Examples:
       ./invoke down
@@ -228,6 +228,8 @@ def down(invocation: Invocation, service: str = "", *, purge: bool = False) -> N
 
     """
     deployments, names = invocation.workspace.deployments, _deployed(invocation, service)
+    if purge and not service:
+        names = [*names, *sorted(deployments.operations.known_services().difference(names))]
 
     def action(report: Reporter) -> None:
         deployments.operations.down(names, report)
@@ -241,17 +243,14 @@ def down(invocation: Invocation, service: str = "", *, purge: bool = False) -> N
 
 
 def _deployed(invocation: Invocation, names: str) -> list[str]:
-    """The services behind `--service a,b` (default: all); a deployed one may have no folder any more."""
+    """The services behind `--service a,b` (default: all); one that left something may have no folder any more."""
     from slipway.flows.selection import select
 
-    deployments, services = invocation.workspace.deployments, invocation.config.services
+    services = invocation.config.services
     requested = [name.strip() for name in names.split(",") if name.strip()]
     without_folder = [name for name in requested if name not in services]
-    deployed: set[str] = set()
-    if without_folder:
-        deployed = {service.name for service in deployments.status.services()}
-        deployed |= {release.service for release in deployments.releases.history(None)}
-    orphans = [name for name in without_folder if name in deployed]
+    known = invocation.workspace.deployments.operations.known_services() if without_folder else ()
+    orphans = [name for name in without_folder if name in known]
     others = [name for name in requested if name not in orphans]
     chosen = select(invocation.workspace.services, ",".join(others)).names if others or not orphans else ()
     return [*orphans, *chosen]

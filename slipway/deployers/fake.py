@@ -154,6 +154,10 @@ class FakeEnvironment:
             raise Problem(f"{service} is not deployed here")
         yield f"http://127.0.0.1:{port or 80}"
 
+    def known_services(self) -> frozenset[str]:
+        """Those that run or are kept."""
+        return frozenset({*self.state.running, *(release.service for release in self.state.kept)})
+
     def down(self, services: Sequence[str], report: Reporter) -> None:  # noqa: ARG002
         """Nothing of these runs any more."""
         self._set(running={name: one for name, one in self.state.running.items() if name not in services})

@@ -28,6 +28,9 @@ class Operations(Protocol):
     def forward(self, service: str, port: int | None) -> AbstractContextManager[str]:
         """A loopback URL of the running service for as long as the context lasts."""
 
+    def known_services(self) -> frozenset[str]:
+        """The services of which there is anything here: workloads, data or history."""
+
     def down(self, services: Sequence[str], report: Reporter) -> None:
         """Remove the workloads of these services; data, secrets and history stay."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.checks.fake import FakeCheckRunner
-from slipway.config.models import Check, Service
+from slipway.config.models import Check, Service, Storage
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.deployments import Deployments
 from slipway.engine.reporter import null_reporter
@@ -62,6 +62,11 @@ class Subject:
         return [release.number for release in self.deployments.releases.history("web")]
 
     @property
+    def known_services(self) -> frozenset[str]:
+        self.deployments.state.forget()
+        return self.deployments.operations.known_services()
+
+    @property
     def generated(self) -> dict[str, str]:
         return self.deployments.secret_store.read(self.deployments.state.facts())
 
@@ -110,5 +115,12 @@ class DeployerContract:
         made.deployments.operations.down(["web"], null_reporter())
         assert (made.running, made.numbers, list(made.deployments.status.services())) == (None, [1], [])
         assert made.generated == {"web.KEY": "geheim"}
+        assert made.known_services == {"web"}
         made.deployments.operations.purge(["web"], everything=True, report=null_reporter())
-        assert (made.numbers, made.generated) == ([], {})
+        assert (made.numbers, made.generated, made.known_services) == ([], {}, frozenset())
+
+    def test_what_a_failed_first_release_leaves_is_purged(self, made: Subject) -> None:
+        with pytest.raises(Problem):
+            made.apply(made.changed(storage={"data": Storage(path="/data")}), FAILING)
+        made.deployments.operations.purge([*made.known_services], everything=False, report=null_reporter())
+        assert made.known_services == frozenset()

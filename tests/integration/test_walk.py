@@ -47,6 +47,12 @@ def test_a_restart_waits_for_what_was_deployed_not_for_what_the_file_says_by_now
     assert deployed.answer("left", Content()) == deployed.text(Content())
 
 
+def test_a_service_without_a_folder_is_purged_with_the_others(deployed: LocalServices) -> None:
+    deployed.remove("left")
+    assert deployed.invoke("down", "--purge").exit == 0
+    assert deployed.everything() == []
+
+
 def test_a_kept_smoke_test_is_purged_with_its_network(deployed: LocalServices) -> None:
     assert deployed.invoke("smoke", "--service", "left", "--keep").exit == 0
     assert len(deployed.all_of("network", "ls", "-q")) == 2

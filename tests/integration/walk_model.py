@@ -137,13 +137,13 @@ class Model:
         return DONE if names else USAGE
 
     def purge(self, service: str) -> int:
-        names = self.known(service)
-        code = self.down(service)
+        names = self.known(service) if service else NAMES  # those without a folder too
         for name in names:
+            self.deployed.pop(name, None)
             self.releases.pop(name, None)
         if not service:
             self.secrets.clear()
-        return code
+        return DONE if names else USAGE
 
     def by_hand(self, name: str, hand: Hand) -> None:
         container = self.deployed[name]

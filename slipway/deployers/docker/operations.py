@@ -10,7 +10,7 @@ from slipway.config.models import Service
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.docker.replace_container import GRACE, loopback
-from slipway.docker.labels import SERVICE, Names
+from slipway.docker.labels import SERVICE, Names, left_behind
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
@@ -61,10 +61,20 @@ class DockerOperations:
         with tunnel(port, lambda: socket.create_connection(published)):
             yield f"http://127.0.0.1:{port}"
 
+    def known_services(self) -> frozenset[str]:
+        """Those that a container or a volume is labelled with."""
+        state = self.state.facts()
+        found = (*(one.labels for one in state.containers), *(one.labels for one in state.volumes))
+        return frozenset(labels[SERVICE] for labels in found if SERVICE in labels)
+
     def down(self, services: Sequence[str], report: Reporter) -> None:
-        """Remove the containers of these services, and with the last of them the networks of the project."""
+        """Remove the containers of these services, and with the last of them the networks of the project.
+
+        Those of no service go too where the run that made them has ended.
+        """
         for container in self.daemon.state(self.names.project).containers:
-            if container.labels.get(SERVICE) in services:
+            service = container.labels.get(SERVICE)
+            if service in services or (service is None and left_behind(container.labels)):
                 if container.active:
                     self.daemon.containers.stop(container.id, GRACE)
                 self.daemon.containers.remove(container.id)

@@ -79,6 +79,11 @@ class KubernetesOperations:
         with port_forward(self._scope.host, self._scope.cluster.context.kubectl(*words, f":{inner}"), port) as local:
             yield f"http://127.0.0.1:{local}"
 
+    def known_services(self) -> frozenset[str]:
+        """Those that an object is labelled with."""
+        marks = (one["metadata"]["labels"] for one in self._namespace.reachable().objects)
+        return frozenset(one[NAME] for one in marks if NAME in one)
+
     def down(self, services: Sequence[str], report: Reporter) -> None:
         """Remove the objects of these services, claims apart, and wait until their pods have ended."""
         if not self._namespace.read().namespace:
