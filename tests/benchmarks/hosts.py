@@ -142,15 +142,15 @@ def measured(fleet: Fleet, folder: Path, names: str, trip: str, entries: dict[st
              "PATH": f"{tools}:{os.environ['PATH']}"}  # fmt: skip
     play = [str(tools / "ansible-playbook"), "-f", str(COUNT), "-i", "inventory.ini", "-u", "deploy", "--private-key",
             str(key), "--become-password-file", str(secret), "playbook.yaml"]  # fmt: skip
-    deeds = {
+    actions = {
         "ours": command(fleet.command("setup", "--host", names), env=fleet.env),
         "floor": command([sys.executable, "floor.py", "hosts.json", str(key), "probe.sh"], folder),
         "pyinfra": command([str(tools / "pyinfra"), "-y", "inventory.py", "deploy.py"], folder, quiet),
         "ansible": command(play, folder, quiet),
     }
-    times: dict[str, list[float]] = {name: [] for name in deeds}
+    times: dict[str, list[float]] = {name: [] for name in actions}
     for name in [*("ours", "floor") * TURNS, *("pyinfra",) * 4, *("ansible",) * 4]:
-        times[name].append(seconds(deeds[name]))
+        times[name].append(seconds(actions[name]))
     middle = {name: median(found[1:]) for name, found in times.items()}  # the first warms up
     for peer, bar in (("floor", 1.3), ("pyinfra", 1 / 3), ("ansible", 1 / 20)):
         yield Row(f"setup of {COUNT} hosts, as wanted, {trip}", middle["ours"], bar, peer, middle[peer])

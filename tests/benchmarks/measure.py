@@ -39,38 +39,38 @@ class Row:
         return "\n".join((line, *self.notes))
 
 
-def seconds(deed: Callable[[], object]) -> float:
-    """How long a deed takes."""
+def seconds(action: Callable[[], object]) -> float:
+    """How long an action takes, in seconds."""
     began = time.perf_counter()
-    deed()
+    action()
     return time.perf_counter() - began
 
 
 def command(
     words: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Callable[[], object]:
-    """A command as a deed that must succeed."""
+    """A command as an action that must succeed."""
 
-    def deed() -> None:
+    def action() -> None:
         given = {**os.environ, **(env or {})}
         done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, env=given)
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
-    return deed
+    return action
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a deed took of the whole machine, beyond what this did before: CPU seconds, and bytes at its peak."""
+    """What an action took of the whole machine, beyond what this did before: CPU seconds, and bytes at its peak."""
 
     seconds: float
     cpu: float
     memory: float
 
 
-def load(deed: Callable[[], object]) -> Load:
-    """The load of a deed and of all that it has others do, a Docker daemon's containers as well.
+def load(action: Callable[[], object]) -> Load:
+    """The load of an action and of all that it has others do, a Docker daemon's containers as well.
 
     CPUs are read from /proc/stat, memory as what MemAvailable falls by (proc(5)). What the machine did in the 5 s
     before is taken off.
@@ -88,7 +88,7 @@ def load(deed: Callable[[], object]) -> Load:
     watching.start()
     before = _busy()
     try:
-        took = seconds(deed)
+        took = seconds(action)
     finally:
         ended.set()
         watching.join()
@@ -107,7 +107,7 @@ def _available() -> float:
 
 
 def in_turn(ours: Callable[[], object], theirs: Callable[[], object], times: int) -> tuple[float, float]:
-    """The medians of two deeds, done in turn after one warm-up each."""
+    """The medians of two actions, done in turn after one warm-up each."""
     ours()
     theirs()
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(times)]

@@ -85,7 +85,7 @@ class DeployerContract:
         assert made.differs(replace(made.desired, source="src2")) is not None
         assert made.differs(made.changed(env={"A": "b"})) is not None
 
-    def test_a_release_that_fails_its_checks_gives_way_to_the_one_before(self, made: Subject) -> None:
+    def test_a_release_that_fails_its_checks_is_rolled_back(self, made: Subject) -> None:
         made.apply()
         with pytest.raises(Problem, match="live checks failed") as caught:
             made.apply(replace(made.desired, source="src2"), FAILING)
@@ -109,7 +109,7 @@ class DeployerContract:
             releases.earlier("web", 9)
         assert (type(caught.value), caught.value.hint) == (UsageError, "kept releases: 2, 1; --to names one")
 
-    def test_down_keeps_secrets_and_history_and_purge_takes_them(self, made: Subject) -> None:
+    def test_down_keeps_secrets_and_history_and_purge_removes_them(self, made: Subject) -> None:
         made.deployments.secret_store.store({"web.KEY": "geheim"}, null_reporter())
         made.apply()
         made.deployments.operations.down(["web"], null_reporter())

@@ -1,4 +1,4 @@
-"""Recorded answers of the probe: SYSTEM/CASE.txt, and what is expected of each in the .json beside it."""
+"""Recorded answers of the probe: SYSTEM/CASE.txt, and what is expected of each in the .json next to it."""
 
 from __future__ import annotations
 

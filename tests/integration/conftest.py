@@ -54,27 +54,27 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Light]:
 
 @pytest.fixture
 def project(deployed: Project) -> Iterator[Project]:
-    """The deployed project, put back after the test."""
-    with put_back(deployed):
+    """The deployed project, restored after the test."""
+    with restored(deployed):
         yield deployed
 
 
 @pytest.fixture
 def another(built: Another) -> Iterator[Another]:
-    """The project of another team, put back after the test."""
-    with put_back(built):
+    """The project of another team, restored after the test."""
+    with restored(built):
         yield built
 
 
 @pytest.fixture
 def light(running: Light) -> Iterator[Light]:
-    """The project of the light service, put back after the test."""
-    with put_back(running):
+    """The project of the light service, restored after the test."""
+    with restored(running):
         yield running
 
 
 @contextmanager
-def put_back(project: Project) -> Iterator[None]:
+def restored(project: Project) -> Iterator[None]:
     """Afterwards the project's files are as they were, and deployed again."""
     paths = (path for path in sorted(project.service.rglob("*")) if path.is_file() and "target" not in path.parts)
     kept = {path: path.read_bytes() for path in paths}

@@ -1,4 +1,4 @@
-"""A team's project for a test: its own name, port and services, on the real Docker, taken away afterwards."""
+"""A team's project for a test: its own name, port and services, on the real Docker, removed afterwards."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def lein_test(folder: Path) -> str:
     """What `lein test` says in a project's folder, run as `build` runs Leiningen here."""
     host = LocalHost()
     facts, tools = host.probe.facts(), load(ROOT).tools
-    kit = facts.jdk(tools.java.minimum)
-    assert kit
-    lein = Leiningen(kit.home, "" if clojars_answers(facts) else tools.clojure.profile)
+    jdk = facts.jdk(tools.java.minimum)
+    assert jdk
+    lein = Leiningen(jdk.home, "" if clojars_answers(facts) else tools.clojure.profile)
     command = uberjar_command(folder, lein)
     words = [*command.argv[:-1], "test"]
     given = {
@@ -167,7 +167,7 @@ class Project:
         assert self.invoke("deploy", "--plan").exit == 0
 
     def purge(self) -> None:
-        """Take everything away that carries this project's label."""
+        """Remove everything that has this project's label."""
         label = f"label=slipway.project={self.name}"
         for listing, removal in (
             (["docker", "ps", "-aq"], ["docker", "rm", "-fv"]),

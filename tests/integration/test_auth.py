@@ -62,7 +62,7 @@ def test_an_old_token_is_valid_after_a_restart(deployed: Project) -> None:
     assert valid(deployed, value) == (200, True)
 
 
-def test_an_edited_handler_is_named_by_a_plan_and_served_by_a_deploy(project: Project) -> None:
+def test_an_edited_handler_is_reported_by_a_plan_and_released_by_a_deploy(project: Project) -> None:
     before = project.digest
     project.edit(ROUTES, "(ns helping-hands.auth.routes", ";; edited\n(ns helping-hands.auth.routes")
     planned = project.invoke("deploy", "--plan", "--output", "json")
@@ -98,7 +98,7 @@ def test_a_change_of_code_adds_little(project: Project) -> None:
 
 
 def test_the_image_has_no_shell_and_no_root_and_starts_on_a_read_only_root(deployed: Project) -> None:
-    config = deployed.inspect()["Config"]  # of what serves: its version's tag may be a later, broken image's
+    config = deployed.inspect()["Config"]  # of the running container: its version's tag may be a later, broken image's
     assert config["User"] == "10001:10001"
     assert config["Entrypoint"][0] == "java"
     image = deployed.inspect()["Image"]
@@ -114,14 +114,14 @@ def test_the_image_has_no_shell_and_no_root_and_starts_on_a_read_only_root(deplo
 def test_a_service_starts_whatever_its_class_data_are(deployed: Project, tmp_path: Path, spoilt: str) -> None:
     other = tmp_path / CLASS_DATA
     other.write_bytes(b"no archive" * 1000)
-    served = deployed.inspect()
-    entry = [word for word in served["Config"]["Entrypoint"] if "SharedArchiveFile" not in word]
+    container = deployed.inspect()
+    entry = [word for word in container["Config"]["Entrypoint"] if "SharedArchiveFile" not in word]
     archive = "/app/none.jsa" if spoilt == "missing" else "/app/app.jsa"
     name = f"{deployed.name}-spoilt"
     run = [
         *("docker", "run", "--detach", "--name", name, "--read-only", "--tmpfs", "/tmp", "--memory", "256m"),
         *("--env", f"AUTH_KEY={'A' * 22}", "--publish", "127.0.0.1::8080", "--volume", f"{other}:/app/app.jsa:ro"),
-        *("--entrypoint", "java", served["Image"], f"-XX:SharedArchiveFile={archive}", *entry[1:]),
+        *("--entrypoint", "java", container["Image"], f"-XX:SharedArchiveFile={archive}", *entry[1:]),
     ]
     subprocess.run(run, capture_output=True, check=True)
     try:

@@ -17,7 +17,7 @@ from tests.integration.project import ROOT, Another, greets
 CORE = "code/shop/core.clj"
 
 
-def test_it_is_built_checked_and_served(another: Another) -> None:
+def test_it_is_built_checked_and_deployed(another: Another) -> None:
     assert greets(another)
     status = json.loads(another.invoke("status", "--output", "json").out)
     assert [one["name"] for one in status["services"]] == ["shop"]
@@ -37,7 +37,7 @@ def test_it_is_built_checked_and_served(another: Another) -> None:
         ),
     ],
 )
-def test_a_broken_handler_is_explained_and_the_old_release_serves(
+def test_a_broken_handler_is_explained_and_the_old_release_keeps_running(
     another: Another, broken: str, step: str, headline: str, words: str
 ) -> None:
     before = another.digest
@@ -55,7 +55,7 @@ def test_a_broken_handler_is_explained_and_the_old_release_serves(
 
 
 @pytest.mark.parametrize("attempt", range(2))
-def test_a_deploy_that_was_killed_while_it_built_is_finished_by_the_next(another: Another, attempt: int) -> None:
+def test_a_deploy_that_was_killed_during_the_build_is_finished_by_the_next(another: Another, attempt: int) -> None:
     another.edit(CORE, "(ns shop.core", f";; {attempt}\n(ns shop.core")
     another.finished_after_a_kill(attempt, 1 + 3 * attempt, 4 + 3 * attempt)
     assert greets(another)

@@ -162,7 +162,7 @@ def test_ctrl_c_ends_what_only_reads_at_once(tmp_path: Path, words: list[str]) -
     assert "Traceback" not in said
 
 
-def test_a_full_disk_behind_standard_output_is_said() -> None:
+def test_a_full_disk_behind_standard_output_is_reported() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [str(ROOT / "invoke"), "env.list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False

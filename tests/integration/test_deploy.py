@@ -49,7 +49,7 @@ def test_status_and_history_are_one_document_each(running: Light) -> None:
         (["docker", "network", "disconnect", "NETWORK", "{}"], "it is not on network"),
     ],
 )
-def test_what_a_hand_changed_is_named_by_a_plan_and_mended_by_a_deploy(
+def test_a_change_by_hand_is_reported_by_a_plan_and_reverted_by_a_deploy(
     light: Light, hand: list[str], reason: str
 ) -> None:
     words = [light.name if word == "NETWORK" else word.format(light.container) for word in hand]
@@ -94,19 +94,19 @@ def test_a_check_that_never_passes_keeps_the_old_release_and_shows_the_line(ligh
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_release_that_fails_only_live_is_put_back(light: Light, *, killed: bool) -> None:
-    """What served comes back, even where a deploy was `killed` before and had stopped it."""
-    before, served = light.digest, str(light.inspect()["Id"])
+def test_a_release_that_fails_only_live_is_rolled_back(light: Light, *, killed: bool) -> None:
+    """The release before is restored, even where a deploy that was `killed` had stopped it."""
+    before, container = light.digest, str(light.inspect()["Id"])
     light.environment(env={"LEVEL": "debug", "DELAY": "2000"})
     assert light.invoke("smoke").exit == 0
     if killed:
-        for words in (["rename", light.container, f"{light.container}_previous"], ["stop", served]):
+        for words in (["rename", light.container, f"{light.container}_previous"], ["stop", container]):
             subprocess.run(["docker", *words], check=True, capture_output=True)
     killer = f"""
         until docker inspect {light.container}_previous; do sleep 0.02; done
         until docker kill {light.container}; do sleep 0.02; done
     """
-    blocked = subprocess.Popen(  # the live container dies as soon as it is there, which no smoke test can foresee
+    blocked = subprocess.Popen(  # the live container dies as soon as it is there, which no smoke test can predict
         ["sh", "-c", killer],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -115,12 +115,12 @@ def test_a_release_that_fails_only_live_is_put_back(light: Light, *, killed: boo
     assert done.exit == 1
     assert done.steps["light/smoke"] in {"changed", "unchanged"}
     assert "is running again" in done.failure("light/release")
-    assert (light.digest, light.inspect()["Id"]) == (before, served)
+    assert (light.digest, light.inspect()["Id"]) == (before, container)
     assert "LEVEL=info" in light.inspect()["Config"]["Env"]
     assert greets(light)
 
 
-def test_a_container_that_somebody_made_under_the_name_is_refused_and_left_alone(light: Light) -> None:
+def test_a_container_that_somebody_else_created_under_the_name_is_refused_and_left_alone(light: Light) -> None:
     subprocess.run(["docker", "rm", "-f", light.container], check=True, capture_output=True)
     made = subprocess.check_output(["docker", "create", "--name", light.container, "slipway/nothing:1"], text=True)
     try:
@@ -132,7 +132,7 @@ def test_a_container_that_somebody_made_under_the_name_is_refused_and_left_alone
         subprocess.run(["docker", "rm", "-f", light.container], check=True, capture_output=True)
 
 
-def test_rollback_serves_an_earlier_release_with_its_number(light: Light) -> None:
+def test_rollback_runs_an_earlier_release_under_its_own_number(light: Light) -> None:
     first = json.loads(light.invoke("history", "--output", "json").out)["releases"]
     number = next(release["number"] for release in first if release["serving"])
     light.environment(env={"LEVEL": "warn"})
@@ -165,7 +165,7 @@ def test_a_secret_with_difficult_characters_arrives_whole_and_appears_nowhere(li
 
 
 @pytest.mark.parametrize(("team", "built"), [(Another, "shop/jar"), (Light, "light/image")])
-def test_a_taken_port_names_its_process_and_a_free_one_before_anything_is_built(
+def test_a_port_in_use_is_reported_with_its_process_and_a_free_port_before_anything_is_built(
     team: type[Project], built: str, tmp_path: Path
 ) -> None:
     project = team(tmp_path / "p")
@@ -183,7 +183,7 @@ def test_a_taken_port_names_its_process_and_a_free_one_before_anything_is_built(
 
 
 @pytest.mark.parametrize("attempt", range(2, 5))
-def test_a_deploy_that_was_killed_while_it_tried_and_swapped_is_finished_by_the_next(
+def test_a_deploy_that_was_killed_during_smoke_test_or_rollout_is_finished_by_the_next(
     light: Light, attempt: int
 ) -> None:
     light.environment(env={"ATTEMPT": str(attempt), "DELAY": "2000"})
@@ -191,7 +191,7 @@ def test_a_deploy_that_was_killed_while_it_tried_and_swapped_is_finished_by_the_
     assert greets(light)
 
 
-def test_down_keeps_secrets_and_history_and_purge_takes_them(light: Light) -> None:
+def test_down_keeps_secrets_and_history_and_purge_removes_them(light: Light) -> None:
     first = json.loads(light.invoke("history", "--output", "json").out)["releases"][0]["number"]
     key = [line for line in light.inspect()["Config"]["Env"] if line.startswith("SECRET")]
     assert light.invoke("down").exit == 0
@@ -204,7 +204,7 @@ def test_down_keeps_secrets_and_history_and_purge_takes_them(light: Light) -> No
     assert not left
 
 
-def test_a_service_whose_folder_is_gone_is_told_and_taken_away(light: Light) -> None:
+def test_a_service_whose_folder_is_gone_is_reported_and_can_be_removed(light: Light) -> None:
     assert light.invoke("deploy").exit == 0
     away = light.folder / "away"
     light.service.rename(away)

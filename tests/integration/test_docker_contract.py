@@ -132,7 +132,7 @@ def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Da
     assert daemon.state(project).volumes == ()
 
 
-def test_networks_are_made_once_and_named(daemon: Daemon, project: str) -> None:
+def test_networks_are_created_once_and_know_their_containers_by_alias(daemon: Daemon, project: str) -> None:
     daemon.networks.create(project, {LABEL: project})
     daemon.networks.create(project, {LABEL: project})
     assert daemon.state(project).networks == (project,)

@@ -1,4 +1,4 @@
-"""Taken down and put up again: services that do not need each other are released side by side, again and again."""
+"""Taken down and deployed again: services that do not need each other are released at once, again and again."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_first_deploy_and_each_after_down_puts_independent_services_on_one_net
         assert independent.networks() == []
 
 
-def test_networks_that_an_earlier_run_made_twice_are_healed_by_the_next(independent: Independent) -> None:
+def test_networks_that_an_earlier_run_created_twice_are_merged_by_the_next(independent: Independent) -> None:
     assert independent.invoke("deploy").exit == 0
     for heal in ("deploy", "down"):
         api = APIClient()

@@ -95,7 +95,7 @@ esac
     return base, f"{tools}:/usr/bin:/bin"
 
 
-def test_an_environment_whose_python_is_gone_or_another_is_made_anew(place: Path, tmp_path: Path) -> None:
+def test_an_environment_whose_python_is_missing_or_another_is_created_again(place: Path, tmp_path: Path) -> None:
     base, path = stand_in(place, tmp_path)
     assert run(place / "invoke", PATH=path)[:2] == (0, "it runs\n")
     assert run(place / "invoke", PATH=path) == (0, "it runs\n", "")
@@ -124,7 +124,7 @@ def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Pat
     assert len((tmp_path / "made").read_text().split()) == 1
 
 
-def test_a_lock_whose_holder_was_killed_before_it_had_a_name_is_taken(place: Path, tmp_path: Path) -> None:
+def test_a_lock_whose_holder_was_killed_before_it_wrote_its_pid_is_acquired(place: Path, tmp_path: Path) -> None:
     _, path = stand_in(place, tmp_path)
     (place / ".venv.lock").mkdir()
     code, out, err = run(place / "invoke", PATH=path)
@@ -132,7 +132,7 @@ def test_a_lock_whose_holder_was_killed_before_it_had_a_name_is_taken(place: Pat
     assert "pid unknown" in err
 
 
-def test_uv_is_taken_where_it_is_and_names_an_untrusted_certificate(
+def test_uv_is_used_where_it_is_installed_and_reports_an_untrusted_certificate(
     place: Path, tmp_path: Path, untrusted: str
 ) -> None:
     made = [sys.executable, "-m", "pip", "install", "-q", "--target", str(tmp_path / "uv"), "uv==0.13.9"]
@@ -146,7 +146,7 @@ def test_uv_is_taken_where_it_is_and_names_an_untrusted_certificate(
     assert "uv = " in (place / ".venv" / "pyvenv.cfg").read_text()
 
 
-def test_a_missing_python_is_named_with_the_way_to_get_it(place: Path, tmp_path: Path) -> None:
+def test_a_missing_python_is_reported_with_how_to_install_it(place: Path, tmp_path: Path) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("sh", "ls", "cmp", "mkdir", "rm", "cat", "id", "sleep", "cp", "printf"):

@@ -1,4 +1,4 @@
-"""A service that needs another: tested beside it, released after it, and refused where it does not exist."""
+"""A service that needs another: tested with it, released after it, and refused where it does not exist."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     made.purge()
 
 
-def test_it_is_tried_beside_what_it_needs_and_nothing_stays(shop: Shop) -> None:
+def test_it_is_smoke_tested_with_what_it_needs_and_nothing_is_left(shop: Shop) -> None:
     done = shop.invoke("deploy", "--output", "json")
     assert done.exit == 0, done.out
     assert (done.steps["stock/smoke"], done.steps["stock/release"]) == ("unchanged", "unchanged")
@@ -83,7 +83,7 @@ def test_it_is_tried_beside_what_it_needs_and_nothing_stays(shop: Shop) -> None:
     assert shop.names("network ls") == [shop.name]
 
 
-def test_a_change_is_tried_against_what_is_wanted_not_against_what_serves(shop: Shop) -> None:
+def test_a_smoke_test_runs_with_the_changed_need_and_not_with_the_running_release(shop: Shop) -> None:
     shop.write(STOCK, env={"SAYS": "none left"})
     done = shop.invoke("smoke", "--service", "shop", "--output", "json")
     shop.write(STOCK)
@@ -93,7 +93,7 @@ def test_a_change_is_tried_against_what_is_wanted_not_against_what_serves(shop: 
     assert shop.names("network ls") == [shop.name]
 
 
-def test_what_it_needs_and_does_not_serve_is_said_before_anything_is_made(shop: Shop) -> None:
+def test_a_need_that_is_not_running_is_reported_before_anything_is_built(shop: Shop) -> None:
     assert shop.invoke("down", "--service", "stock").exit == 0
     shop.write(SHOP, env={**SHOP["env"], "MORE": "1"})
     done = shop.invoke("deploy", "--service", "shop", "--output", "json")

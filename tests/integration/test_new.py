@@ -34,7 +34,7 @@ def team(tmp_path: Path) -> Iterator[Team]:
     made.purge()
 
 
-def test_a_new_service_works_as_it_is_made(team: Team) -> None:
+def test_a_new_service_works_as_generated(team: Team) -> None:
     port = free_port()
     plan = team.invoke("new", "--name", "invoices", "--port", str(port), "--plan")
     assert (plan.exit, team.service.exists()) == (3, False)

@@ -1,4 +1,4 @@
-"""A random walk over the commands of a day: on three services, beside a model of what each command should leave.
+"""A random walk over the commands of a day: on three services, compared with a model of what each command should leave.
 
 The model is plain Python; what it says is held against exit codes, `status`, `history`, the answers of the services and
 what the environment itself lists. The machine is the same for every kind of environment: `Services` is what differs.

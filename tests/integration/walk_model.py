@@ -34,7 +34,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A deployed service: which release, and what a hand did to it."""
+    """A deployed service: which release, and what was done to it by hand."""
 
     number: int
     state: str = "running"
@@ -123,7 +123,7 @@ class Model:
         return DONE
 
     def known(self, service: str) -> list[str]:
-        """The services that `down` takes away: one that it names may have no folder any more."""
+        """The services that `down` removes: one that it names may have no folder any more."""
         return self.chosen(service) or sorted({service} & {*self.deployed, *self.releases})
 
     def down_plan(self, service: str) -> int:

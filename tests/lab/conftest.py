@@ -45,7 +45,7 @@ def toys(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[To
 
 @pytest.fixture
 def toy(toys: Toys) -> Iterator[Toys]:
-    """The project, put back to what it was and deployed again after a test."""
+    """The project, restored and deployed again after a test."""
     yield toys
     toys.write()
     done = toys.invoke("deploy", "--output", "json")

@@ -79,7 +79,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @contextmanager
 def away(host: Host) -> Iterator[None]:
-    """The host's link taken down for a while; its address stays its own, whoever else comes meanwhile."""
+    """The host's network link is down for a while; no other container gets its address meanwhile."""
     index = host.machine.run("cat /sys/class/net/eth0/iflink").stdout.strip()
     links = subprocess.check_output(["ip", "-o", "link"], text=True).splitlines()
     name = next(line.split(": ")[1].partition("@")[0] for line in links if line.startswith(f"{index}: "))

@@ -116,7 +116,7 @@ def test_all_services_answer_and_the_booking_story_passes(machine: Machine) -> N
 
 
 @FAULTS
-def test_a_removed_container_is_drift_that_a_deploy_mends(machine: Machine) -> None:
+def test_a_removed_container_is_drift_that_a_deploy_reverts(machine: Machine) -> None:
     assert on(machine, "docker rm -f hh_auth_01")[0] == 0
     code, said = on(machine, "./invoke deploy --plan")
     assert (code, "hh_auth_01 does not exist" in said) == (3, True), said
@@ -148,7 +148,7 @@ def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -
 
 
 @FAULTS
-def test_a_full_disk_is_said_and_leaves_nothing_half_made(machine: Machine) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_incomplete(machine: Machine) -> None:
     fill = """
         mkdir -p /small && mount -t tmpfs -o size=12m none /small
         git archive HEAD services | tar -x -C /small

@@ -107,7 +107,7 @@ def test_an_unknown_key_stops_and_host_trust_records_it(fleet: Fleet, tmp_path: 
         fleet.describe()
 
 
-def test_a_changed_key_stops_hard_and_both_fingerprints_are_said(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_changed_key_stops_the_run_and_both_fingerprints_are_reported(fleet: Fleet, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
     one, other = (fleet.hosts[index].address for index in (0, 1))
     text = (fleet.hosts[0].folder / "known_hosts").read_text()
@@ -147,7 +147,7 @@ def test_a_wrong_sudo_password_and_none_at_all(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "mend_it", "words"),
+    ("break_it", "repair_it", "words"),
     [
         ("mount -o remount,noexec /tmp", "mount -o remount,exec /tmp", "/tmp is mounted noexec"),
         (
@@ -163,8 +163,8 @@ def test_a_wrong_sudo_password_and_none_at_all(fleet: Fleet) -> None:
         ),
     ],
 )
-def test_a_host_that_is_not_fit_says_why_and_nothing_is_changed(
-    fleet: Fleet, break_it: str, mend_it: str, words: str
+def test_a_host_that_fails_its_preflight_says_why_and_nothing_is_changed(
+    fleet: Fleet, break_it: str, repair_it: str, words: str
 ) -> None:
     root(fleet.hosts[2], break_it)
     try:
@@ -173,11 +173,11 @@ def test_a_host_that_is_not_fit_says_why_and_nothing_is_changed(
         ran = setup(fleet, "--host", "h3")
         assert (ran.exit, words in ran.failure("h3/host"), changed(ran)) == (2, True, set()), ran.out
     finally:
-        root(fleet.hosts[2], mend_it)
+        root(fleet.hosts[2], repair_it)
     assert fleet.invoke("host.check", "--host", "h3").exit == 0
 
 
-def test_a_password_a_passphrase_and_a_jump_reach_it_too(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_password_a_passphrase_and_a_jump_host_reach_it_too(fleet: Fleet, tmp_path: Path) -> None:
     sealed = tmp_path / "sealed"
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "open sesame", "-f", str(sealed)], check=True)
     public = sealed.with_suffix(".pub").read_text().strip()
@@ -333,7 +333,7 @@ def test_day_two_works_as_on_this_machine(fleet: Fleet) -> None:
     with away(fleet.hosts[0]):
         time.sleep(1)
     deadline = time.monotonic() + 90
-    while True:  # the tunnel opens again when the link is back
+    while True:  # the tunnel opens again when the connection is back
         try:
             if requests.get(url, timeout=10).ok:
                 break
@@ -469,7 +469,7 @@ def test_setup_goes_on_over_cut_connections_and_nothing_is_lost(fleet: Fleet, bu
     assert cut(fleet, fleet.hosts[2], programs(bundled), moments, ways) == []
 
 
-def test_a_long_and_lossy_way_only_takes_longer(fleet: Fleet, bundled: Path) -> None:
+def test_a_slow_and_lossy_connection_only_takes_longer(fleet: Fleet, bundled: Path) -> None:
     host = fleet.hosts[2]
     root(host, "rm -f /usr/local/bin/kubectl /usr/local/lib/slipway/kubectl-*")
     with far([host], "100ms", 20200) as entries, lossy(host, 5):
@@ -496,7 +496,7 @@ def test_another_package_manager_is_waited_for_visibly(fleet: Fleet, bundled: Pa
     assert "h3/docker/engine" in changed(done)
 
 
-def test_a_full_disk_in_the_middle_is_said_and_room_lets_it_go_on(fleet: Fleet, bundled: Path) -> None:
+def test_a_disk_that_fills_up_is_reported_and_setup_continues_once_there_is_room(fleet: Fleet, bundled: Path) -> None:
     host = fleet.hosts[2]
     folder = "/usr/local/lib/slipway"
     root(host, f"rm -rf {folder}/* /usr/local/bin/minikube; mount -t tmpfs -o size=20m none {folder}")

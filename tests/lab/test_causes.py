@@ -46,7 +46,7 @@ def objects(image: str, name: str = "toy", **changes: Any) -> list[Object]:
 
 
 def failure(workload: Workload, found: list[Object]) -> Problem:
-    """The problem that a rollout of these objects ends with; they are taken away again."""
+    """The problem that a rollout of these objects ends with; they are deleted afterwards."""
     try:
         for one in found:
             workload.cluster.apply(one, force=True)
@@ -115,7 +115,7 @@ def test_a_missing_key_of_a_secret_is_named_at_once(workload: tuple[Workload, st
 
 
 def built(folder: Path, name: str, dockerfile: str) -> str:
-    """An image built here and brought to the registry; its reference in the cluster."""
+    """An image built here and pushed to the registry; its reference in the cluster."""
     (folder / "Dockerfile").write_text(dockerfile)
     tag = f"{NAME}/{name}:1"
     subprocess.run(["docker", "build", "-q", "-t", tag, str(folder)], check=True, capture_output=True)

@@ -106,7 +106,7 @@ def test_a_change_rolls_out_under_load_without_a_failed_request(toy: Toys) -> No
         ("live", "live checks failed: it greets"),
     ],
 )
-def test_a_faulty_release_gives_way_to_the_one_before_which_never_stops_answering(
+def test_a_faulty_release_is_rolled_back_to_the_one_before_which_never_stops_answering(
     toy: Toys, fault: str, cause: str
 ) -> None:
     number, serving = toy.status()["release"], image(toy)
@@ -119,7 +119,7 @@ def test_a_faulty_release_gives_way_to_the_one_before_which_never_stops_answerin
     assert (toy.status()["release"], image(toy)) == (number, serving)
     kept = ROOT / ".slipway" / "runs" / done.events[0]["run"] / "toy-release.txt"
     assert cause in kept.read_text()
-    if fault != "live":  # a release that passes its probes does serve, until its checks find it wrong
+    if fault != "live":  # a release that passes its probes gets requests until its checks fail
         assert load.failures == []
         assert load.sent == load.answered
 
@@ -150,7 +150,7 @@ def test_a_pod_that_is_too_big_is_explained_with_the_figures(toy: Toys) -> None:
         (("delete", "service", "toy"), "Service toy does not exist"),
     ],
 )
-def test_what_kubectl_changed_is_named_by_a_plan_and_mended_by_a_deploy(
+def test_a_change_by_kubectl_is_reported_by_a_plan_and_reverted_by_a_deploy(
     toy: Toys, hand: tuple[str, ...], reason: str
 ) -> None:
     said = toy.kubectl(*hand)
@@ -205,7 +205,7 @@ def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> 
     assert toy.object("deployment")["spec"]["replicas"] == 1
 
 
-def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_tried_and_released(toy: Toys) -> None:
+def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_smoke_tested_and_released(toy: Toys) -> None:
     toy.write(env={"VERSION": "settings"})
     assert "its settings or checks differ from the running release: env VERSION" in toy.deploy("--plan").out
     listed = ["docker", "images", f"{toy.name}/toy", "--format", "{{.Repository}}:{{.Tag}}"]
@@ -264,7 +264,7 @@ def test_two_deploys_at_once_come_one_after_the_other(toy: Toys) -> None:
     assert toy.deploy("--plan").exit == 0
 
 
-def test_a_stopped_cluster_is_named_by_a_plan_and_started_by_a_deploy_its_data_kept(toys: Toys) -> None:
+def test_a_stopped_cluster_is_reported_by_a_plan_and_started_by_a_deploy_with_its_data(toys: Toys) -> None:
     assert toys.invoke("cluster.stop").exit == 0
     plan = toys.deploy("--plan")
     assert plan.exit == 3
@@ -300,7 +300,7 @@ def test_a_secrets_value_is_in_no_output_record_or_manifest(toy: Toys) -> None:
         toy.env.clear()
 
 
-def test_down_keeps_secrets_and_history_and_purge_takes_them(toy: Toys) -> None:
+def test_down_keeps_secrets_and_history_and_purge_removes_them(toy: Toys) -> None:
     kept = toy.object("secret", "slipway.generated")["data"]
     assert toy.invoke("down").exit == 0
     assert toy.object("deployment") == {}
@@ -334,7 +334,7 @@ def requests_from(toy: Toys) -> str:
     return load.last
 
 
-def test_an_environment_by_context_is_the_same_cluster_and_takes_its_images_from_the_registry_beside_it(
+def test_an_environment_by_context_is_the_same_cluster_and_pulls_its_images_from_its_local_registry(
     toy: Toys,
 ) -> None:
     settings = toy.folder / "settings" / "environments" / "named.yaml"
@@ -486,7 +486,7 @@ def test_manifests_of_the_services_own_come_and_go_with_its_release_whatever_the
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: own}\n"
 
 
-def test_a_secret_of_the_services_own_is_applied_changed_mended_and_comes_back(toy: Toys) -> None:
+def test_a_secret_of_the_services_own_is_applied_changed_reverted_and_restored(toy: Toys) -> None:
     own = toy.service / "manifests" / "own.yaml"
     own.parent.mkdir()
 
@@ -514,7 +514,7 @@ def test_a_secret_of_the_services_own_is_applied_changed_mended_and_comes_back(t
         shutil.rmtree(own.parent)
 
 
-def test_what_only_a_failed_release_had_is_gone_again(toy: Toys) -> None:
+def test_what_only_a_failed_release_had_is_deleted_again(toy: Toys) -> None:
     own = toy.service / "manifests" / "extra.yaml"
     own.parent.mkdir()
     own.write_text(OWN)
@@ -527,7 +527,7 @@ def test_what_only_a_failed_release_had_is_gone_again(toy: Toys) -> None:
         shutil.rmtree(own.parent)
 
 
-def test_an_object_that_another_made_is_refused_and_stays(toy: Toys) -> None:
+def test_an_object_that_somebody_else_created_is_refused_and_stays(toy: Toys) -> None:
     toy.kubectl("create", "configmap", "extra", "--from-literal=theirs=1")
     own = toy.service / "manifests" / "extra.yaml"
     own.parent.mkdir()
@@ -576,7 +576,7 @@ class TestTheContractOfDeployers(DeployerContract):
         cluster.delete(namespace(name, name))
 
 
-def test_a_half_made_cluster_is_mended_by_a_deploy(toys: Toys) -> None:
+def test_an_incomplete_cluster_is_repaired_by_a_deploy(toys: Toys) -> None:
     assert toys.invoke("cluster.delete").exit == 0
     words = toys.command("cluster.start")
     starting = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -589,7 +589,7 @@ def test_a_half_made_cluster_is_mended_by_a_deploy(toys: Toys) -> None:
     assert toys.status()["ready"] == 2
 
 
-def test_a_cluster_that_was_taken_away_by_hand_is_made_anew_and_not_on_what_is_left_of_it(toys: Toys) -> None:
+def test_a_cluster_that_was_deleted_by_hand_is_created_again_and_not_from_what_is_left_of_it(toys: Toys) -> None:
     subprocess.run(["docker", "rm", "--force", "minikube"], check=True)
     for folder in ("profiles", "machines"):
         shutil.rmtree(Path.home() / ".minikube" / folder / "minikube")

@@ -18,7 +18,8 @@ from tests.lab.hands import SERVICES, Bookings, Hands, Parties
 
 pytestmark = pytest.mark.lab
 LOCAL = pytest.mark.parametrize("hands", ["local"], indirect=True)  # the images are the same
-MINIKUBE = pytest.mark.parametrize("hands", ["minikube"], indirect=True)  # a swap on `local` has a gap, which it states
+# Replacing a container on `local` has a gap, which it reports.
+MINIKUBE = pytest.mark.parametrize("hands", ["minikube"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["local", "minikube"])
@@ -104,7 +105,7 @@ def test_a_service_answers_whatever_is_asked_as_its_document_says(
 
 @LOCAL
 @pytest.mark.parametrize("broken", [("order", "alert"), ("consumer", "service"), ("provider",)], ids=" and ".join)
-def test_a_broken_handler_fails_a_deploy_and_what_serves_stays(
+def test_a_broken_handler_fails_a_deploy_and_the_running_release_stays(
     hands: Hands, parties: Parties, broken: tuple[str, ...]
 ) -> None:
     files = [hands.services / name / "src" / "helping_hands" / name / "operations.clj" for name in broken]

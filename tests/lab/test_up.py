@@ -24,7 +24,7 @@ def invoke(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def clone(jars: None, tmp_path: Path) -> Iterator[Path]:
-    """A clone of its own, of auth alone, whose default environment is nobody else's; what it deploys is taken away."""
+    """A clone of its own, of auth alone, whose default environment is nobody else's; what it deploys is removed."""
     place = tmp_path / "a clone"
     shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".slipway", ".git"), symlinks=True)
     for folder in (place / "services").iterdir():

@@ -99,7 +99,7 @@ def test_how_many_passed_is_reported(base: str) -> None:
         ("curl $BASE/binary", {"status": 200, "body": "binary$"}),
     ],
 )
-def test_what_is_asked_arrives_and_is_judged(base: str, line: str, expect: dict[str, Any]) -> None:
+def test_a_request_arrives_as_written_and_its_answer_is_judged(base: str, line: str, expect: dict[str, Any]) -> None:
     outcome = ask(base, check(line, expect))
     assert outcome.ok, outcome.text
 
@@ -177,7 +177,7 @@ def test_a_check_whose_value_never_came_is_not_sent(base: str) -> None:
     assert "not sent: no earlier check saved $TOKEN" in outcome.text
 
 
-def test_nobody_there_is_said_in_plain_words() -> None:
+def test_a_refused_connection_is_reported_in_plain_words() -> None:
     outcome = ask("http://127.0.0.1:1", check("curl $BASE", {"status": 200}))
     assert "expected an answer, got none: connection refused" in outcome.text
 

@@ -94,7 +94,7 @@ def test_a_minikube_that_runs_with_another_runtime_is_reported() -> None:
 @pytest.mark.parametrize(
     ("running", "reason"), [(True, "the cluster's API does not answer"), (False, "the cluster is stopped")]
 )
-def test_an_outage_of_a_minikube_is_told_from_its_node(running: bool, reason: str) -> None:
+def test_an_outage_of_a_minikube_is_explained_by_the_state_of_its_node(running: bool, reason: str) -> None:
     daemon = with_minikube()
     if not running:
         daemon.containers.stop("minikube", 1)

@@ -1,4 +1,4 @@
-"""Registries: one beside a Minikube however many deliver, and pushes whose name another push takes away."""
+"""Registries: one for a Minikube however many deliver, and pushes whose tag another push removes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Raced(FakeDaemon):
             self.second.wait(0.3)
 
 
-def test_deliveries_side_by_side_make_one_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_deliveries_create_one_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = Raced()
     for image in ("node", "registry"):
         daemon.images.import_rootfs(image.encode(), image, [])
@@ -67,7 +67,7 @@ class Shared(FakeDaemon):
             raise self.problem(f"{tag} could not be pushed")
 
 
-def test_a_push_whose_name_another_one_took_away_is_made_again() -> None:
+def test_a_push_whose_tag_another_one_removed_is_repeated() -> None:
     daemon = Shared(TagVanished, 1)
     image = daemon.images.import_rootfs(b"web", "web", [])
     assert RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter()).startswith("r/hh/web@sha256:")
@@ -75,7 +75,7 @@ def test_a_push_whose_name_another_one_took_away_is_made_again() -> None:
     assert daemon.store.images[image].tags == ("web",)
 
 
-def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_name() -> None:
+def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_tag() -> None:
     daemon = Shared(Problem, 9)
     image = daemon.images.import_rootfs(b"web", "web", [])
     with pytest.raises(Problem, match="could not be pushed"):

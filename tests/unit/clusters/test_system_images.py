@@ -1,4 +1,4 @@
-"""What Slipway runs itself is brought to a cluster once."""
+"""An image that Slipway itself runs in a cluster is delivered once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe
 
 
-def test_what_slipway_runs_itself_is_brought_once_by_rollouts_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_image_is_delivered_once_by_concurrent_rollouts(monkeypatch: pytest.MonkeyPatch) -> None:
     daemon, brought, second = FakeDaemon(), list[str](), threading.Event()
     images = SystemImages("shop", Images(), daemon, Probe(lambda: daemon.state("shop")))
 

@@ -11,7 +11,7 @@ from slipway.config.load import load
 from tests.unit.config.conftest import PLAIN, errors, service
 
 
-def test_a_secret_of_a_service_that_takes_it_from_another_names_the_one_that_makes_it(team: Path) -> None:
+def test_a_secret_of_a_service_that_uses_anothers_names_the_one_that_generates_it(team: Path) -> None:
     service(team, "web", PLAIN + "secrets: {KEY: {of: api}}\n")
     service(team, "api", "name: api\nbuild: none\nsecrets: {KEY: {of: db}}\n")
     service(team, "db", "name: db\nbuild: none\nport: 5432\nsecrets: {KEY: {generate: {}}}\n")

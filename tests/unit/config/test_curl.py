@@ -41,7 +41,7 @@ from slipway.config.curl import parse, split_words
         ("curl -$FLAG $BASE", "can't contain a variable"),
     ],
 )
-def test_a_line_that_does_more_than_ask_is_refused(line: str, fault: str) -> None:
+def test_a_line_that_does_more_than_one_request_is_refused(line: str, fault: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(line)
     assert fault in str(caught.value)

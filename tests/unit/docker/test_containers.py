@@ -20,7 +20,7 @@ PORT = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "19002"}]}
         ({"Status": "exited", "Running": False}, {}),
     ],
 )
-def test_a_container_publishes_what_it_was_made_with_in_every_state(state: dict[str, Any], ports: Any) -> None:
+def test_a_container_publishes_what_it_was_created_with_in_every_state(state: dict[str, Any], ports: Any) -> None:
     found = parse_container(
         {
             "Id": "c",

@@ -13,7 +13,7 @@ from slipway.docker.fake import FakeDaemon
 from slipway.errors import Problem
 
 
-def test_a_port_that_only_root_may_open_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_only_root_may_open_is_not_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     class Unprivileged(socket.socket):
         def bind(self, address: object) -> None:
             raise PermissionError(errno.EACCES, f"{address}: permission denied")

@@ -90,7 +90,7 @@ class World:
         return {e.id: e.status.value for e in self.events if isinstance(e, StepChanged) and e.status.ended}
 
 
-def test_only_what_differs_acts_and_its_reason_is_said() -> None:
+def test_only_what_differs_acts_and_its_reason_is_reported() -> None:
     world = World("a")
     result = world.run(world.step("a"), world.step("b", "a")).result
     assert world.ends() == {"a": "unchanged", "b": "changed"}
@@ -108,7 +108,7 @@ def test_a_second_run_changes_nothing_and_reads_once() -> None:
     assert world.reads == 1
 
 
-def test_a_step_whose_deed_does_not_mend_fails() -> None:
+def test_a_step_whose_action_does_not_fix_it_fails() -> None:
     world = World()
     result = world.run(world.step("a", works=False)).result
     assert result.outcome is Outcome.FAILED
@@ -178,7 +178,7 @@ def test_steps_without_a_limit_run_at_once() -> None:
     assert result.outcome is Outcome.DONE
 
 
-def test_an_interruption_ends_what_runs_and_says_what_was_not_done() -> None:
+def test_an_interruption_stops_what_runs_and_reports_what_was_not_done() -> None:
     cancel = Cancel()
 
     def work(report: Reporter) -> None:
@@ -230,7 +230,7 @@ def test_threads_that_ask_together_share_one_reading() -> None:
 
 
 @pytest.mark.parametrize("names", [(("a", "b"), ("b", "a")), (("a", "x"),), (("a",), ("a",))])
-def test_a_graph_with_a_circle_a_stranger_or_a_double_is_a_mistake(names: tuple[tuple[str, ...], ...]) -> None:
+def test_a_graph_with_a_cycle_an_unknown_id_or_a_duplicate_is_a_mistake(names: tuple[tuple[str, ...], ...]) -> None:
     world = World()
     with pytest.raises(ValueError, match="steps"):
         ordered([world.step(*name) for name in names])
@@ -270,7 +270,7 @@ def test_events_have_the_documented_fields() -> None:
 
 
 @pytest.mark.parametrize("done_before_it_broke", [True, False])
-def test_a_step_whose_link_broke_asks_what_is_true_and_acts_only_if_it_must(
+def test_a_step_whose_connection_broke_checks_again_and_acts_only_if_it_must(
     done_before_it_broke: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
@@ -288,7 +288,7 @@ def test_a_step_whose_link_broke_asks_what_is_true_and_acts_only_if_it_must(
     assert len(acts) == (1 if done_before_it_broke else 2)
 
 
-def test_a_link_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
     world, acts = World(), []
 
@@ -301,7 +301,7 @@ def test_a_link_that_never_comes_back_fails_the_step_and_no_other(monkeypatch: p
     assert (len(acts), of_run(result)) == (ATTEMPTS, ExitCode.FAILED)
 
 
-def test_a_loss_that_came_behind_a_change_counts_more_than_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection_after_a_change_counts_more_than_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
     world = World()
     changes = iter([False, True])
@@ -314,7 +314,7 @@ def test_a_loss_that_came_behind_a_change_counts_more_than_those_after_it(monkey
     assert (of_run(result), result.failures["a"].summary) == (ExitCode.FAILED, "it broke, changed: True")
 
 
-def test_no_more_machines_than_asked_are_worked_on_together() -> None:
+def test_no_more_machines_than_allowed_are_changed_at_once() -> None:
     world, working, most = World(), set(), []
     lock, two = threading.Lock(), threading.Event()
 

@@ -40,7 +40,9 @@ def environment(folder: Path, fake: FakeEnvironment) -> tuple[ClusterEnvironment
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(tmp_path: Path, *, released: bool) -> None:
+def test_a_missing_registry_is_reported_before_anything_is_built_if_anything_is(
+    tmp_path: Path, *, released: bool
+) -> None:
     fake = FakeEnvironment(reuses=True)
     made, services = environment(tmp_path, fake)
     if released:
@@ -54,7 +56,7 @@ def test_a_missing_registry_is_told_before_anything_is_built_if_anything_is(tmp_
         platform.verify({"linux/amd64"})
 
 
-def test_nodes_of_another_platform_are_told_before_anything_is_built(tmp_path: Path) -> None:
+def test_nodes_of_another_platform_are_reported_before_anything_is_built(tmp_path: Path) -> None:
     made, services = environment(tmp_path, FakeEnvironment())
     platform = next(node for node in made.prepare([services["auth"]], ()) if node.name == "platform")
     assert isinstance(platform, Precondition)

@@ -149,7 +149,7 @@ def test_a_failed_live_check_rolls_back_and_stops_dependents_only(world: World) 
     assert (running.number, dict(running.settings.env)) == (1, {})
 
 
-def test_what_is_released_already_is_not_asked_of_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_is_not_asked_about_what_is_released_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, reuses=True)
     world.deploy()
     monkeypatch.setattr(world.daemon, "state", lambda _: pytest.fail("Docker was asked"))

@@ -31,7 +31,7 @@ def run(world: World, names: list[str], *, keep: bool = False) -> RunResult:
         return Run(nodes, world.events.append, Cancel()).go()
 
 
-def test_a_service_is_tested_beside_those_that_it_needs_and_nothing_stays(world: World) -> None:
+def test_a_service_is_tested_with_those_that_it_needs_and_nothing_is_left(world: World) -> None:
     result = run(world, ["auth"])
     assert (result.failures, result.statuses["auth/smoke"]) == ({}, Status.CHANGED)
     (addresses,) = world.smoke.asked

@@ -49,11 +49,11 @@ def test_a_recorded_answer_is_parsed_whatever_is_printed_around_it(answer: Path)
     parsed = parse(text)
     found = {name: getattr(parsed, name) for name in expected["facts"]}
     assert json.loads(json.dumps(found, default=asdict)) == expected["facts"]
-    assert [kit.major for kit in parsed.jdks] == expected.get("jdk_majors", [])
+    assert [jdk.major for jdk in parsed.jdks] == expected.get("jdk_majors", [])
 
 
-def kit(home: Path, version: str, jlink: str) -> Path:
-    """A JDK's folder, whose jlink says that of itself."""
+def jdk(home: Path, version: str, jlink: str) -> Path:
+    """A JDK's folder, whose `jlink` prints that."""
     (home / "bin").mkdir(parents=True)
     (home / "bin" / "jlink").write_text(f"#!/bin/sh\necho '{jlink}'\n")
     (home / "bin" / "jlink").chmod(0o755)
@@ -70,10 +70,10 @@ def probed(text: str = SCRIPT, **env: str) -> Facts:
     ("says", "jmods", "taken"),
     [("Linking from run-time image enabled", False, True), ("disabled", False, False), ("no capabilities", True, True)],
 )
-def test_a_kit_without_modules_beside_it_is_taken_where_its_jlink_links_from_itself(
+def test_a_jdk_without_jmods_is_used_where_its_jlink_links_from_the_run_time_image(
     tmp_path: Path, says: str, jmods: bool, taken: bool
 ) -> None:
-    home = kit(tmp_path / "jdk", "25.0.1", says)
+    home = jdk(tmp_path / "jdk", "25.0.1", says)
     if jmods:
         (home / "jmods").mkdir()
     assert (Jdk("25.0.1", str(home)) in probed(JAVA_HOME=str(home)).jdks) is taken

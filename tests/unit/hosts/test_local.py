@@ -37,8 +37,8 @@ def test_a_large_input_and_output_do_not_block() -> None:
 
 def test_a_failed_command_names_its_cause() -> None:
     with pytest.raises(Problem) as caught:
-        LocalHost().run(script("echo cause >&2; exit 4"), null_reporter()).raise_for_status("it broke", "mend it")
-    assert (caught.value.summary, caught.value.hint) == ("it broke", "mend it")
+        LocalHost().run(script("echo cause >&2; exit 4"), null_reporter()).raise_for_status("it broke", "fix it")
+    assert (caught.value.summary, caught.value.hint) == ("it broke", "fix it")
     assert "cause" in caught.value.details
     assert "exit code 4" in caught.value.details
 

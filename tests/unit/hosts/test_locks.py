@@ -30,7 +30,7 @@ HOLDER = """
 """
 
 
-def test_a_killed_holders_command_goes_on_holding_and_its_end_frees_the_lock(tmp_path: Path) -> None:
+def test_a_killed_holders_command_keeps_the_lock_until_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     words = [sys.executable, "-c", textwrap.dedent(HOLDER), str(path)]
     holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ))
@@ -100,7 +100,7 @@ def test_a_lock_is_a_plain_file_and_nothing_is_written_through_a_link(tmp_path: 
     assert victim.read_text() == "precious"
 
 
-def test_a_lock_whose_file_was_removed_is_made_anew_and_what_a_holder_wrote_is_only_shown(tmp_path: Path) -> None:
+def test_a_lock_whose_file_was_removed_is_created_again_and_its_holders_text_is_only_shown(tmp_path: Path) -> None:
     path, said = tmp_path / "x.lock", list[str]()
     cancel = Cancel()
 

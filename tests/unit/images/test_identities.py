@@ -1,6 +1,6 @@
 """What earlier versions built is found by this one: every digest and name that an artifact is kept under, pinned.
 
-A value here changes only on purpose: then each team builds everything anew, and every cache begins empty.
+A value here changes only on purpose: then each team builds everything again, and every cache starts empty.
 """
 
 from __future__ import annotations

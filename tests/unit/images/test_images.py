@@ -123,7 +123,7 @@ def test_a_socket_or_a_pipe_is_no_source(folder: Path) -> None:
 
 @pytest.fixture
 def shared(folder: Path) -> Path:
-    """A folder beside the service, with code that is compiled into it."""
+    """A folder next to the service, with code that is compiled into it."""
     code = folder.parent / "lib" / "src" / "hh" / "lib.clj"
     code.parent.mkdir(parents=True)
     code.write_text("(ns hh.lib)")
@@ -153,7 +153,7 @@ def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: P
     assert not parts["deps"] & parts["app"]
 
 
-def test_the_command_names_the_kit_and_the_profile() -> None:
+def test_the_command_names_the_jdk_and_the_profile() -> None:
     command = jar.uberjar_command(Path("/s"), jar.Leiningen("/jdk", "debian"))
     assert command.argv == ("lein", "with-profile", "+debian", "uberjar")
     assert command.env
@@ -195,7 +195,7 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
         ("boom", "auth: lein uberjar failed"),
     ],
 )
-def test_a_failed_build_is_said_in_clojures_words(output: str, summary: str) -> None:
+def test_a_failed_build_is_explained_in_clojures_words(output: str, summary: str) -> None:
     problem = jar.build_failure(Path("/s/auth"), output)
     assert problem.summary == summary
     assert problem.hint
@@ -243,7 +243,7 @@ def test_a_change_of_code_leaves_the_dependencies_the_same_bytes(folder: Path, t
     assert one[1] != two[1]
 
 
-def test_a_placed_jar_is_found_by_its_digest_and_older_ones_go(tmp_path: Path) -> None:
+def test_a_jar_is_found_by_the_digest_in_its_name_and_older_ones_are_removed(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     made = archive(tmp_path / "target" / "a-standalone.jar", ENTRIES)
     jar.name_by_digest(made, "0" * 16)
@@ -478,7 +478,7 @@ def test_a_docker_that_goes_away_is_no_reason_to_do_without(monkeypatch: pytest.
         ("FROM debian:12 AS one\nFROM one\n", "debian:12"),
     ],
 )
-def test_the_image_below_is_the_last_stages(dockerfile: str, below: str) -> None:
+def test_the_base_is_that_of_the_last_stage(dockerfile: str, below: str) -> None:
     assert image.final_base(dockerfile, "b:1") == below
 
 

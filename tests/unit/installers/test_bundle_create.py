@@ -132,7 +132,7 @@ def test_what_is_not_what_was_pinned_makes_no_bundle(site: tuple[Path, str], tmp
     assert not (tmp_path / "bundle" / "bundle.yaml").exists()
 
 
-def test_an_archive_that_lacks_a_file_is_told(site: tuple[Path, str], tmp_path: Path) -> None:
+def test_an_archive_that_lacks_a_file_is_reported(site: tuple[Path, str], tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"has no kubernetes/server/bin/kube-proxy\.tar"):
         collection(site, tmp_path / "bundle", WHOLE[:-1]).build(null_reporter())
 
@@ -145,7 +145,7 @@ def test_an_archive_that_lacks_a_file_is_told(site: tuple[Path, str], tmp_path: 
         ("linux/amd64", Facts("Darwin", "x86_64")),
     ],
 )
-def test_a_base_that_can_not_be_made_here_is_left_out_and_named(
+def test_a_base_that_can_not_be_built_here_is_left_out_and_named(
     site: tuple[Path, str], tmp_path: Path, platform: str, facts: Facts
 ) -> None:
     heard: list[str] = []
@@ -161,7 +161,7 @@ def test_a_base_that_can_not_be_made_here_is_left_out_and_named(
     assert any(line.startswith("image postgres is left out") for line in heard)
 
 
-def test_a_bundles_base_is_taken_by_a_docker_that_has_neither_network_nor_packages(
+def test_a_bundles_base_is_loaded_by_a_docker_that_has_neither_network_nor_packages(
     site: tuple[Path, str], tmp_path: Path
 ) -> None:
     collection(site, tmp_path / "bundle").build(null_reporter())

@@ -50,7 +50,7 @@ def test_another_machines_docker_or_an_unsupported_one_is_refused_by_name(facts:
         assert caught.value.hint
 
 
-def test_joining_group_docker_is_said_to_equal_root() -> None:
+def test_joining_group_docker_is_reported_to_equal_root() -> None:
     change = group_differs(recorded(**READY | {"enrolled": "ann"}))
     assert change
     assert "equals root" in change.reason

@@ -65,13 +65,13 @@ def url(server: Server) -> str:
     return f"http://127.0.0.1:{server.server_port}/file"
 
 
-def test_a_file_is_fetched_once_and_then_taken_from_the_cache(server: Server) -> None:
+def test_a_file_is_downloaded_once_and_then_read_from_the_cache(server: Server) -> None:
     assert Path(fetch(url(server), SHA256, null_reporter())).read_bytes() == CONTENT
     fetch(url(server), SHA256, null_reporter())
     assert len(server.ranges) == 1
 
 
-def test_a_cut_off_download_goes_on_where_it_broke(server: Server) -> None:
+def test_a_download_that_was_cut_off_continues_where_it_ended(server: Server) -> None:
     server.cuts = 2
     assert Path(fetch(url(server), SHA256, null_reporter())).read_bytes() == CONTENT
     assert server.ranges[0] == ""
@@ -87,7 +87,7 @@ def test_a_corrupt_file_is_refused_with_both_digests_and_not_kept(server: Server
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
-def test_a_wait_for_another_download_is_said_and_ends_with_the_run(server: Server) -> None:
+def test_a_wait_for_another_download_is_reported_and_ends_with_the_run(server: Server) -> None:
     folder, heard, cancel = user_cache_path("slipway", ensure_exists=True), list[str](), Cancel()
 
     def hear(event: object) -> None:

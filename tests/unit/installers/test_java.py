@@ -1,4 +1,4 @@
-"""Java on a host: which kit is new enough, and whether Clojars can be reached."""
+"""Java on a host: which JDK is new enough, and whether Clojars can be reached."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slipway.installers import java
 from tests.facts import recorded
 
 
-def test_an_old_kit_is_named_in_the_reason() -> None:
+def test_an_old_jdk_is_named_in_the_reason() -> None:
     change = java.jdk_differs(recorded(jdk="11.0.2 /usr/lib/jvm/java-11"), 17)
     assert change
     assert "11.0.2" in change.reason

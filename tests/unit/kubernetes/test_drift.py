@@ -54,7 +54,7 @@ def owner(manager: str, operation: str, fields: Json) -> Json:
     return {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": fields}}
 
 
-def test_what_a_person_added_becomes_slipways_own_so_that_its_next_apply_takes_it_away() -> None:
+def test_what_a_person_added_is_taken_over_so_that_the_next_apply_removes_it() -> None:
     env: Json = {"f:containers": {'k:{"name":"auth"}': {"f:env": {".": {}, 'k:{"name":"A"}': {".": {}, "f:name": {}}}}}}
     mine = owner("slipway", "Apply", {"f:replicas": {}, "f:template": {"f:spec": {"f:dnsPolicy": {}}}})
     hand = owner("kubectl-set", "Update", {"f:template": {"f:spec": env}})

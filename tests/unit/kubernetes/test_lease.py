@@ -149,7 +149,7 @@ def test_a_lost_lease_cancels_its_users_refuses_changes_and_leaves_the_new_one_a
     run, yours = Cancel(), lease("you", datetime.now(UTC))
     yours["metadata"]["uid"] = "yours"
 
-    def deed() -> None:
+    def deploy() -> None:
         with lock(cluster).held(null_reporter(run)) as report:
             cluster.objects["Lease", LEASE] = yours
             with pytest.raises(Cancelled):
@@ -159,7 +159,7 @@ def test_a_lost_lease_cancels_its_users_refuses_changes_and_leaves_the_new_one_a
             report.cancel.check()
 
     with pytest.raises(Problem, match="the lease of namespace hh was lost: its holder is now you"):
-        deed()
+        deploy()
     assert not run.requested
     assert holder(cluster) == "you"
     assert cluster.lost_lease is None

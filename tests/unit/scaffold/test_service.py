@@ -69,7 +69,7 @@ def test_an_invalid_or_taken_port_is_refused_with_a_free_one(port: int, summary:
     assert caught.value.hint == "--port 8082 is free"  # another process listens on 8081
 
 
-def test_a_port_that_local_overrides_is_taken_and_so_is_the_one_that_it_overrode(tmp_path: Path) -> None:
+def test_a_port_of_an_override_is_in_use_and_so_is_the_one_that_it_replaces(tmp_path: Path) -> None:
     moved = {"auth": Override(publish=8082)}
     assert new_service("invoices", None, "hh", tmp_path, AUTH, moved).port == 8083
     for port in (8080, 8082):

@@ -59,7 +59,7 @@ def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: p
 
 
 def test_libraries_that_share_parts_are_imported_before_the_threads_begin(tmp_path: Path) -> None:
-    """Two threads in one package's parts at once, docker-py's and Kubernetes' in requests', may find it half made."""
+    """Two threads in one package's parts at once, docker-py's and Kubernetes' in requests', may find it half initialized."""
     words = [sys.executable, "-c", SPY, "deploy", "--service", "auth", "--env", "minikube", "--plan"]
     env = {**os.environ, "HOME": str(tmp_path)}
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)

@@ -30,7 +30,7 @@ def container(**changes: Any) -> Container:
     return replace(same, **changes)
 
 
-def test_a_container_as_it_was_made_does_not_differ() -> None:
+def test_a_container_as_it_was_created_does_not_differ() -> None:
     assert differs(container(), container_spec(NAMES, WANTED, 2)) is None
 
 
@@ -51,7 +51,7 @@ def test_a_container_as_it_was_made_does_not_differ() -> None:
         ({"read_only": False}, "its root file system is writable"),
     ],
 )
-def test_what_a_hand_changed_is_named(changes: dict[str, Any], reason: str) -> None:
+def test_a_change_by_hand_is_named(changes: dict[str, Any], reason: str) -> None:
     assert differs(container(**changes), container_spec(NAMES, WANTED, 2)) == reason
 
 

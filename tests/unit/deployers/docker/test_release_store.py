@@ -37,7 +37,7 @@ def daemon(count: int = 0) -> FakeDaemon:
     return made
 
 
-def test_generated_secrets_are_read_back_and_others_are_not_made_by_reading() -> None:
+def test_generated_secrets_are_read_back_and_reading_creates_none() -> None:
     made = daemon()
     store = DockerSecretStore(made, NAMES)
     assert store.read(made.state("hh")) == {}
@@ -86,7 +86,7 @@ def test_a_record_of_another_version_is_no_release() -> None:
     assert last_number(made.state("hh"), "auth") == 2  # its number is taken all the same
 
 
-def test_what_a_killed_run_left_is_taken_away_by_the_next_reader() -> None:
+def test_what_a_killed_run_left_is_removed_by_the_next_reader() -> None:
     made = FakeDaemon()
     store = DockerSecretStore(made, NAMES)
     store.store({"auth.KEY": "geheim"}, null_reporter())

@@ -132,7 +132,7 @@ def test_somebody_elses_container_under_the_name_is_refused_and_left_alone(
     assert daemon.store.networks == {}
 
 
-def test_a_container_that_somebody_makes_meanwhile_is_left_alone(broken: Broken) -> None:
+def test_a_container_that_somebody_else_creates_meanwhile_is_left_alone(broken: Broken) -> None:
     daemon = broken.daemon
     daemon.foreign = ContainerSpec(HERE, broken.newer.image)
     problem = broken.fails()

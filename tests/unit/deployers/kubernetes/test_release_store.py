@@ -12,7 +12,7 @@ from slipway.kubernetes.objects import Object
 from tests.unit.kubernetes.rendered import Json, rendered, service
 
 
-def test_a_release_goes_into_a_secret_and_comes_back_without_a_secrets_value() -> None:
+def test_a_release_is_stored_in_a_secret_and_read_again_without_a_secrets_value() -> None:
     release = Release("auth", 3, "r/auth@sha256:1", "src", "man", "t", "me", "abc", {"it answers": True}, service())
     packed = pack("hh", "hh", release, rendered("geheim"))
     assert packed["immutable"]
@@ -22,7 +22,7 @@ def test_a_release_goes_into_a_secret_and_comes_back_without_a_secrets_value() -
     assert kept.names("Secret") == {rendered()[1]["metadata"]["name"]}
 
 
-def test_pruning_spares_data_records_and_what_a_kept_release_needs() -> None:
+def test_pruning_keeps_data_records_and_what_a_stored_release_needs() -> None:
     old, new = rendered("old"), rendered("new")
     release = Release("auth", 1, "i", "s", "m", "t", "me", "", {}, service())
     kept = unpack(pack("hh", "hh", release, old))
@@ -35,7 +35,7 @@ def test_pruning_spares_data_records_and_what_a_kept_release_needs() -> None:
     assert sorted(without) == sorted(["gone", old[1]["metadata"]["name"]])
 
 
-def test_a_kind_that_went_with_its_definition_is_not_listed() -> None:
+def test_a_kind_whose_definition_was_deleted_is_not_listed() -> None:
     release = Release("auth", 1, "i", "s", "m", "t", "me", "", {}, service())
     rule = {"apiVersion": "example.org/v1", "kind": "Rule", "metadata": {"name": "r", "namespace": "hh"}}
     record = pack("hh", "hh", release, [rule])

@@ -132,14 +132,14 @@ def test_a_rollback_that_fails_after_a_killed_deploy_restores_the_newest_stored_
     assert ("Service", "web") in deploys.cluster.objects
 
 
-def test_what_another_made_under_the_name_is_refused_before_anything_is_changed(deploys: Deploys) -> None:
+def test_an_object_that_somebody_else_created_is_refused_before_anything_is_changed(deploys: Deploys) -> None:
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "hh"}, "spec": {"a": "b"}}
     deploys.cluster.create(theirs)
     deploys.cluster.changes.clear()
     with pytest.raises(Problem, match="Service web already exists") as raised:
         deploys.deploy(1, env={"A": "b"})
     assert "kubectl --namespace hh label" in raised.value.hint
-    assert [deed for deed in deploys.cluster.changes if "Lease" not in deed] == []
+    assert [change for change in deploys.cluster.changes if "Lease" not in change] == []
     assert deploys.cluster.objects["Service", "web"]["spec"] == {"a": "b"}
 
 
@@ -206,13 +206,13 @@ def test_a_field_of_another_tool_is_never_taken_over(deploys: Deploys) -> None:
     assert deploys.copies == 4
 
 
-@pytest.mark.parametrize("deed", ["restored", "rolled back"])
-def test_a_scaled_number_is_kept_when_an_earlier_release_comes_back(deploys: Deploys, deed: str) -> None:
+@pytest.mark.parametrize("how", ["restored", "rolled back"])
+def test_a_scaled_number_is_kept_when_an_earlier_release_is_restored(deploys: Deploys, how: str) -> None:
     deploys.deploy(1)
     deploys.deploy(2)
     deploys.operations.scale(deploys.wanted(2).service, 3, deploys.say)
     deploys.state.forget()
-    if deed == "restored":
+    if how == "restored":
         deploys.fails(3)
     else:
         deploys.rollback(1)
@@ -244,7 +244,7 @@ def test_the_first_release_of_an_autoscaled_service_begins_with_its_minimum(depl
 def test_every_change_holds_the_lease_of_the_namespace(deploys: Deploys) -> None:
     deploys.cluster.apply(namespace("hh", "hh"))
     service = deploys.deploy(1).service
-    for deed in (
+    for change in (
         lambda: deploys.operations.restart(service, deploys.say),
         lambda: deploys.operations.scale(service, 2, deploys.say),
         lambda: deploys.store.store({"web.A": "b"}, deploys.say),
@@ -253,7 +253,7 @@ def test_every_change_holds_the_lease_of_the_namespace(deploys: Deploys) -> None
     ):
         deploys.state.forget()
         deploys.cluster.changes.clear()
-        deed()
+        change()
         first, *between, last = deploys.cluster.changes
         assert (first, last) == ("create Lease slipway", "delete Lease slipway")
         assert between
@@ -265,7 +265,7 @@ def test_a_secret_that_another_deploy_has_generated_by_now_wins(deploys: Deploys
     assert deploys.facts.generated == {"web.A": "theirs", "web.B": "mine too"}
 
 
-def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -> None:
+def test_removing_what_was_never_there_needs_no_namespace(deploys: Deploys) -> None:
     deploys.operations.down(["web"], deploys.say)
     deploys.operations.purge(["web"], everything=True, report=deploys.say)
     assert deploys.cluster.changes == []
@@ -279,7 +279,7 @@ def test_taking_away_what_was_never_there_needs_no_namespace(deploys: Deploys) -
         ({"replicas": 2, "env": {"LEVEL": "info"}}, "env OLD, replicas"),
     ],
 )
-def test_a_plan_names_the_settings_that_differ_from_those_that_serve(
+def test_a_plan_names_the_settings_that_differ_from_the_running_release(
     deploys: Deploys, changes: dict[str, Any], places: str
 ) -> None:
     serving = {"env": {"LEVEL": "info", "OLD": "1"}}
@@ -314,7 +314,7 @@ def test_a_change_by_hand_to_an_own_secret_is_noticed_and_reverted(deploys: Depl
     assert deploys.deployer.differs(deploys.facts, wanted) is None
 
 
-def test_the_values_of_the_services_own_secret_come_back_with_the_release_before(deploys: Deploys) -> None:
+def test_the_values_of_the_services_own_secret_are_restored_with_the_release_before(deploys: Deploys) -> None:
     deploys.own(stringData={"A": "1"})
     deploys.deploy(1)
     deploys.own(stringData={"A": "2", "B": "3"})
@@ -361,7 +361,7 @@ def test_a_cluster_that_does_not_run_is_reported_and_is_not_an_empty_one(deploys
         assert (type(raised.value), raised.value.hint) == (Unreachable, "./invoke cluster.start")
 
 
-def test_an_api_that_goes_away_behind_a_change_is_no_exit_of_nothing_changed(
+def test_an_api_that_goes_away_after_a_change_is_not_reported_as_nothing_changed(
     deploys: Deploys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = deploys.deploy(1).service
@@ -370,9 +370,9 @@ def test_an_api_that_goes_away_behind_a_change_is_no_exit_of_nothing_changed(
         raise Unreachable("the cluster does not answer")
 
     monkeypatch.setattr(rollout, "wait", away)
-    for deed in (deploys.operations.restart, lambda *given: deploys.operations.scale(given[0], 2, given[1])):
+    for change in (deploys.operations.restart, lambda *given: deploys.operations.scale(given[0], 2, given[1])):
         with pytest.raises(Unreachable, match="does not answer") as raised:
-            deed(service, deploys.say)
+            change(service, deploys.say)
         assert raised.value.changed
 
 

@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Whose key it is.
 
 
-def test_a_jumps_key_is_recorded_under_the_jumps_own_name_and_then_the_hosts(home: Path) -> None:
+def test_a_jump_hosts_key_is_recorded_under_its_own_name_and_then_the_hosts(home: Path) -> None:
     key = sealed(home / ".ssh" / "id_ed25519")
     gate, box = Sshd(keys=(key,)), Sshd(key=OTHER, keys=(key,))
     with serving(gate, box):
@@ -50,7 +50,7 @@ def test_a_jumps_key_is_recorded_under_the_jumps_own_name_and_then_the_hosts(hom
         connection.close(connection.connect("box", named, nobody, Cancel()))
 
 
-def test_a_changed_key_of_a_jump_is_said_to_be_the_jumps_with_the_line_that_removes_it(home: Path) -> None:
+def test_a_changed_key_of_a_jump_host_is_reported_as_its_own_with_the_command_that_removes_it(home: Path) -> None:
     gate, box = Sshd(), Sshd()
     with serving(gate, box):
         named = hosts(home, box, gate=at(gate), box=at(box, jump="gate"))
@@ -115,7 +115,7 @@ def test_each_hop_is_given_its_own_password_and_no_other(home: Path, monkeypatch
     assert (gate.tried, box.tried) == (["for the gate"], ["for the box"])
 
 
-def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_one(home: Path) -> None:
+def test_a_password_is_prompted_for_where_the_keys_were_refused_and_the_host_accepts_one(home: Path) -> None:
     sealed(home / ".ssh" / "id_ed25519")
     box = Sshd(passwords={"deploy": "secret"})
     ask, asked = answers(box="secret")
@@ -132,7 +132,7 @@ def test_a_password_is_asked_for_where_the_keys_were_refused_and_the_host_takes_
         assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.hint
 
 
-def test_a_host_that_takes_no_password_is_not_asked_one(home: Path) -> None:
+def test_no_password_is_prompted_for_where_the_host_accepts_none(home: Path) -> None:
     sealed(home / ".ssh" / "id_ed25519")
     with serving(box := Sshd()), pytest.raises(Problem, match="authentication failed for user deploy") as refused:
         connection.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
@@ -160,7 +160,7 @@ def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.M
         assert isinstance(own.value, UsageError)
 
 
-def test_sudo_passwords_of_two_hosts_are_tried_beside_each_other() -> None:
+def test_sudo_passwords_of_two_hosts_are_checked_concurrently() -> None:
     both = threading.Barrier(2, timeout=TIGHT)
 
     class Slow(SshHost):
@@ -190,7 +190,7 @@ def test_a_file_of_ssh_that_can_not_be_read_is_named(home: Path, name: str) -> N
         assert isinstance(unread.value, UsageError)
 
 
-def test_a_key_is_recorded_behind_the_others_and_the_files_mode_stays(home: Path) -> None:
+def test_a_key_is_appended_to_the_others_and_the_files_mode_stays(home: Path) -> None:
     server = Sshd()
     with serving(server):
         known = hosts(home, box=at(server))

@@ -34,7 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("hop", ["gate", "box"])
-def test_a_hop_that_says_nothing_any_more_ends_the_connection(
+def test_a_jump_host_or_a_host_that_falls_silent_ends_the_connection(
     home: Path, monkeypatch: pytest.MonkeyPatch, hop: str
 ) -> None:
     monkeypatch.setattr(keepalive, "INTERVAL", 0.05)
@@ -117,13 +117,13 @@ def test_more_commands_than_a_connection_has_room_for_end_together_and_it_stays(
 
 
 @pytest.mark.parametrize("code", [None, 0])
-def test_a_link_that_breaks_is_never_taken_for_the_commands_end(
+def test_a_connection_that_breaks_is_never_taken_for_the_commands_end(
     home: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
 ) -> None:
     made: Any = Channel
     unlink = made._unlink
 
-    def slow(channel: Channel) -> None:  # a moment passes before the link says of itself that it has ended
+    def slow(channel: Channel) -> None:  # a moment passes before the connection says that it has ended
         unlink(channel)
         time.sleep(0.1)
 
@@ -260,7 +260,9 @@ def _end_together(box: SshHost, marks: list[Path]) -> None:
     assert time.monotonic() - began < TIGHT
 
 
-def test_a_socket_that_can_not_be_reached_takes_no_place_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_that_can_not_be_reached_does_not_occupy_a_stream_for_ever(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with reached(home, Sshd()) as box:
         monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
         (home / "docker").write_text("#!/bin/sh\nexec cat\n")

@@ -1,4 +1,4 @@
-"""What runs on a host, over an sshd of this process: files that go on, lasting jobs, answers without noise."""
+"""What runs on a host, over an sshd of this process: uploads that continue, resumable jobs, results without noise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return sshd.home(tmp_path, monkeypatch)
 
 
-def test_an_upload_that_was_cut_goes_on_where_it_ended(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_was_cut_off_continues_where_it_ended(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, there = home / "big", home / "far" / "big"
     content = bytes(range(256)) * 40_000
     source.write_bytes(content)
@@ -72,7 +72,7 @@ def test_what_another_upload_left_or_still_writes_does_no_harm(home: Path) -> No
     assert not list(home.glob("*.part.*"))
 
 
-def test_what_a_login_shell_says_first_is_in_no_answer(home: Path) -> None:
+def test_what_a_login_shell_prints_first_is_in_no_result(home: Path) -> None:
     (home / "source").write_bytes(b"content")
     with reached(home, Sshd(before=b"WELCOME\n")) as box:
         assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
@@ -82,7 +82,7 @@ def test_what_a_login_shell_says_first_is_in_no_answer(home: Path) -> None:
 
 
 @pytest.mark.parametrize("absent", ["/proc/$$/stat", "ps -o", "$g >&2"])
-def test_a_host_that_tells_no_process_group_answers_too(home: Path, absent: str) -> None:
+def test_a_host_that_reports_no_process_group_works_too(home: Path, absent: str) -> None:
     with reached(home, Sshd(rewrite=(absent, ">&2" if ">&2" in absent else "/no/such/file"))) as box:
         assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
 
@@ -92,7 +92,7 @@ JOB = Command(
 )
 
 
-def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_asks_again(home: Path) -> None:
+def test_a_resumable_command_continues_when_the_connection_breaks_and_the_next_run_attaches_to_it(home: Path) -> None:
     server, heard = Sshd(rewrite=JOBS), list[Event]()
 
     def hear(event: Event) -> None:
@@ -115,7 +115,7 @@ def test_a_lasting_command_goes_on_when_the_link_breaks_and_is_followed_by_who_a
         assert (home / "ran").read_text() == "run\nrun\n"  # a job that has ended is no answer to who asks later
 
 
-def test_a_lasting_command_says_its_own_words_and_no_others(home: Path) -> None:
+def test_a_resumable_command_has_its_own_output_and_no_other(home: Path) -> None:
     with reached(home, Sshd(rewrite=JOBS)) as box:
         done = box.run(Command(("sh", "-c", "echo out; echo err >&2; exit 3"), resumable=True), null_reporter())
     assert (done.exit_code, done.text, done.stderr) == (3, "out\n", b"err\n")
