@@ -17,11 +17,11 @@ from slipway.installers.docker.start import LOG
 HELLO_WORLD = "hello-world@sha256:5e23090353324d887c48ad5e5c56d294eab81588df9605b07d1afe895f9cc8f8"
 TRUE = "/bin/true"
 LABELS = {LABEL: "slipway-proof"}
-EXIT_CHECKS, EXIT_INTERVAL = 100, 0.05  # how often, and every how many seconds, it is checked whether it has exited
+EXIT_CHECKS, EXIT_INTERVAL = 600, 0.05  # how often, and every how many seconds, it is checked whether it has exited
 
 
 def run_hello_world(host: Host, daemon: Daemon, report: Reporter) -> None:
-    """Run the container and remove it. Raises Problem with its log unless it exits with 0."""
+    """Run the container and remove it. Raises Problem with its log unless it exits with 0, and soon."""
     image, description = _image(host, daemon, report)
     container = daemon.containers.create(ContainerSpec(f"slipway_proof_{image[7:15]}", image, LABELS))
     try:
@@ -31,8 +31,9 @@ def run_hello_world(host: Host, daemon: Daemon, report: Reporter) -> None:
             if not found.running:
                 break
             report.cancel.wait(EXIT_INTERVAL)
-        if found.exit_code:
-            summary = f"a container of {description} ended with exit code {found.exit_code}"
+        if found.running or found.exit_code:
+            end = "does not exit" if found.running else f"ended with exit code {found.exit_code}"
+            summary = f"a container of {description} {end}"
             log = "\n".join(daemon.io.logs(container, 20, follow=False))
             raise Problem(summary, details=log, hint=f"its log: {LOG}")
     finally:

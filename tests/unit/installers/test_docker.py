@@ -20,7 +20,7 @@ from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.host import Command, Result
 from slipway.installers import docker
-from slipway.installers.docker import engine
+from slipway.installers.docker import engine, hello_world
 from slipway.installers.docker.engine import engine_differs
 from slipway.installers.docker.group import group_differs
 from slipway.installers.docker.hello_world import HELLO_WORLD
@@ -120,6 +120,16 @@ def test_a_plan_is_what_the_run_then_changes_whether_or_not_a_package_starts_doc
 
 def _ended(containers: FakeContainers, container: str) -> None:
     containers.stop(container, 0)
+
+
+def test_a_container_that_does_not_exit_is_no_proof_that_docker_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hello_world, "EXIT_CHECKS", 2)
+    machine = Machine(tmp_path, init="systemd", enrolled="ann docker")
+    result, _ = machine.run()
+    assert result.failures["box/docker/engine"].summary == "a container of hello-world does not exit"
+    assert machine.daemon.store.containers == {}
 
 
 def test_dockerds_proxy_is_set_before_it_starts_and_removed_again_and_a_container_is_run_each_time(
