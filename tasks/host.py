@@ -76,9 +76,8 @@ def check(invocation: Invocation, host: str = "") -> None:
             if not problems:
                 invocation.session.print(f"{name}  ok   {found.system} {found.version}, {found.arch}, as {found.user}")
                 if unreachable := [upstream for upstream, answers in found.reach.items() if not answers]:
-                    invocation.session.print(
-                        f"    no answer from {', '.join(unreachable)}: without internet access, use --bundle D"
-                    )
+                    late = f"no answer within 0.1 s from {', '.join(unreachable)}"
+                    invocation.session.print(f"    {late}; without internet access, use --bundle D")
         print_problems(invocation, name, problems)
         bad += problems
         rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})
