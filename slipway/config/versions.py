@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipway.config.fields import Count, Model
+from slipway.config.fields import Count, Model, ToolVersion
 
 
 class Script(Model):
@@ -14,7 +14,7 @@ class Script(Model):
 
     url: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    version: str
+    version: ToolVersion
 
 
 class LeinScript(Script):
@@ -30,7 +30,7 @@ Packages = dict[str, tuple[str, ...]]  # by release (debian-12) or family (debia
 class DockerTool(Model):
     """Docker: the oldest version that will do, and where another comes from."""
 
-    minimum: str = "20.10"
+    minimum: ToolVersion = "20.10"
     script: Script | None = None
     packages: Packages = {}
 
@@ -73,15 +73,15 @@ class Archive(Model):
 class Kubernetes(Model):
     """Kubernetes' own release archives, from which a bundle takes the images."""
 
-    version: str
+    version: ToolVersion
     platforms: dict[str, Archive]  # by Docker platform: linux/amd64
 
 
 class Binary(Model):
     """A program of one file. An installed one is used from `minimum` on; otherwise `version` is installed."""
 
-    version: str
-    minimum: str
+    version: ToolVersion
+    minimum: ToolVersion
     platforms: dict[str, Download]  # by Docker platform: linux/amd64
 
 

@@ -101,10 +101,10 @@ class Facts:
         return next((kit for kit in self.jdks if kit.major >= minimum), None)
 
     @property
-    def engine_version(self) -> tuple[int, int]:
-        """Major and minor version of the installed Docker engine; (0, 0) without one."""
-        found = re.search(r"version (\d+)\.(\d+)", self.engine)
-        return (int(found[1]), int(found[2])) if found else (0, 0)
+    def engine_version(self) -> str:
+        """The version of the installed Docker engine, without what a distribution adds to it; 0 without one."""
+        found = re.search(r"version (\d+(\.\d+)+)", self.engine)
+        return found[1] if found else "0"
 
 
 def parse(text: str, now: float | None = None) -> Facts:

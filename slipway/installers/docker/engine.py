@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from slipway.config.versions import DockerTool, Script
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
@@ -87,13 +89,12 @@ def installation_differs(facts: Facts, want: DockerTool) -> Change | None:
     require_supported(facts)
     if is_desktop(facts):
         return None
-    minimum = tuple(int(part) for part in want.minimum.split(".")[:2])
     if not facts.dockerd:
         return Change("the Docker engine is not installed")
     if not facts.docker:
         return Change("Docker's client is not installed")
-    if facts.engine_version < minimum:
-        return Change(f"Docker {facts.engine_version[0]}.{facts.engine_version[1]} is older than {want.minimum}")
+    if Version(facts.engine_version) < Version(want.minimum):
+        return Change(f"Docker {facts.engine_version} is older than {want.minimum}")
     return None
 
 
