@@ -1,4 +1,4 @@
-"""The tree of errors: what happened, to what, and what to do about it. `tasks/exit_codes.py` makes exit codes of them.
+"""The tree of errors: what happened, to what, and what helps. `tasks/` makes exit codes and hints of them.
 
 Problem                 something went wrong that the user can understand and act on
 ├── UsageError          a flag, a file or a machine is not as it must be; nothing was changed
@@ -14,24 +14,43 @@ Cancelled               the run was interrupted; not an error of anything
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+
+
+@dataclass(frozen=True)
+class NextCommand:
+    """A command of Slipway that helps: a task's name and its options (`{"service": "auth"}`).
+
+    Only the command line knows how it is typed and for which environment: `tasks/hints.py` writes it out.
+    """
+
+    task: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def deploy_command(*services: str) -> NextCommand:
+    """The command that deploys these services."""
+    return NextCommand("deploy", {"service": ",".join(services)})
 
 
 class Problem(Exception):
     """Something went wrong that the user can understand and act on.
 
     `summary` is one line: the thing and what is wrong with it. `details` is the evidence, as many lines as it takes.
-    `hint` is advice or the exact next command.
+    `hint` is advice, and `commands` are those of Slipway that help, in the order in which they are tried.
     """
 
-    def __init__(self, summary: str, *, details: str = "", hint: str = "") -> None:
+    def __init__(
+        self, summary: str, *, details: str = "", hint: str = "", commands: Sequence[NextCommand] = ()
+    ) -> None:
         super().__init__(summary)
         self.summary = summary
         self.details = details
         self.hint = hint
+        self.commands = tuple(commands)
 
     def __str__(self) -> str:
         parts = [self.summary]
@@ -49,8 +68,16 @@ class UsageError(Problem):
 class Unreachable(Problem):
     """Something that is needed does not answer. `changed`: behind an action that is known to have changed something."""
 
-    def __init__(self, summary: str, *, details: str = "", hint: str = "", changed: bool = False) -> None:
-        super().__init__(summary, details=details, hint=hint)
+    def __init__(
+        self,
+        summary: str,
+        *,
+        details: str = "",
+        hint: str = "",
+        commands: Sequence[NextCommand] = (),
+        changed: bool = False,
+    ) -> None:
+        super().__init__(summary, details=details, hint=hint, commands=commands)
         self.changed = changed
 
 

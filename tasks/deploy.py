@@ -150,9 +150,13 @@ def deploy(invocation: Invocation, service: str = "") -> None:
 
 def _addresses(invocation: Invocation, selection: Selection) -> list[str]:
     """One line per service: its address, or how to reach it."""
+    from slipway.errors import NextCommand
+
     work, lines = invocation.workspace, []
     for service in selection.chosen:
         release = work.deployments.releases.running(service.name)
         number = f"release {release.number}" if release else "no release"
-        lines.append(f"{service.name}  {work.environment.address(service)}  {number}")
+        found = work.environment.address(service)
+        address = invocation.hints.typed(found) if isinstance(found, NextCommand) else found
+        lines.append(f"{service.name}  {address}  {number}")
     return lines

@@ -18,6 +18,7 @@ from slipway.errors import Cancelled, Problem, UsageError
 from slipway.ui.session import Session
 from tasks import exit_codes
 from tasks.exit_codes import ExitCode
+from tasks.hints import Hints
 from tasks.invocation import Invocation
 from tasks.paths import ROOT
 from tasks.signals import SignalHandler
@@ -45,7 +46,7 @@ def execute(body: Callable[..., None], name: str, flags: dict[str, Any], own: di
             _call(body, Invocation(name, session, flags, ExitStack(), signals), own)
     except Problem as problem:
         code = exit_codes.of_problem(problem)
-        session.problem(problem, code)
+        session.problem(Hints(flags).written(problem), code)
         raise Exit(code=int(code)) from problem
     except (Cancelled, KeyboardInterrupt):
         session.finish(Outcome.INTERRUPTED)

@@ -38,7 +38,7 @@ def read_facts(invocation: Invocation, text: str) -> dict[str, Facts | Problem]:
 def print_problems(invocation: Invocation, name: str, problems: list[Problem]) -> None:
     """Print the problems of a host, each with its hint."""
     for problem in problems:
-        first, *rest = str(problem).splitlines()
+        first, *rest = invocation.hints.explain(problem).splitlines()
         invocation.session.print(f"{name}  BAD  {first}")
         for line in rest:
             invocation.session.print(f"    {line}")
@@ -80,7 +80,9 @@ def check(invocation: Invocation, host: str = "") -> None:
                     invocation.session.print(f"    {late}; without internet access, use --bundle D")
         print_problems(invocation, name, problems)
         bad += problems
-        rows.append({"name": name, "ok": not problems, "problems": [str(problem) for problem in problems]})
+        rows.append(
+            {"name": name, "ok": not problems, "problems": [invocation.hints.explain(problem) for problem in problems]}
+        )
     if invocation.session.machine_readable:
         invocation.session.print_json({"hosts": rows})
     if bad:
@@ -105,7 +107,9 @@ def facts(invocation: Invocation, host: str = "") -> None:
     found = read_facts(invocation, host)
     if invocation.session.machine_readable:
         rows = [
-            {"name": name, "error": str(one)} if isinstance(one, Problem) else {"name": name, **asdict(one)}
+            {"name": name, "error": invocation.hints.explain(one)}
+            if isinstance(one, Problem)
+            else {"name": name, **asdict(one)}
             for name, one in found.items()
         ]
         invocation.session.print_json({"hosts": rows})

@@ -23,6 +23,7 @@ from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
+from tasks.hints import Hints
 from tasks.passwords import Passwords, check_sudo
 from tasks.paths import ROOT
 
@@ -72,6 +73,11 @@ class Invocation:
         from slipway.config.paths import folder_option
 
         return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
+
+    @cached_property
+    def hints(self) -> Hints:
+        """How what helps is typed for this command's environment."""
+        return Hints(self.flags)
 
     @cached_property
     def config(self) -> Config:
@@ -196,14 +202,16 @@ class Invocation:
 
         began, at_once = time.monotonic(), self.hosts.at_once if len(self._hosts) > 1 else WORKERS
         if self.plan:
-            result = self.result = plan(steps, self.session.emit, at_once=at_once)
+            result = self.result = plan(steps, self.session.emit, explain=self.hints.explain, at_once=at_once)
             code = exit_codes.of_run(result)
             if not result.failures and result.reasons:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
             self._request_sudo(steps)
             with self._docker_lock(), self.signals.running():
-                result = self.result = Run(steps, self.session.emit, self.cancel, at_once=at_once).go()
+                result = self.result = Run(
+                    steps, self.session.emit, self.cancel, explain=self.hints.explain, at_once=at_once
+                ).go()
                 code = exit_codes.of_run(result)
                 lines = tuple(closing_lines()) if code is ExitCode.DONE else ()
                 self.session.emit(result.finished(time.monotonic() - began, lines))

@@ -56,4 +56,4 @@ def state_of(namespace: ProjectNamespace, lifecycle: Lifecycle) -> State:
         outage = lifecycle.outage()
         if outage is None:
             raise
-        return State(down=outage.reason, start=outage.start)
+        return State(down=outage.reason, commands=outage.commands)

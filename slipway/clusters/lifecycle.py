@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.engine.reporter import Reporter
-from slipway.errors import UsageError
+from slipway.errors import NextCommand, UsageError
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Why a cluster of ours does not answer, and the command that starts it, if there is one."""
+    """Why a cluster of ours does not answer, and what starts it, if there is something."""
 
     reason: str
-    start: str = ""
+    commands: tuple[NextCommand, ...] = ()
 
 
 class Lifecycle(Protocol):
@@ -44,7 +44,11 @@ class NoLifecycle:
 
     def ensure_managed(self) -> None:
         """There is none."""
-        raise UsageError(f"there is no Minikube behind environment {self.environment}", hint="--env minikube")
+        raise UsageError(
+            f"there is no Minikube behind environment {self.environment}",
+            hint="name one whose file has `cluster`",
+            commands=[NextCommand("env.list")],
+        )
 
     def start(self, report: Reporter) -> str:  # noqa: ARG002
         """There is none."""

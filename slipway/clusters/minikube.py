@@ -12,7 +12,7 @@ from slipway.config.models import Cluster
 from slipway.docker.protocols import Daemon
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Problem, UsageError
+from slipway.errors import NextCommand, Problem, UsageError
 from slipway.hosts import locks
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Host, Result, script, step_prefix
@@ -22,6 +22,8 @@ PROFILE = "minikube"
 PROVISIONER = "gcr.io/k8s-minikube/storage-provisioner:v5"
 SPARE = {"memory": 512 * 2**20, "disk": 10 * 2**30}  # bytes that must be left, and that a cluster's images take
 START_ATTEMPTS = 2
+
+REPLACE_HINT = "delete it with everything on it; the next deploy creates a new one"
 
 
 def require_capacity(facts: Facts, cluster: Cluster) -> None:
@@ -47,8 +49,8 @@ def require_runtime(runtimes: Collection[str], cluster: Cluster) -> None:
     others = sorted(one for one in runtimes if not one.startswith(f"{cluster.runtime}://"))
     if others:
         what = f"the running Minikube uses {', '.join(others)}"
-        hint = "./invoke cluster.delete removes it and everything on it; the next deploy creates a new one"
-        raise UsageError(f"{what}, but {cluster.runtime} is wanted: images can't be delivered to it", hint=hint)
+        summary = f"{what}, but {cluster.runtime} is wanted: images can't be delivered to it"
+        raise UsageError(summary, hint=REPLACE_HINT, commands=[NextCommand("cluster.delete")])
 
 
 def start_command(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
@@ -142,8 +144,10 @@ class Failure:
     def problem(self) -> Problem:
         """The failure as an error, with minikube's advice."""
         details = "\n".join((*self.errors[-8:], self.stderr[-1500:])).strip()
-        hint = self.advice or "minikube logs; ./invoke cluster.delete removes it, and the next deploy creates a new one"
-        return Problem("the cluster could not be started", details=details, hint=hint)
+        summary, hint = "the cluster could not be started", self.advice or f"minikube logs; {REPLACE_HINT}"
+        return Problem(
+            summary, details=details, hint=hint, commands=() if self.advice else [NextCommand("cluster.delete")]
+        )
 
 
 def _run(host: Host, command: Command, report: Reporter) -> Failure | None:

@@ -18,6 +18,7 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import State as DockerState
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Probe
+from slipway.errors import NextCommand
 from slipway.hosts.host import Host, step_prefix
 from slipway.installers import bundle_images
 from slipway.installers import minikube as minikube_programs
@@ -62,7 +63,7 @@ class MinikubeLifecycle:
         if node is None:
             return Outage("there is no cluster")
         reason = "the cluster's API does not answer" if node.running else "the cluster is stopped"
-        return Outage(reason, f"./invoke cluster.start --env {self.environment}")
+        return Outage(reason, (NextCommand("cluster.start", {"env": self.environment}),))
 
 
 @dataclass(frozen=True)

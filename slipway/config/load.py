@@ -22,7 +22,7 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     details list every error in every file.
     """
     if settings and not settings.is_dir():
-        raise UsageError(f"{settings} is not a folder", hint="--settings names a folder like config/")
+        raise UsageError(f"{settings} is not a folder", hint="name a folder like config/")
     errors = FileErrors()
     folders = [root / "config", *([settings] if settings else [])]
     paths = {path.relative_to(folder): path for folder in folders for path in sorted(folder.rglob("*.yaml"))}
@@ -109,7 +109,7 @@ def _read_services(folder: Path, errors: FileErrors) -> tuple[dict[str, Service]
     found: dict[str, Service] = {}
     documents: dict[str, Document] = {}
     if not folder.is_dir():
-        errors.add(folder, 1, "the services folder does not exist", "--services names another one")
+        errors.add(folder, 1, "the services folder does not exist", "name another folder")
     for path in sorted(folder.glob("*/service.yaml")):
         document = read(path, errors)
         service = parse(document, Service, errors, folder=path.parent) if document else None

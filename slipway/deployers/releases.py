@@ -41,4 +41,4 @@ def pick(service: str, known: Sequence[Release], running: Release | None, number
         return found[0]
     numbers = ", ".join(str(release.number) for release in known) or "none"
     summary = f"{service} has no earlier release" if number is None else f"{service} has no release {number}"
-    raise UsageError(summary, hint=f"kept releases: {numbers}; --to names one")
+    raise UsageError(summary, hint=f"kept releases: {numbers}")

@@ -14,7 +14,7 @@ from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from requests import RequestException
 
-from slipway.errors import ConnectionLost, Problem, TagVanished, Unreachable
+from slipway.errors import ConnectionLost, NextCommand, Problem, TagVanished, Unreachable
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one response of the daemon
@@ -69,6 +69,7 @@ def unreachable(error: Exception) -> Problem:
     """The error for a daemon that does not answer, with what a user can do about it."""
     text = str(error)
     if "Permission denied" in text:
-        hint = "./invoke setup (adds you to group docker), or run as root"
-        return Unreachable("Docker's socket is not open to this user", details=text, hint=hint)
-    return ConnectionLost("Docker does not answer", details=text, hint="./invoke setup")
+        hint = "run as root, or let setup add you to group docker"
+        summary = "Docker's socket is not open to this user"
+        return Unreachable(summary, details=text, hint=hint, commands=[NextCommand("setup")])
+    return ConnectionLost("Docker does not answer", details=text, commands=[NextCommand("setup")])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from slipway.errors import NextCommand
+
 TERMINATED, KILLED = 143, 137  # 128 + SIGTERM, SIGKILL
 STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")  # of a Java stack trace; the exception is in front of them
 JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
@@ -17,6 +19,7 @@ class Cause:
     summary: str
     hint: str
     final: bool = False
+    commands: tuple[NextCommand, ...] = ()
 
 
 def exit_cause(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> Cause:
@@ -46,12 +49,11 @@ def exit_cause(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0)
     }
     summary = f"it exited with code {code}{signals.get(code, '')}{times}{ending}"
     if code == TERMINATED:
-        return Cause(
-            summary, "if Docker stopped, ./invoke setup starts it; otherwise check `health` and its last lines"
-        )
+        hint = "check `health` and its last lines; if Docker stopped, setup starts it"
+        return Cause(summary, hint, commands=(NextCommand("setup"),))
     if code == KILLED:
         return Cause(summary, "it may have run out of memory: raise resources.memory; its last lines may say more")
-    return Cause(summary, "see its last lines; ./invoke smoke runs the same image here")
+    return Cause(summary, "see its last lines; a smoke test runs the same image here", commands=(NextCommand("smoke"),))
 
 
 def nothing_listens(port: object) -> Cause:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -122,8 +122,13 @@ def as_problem(node: AnyNode, error: Exception) -> Problem:
     return Problem(summary, details=traceback.format_exc(), hint="this is a bug in Slipway: please report it")
 
 
-def plan(nodes: Iterable[AnyNode], emit: Emit, *, at_once: int = WORKERS) -> RunResult:
-    """Report what a run would change, changing nothing: one `plan`, the failures, and a `finished`."""
+def plan(
+    nodes: Iterable[AnyNode], emit: Emit, *, explain: Callable[[Problem], str] = str, at_once: int = WORKERS
+) -> RunResult:
+    """Report what a run would change, changing nothing: one `plan`, the failures, and a `finished`.
+
+    `explain` makes the whole text of a failure.
+    """
     began = time.monotonic()
     graph = ordered(nodes)
     result = compute_plan(graph, at_once=at_once)
@@ -132,6 +137,6 @@ def plan(nodes: Iterable[AnyNode], emit: Emit, *, at_once: int = WORKERS) -> Run
     emit(ComputedPlan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, "")) for node in graph)))
     for node in graph:
         if problem := result.failures.get(node.id):
-            emit(StepChanged(node.id, node.title, Status.FAILED, problem.summary, 0.0, str(problem)))
+            emit(StepChanged(node.id, node.title, Status.FAILED, problem.summary, 0.0, explain(problem)))
     emit(result.finished(time.monotonic() - began))
     return result

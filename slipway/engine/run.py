@@ -23,14 +23,23 @@ POLL = 0.1  # seconds between two looks at cancellation while nothing ends
 class Run:
     """One run of a graph. `cancel` ends it: steps under way are stopped, nothing new begins.
 
-    Nodes of at most `at_once` groups are under way together.
+    Nodes of at most `at_once` groups are under way together. `explain` makes the whole text of a failure.
     """
 
-    def __init__(self, nodes: Iterable[AnyNode], emit: Emit, cancel: Cancel, *, at_once: int = WORKERS) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[AnyNode],
+        emit: Emit,
+        cancel: Cancel,
+        *,
+        explain: Callable[[Problem], str] = str,
+        at_once: int = WORKERS,
+    ) -> None:
         self._graph = ordered(nodes)
         self._titles = {node.id: node.title for node in self._graph}
         self._at_once = at_once
         self._emit = emit
+        self._explain = explain
         self._cancel = cancel
         self._state = threading.Lock()
         self._began: dict[str, float] = {}
@@ -137,7 +146,7 @@ class Run:
     def _fail(self, node: AnyNode, problem: Problem) -> None:
         with self._state:
             self.result.failures[node.id] = problem
-        self._set(node, Status.FAILED, problem.summary, str(problem))
+        self._set(node, Status.FAILED, problem.summary, self._explain(problem))
 
     def _set(self, node: AnyNode, status: Status, reason: str = "", detail: str = "") -> None:
         began = self._began.get(node.id)

@@ -12,7 +12,7 @@ from slipway.docker.labels import LABEL, OWNER, ROLE, owner
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Step
-from slipway.errors import Unreachable
+from slipway.errors import NextCommand, Unreachable
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.services import AnyService, Sources
 from slipway.flows.workspace import BuildMachine, Workspace
@@ -105,7 +105,7 @@ class BuildJar(Step[Sources]):
         kit = facts.jdk(tools.java.minimum)
         if kit is None or not facts.lein:
             lacking = "Leiningen" if kit else "a JDK with jlink"
-            raise Unreachable(f"{lacking} is not on this machine", hint="./invoke setup")
+            raise Unreachable(f"{lacking} is not on this machine", commands=[NextCommand("setup")])
         profile = ""
         if facts.maven_repo and not machine.clojars.facts():
             profile = tools.clojure.profile

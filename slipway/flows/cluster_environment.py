@@ -18,7 +18,7 @@ from slipway.deployers.releases import Releases
 from slipway.docker.state import State as DockerState
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Precondition, Probe, Step
-from slipway.errors import UsageError
+from slipway.errors import NextCommand, UsageError
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
@@ -127,9 +127,9 @@ class ClusterEnvironment:
         """The image of a kept release of the same sources and settings."""
         return self.releases.reusable_image(service.release.facts())
 
-    def address(self, service: AnyService) -> str:
+    def address(self, service: AnyService) -> NextCommand:
         """The command that opens a tunnel."""
-        return f"./invoke forward --service {service.name} --env {self.name}"
+        return NextCommand("forward", {"service": service.name, "env": self.name})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from slipway.deployers.releases import Releases
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Precondition, Step
-from slipway.errors import Unreachable
+from slipway.errors import Unreachable, deploy_command
 from slipway.flows.build import build, image
 from slipway.flows.selection import Selection
 from slipway.flows.services import AnyService
@@ -89,7 +89,7 @@ class RunningNeeds(Precondition[Any]):
         lacking = {one.name: [need for need in one.needs if need in absent] for one in self.selection.chosen}
         who = "; ".join(f"{name} needs {' and '.join(needs)}" for name, needs in lacking.items() if needs)
         summary = f"{who}, which {'are' if len(absent) > 1 else 'is'} not deployed in {self.environment}"
-        raise Unreachable(summary, hint=f"./invoke deploy, or ./invoke deploy --service {','.join(absent)}")
+        raise Unreachable(summary, hint="deploy all services, or these first", commands=[deploy_command(*absent)])
 
 
 @dataclass(frozen=True, kw_only=True)

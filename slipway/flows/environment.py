@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from slipway.engine.steps import AnyNode
+from slipway.errors import NextCommand
 from slipway.flows.services import AnyService
 
 
@@ -33,5 +34,5 @@ class RunEnvironment(Protocol):
     def image(self, service: AnyService) -> str:
         """The reference of the image that a release of the sources as they stand runs; empty while it has none."""
 
-    def address(self, service: AnyService) -> str:
+    def address(self, service: AnyService) -> str | NextCommand:
         """Where a running service answers, or the command that reaches it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe, ResourceLimit
-from slipway.errors import Problem, Unreachable
+from slipway.errors import NextCommand, Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, Privilege, Result, Stream
 
@@ -31,7 +31,7 @@ class FakeHost:
         self.ran.append(command)
         answer = self.programs.get(command.argv[0])
         if answer is None:
-            raise Problem(f"{command.argv[0]} is not on {self.name}", hint="./invoke setup")
+            raise Problem(f"{command.argv[0]} is not on {self.name}", commands=[NextCommand("setup")])
         code, out, err = answer(command)
         for stream, text in (("stdout", out), ("stderr", err)):
             for line in text.decode(errors="replace").splitlines():

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
-from slipway.errors import Problem, Unreachable, UsageError
+from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts
 from slipway.hosts.host import THIS_MACHINE, Command, Privilege, Result, script
 from slipway.hosts.local_process import LocalProcess, group_exists
@@ -57,7 +57,7 @@ class LocalHost:
             if error.filename == command.cwd:
                 raise Problem(f"folder {command.cwd} does not exist", details=f"$ {command.line}") from error
             summary = f"{command.argv[0]} is not on this machine"
-            raise Problem(summary, details=str(error), hint="./invoke setup") from error
+            raise Problem(summary, details=str(error), commands=[NextCommand("setup")]) from error
         except OSError as error:
             raise Problem(f"{command.argv[0]} could not be started", details=str(error)) from error
         with LocalProcess(started, partial(self._signal_group, command.privilege)) as process:

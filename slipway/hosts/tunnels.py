@@ -32,7 +32,7 @@ def tunnel(port: int, connect: Connect) -> Iterator[int]:
     try:
         server = Server(("127.0.0.1", port), _handler(connect))
     except OSError as error:
-        hint = "choose another with --port"
+        hint = "choose another port"
         taken = error.errno == errno.EADDRINUSE
         summary = f"port {port} is taken" if taken else f"can't listen on port {port}"
         raise UsageError(summary, details=str(error), hint=hint) from error

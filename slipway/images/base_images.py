@@ -102,9 +102,7 @@ def jlink_command(kit: Jdk, modules: Sequence[str], out: str) -> Command:
 def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, report: Reporter) -> str:
     with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
         out = Path(folder) / "java"
-        host.run(jlink_command(kit, recipe.modules, str(out)), report).raise_for_status(
-            "jlink failed", "./invoke setup"
-        )
+        host.run(jlink_command(kit, recipe.modules, str(out)), report).raise_for_status("jlink failed")
         parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
         needed = libraries(host.run(Command(("ldd", *parts)), null_reporter(report.cancel)).text)
         files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}

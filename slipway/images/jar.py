@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem, untrusted_certificate
+from slipway.errors import NextCommand, Problem, untrusted_certificate
 from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
 
@@ -119,8 +119,12 @@ def build_failure(folder: Path, output: str) -> Problem:
         return untrusted_certificate("a repository", "\n".join(lines[:5]))
     if "Could not transfer" in output or "Could not find artifact" in output:
         lines = re.findall(r"^.*Could not (?:transfer|find) artifact.*$", output, re.MULTILINE)
-        hint = "check the network or proxy; ./invoke setup; then try again"
-        return Problem(f"{name}: dependencies could not be downloaded", details="\n".join(lines[:5]), hint=hint)
+        return Problem(
+            f"{name}: dependencies could not be downloaded",
+            details="\n".join(lines[:5]),
+            hint="check the network or proxy",
+            commands=[NextCommand("setup")],
+        )
     return Problem(f"{name}: lein uberjar failed", details=tail(output), hint=f"cd {folder} && lein uberjar")
 
 

@@ -10,7 +10,7 @@ from slipway.config.document import FileErrors, parse
 from slipway.config.document import read as read_document
 from slipway.config.fields import Model
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem, UsageError
+from slipway.errors import NextCommand, Problem, UsageError
 from slipway.hosts.facts import Facts
 from slipway.installers.download import digest
 
@@ -45,8 +45,9 @@ class Bundle:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         if not (folder / MANIFEST).is_file():
-            hint = "--bundle names a folder made by ./invoke bundle.create --dir D"
-            raise UsageError(f"{folder} has no {MANIFEST}", hint=hint)
+            hint = "a bundle is a folder that `bundle.create` made"
+            commands = [NextCommand("bundle.create", {"dir": "D"})]
+            raise UsageError(f"{folder} has no {MANIFEST}", hint=hint, commands=commands)
 
     @cached_property
     def files(self) -> tuple[File, ...]:
@@ -76,7 +77,7 @@ class Bundle:
     def checked(self, file: File) -> Path:
         """The path of a file whose sha256 is the manifest's. Raises Problem for any other."""
         if fault := self.fault(file):
-            raise Problem(f"bundle: {fault}", hint=f"./invoke bundle.verify --dir '{self.folder}'")
+            raise Problem(f"bundle: {fault}", commands=[NextCommand("bundle.verify", {"dir": self.folder})])
         return self.folder / file.path
 
     def fault(self, file: File) -> str:

@@ -20,10 +20,10 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, Unreachable
+from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, NextCommand, Unreachable
 
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
-HINT = "./invoke cluster.status shows the cluster's state; ./invoke cluster.start starts one that Slipway made"
+COMMANDS = (NextCommand("cluster.status"), NextCommand("cluster.start"))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Api:
             raise ApiRefused(summary, status=error.status or 0, details=details) from error
         except (HTTPError, OSError) as error:
             name = f"the cluster behind context {self.context.name} does not answer"
-            raise Unreachable(name, details=str(error)[:400], hint=HINT) from error
+            raise Unreachable(name, details=str(error)[:400], commands=COMMANDS) from error
 
 
 def api_refused(summary: str, status: int, body: bytes) -> ApiRefused:

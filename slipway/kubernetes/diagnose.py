@@ -138,7 +138,7 @@ def _config_error(text: str) -> Cause:
     summary = f"the container can't be configured: {text}"
     if missing := _MISSING.search(text):
         kind = {"configmap": "ConfigMap", "secret": "Secret"}[missing[1]]
-        return MissingObject(summary, hint, final, kind, missing[2])
+        return MissingObject(summary, hint, final, kind=kind, name=missing[2])
     return Cause(summary, hint, final=final)
 
 

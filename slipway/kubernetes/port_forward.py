@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter
-from slipway.errors import Cancelled, Problem
+from slipway.errors import Cancelled, NextCommand, Problem
 from slipway.hosts.host import Command, Host, Stream
 from slipway.hosts.tunnels import tunnel
 
@@ -69,7 +69,7 @@ class _Forwarder:
         while not self._port:
             if time.monotonic() > deadline or self.cancel.requested:
                 details = "\n".join(self._output)
-                raise Problem("kubectl port-forward did not start", details=details, hint="./invoke status")
+                raise Problem("kubectl port-forward did not start", details=details, commands=[NextCommand("status")])
             time.sleep(POLL)
         return self._host.open_tcp("127.0.0.1", self._port)
 

@@ -52,11 +52,11 @@ def failure(service: str, snapshot: Snapshot, pending: str) -> Problem:
     """The problem of a failed rollout: its causes, and behind them all evidence."""
     found = causes(snapshot)
     if not found:
-        summary, hint = f"the rollout did not finish: {pending}", "the evidence above has its events and last log lines"
+        cause = Cause(f"the rollout did not finish: {pending}", "the evidence above has its events and last log lines")
     else:
-        summary, hint = found[0].summary, found[0].hint
+        cause = found[0]
     details = "\n".join((*(cause.summary for cause in found[1:]), evidence(snapshot)))
-    return Problem(f"{service}: {summary}", details=details, hint=hint)
+    return Problem(f"{service}: {cause.summary}", details=details, hint=cause.hint, commands=cause.commands)
 
 
 def evidence(snapshot: Snapshot) -> str:

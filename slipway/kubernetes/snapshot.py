@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from slipway.engine.threads import Threads
-from slipway.errors import Problem
+from slipway.errors import Problem, deploy_command
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import of_current_template, pod_state, requests_by_node, restarts
 from slipway.kubernetes.workload import Workload
@@ -70,7 +70,9 @@ def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]
     events = pool.submit(cluster.list, "v1", "Event", namespace)
     found = deployment.result()
     if found is None:
-        raise Problem(f"{workload.service}: its Deployment was deleted meanwhile", hint="./invoke deploy")
+        raise Problem(
+            f"{workload.service}: its Deployment was deleted meanwhile", commands=[deploy_command(workload.service)]
+        )
     current = of_current_template(found, replica_sets.result(), pods.result())
     names = {pod["metadata"]["name"] for pod in current}
     about = [event for event in events.result() if event.get("involvedObject", {}).get("name") in names]

@@ -74,7 +74,7 @@ def new_service(
     published |= {override.publish: owner for owner, override in overrides.items() if override.publish}
     free = next(one for one in range(FIRST_PORT, 65536) if one not in published and ports.is_free(one))
     if port is not None:
-        validate_port(port, published, hint=f"--port {free} is free")
+        validate_port(port, published, hint=f"port {free} is free")
     return NewService(name, port or free, project, folder / name)
 
 
@@ -85,10 +85,10 @@ def validate_name(name: str, folder: Path, services: Collection[str]) -> None:
     except ValueError as error:
         valid = nearest_label(name)
         suggestion = unused_name(valid, folder, services) if valid else "invoices"
-        raise UsageError(f"invalid service name: {error}", hint=f"try --name {suggestion}") from None
+        raise UsageError(f"invalid service name: {error}", hint=f"for example: {suggestion}") from None
     if name in services or (folder / name).exists():
         summary = f"service {name} already exists" if name in services else f"{folder / name} already exists"
-        raise UsageError(summary, hint=f"try --name {unused_name(name, folder, services)}")
+        raise UsageError(summary, hint=f"for example: {unused_name(name, folder, services)}")
 
 
 def validate_port(port: int, published: Mapping[int, str], hint: str) -> None:

@@ -107,7 +107,7 @@ class DeployerContract:
         assert (made.running, made.numbers) == (1, [2, 1])
         with pytest.raises(Problem) as caught:
             releases.earlier("web", 9)
-        assert (type(caught.value), caught.value.hint) == (UsageError, "kept releases: 2, 1; --to names one")
+        assert (type(caught.value), caught.value.hint) == (UsageError, "kept releases: 2, 1")
 
     def test_down_keeps_secrets_and_history_and_purge_removes_them(self, made: Subject) -> None:
         made.deployments.secret_store.store({"web.KEY": "geheim"}, null_reporter())

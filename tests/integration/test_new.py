@@ -45,4 +45,4 @@ def test_a_new_service_works_as_generated(team: Team) -> None:
     assert answer.json() == {"greeting": "Hello, Ada"}
     assert "Ran 6 tests containing 11 assertions.\n0 failures, 0 errors." in lein_test(team.service)
     again = team.invoke("new", "--name", "invoices")
-    assert (again.exit, "try --name invoices-2" in again.out + again.err) == (2, True)
+    assert (again.exit, "for example: invoices-2" in again.out + again.err) == (2, True)

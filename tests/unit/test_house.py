@@ -18,6 +18,7 @@ FLOORS = (
     {"clusters"},
     {"flows"},
 )
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 ASIDE = {"ui"}  # it knows events only, and nothing below knows it
 
 
@@ -86,6 +87,20 @@ def test_one_factory_asks_what_kind_of_environment_it_is() -> None:
         str(file) for file, _ in modules() if file.parts[0] == "slipway" and asked.search((ROOT / file).read_text())
     }
     assert {file for file in found if not file.startswith("slipway/config/")} == set()
+
+
+def test_only_the_command_line_knows_how_a_command_is_typed() -> None:
+    typed = re.compile(r"\./invoke|(?<![\w-])--(env|service|settings|services|bundle|plan|purge)\b")
+    spelled = []
+    for file, module in modules():
+        if file.parts[0] == "slipway":
+            docstrings = {
+                ast.get_docstring(node, clean=False) for node in ast.walk(module) if isinstance(node, DOCUMENTED)
+            }
+            texts = (node.value for node in ast.walk(module) if isinstance(node, ast.Constant))
+            found = [t for t in texts if isinstance(t, str) and t not in docstrings and typed.search(t)]
+            spelled += [f"{file}: {text!r}" for text in found]
+    assert spelled == []
 
 
 def test_docstrings_say_something_of_their_own() -> None:

@@ -22,7 +22,7 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
-from slipway.errors import Problem
+from slipway.errors import NextCommand, Problem
 
 
 def deployments(daemon: Daemon, names: Names, state: Probe[State], checks: CheckRunner) -> Deployments[State, str]:
@@ -67,8 +67,8 @@ class DockerDeployer:
         """Run a kept release again, with the settings and the number that it had."""
         state = self.daemon.state(self.names.project)
         if not any(image.id == release.image for image in state.images):
-            hint = f"./invoke history --service {release.service}"
-            raise Problem(f"the image of release {release.number} is gone from this Docker", hint=hint)
+            summary = f"the image of release {release.number} is gone from this Docker"
+            raise Problem(summary, commands=[NextCommand("history", {"service": release.service})])
         settings = release.settings
         desired = DesiredRelease(
             settings, release.source, secrets(settings), release.manifest, release.who, release.image, release.commit

@@ -15,7 +15,7 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
-from slipway.errors import Problem, UsageError
+from slipway.errors import NextCommand, Problem, UsageError, deploy_command
 from slipway.hosts.tunnels import tunnel
 
 
@@ -40,9 +40,8 @@ class DockerOperations:
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""
-        hint = f"name an environment with a cluster: ./invoke scale --service {service.name} --replicas 2 --env NAME"
-        summary = "environment local runs one container of each service; scaling needs a cluster"
-        raise UsageError(summary, hint=hint)
+        summary = f"{service.name} runs as one container on this Docker; scaling needs a cluster"
+        raise UsageError(summary, hint="name an environment with a cluster", commands=[NextCommand("env.list")])
 
     def scale(self, service: Service, replicas: int | None, report: Reporter) -> None:  # noqa: ARG002  it can't
         """Raise UsageError: a service has one container."""
@@ -54,7 +53,7 @@ class DockerOperations:
         container = self._deployed(service)
         published = next(iter(container.ports.values()), None)
         if published is None:
-            raise Problem(f"{service} publishes no port", hint="./invoke deploy")
+            raise Problem(f"{service} publishes no port", commands=[deploy_command(service)])
         if port is None or port == published[1]:
             yield f"http://127.0.0.1:{published[1]}"
             return
@@ -93,5 +92,5 @@ class DockerOperations:
     def _deployed(self, service: str) -> Container:
         container = self.state.facts().container(self.names.container(service))
         if container is None:
-            raise UsageError(f"{service} is not deployed here", hint=f"./invoke deploy --service {service}")
+            raise UsageError(f"{service} is not deployed here", commands=[deploy_command(service)])
         return container

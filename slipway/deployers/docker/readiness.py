@@ -38,7 +38,9 @@ def wait_until_ready(daemon: Daemon, container: str, service: Service, url: str,
             return
         fault = found
     cause = _timeout_cause(check, fault, container, service.port)
-    raise Problem(f"{service.name}: not ready within {TIMEOUT:.0f} s: {cause.summary}", hint=cause.hint)
+    raise Problem(
+        f"{service.name}: not ready within {TIMEOUT:.0f} s: {cause.summary}", hint=cause.hint, commands=cause.commands
+    )
 
 
 def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
@@ -47,7 +49,7 @@ def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
     if not found.running or found.restarts:
         log = "\n".join(daemon.io.logs(container, 60, follow=False))
         cause = exit_cause(found.exit_code, service.resources.memory, log, oom=found.oom)
-        raise Problem(f"{service.name}: {cause.summary}", hint=cause.hint)
+        raise Problem(f"{service.name}: {cause.summary}", hint=cause.hint, commands=cause.commands)
 
 
 def _readiness_fault(daemon: Daemon, container: str, check: ReadinessCheck, url: str, report: Reporter) -> str | None:

@@ -17,7 +17,7 @@ from slipway.docker.labels import LABEL, RELEASE, ROLE, SERVICE, Names
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter, uncancellable
-from slipway.errors import ConnectionLost, Problem
+from slipway.errors import ConnectionLost, Problem, deploy_command
 
 GRACE = 20  # seconds that a container gets to stop: services finish running requests, for up to 18
 
@@ -60,19 +60,22 @@ class ContainerReplacement:
         except BaseException as error:
             lines = evidence(self.daemon, created, 50) if created else ""
             lost = isinstance(error, ConnectionLost)
+            commands = error.commands if isinstance(error, Problem) else ()
             try:
                 outcome = self._roll_back(created, earlier, service, report)
             except Problem as problem:
                 lost = lost or isinstance(problem, ConnectionLost)
-                again = f"./invoke deploy --service {service.name}"
-                outcome = f"rollback failed: {problem.summary}; {again} completes it"
+                outcome = f"rollback failed: {problem.summary}"
+                commands = (*commands, deploy_command(service.name))
             report.note(outcome)
             if not isinstance(error, Problem):
                 raise
             details, hint = f"{error.details}\n{lines}".strip(), f"{error.hint}\n{outcome}".strip()
             if lost:
-                raise ConnectionLost(error.summary, details=details, hint=hint, changed=True) from error
-            raise Problem(error.summary, details=details, hint=hint) from error
+                raise ConnectionLost(
+                    error.summary, details=details, hint=hint, commands=commands, changed=True
+                ) from error
+            raise Problem(error.summary, details=details, hint=hint, commands=commands) from error
 
     def _finish_interrupted(self, state: State, service: str, report: Reporter) -> Container | None:
         """The container to replace. Of two that an interrupted replacement left, the one with a record stays."""
@@ -114,7 +117,7 @@ class ContainerReplacement:
         ports = container.ports.values() if container and container.running else ()
         for address, port in ports:
             return f"http://{address}:{port}"
-        raise Problem(f"{service} is not running here", hint=f"./invoke deploy --service {service}")
+        raise Problem(f"{service} is not running here", commands=[deploy_command(service)])
 
     def _roll_back(self, created: str, earlier: Container | None, service: Service, report: Reporter) -> str:
         """Remove the new container, restore the earlier one and check it; says what runs now."""

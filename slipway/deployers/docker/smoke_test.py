@@ -24,7 +24,7 @@ from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behin
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
-from slipway.errors import ConnectionLost, Problem
+from slipway.errors import ConnectionLost, Problem, deploy_command
 
 GRACE = 2  # seconds that a service gets to stop
 
@@ -67,9 +67,10 @@ class SmokeTestRun:
             needs = (evidence(self.daemon, self._name(need), 10) for need in self.needs(name))
             lines = (problem.details, evidence(self.daemon, self._name(name), 50), *needs)
             details = "\n".join(filter(None, lines)).strip()
-            again = f"the running release was not touched; fix the cause, then ./invoke deploy --service {name}"
+            again = "the running release was not touched; fix the cause and deploy again"
             hint = "\n".join(filter(None, (problem.hint, again, self._left(name))))
-            raise Problem(problem.summary, details=details, hint=hint) from problem
+            commands = (*problem.commands, deploy_command(name))
+            raise Problem(problem.summary, details=details, hint=hint, commands=commands) from problem
         finally:
             self._finish(name)
         if keep:

@@ -12,7 +12,7 @@ from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
 from slipway.config.models import Check
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Problem
+from slipway.errors import NextCommand, Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
@@ -104,7 +104,7 @@ def _wait_until_running(cluster: Cluster, namespace: str, name: str, report: Rep
         state = reasons or str(found.get("status", {}).get("phase"))
         report.cancel.wait(POLL)
         waited += POLL
-    raise Problem("the pod that runs the checks did not start", details=state, hint="./invoke status shows the cluster")
+    raise Problem("the pod that runs the checks did not start", details=state, commands=[NextCommand("status")])
 
 
 def _wait_until_resolved(run: RunCommand, base: str, report: Reporter) -> None:

@@ -21,7 +21,7 @@ from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_
 from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem, behind_a_change
+from slipway.errors import Problem, behind_a_change, deploy_command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.drift import differences
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
@@ -117,7 +117,10 @@ class KubernetesDeployer:
             kept = next(k for k in state.releases(release.service) if k.release.number == release.number)
             missing = [n for n in sorted(kept.names("Secret")) if state.find("Secret", n) is None]
             if missing:
-                raise Problem(f"secrets of release {release.number} are gone: {', '.join(missing)}", hint="deploy anew")
+                raise Problem(
+                    f"secrets of release {release.number} are gone: {', '.join(missing)}",
+                    commands=[deploy_command(release.service)],
+                )
             plan = self._plan(state, release.settings, kept.objects, report)
             dry_run(scope.cluster, plan.objects, state)
             roll_out_and_verify(scope, plan, report)
@@ -129,8 +132,7 @@ class KubernetesDeployer:
         live, known = state.find("Deployment", service.name), state.releases(service.name)
         before = running(state, service.name) or next(iter(known), None)
         if (number := scaled_to(live, service)) is not None:
-            hint = f"./invoke scale --service {service.name} --replicas file"
-            report.note(f"it stays scaled to {number}: {hint}")
+            report.note(f"it stays scaled to {number}, until `scale --replicas file` or another number in its file")
         if before:
             copies = with_replicas(before.objects, live, before.release.settings)
             before = replace(before, objects=tuple(with_current_secret_values(copies, state)))

@@ -12,7 +12,7 @@ from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, run
 from slipway.deployers.kubernetes.release_store import with_current_secret_values
 from slipway.deployers.releases import UNRECORDED
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem, UsageError, behind_a_change
+from slipway.errors import Problem, UsageError, behind_a_change, deploy_command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.logs import followed, tails
 from slipway.kubernetes.manifests.labels import MANAGED_BY, NAME, ROLE, SCALED
@@ -57,7 +57,11 @@ class KubernetesOperations:
             state = self._namespace.read()
             kept = running(state, service.name)
             if kept is None:
-                raise Problem(f"{service.name}: {UNRECORDED}", hint="./invoke deploy, then scale")
+                raise Problem(
+                    f"{service.name}: {UNRECORDED}",
+                    hint="deploy it, then scale",
+                    commands=[deploy_command(service.name)],
+                )
             settings = kept.release.settings
             live = dict(state.find("Deployment", service.name) or {})
             marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}

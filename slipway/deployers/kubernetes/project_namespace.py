@@ -13,7 +13,7 @@ from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import State, StoredRelease, read
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
-from slipway.errors import Unreachable, UsageError
+from slipway.errors import Unreachable, UsageError, deploy_command
 from slipway.kubernetes.lease import NamespaceLease
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE
 from slipway.kubernetes.manifests.namespace import namespace
@@ -85,15 +85,14 @@ class ProjectNamespace:
         """The state of a cluster that runs. Raises Unreachable for one that does not: nothing is known of it."""
         state = self.state.facts()
         if state.down:
-            raise Unreachable(state.down, hint=state.start)
+            raise Unreachable(state.down, commands=state.commands)
         return state
 
     def deployed(self, service: str) -> Object:
         """A service's Deployment. Raises UsageError where there is none."""
         found = self.reachable().find("Deployment", service)
         if found is None:
-            hint = f"./invoke deploy --service {service}"
-            raise UsageError(f"{service} is not deployed in {self.name}", hint=hint)
+            raise UsageError(f"{service} is not deployed in {self.name}", commands=[deploy_command(service)])
         return found
 
 

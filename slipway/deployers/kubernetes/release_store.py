@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from slipway.config.models import Service
 from slipway.deployers.release import Release
 from slipway.engine.threads import Threads
+from slipway.errors import NextCommand
 from slipway.kubernetes.client import Cluster
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
 from slipway.kubernetes.manifests.render import without_secret_values
@@ -53,7 +54,7 @@ class State:
     stored: tuple[StoredRelease, ...] = ()
     unreadable: tuple[str, ...] = ()  # the Secrets of releases that can't be read
     runtimes: frozenset[str] = frozenset()  # of the nodes, where they were asked for: containerd://1.7.28
-    start: str = ""  # the command that starts a cluster which is down
+    commands: tuple[NextCommand, ...] = ()  # that start a cluster which is down
 
     def find(self, kind: str, name: str) -> Object | None:
         """The object of that kind and name."""

@@ -12,7 +12,7 @@ from slipway.deployers.kubernetes.apply import AUTOSCALER, apply_objects
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import StoredRelease, surplus
 from slipway.engine.reporter import Reporter, uncancellable
-from slipway.errors import Cancelled, Problem
+from slipway.errors import Cancelled, NextCommand, Problem, deploy_command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.snapshot import read_full_snapshot
@@ -46,7 +46,8 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
         raise
     except Problem as problem:
         outcome = _roll_back(scope, plan, report)
-        raise Problem(problem.summary, details=problem.details, hint=f"{problem.hint}\n{outcome}".strip()) from problem
+        hint, commands = f"{problem.hint}\n{outcome.text}".strip(), (*problem.commands, *outcome.commands)
+        raise Problem(problem.summary, details=problem.details, hint=hint, commands=commands) from problem
 
 
 def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping[str, bool]:
@@ -67,42 +68,52 @@ def _address(scope: NamespaceScope, service: str) -> str:
     """The URL by which pods of the namespace reach a service."""
     found = scope.cluster.get("v1", "Service", service, scope.namespace)
     if found is None:
-        hint = f"./invoke deploy --service {service}"
-        raise Problem(f"namespace {scope.namespace} has no Service {service}", hint=hint)
+        summary = f"namespace {scope.namespace} has no Service {service}"
+        raise Problem(summary, commands=[deploy_command(service)])
     return f"http://{service}.{scope.namespace}.svc:{found['spec']['ports'][0]['port']}"
 
 
-def _roll_back(scope: NamespaceScope, plan: RolloutPlan, report: Reporter) -> str:
-    """Restore the release before, or remove a first one; what is running now, as a hint. It can't be cancelled."""
+@dataclass(frozen=True)
+class RollbackOutcome:
+    """What is running after a rollback, for a hint, and the commands that help where it failed."""
+
+    text: str
+    commands: tuple[NextCommand, ...] = ()
+
+
+def _roll_back(scope: NamespaceScope, plan: RolloutPlan, report: Reporter) -> RollbackOutcome:
+    """Restore the release before, or remove a first one. It can't be cancelled."""
     report = uncancellable(report)
     return _restore(scope, plan, plan.before, report) if plan.before else _remove_first(scope, plan, report)
 
 
-def _remove_first(scope: NamespaceScope, plan: RolloutPlan, report: Reporter) -> str:
+def _remove_first(scope: NamespaceScope, plan: RolloutPlan, report: Reporter) -> RollbackOutcome:
     name = plan.service.name
     try:
         for one in surplus(plan.objects, (), ()):
             scope.cluster.delete(one)
     except Problem as problem:
-        return f"{name} is not running; its failed first release could not be removed: {problem.summary}"
+        return RollbackOutcome(
+            f"{name} is not running; its failed first release could not be removed: {problem.summary}"
+        )
     report.note("the failed first release was removed")
-    return f"{name} is not running; the failed first release was removed"
+    return RollbackOutcome(f"{name} is not running; the failed first release was removed")
 
 
-def _restore(scope: NamespaceScope, plan: RolloutPlan, before: StoredRelease, report: Reporter) -> str:
+def _restore(scope: NamespaceScope, plan: RolloutPlan, before: StoredRelease, report: Reporter) -> RollbackOutcome:
     name, number = plan.service.name, before.release.number
     try:
         _apply_earlier(scope, plan, before, report)
     except Problem as problem:
-        again = f"./invoke rollback --service {name} --to {number} tries again"
-        return f"release {number} could not be restored: {problem.summary}; {again}"
+        again = NextCommand("rollback", {"service": name, "to": number})
+        return RollbackOutcome(f"release {number} could not be restored: {problem.summary}", (again,))
     try:
         rollout.wait(scope.workload(name), report)
         verify(scope, before.release.settings, report)
     except Problem as problem:
-        return f"release {number} was restored, but its checks failed: {problem.summary}"
+        return RollbackOutcome(f"release {number} was restored, but its checks failed: {problem.summary}")
     report.note(f"release {number} is running again")
-    return f"release {number} of {name} is running again and passed its checks"
+    return RollbackOutcome(f"release {number} of {name} is running again and passed its checks")
 
 
 def _apply_earlier(scope: NamespaceScope, plan: RolloutPlan, before: StoredRelease, report: Reporter) -> None:

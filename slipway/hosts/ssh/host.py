@@ -20,7 +20,7 @@ from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
-from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
+from slipway.errors import Cancelled, ConnectionLost, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts, preflight
 from slipway.hosts.host import NO_PROXY, Command, Privilege, Result, Stream, script
 from slipway.hosts.process import InputStream, ProcessPump
@@ -109,8 +109,8 @@ class SshHost:
             report.cancel.check()  # it may have waited
             result = self._execute(command, line, stdin, report, escalation)
         if result.exit_code == 127 and NOT_FOUND_MARK in result.stderr:
-            hint = f"./invoke setup --host {self.name}, or --env E"
-            raise Problem(f"{command.argv[0]} is not on {self.name}", hint=hint)
+            summary = f"{command.argv[0]} is not on {self.name}"
+            raise Problem(summary, commands=[NextCommand("setup", {"host": self.name})])
         return result
 
     def _execute(

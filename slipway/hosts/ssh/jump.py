@@ -12,7 +12,7 @@ from fabric import Connection
 from paramiko import PKey
 from paramiko.ssh_exception import AuthenticationException, PasswordRequiredException, SSHException
 
-from slipway.errors import HostUnreachable, Problem, Unreachable, UsageError
+from slipway.errors import HostUnreachable, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.known_hosts import Entry, KeyStatus
 
@@ -80,10 +80,12 @@ def nothing_to_try(error: SSHException) -> bool:
 
 def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
     fingerprint = known_hosts.fingerprint(rejected.key.asbytes())
+    trust = [NextCommand("host.trust", {"host": hop.destination})]
     if rejected.status is KeyStatus.UNKNOWN:
-        hint = f"compare it with the host's own, then ./invoke host.trust --host {hop.destination}"
+        hint = "compare its fingerprint with the host's own, then record it"
         details = f"{rejected.key.get_name()} {fingerprint}"
-        return Unreachable(f"{hop.description}: its host key is not known here", details=details, hint=hint)
+        summary = f"{hop.description}: its host key is not known here"
+        return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.REVOKED:
         details = f"{fingerprint} of {rejected.lookup_name} is marked @revoked"
         hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
@@ -94,11 +96,11 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
     sudo = "sudo " if file == SYSTEM_KNOWN_HOSTS else ""
     hint = (
         "this may be a man-in-the-middle attack: ask whoever runs the host. If it was reinstalled: "
-        f"{sudo}ssh-keygen -f '{file}' -R '{rejected.lookup_name}', "
-        f"then ./invoke host.trust --host {hop.destination}"
+        f"{sudo}ssh-keygen -f '{file}' -R '{rejected.lookup_name}', then record the new key"
     )
     details = f"{on_record}\npresented {fingerprint}"
-    return Unreachable(f"{hop.description}: its host key HAS CHANGED", details=details, hint=hint)
+    summary = f"{hop.description}: its host key HAS CHANGED"
+    return Unreachable(summary, details=details, hint=hint, commands=trust)
 
 
 def _unreadable_key(hop: Hop, error: SSHException) -> Problem:

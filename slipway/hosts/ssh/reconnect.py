@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
-from slipway.errors import ConnectionLost, HostUnreachable, Problem
+from slipway.errors import ConnectionLost, HostUnreachable, NextCommand, Problem
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -75,8 +75,9 @@ class ReconnectingConnection:
 
     def lost(self, error: object) -> ConnectionLost:
         """The error for a connection that broke while something ran over it."""
-        hint = f"./invoke host.check --host {self._name}; then run the same command again to continue"
-        return ConnectionLost(f"the connection to {self._name} was lost", details=str(error), hint=hint)
+        summary, hint = f"the connection to {self._name} was lost", "run the same command again to continue"
+        commands = [NextCommand("host.check", {"host": self._name})]
+        return ConnectionLost(summary, details=str(error), hint=hint, commands=commands)
 
     def _connect_first(self) -> Connection:
         """The first connection. Threads that ask shortly after it was refused get the same answer."""

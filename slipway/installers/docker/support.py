@@ -29,10 +29,10 @@ def require_own_daemon(facts: Facts) -> None:
     if facts.docker_host and facts.docker_host not in OWN_SOCKETS:
         raise UsageError(
             f"DOCKER_HOST is {facts.docker_host}, which is not this machine's Docker",
-            hint="unset DOCKER_HOST, or name an environment: --env E",
+            hint="unset DOCKER_HOST, or name another environment",
         )
     if facts.docker_context not in OWN_CONTEXTS:
         raise UsageError(
             f"Docker's context is {facts.docker_context}, which is not this machine",
-            hint="docker context use default, or name an environment: --env E",
+            hint="docker context use default, or name another environment",
         )

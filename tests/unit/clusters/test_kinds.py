@@ -16,7 +16,7 @@ from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
 from slipway.engine.steps import Probe
-from slipway.errors import Problem
+from slipway.errors import NextCommand, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from tests.integration.project import ROOT
@@ -100,10 +100,10 @@ def test_an_outage_of_a_minikube_is_explained_by_the_state_of_its_node(running: 
         daemon.containers.stop("minikube", 1)
     outage = minikube(daemon).lifecycle.outage()
     assert outage is not None
-    assert (outage.reason, outage.start) == (reason, "./invoke cluster.start --env staging")
+    assert (outage.reason, outage.commands) == (reason, (NextCommand("cluster.start", {"env": "staging"}),))
     absent = minikube().lifecycle.outage()
     assert absent is not None
-    assert (absent.reason, absent.start) == ("there is no cluster", "")
+    assert (absent.reason, absent.commands) == ("there is no cluster", ())
 
 
 def test_a_cluster_that_others_made_is_not_ours_to_manage() -> None:

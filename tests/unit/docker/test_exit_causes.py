@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.docker.exit_causes import exit_cause
+from slipway.errors import NextCommand
 
 CODE, DIES = "it exited with code 3", "java.lang.Exception: dies"
 NEWER = "A has been compiled (class file version 65.0), this runtime only recognizes versions up to 61.0"
@@ -36,7 +37,7 @@ def test_a_terminated_container_names_what_may_have_terminated_it() -> None:
     cause = exit_cause(143, "64Mi", "bye", oom=False)
     details = "stopped by its liveness probe, by hand, or with Docker"
     assert cause.summary == f"it exited with code 143 (SIGTERM): {details}; its last lines: bye"
-    assert "./invoke setup" in cause.hint
+    assert cause.commands == (NextCommand("setup"),)
 
 
 def test_restarts_are_counted() -> None:

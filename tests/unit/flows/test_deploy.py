@@ -16,7 +16,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Status
 from slipway.engine.plan import RunResult, compute_plan, differs
 from slipway.engine.run import Run
-from slipway.errors import Problem
+from slipway.errors import Problem, deploy_command
 from slipway.flows.deploy import deploy, running_needs
 from slipway.flows.selection import select
 from slipway.flows.workspace import Workspace
@@ -165,4 +165,4 @@ def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) 
     with pytest.raises(Problem) as caught:
         precondition.verify(precondition.probe.facts())
     assert caught.value.summary == "order needs db and auth, which are not deployed in local"
-    assert caught.value.hint == "./invoke deploy, or ./invoke deploy --service db,auth"
+    assert caught.value.commands == (deploy_command("db", "auth"),)

@@ -42,14 +42,14 @@ def test_an_invalid_name_is_refused_with_the_nearest_valid_one(name: str, near: 
         new_service(name, None, "hh", tmp_path, AUTH)
     assert isinstance(caught.value, UsageError)
     assert caught.value.summary.startswith("invalid service name: '")
-    assert caught.value.hint == f"try --name {near or 'invoices'}"
+    assert caught.value.hint == f"for example: {near or 'invoices'}"
 
 
 def test_a_taken_name_is_refused_with_the_first_unused_one(tmp_path: Path) -> None:
     (tmp_path / "auth-2").mkdir()
     with pytest.raises(Problem) as caught:
         new_service("auth", None, "hh", tmp_path, AUTH)
-    assert (caught.value.summary, caught.value.hint) == ("service auth already exists", "try --name auth-3")
+    assert (caught.value.summary, caught.value.hint) == ("service auth already exists", "for example: auth-3")
     with pytest.raises(Problem, match="/auth-2 already exists"):
         new_service("auth-2", None, "hh", tmp_path, AUTH)
 
@@ -66,7 +66,7 @@ def test_a_taken_name_is_refused_with_the_first_unused_one(tmp_path: Path) -> No
 def test_an_invalid_or_taken_port_is_refused_with_a_free_one(port: int, summary: str, tmp_path: Path) -> None:
     with pytest.raises(Problem, match=summary) as caught:
         new_service("invoices", port, "hh", tmp_path, AUTH)
-    assert caught.value.hint == "--port 8082 is free"  # another process listens on 8081
+    assert caught.value.hint == "port 8082 is free"  # another process listens on 8081
 
 
 def test_a_port_of_an_override_is_in_use_and_so_is_the_one_that_it_replaces(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.run import Run
 from slipway.engine.steps import Change, Step
-from slipway.errors import Cancelled, ConnectionLost, Problem
+from slipway.errors import Cancelled, ConnectionLost, Problem, deploy_command
 from tasks.exit_codes import ExitCode, of_run
 from tests.contracts.deployer import CHECK, FAILING, Subject
 from tests.unit.deployers.docker_subject import NAMES, on_docker
@@ -171,7 +171,7 @@ def test_a_rollback_that_fails_hides_neither_the_failure_nor_its_evidence(
     assert "it was silent" in problem.details
     assert f"{HERE} said so" in problem.details
     assert "rollback failed: it could not be renamed" in problem.hint
-    assert "./invoke deploy --service web" in problem.hint
+    assert problem.commands == (deploy_command("web"),)
 
 
 def test_an_interrupted_replacement_says_that_its_rollback_failed(broken: Broken) -> None:

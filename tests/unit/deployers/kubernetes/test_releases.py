@@ -23,7 +23,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe
-from slipway.errors import Problem, Unreachable
+from slipway.errors import NextCommand, Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.kubernetes import rollout
@@ -171,7 +171,7 @@ def test_a_release_that_can_not_be_restored_is_reported(deploys: Deploys, monkey
     monkeypatch.setattr(deploys.cluster, "apply", refusing)
     problem = deploys.fails(2)
     assert "release 1 could not be restored: Deployment web could not be applied" in problem.hint
-    assert "./invoke rollback --service web --to 1" in problem.hint
+    assert problem.commands == (NextCommand("rollback", {"service": "web", "to": 1}),)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_scaled_number_is_kept_when_an_earlier_release_is_restored(deploys: De
         deploys.rollback(1)
     assert deploys.copies == 3
     assert deploys.deployment["metadata"]["annotations"]["slipway/scaled"] == "3 of 1"
-    assert "it stays scaled to 3: ./invoke scale --service web --replicas file" in deploys.heard
+    assert "it stays scaled to 3, until `scale --replicas file` or another number in its file" in deploys.heard
 
 
 def test_copies_stay_while_a_service_becomes_autoscaled_and_back(deploys: Deploys) -> None:
@@ -344,7 +344,7 @@ def test_what_was_deployed_again_before_a_purge_keeps_its_data(deploys: Deploys)
 
 def test_a_cluster_that_does_not_run_is_reported_and_is_not_an_empty_one(deploys: Deploys) -> None:
     service = deploys.deploy(1).service
-    down = Probe(lambda: State(down="the cluster is stopped", start="./invoke cluster.start"))
+    down = Probe(lambda: State(down="the cluster is stopped", commands=(NextCommand("cluster.start"),)))
     stopped = deployments(ProjectNamespace(deploys.namespace.scope, down))
     for question in (
         stopped.status.services,
@@ -358,7 +358,7 @@ def test_a_cluster_that_does_not_run_is_reported_and_is_not_an_empty_one(deploys
     ):
         with pytest.raises(Problem, match="the cluster is stopped") as raised:
             question()
-        assert (type(raised.value), raised.value.hint) == (Unreachable, "./invoke cluster.start")
+        assert (type(raised.value), raised.value.commands) == (Unreachable, (NextCommand("cluster.start"),))
 
 
 def test_an_api_that_goes_away_after_a_change_is_not_reported_as_nothing_changed(

@@ -11,7 +11,7 @@ from paramiko import RSAKey
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.cancellation import Cancel
-from slipway.errors import Problem, Unreachable, UsageError
+from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection, trust
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
@@ -41,7 +41,7 @@ def test_a_jump_hosts_key_is_recorded_under_its_own_name_and_then_the_hosts(home
             with pytest.raises(Problem, match="not known here") as unknown:
                 connection.connect("box", named, nobody, Cancel())
             assert unknown.value.summary.startswith(name)
-            assert "host.trust --host box" in unknown.value.hint
+            assert unknown.value.commands == (NextCommand("host.trust", {"host": "box"}),)
             offer = trust.presented_key("box", named, nobody, Cancel())
             assert (offer.hop, offer.lookup_name, offer.key, offer.known) == (
                 name, f"[127.0.0.1]:{server.port}", server.key, False)  # fmt: skip
