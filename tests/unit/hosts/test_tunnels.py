@@ -18,7 +18,7 @@ def test_a_taken_port_is_said_to_be_taken() -> None:
         port = listening.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} is taken") as caught, tunnel(port, socket.socket):
             pass
-    assert caught.value.hint == "choose another with --port"
+    assert caught.value.hint == "choose another port"
 
 
 def test_a_port_that_is_not_allowed_is_not_said_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
