@@ -89,10 +89,19 @@ class Project:
     of: str = "auth"
 
     def __post_init__(self) -> None:
-        (self.folder / "settings" / "environments").mkdir(parents=True)
-        (self.folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.settings()
         self.environment()
         self.sources()
+
+    def begin(self, folder: Path, where: str = "local") -> None:
+        """Give a project that has its own services a name, an environment and a settings folder."""
+        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, where
+        self.settings()
+
+    def settings(self) -> None:
+        """Write the settings folder, without an environment."""
+        (self.folder / "settings" / "environments").mkdir(parents=True)
+        (self.folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
 
     def sources(self) -> None:
         """Write the service's sources."""

@@ -22,9 +22,7 @@ class Independent(Project):
     """A project of three light services, none of which needs another."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
-        (folder / "settings").mkdir()
-        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.begin(folder)
         self.ports = {name: free_port() for name in NAMES}
         for name in NAMES:
             light(folder / "services" / name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,9 +32,7 @@ class Shop(Project):
     """A project of two light services, of which one is written at first."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
-        (folder / "settings").mkdir()
-        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.begin(folder)
         self.ports = {"stock": free_port(), "shop": free_port()}
         light(self.service)
         self.write(STOCK)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +15,7 @@ class Team(Project):
     """A project without services."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
-        (folder / "settings").mkdir()
-        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.begin(folder)
         self.service.parent.mkdir()
 
     @property

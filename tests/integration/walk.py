@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -40,6 +41,10 @@ class Services(Project, ABC):
     """A project of three services that need nothing of each other: how one kind of environment makes and shows them."""
 
     secret: str = ""  # the service that has a generated secret
+
+    @property
+    def service(self) -> Path:
+        return self.folder / "services" / NAMES[0]
 
     @abstractmethod
     def write(self, name: str, content: Content) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import socket
 import subprocess
@@ -26,17 +25,11 @@ class LocalServices(Services):
     stored = "right"  # the service that has a volume
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "local"
-        (folder / "settings").mkdir(parents=True)
-        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.begin(folder)
         self.ports = {name: (free_port(), free_port()) for name in NAMES}
         light(folder / "light")
         with (folder / "light" / "Dockerfile").open("a") as file:
             file.write("COPY note /note\n")
-
-    @property
-    def service(self) -> Path:
-        return self.folder / "services" / NAMES[0]
 
     def write(self, name: str, content: Content) -> None:
         folder = self.folder / "services" / name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import secrets
 import shutil
 import signal
 import subprocess
@@ -44,9 +43,7 @@ class Toys(Project):
     """A project like the others, whose environment is the Minikube here."""
 
     def __init__(self, folder: Path, service: dict[str, Any] | None = None) -> None:
-        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, "minikube"
-        (folder / "settings" / "environments").mkdir(parents=True)
-        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
+        self.begin(folder, "minikube")
         self.toy = folder / "services of a team" / "toy"
         self.toy.mkdir(parents=True)
         shutil.copy(program("toy"), self.toy / "toy")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -22,13 +21,7 @@ class ClusterServices(Services):
     """Three toys on the Minikube of this machine: each says its VERSION, and the note that its image was made with."""
 
     def __init__(self, folder: Path, where: str = "minikube") -> None:
-        self.folder, self.name, self.env, self.where = folder, f"t{secrets.token_hex(4)}", {}, where
-        (folder / "settings" / "environments").mkdir(parents=True)
-        (folder / "settings" / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
-
-    @property
-    def service(self) -> Path:
-        return self.folder / "services" / NAMES[0]
+        self.begin(folder, where)
 
     def write(self, name: str, content: Content) -> None:
         folder = self.folder / "services" / name
