@@ -173,5 +173,5 @@ class FakeEnvironment:
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002
         """Store values beside those that are stored."""
-        self._set(generated={**self.state.generated, **values})
+        self._set(generated={**values, **self.state.generated})
         return "stored in memory"

@@ -17,4 +17,4 @@ class SecretStore(Protocol[S_contra]):
         """What is stored."""
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:
-        """Store values beside those that are stored by now; returns where, in words."""
+        """Store values beside those that are stored by now, which stay as they are; returns where, in words."""

@@ -91,5 +91,5 @@ class GenerateSecrets(Step[dict[str, str]]):
 
     def apply(self, report: Reporter) -> None:
         """Store them beside the others."""
-        stored = self.values.stored.facts()
-        report.note(self.values.store.store({**self.values.missing(self.services, stored), **stored}, report))
+        missing = self.values.missing(self.services, self.values.stored.facts())
+        report.note(self.values.store.store(missing, report))

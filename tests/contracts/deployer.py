@@ -109,6 +109,12 @@ class DeployerContract:
             releases.earlier("web", 9)
         assert (type(caught.value), caught.value.hint) == (UsageError, "kept releases: 2, 1")
 
+    def test_secrets_are_stored_beside_those_that_are_stored_by_now(self, made: Subject) -> None:
+        for values in ({"web.KEY": "first"}, {"web.KEY": "second", "web.OTHER": "other"}):
+            made.deployments.secret_store.store(values, null_reporter())
+        made.deployments.state.forget()
+        assert made.generated == {"web.KEY": "first", "web.OTHER": "other"}
+
     def test_down_keeps_secrets_and_history_and_purge_removes_them(self, made: Subject) -> None:
         made.deployments.secret_store.store({"web.KEY": "geheim"}, null_reporter())
         made.apply()

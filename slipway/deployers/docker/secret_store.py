@@ -27,16 +27,20 @@ class DockerSecretStore:
         if not any(volume.name == self._names.secrets for volume in state.volumes):
             return {}
         with self._holder(state) as holder:
-            content = self._daemon.io.read_file(holder, self.PATH)
-        return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
+            return self._content(holder)
 
-    def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002  nobody else stores meanwhile
-        """Store these values and no others; returns where."""
+    def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002  it takes no time
+        """Store values; what is stored by now stays as it is."""
         state = self._daemon.state(self._names.project)
         self._daemon.volumes.create(self._names.secrets, {LABEL: self._names.project, ROLE: "secrets"})
         with self._holder(state) as holder:
-            self._daemon.io.write_file(holder, self.PATH, json.dumps(dict(values), sort_keys=True).encode(), 0o600)
+            content = json.dumps({**values, **self._content(holder)}, sort_keys=True)
+            self._daemon.io.write_file(holder, self.PATH, content.encode(), 0o600)
         return f"stored in volume {self._names.secrets}"
+
+    def _content(self, holder: str) -> dict[str, str]:
+        content = self._daemon.io.read_file(holder, self.PATH)
+        return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
 
     @contextmanager
     def _holder(self, state: State) -> Iterator[str]:
