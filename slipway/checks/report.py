@@ -45,6 +45,11 @@ class CheckReport:
         return {result.name: result.name not in failed for result in self.results}
 
     @property
+    def failed(self) -> str:
+        """The names of those that failed, separated by commas."""
+        return ", ".join(name for name, ok in self.record.items() if not ok)
+
+    @property
     def text(self) -> str:
         """The evidence of each failure: the line to paste, what came, what was expected."""
         return "\n".join(evidence(result) for result in self.results if not result.ok)

@@ -107,8 +107,7 @@ class ContainerReplacement:
         """The results of the live checks. Raises Problem with the evidence of those that fail."""
         outcome = self.checks.run(service.checks, addresses(service, self._address), report)
         if not outcome.ok:
-            failed = ", ".join(check for check, ok in outcome.record.items() if not ok)
-            raise Problem(f"{service.name}: live checks failed: {failed}", details=outcome.text)
+            raise Problem(f"{service.name}: live checks failed: {outcome.failed}", details=outcome.text)
         return outcome.record
 
     def _address(self, service: str) -> str:

@@ -93,8 +93,7 @@ class SmokeTestRun:
         service = self.desired(name).service
         outcome = self.checks.run(service.checks, addresses(service, self._address), report)
         if not outcome.ok:
-            failed = ", ".join(check for check, ok in outcome.record.items() if not ok)
-            raise Problem(f"{name}: smoke checks failed: {failed}", details=outcome.text)
+            raise Problem(f"{name}: smoke checks failed: {outcome.failed}", details=outcome.text)
 
     def _left(self, name: str) -> str:
         """How to remove what stays of a service and its needs; empty where nothing does."""

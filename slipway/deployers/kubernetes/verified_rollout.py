@@ -58,9 +58,8 @@ def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping
         urls = addresses(service, partial(_address, scope))
         found = checks.run(service.checks, urls, report)
     if not found.ok:
-        failed = ", ".join(check for check, ok in found.record.items() if not ok)
         evidence = rollout.evidence(read_full_snapshot(scope.workload(service.name)))
-        raise Problem(f"{service.name}: live checks failed: {failed}", details=f"{found.text}\n{evidence}")
+        raise Problem(f"{service.name}: live checks failed: {found.failed}", details=f"{found.text}\n{evidence}")
     return found.record
 
 
