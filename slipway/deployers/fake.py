@@ -10,7 +10,7 @@ from typing import Any
 from slipway.checks.fake import FakeCheckRunner
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import DesiredRelease, SecretLookup, addresses
+from slipway.deployers.deployer import DesiredRelease, SecretLookup, addresses, settings_diff
 from slipway.deployers.deployments import Deployments
 from slipway.deployers.release import Release
 from slipway.deployers.releases import pick
@@ -60,7 +60,7 @@ class FakeEnvironment:
         if running.source != desired.source:
             return "its sources differ from the running release"
         if running.manifest != desired.manifest:
-            return "its settings or checks differ from the running release"
+            return settings_diff(running.settings, desired.service)
         return None
 
     def apply(self, desired: DesiredRelease[str], report: Reporter) -> None:

@@ -84,6 +84,8 @@ class DeployerContract:
         assert [(one.name, one.release, one.ready) for one in made.deployments.status.services()] == [("web", 1, 1)]
         assert made.differs(replace(made.desired, source="src2")) is not None
         assert made.differs(made.changed(env={"A": "b"})) is not None
+        settings = "its settings or checks differ from the running release: checks"
+        assert made.differs(made.changed(checks=(CHECK.model_copy(update={"name": "it works"}),))) == settings
 
     def test_a_release_that_fails_its_checks_is_rolled_back(self, made: Subject) -> None:
         made.apply()

@@ -54,18 +54,20 @@ def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> C
     )
 
 
-def differs(container: Container | None, want: ContainerSpec) -> str | None:
-    """Why a container is not the wanted one, or None. Every field that may have been changed by hand is compared."""
+def differs(container: Container | None, want: ContainerSpec, settings: str) -> str | None:
+    """Why a container is not the wanted one, or None. Every field that may have been changed by hand is compared.
+
+    `settings` is the reason where its manifest is another one.
+    """
     if container is None:
         return f"{want.name} does not exist"
     labels = container.labels
     env = dict(line.split("=", 1) for line in container.env if "=" in line)
     changed = sorted(name for name, value in want.env.items() if env.get(name) != value)
-    settings = labels.get(MANIFEST) != want.labels[MANIFEST]
     reasons = (
         (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from the running release"),
         (bool(changed), f"{', '.join(changed)} differs in its environment"),
-        (settings, "its settings or checks differ from the running release"),
+        (labels.get(MANIFEST) != want.labels[MANIFEST], settings),
         (container.image != want.image, "it runs another image"),
         (not container.running, f"it is {container.state}"),
         (want.network is not None and want.network not in container.aliases, f"it is not on network {want.network}"),

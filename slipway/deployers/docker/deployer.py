@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
-from slipway.deployers.deployer import DesiredRelease, SecretLookup
+from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
 from slipway.deployers.docker.container import container_spec, differs, settings_digest
 from slipway.deployers.docker.operations import DockerOperations
@@ -51,8 +51,10 @@ class DockerDeployer:
     def differs(self, state: State, desired: DesiredRelease[str]) -> str | None:
         """Why the container is not the desired one, or has no record."""
         container = state.container(self.names.container(desired.service.name))
-        reason = differs(container, container_spec(self.names, desired, 0))
-        return UNRECORDED if reason is None and release_of(state, container) is None else reason
+        release, service = release_of(state, container), desired.service
+        settings = settings_diff(release.settings if release else service, service)
+        reason = differs(container, container_spec(self.names, desired, 0), settings)
+        return UNRECORDED if reason is None and release is None else reason
 
     def apply(self, desired: DesiredRelease[str], report: Reporter) -> None:
         """Replace the container. A kill at any moment leaves the earlier one, stopped or running, by its name."""

@@ -10,7 +10,7 @@ import pytest
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.container import container_spec, differs, publishes, settings_digest
-from slipway.docker.labels import Names
+from slipway.docker.labels import SOURCE, Names
 from slipway.docker.state import Container
 from slipway.secrets.fingerprint import fingerprint
 
@@ -31,7 +31,7 @@ def container(**changes: Any) -> Container:
 
 
 def test_a_container_as_it_was_created_does_not_differ() -> None:
-    assert differs(container(), container_spec(NAMES, WANTED, 2)) is None
+    assert differs(container(), container_spec(NAMES, WANTED, 2), "its settings") is None
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,7 @@ def test_a_container_as_it_was_created_does_not_differ() -> None:
         ({"state": "exited"}, "it is exited"),
         ({"state": "paused"}, "it is paused"),
         ({"state": "restarting"}, "it is restarting"),
+        ({"labels": {SOURCE: "src1"}}, "its settings"),
         ({"image": "sha256:2"}, "it runs another image"),
         ({"env": ("LEVEL=debug", "KEY=v$'ü")}, "LEVEL differs in its environment"),
         ({"env": ("LEVEL=info", "KEY=other")}, "KEY differs in its environment"),
@@ -52,7 +53,7 @@ def test_a_container_as_it_was_created_does_not_differ() -> None:
     ],
 )
 def test_a_change_by_hand_is_named(changes: dict[str, Any], reason: str) -> None:
-    assert differs(container(**changes), container_spec(NAMES, WANTED, 2)) == reason
+    assert differs(container(**changes), container_spec(NAMES, WANTED, 2), "its settings") == reason
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_service_has_its_own_port_for_as_long_as_its_container_is_active(state
 
 
 def test_no_container_is_named_too() -> None:
-    assert differs(None, container_spec(NAMES, WANTED, 1)) == "sh_web_01 does not exist"
+    assert differs(None, container_spec(NAMES, WANTED, 1), "") == "sh_web_01 does not exist"
 
 
 @pytest.mark.parametrize(
