@@ -82,14 +82,13 @@ class DockerDeployer:
 
     def _clear(self, service: str, report: Reporter) -> None:
         """Remove the container that was replaced, and what is older than the kept releases."""
-        before = self.daemon.state(self.names.project).container(self.names.previous(service))
-        if before:
-            self.daemon.containers.remove(before.id)
-        self._prune(service, report)
-
-    def _prune(self, service: str, report: Reporter) -> None:
-        """Remove records and images beyond the newest `KEPT` releases; what another release needs stays."""
         state = self.daemon.state(self.names.project)
+        if before := state.container(self.names.previous(service)):
+            self.daemon.containers.remove(before.id)
+        self._prune(state, service, report)
+
+    def _prune(self, state: State, service: str, report: Reporter) -> None:
+        """Remove records and images beyond the newest `KEPT` releases; what another release needs stays."""
         known = releases(state, service)
         kept = {release.image for release in known[:KEPT]}
         for release in known[KEPT:]:

@@ -90,7 +90,7 @@ class KubernetesOperations:
 
     def down(self, services: Sequence[str], report: Reporter) -> None:
         """Remove the objects of these services, claims apart, and wait until their pods have ended."""
-        if not self._namespace.read().namespace:
+        if not self._namespace.reachable().namespace:
             return
         with self._namespace.lease.held(report) as report, behind_a_change():
             for one in (o for o in self._namespace.read().objects if o["metadata"]["labels"].get(NAME) in services):
@@ -108,7 +108,7 @@ class KubernetesOperations:
 
     def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
         """Remove claims and records of these services, and with `everything` the Secret of generated secrets."""
-        if not self._namespace.read().namespace:
+        if not self._namespace.reachable().namespace:
             return
         with self._namespace.lease.held(report) as report:
             claims, state = [], self._namespace.read()
