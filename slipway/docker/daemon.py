@@ -33,7 +33,7 @@ class DockerDaemon:
         self.networks = DockerNetworks(self._connection)
 
     def state(self, project: str) -> State:
-        """All that checks ask about a project, in five requests and one per container of the project."""
+        """All that checks ask about a project, in four requests and one per container of the project."""
         with translated_errors("Docker could not be asked what it has"):
             api = self._connection.api
             filters = {"label": f"{LABEL}={project}"}
@@ -41,15 +41,10 @@ class DockerDaemon:
             images = api.images()
             volumes = api.volumes(filters=filters).get("Volumes") or []
             networks = api.networks(filters=filters)
-            version = str(api.version(api_version=False)["Version"])
             containers = [found for row in rows if (found := self.containers.find(row["Id"]))]
         return State(
-            version,
             tuple(containers),
-            tuple(
-                Image(i["Id"], tuple(i.get("RepoTags") or ()), i.get("Labels") or {}, i["Created"], i["Size"])
-                for i in images
-            ),
+            tuple(Image(i["Id"], tuple(i.get("RepoTags") or ()), i.get("Labels") or {}) for i in images),
             tuple(Volume(v["Name"], v.get("Labels") or {}) for v in volumes),
             tuple(n["Name"] for n in networks),
         )

@@ -39,7 +39,7 @@ class Store:
 
     def add_image(self, content: bytes, labels: Mapping[str, str]) -> str:
         name = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.images.setdefault(name, Image(name, (), labels, 0, len(content)))
+        self.images.setdefault(name, Image(name, (), labels))
         return name
 
     def image(self, image: str, summary: str = "") -> Image:

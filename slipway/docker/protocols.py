@@ -138,4 +138,4 @@ class Daemon(Protocol):
     def networks(self) -> Networks: ...
 
     def state(self, project: str) -> State:
-        """All that checks ask about a project, in five requests and one per container of the project."""
+        """All that checks ask about a project, in four requests and one per container of the project."""

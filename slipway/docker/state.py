@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Image:
-    """An image: `id` is its config digest (sha256:…), `created` in Unix seconds, `size` in bytes."""
+    """An image: `id` is its config digest (sha256:…)."""
 
     id: str
     tags: tuple[str, ...]
     labels: Mapping[str, str]
-    created: int = 0
-    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ class Volume:
 class State:
     """What a daemon has of one project: all its containers and volumes, and every tagged image."""
 
-    version: str
     containers: tuple[Container, ...]
     images: tuple[Image, ...]
     volumes: tuple[Volume, ...]
