@@ -199,14 +199,11 @@ class FakeContainers:
 
     def inspect(self, container: str) -> Container:
         self._store.before("containers.inspect")
-        found = self._store.find(container)
-        if found is None:
-            raise Problem(f"container {container} could not be read", details=f"No such container: {container}")
-        return found
+        return self._store.container(container)
 
     def find(self, container: str) -> Container | None:
         self._store.before("containers.find", container)
-        return next((c for c in self._store.containers.values() if container in {c.id, c.name}), None)
+        return self._store.find(container)
 
     def find_by_port(self, port: int) -> Container | None:
         self._store.before("containers.find_by_port")
@@ -254,10 +251,12 @@ class FakeVolumes:
         self._store.before("volumes.create")
         volume = self._store.volumes.setdefault(name, Volume(name, dict(labels)))
         if volume.labels != dict(labels):
-            raise Problem(f"volume {name} already exists, with other labels", hint=f"docker volume inspect {name}")
+            raise Problem(f"volume {name} already exists, with other labels")
 
     def remove(self, name: str) -> None:
         self._store.before("volumes.remove")
+        if any(name in container.mounts.values() for container in self._store.containers.values()):
+            raise Problem(f"volume {name} could not be removed", details="it is in use")
         self._store.volumes.pop(name, None)
 
 
@@ -293,4 +292,4 @@ class FakeDaemon:
         containers = tuple(c for c in self.store.containers.values() if c.labels.get(LABEL) == project)
         volumes = tuple(v for v in self.store.volumes.values() if v.labels.get(LABEL) == project)
         networks = tuple(n for n, labels in self.store.networks.items() if labels.get(LABEL) == project)
-        return State("26.1.5", containers, tuple(self.store.images.values()), volumes, networks)
+        return State(containers, tuple(self.store.images.values()), volumes, networks)

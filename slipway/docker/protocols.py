@@ -108,7 +108,8 @@ class Volumes(Protocol):
     def create(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a volume if it is absent. Raises Problem if one of that name has other labels."""
 
-    def remove(self, name: str) -> None: ...
+    def remove(self, name: str) -> None:
+        """Remove a volume. One that does not exist is no error, one that a container has is."""
 
 
 class Networks(Protocol):

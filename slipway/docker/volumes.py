@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+
+from docker.errors import NotFound
 
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
@@ -25,6 +28,6 @@ class DockerVolumes:
             raise Problem(f"volume {name} already exists, with other labels", hint=f"docker volume inspect {name}")
 
     def remove(self, name: str) -> None:
-        """Remove a volume."""
-        with translated_errors(f"volume {name} could not be removed"):
+        """Remove a volume. One that does not exist is no error, one that a container has is."""
+        with translated_errors(f"volume {name} could not be removed"), suppress(NotFound):
             self._connection.api.remove_volume(name)
