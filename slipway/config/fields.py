@@ -72,9 +72,10 @@ def _tool_version(value: str) -> str:
 
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Label = Annotated[str, AfterValidator(dns_label)]
-Cpus = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.parse_cpus)]
-Size = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.parse_bytes)]
-MinikubeSize = Annotated[str, BeforeValidator(_number_as_text), _parsed_by(quantity.parse_minikube_memory)]
+Text = Annotated[str, BeforeValidator(_number_as_text)]
+Cpus = Annotated[Text, _parsed_by(quantity.parse_cpus)]
+Size = Annotated[Text, _parsed_by(quantity.parse_bytes)]
+MinikubeSize = Annotated[Text, _parsed_by(quantity.parse_minikube_memory)]
 Version = Annotated[str, AfterValidator(_version)]
 ToolVersion = Annotated[str, AfterValidator(_tool_version)]
 Regex = Annotated[str, AfterValidator(_regex)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from slipway.config.assertions.expect import Expect
 from slipway.config.fields import (
@@ -19,6 +19,7 @@ from slipway.config.fields import (
     Port,
     Regex,
     Size,
+    Text,
     UserPath,
     Variable,
     Version,
@@ -112,7 +113,7 @@ class Service(Model):
     replicas: Count = 1
     autoscale: Autoscale | None = None
     resources: Resources = Resources()
-    env: dict[str, str] = {}
+    env: dict[str, Text] = {}
     secrets: dict[Variable, ServiceSources] = {}
     config: str | None = None
     health: Health | None = None
@@ -120,14 +121,6 @@ class Service(Model):
     needs: tuple[Label, ...] = ()
     checks: tuple[Check, ...] = ()
     folder: Path = Path()
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            plain = (int, float)
-            return {k: str(v) if isinstance(v, plain) and not isinstance(v, bool) else v for k, v in value.items()}
-        return value
 
     @property
     def shared(self) -> tuple[Path, ...]:
@@ -165,10 +158,8 @@ class Override(Model):
     replicas: Count | None = None
     autoscale: Autoscale | None = None
     resources: Resources | None = None
-    env: dict[str, str] = {}
+    env: dict[str, Text] = {}
     publish: Port | None = None
-
-    _as_text = field_validator("env", mode="before")(Service._as_text.__func__)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class Environment(Model):
