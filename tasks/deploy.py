@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tasks.flags import SERVICES, split_names
 from tasks.task import command
 
 if TYPE_CHECKING:
     from slipway.flows.selection import Selection
     from tasks.invocation import Invocation
-
-SERVICES = "services, separated by commas; default: all"
 
 
 @command(changes=True, confirm=True, bundle=True)
@@ -87,7 +86,7 @@ def build(invocation: Invocation, service: str = "") -> None:
     from slipway.flows.selection import select
 
     work = invocation.workspace
-    invocation.run(list(flows_build(work, select(work.services, service).chosen)))
+    invocation.run(list(flows_build(work, select(work.services, split_names(service)).chosen)))
 
 
 @command(changes=True, service=SERVICES)
@@ -103,7 +102,7 @@ def image(invocation: Invocation, service: str = "") -> None:
     from slipway.flows.selection import select
 
     work = invocation.workspace
-    chosen = select(work.services, service).chosen
+    chosen = select(work.services, split_names(service)).chosen
     invocation.run([*flows_build(work, chosen, skip=work.artifacts.image), *flows_image(work, chosen)])
 
 
@@ -123,7 +122,7 @@ def smoke(invocation: Invocation, service: str = "", *, keep: bool = False) -> N
     from slipway.flows.smoke import smoke as flows_smoke
 
     work = invocation.workspace
-    selection = select(work.services, service)
+    selection = select(work.services, split_names(service))
     jars = flows_build(work, selection.tested, skip=work.artifacts.image)
     images = flows_image(work, selection.tested)
     invocation.run([generate_secrets(work, selection.tested), *jars, *images, *flows_smoke(work, selection, keep=keep)])
@@ -143,7 +142,7 @@ def deploy(invocation: Invocation, service: str = "") -> None:
     from slipway.flows.selection import select
 
     work = invocation.workspace
-    selection = select(work.services, service)
+    selection = select(work.services, split_names(service))
     _print_environment(invocation)
     invocation.run(list(flows_deploy(work, selection)), partial(_addresses, invocation, selection))
 

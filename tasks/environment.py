@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway.errors import UsageError
 from tasks import tables
+from tasks.flags import SERVICES, split_names
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def use(invocation: Invocation, name: str = "") -> None:
     invocation.session.print(f"the default {'would be' if invocation.plan else 'is now'} {name}")
 
 
-@command(service="services, separated by commas; default: all")
+@command(service=SERVICES)
 def render(invocation: Invocation, service: str = "") -> None:
     """Print the manifests of a cluster environment; they contain no values of secrets.
 
@@ -86,7 +87,7 @@ def render(invocation: Invocation, service: str = "") -> None:
     config, environment = invocation.config, invocation.environment
     namespace = environment.namespace or config.project.name
     objects: list[Object] = []
-    for chosen in select(invocation.workspace.services, service).chosen:
+    for chosen in select(invocation.workspace.services, split_names(service)).chosen:
         hidden = dict.fromkeys(chosen.settings.secrets, "***")
         objects += render_service(config.project.name, namespace, chosen.settings, IMAGE, hidden)
     yaml = YAML()

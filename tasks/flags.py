@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from slipway.flows.services import AnyService
     from tasks.invocation import Invocation
 
+SERVICES = "services, separated by commas; default: all"  # the help of --service
+
+
+def split_names(text: str) -> list[str]:
+    """The names in `a,b`; none in an empty text."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
 
 def whole_number(text: str, flag: str, minimum: int = 0, maximum: int = 10**9) -> int:
     """A flag's whole number. Raises UsageError for anything else."""
@@ -25,7 +32,7 @@ def one_service(invocation: Invocation, text: str) -> AnyService:
 
     if not text and len(invocation.config.services) > 1:
         raise UsageError("which service?", hint=f"--service {min(invocation.config.services)}")
-    found, *more = select(invocation.workspace.services, text).chosen
+    found, *more = select(invocation.workspace.services, split_names(text)).chosen
     if more:
         hint = f"--service {found.name}, then the same for the others"
         raise UsageError(f"{invocation.name} takes one service", hint=hint)

@@ -23,6 +23,7 @@ from slipway.hosts.host import step_prefix
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
+from tasks.flags import split_names
 from tasks.hints import Hints
 from tasks.passwords import Passwords, check_sudo
 from tasks.paths import ROOT
@@ -102,7 +103,7 @@ class Invocation:
         """Start to read the facts of the hosts in `--host a,b`, while the rest of the configuration is loaded."""
         import slipway.hosts.ssh.connection  # noqa: F401  before the threads start: two must not import it at once
 
-        names = dict.fromkeys(name.strip() for name in text.split(","))
+        names = dict.fromkeys(split_names(text))
         threads = Threads(self.hosts.at_once)
         for name in (name for name in names if name in self.hosts.hosts):
             threads.submit(self.ssh(name).probe.facts)  # an error is raised again by its first step
@@ -157,7 +158,7 @@ class Invocation:
         """The hosts behind `--host a,b`, else the environment's, else all. Raises UsageError for an unknown one."""
         known = self.hosts.hosts
         behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
-        names = [name.strip() for name in text.split(",") if name.strip()] or behind
+        names = split_names(text) or behind
         if not known:
             raise UsageError("hosts.yaml defines no hosts", hint="add the host to config/hosts.yaml")
         if unknown := [name for name in names if name not in known]:

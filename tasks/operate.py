@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slipway.engine.events import Output
 from slipway.engine.threads import Threads
 from tasks import tables
-from tasks.flags import one_service, whole_number
+from tasks.flags import SERVICES, one_service, split_names, whole_number
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tasks.invocation import Invocation
 
 SERVICE = "the service"
-SERVICES = "services, separated by commas; default: all"
 
 
 @command()
@@ -247,10 +246,10 @@ def _deployed(invocation: Invocation, names: str) -> list[str]:
     from slipway.flows.selection import select
 
     services = invocation.config.services
-    requested = [name.strip() for name in names.split(",") if name.strip()]
+    requested = split_names(names)
     without_folder = [name for name in requested if name not in services]
     known = invocation.workspace.deployments.operations.known_services() if without_folder else ()
     orphans = [name for name in without_folder if name in known]
     others = [name for name in requested if name not in orphans]
-    chosen = select(invocation.workspace.services, ",".join(others)).names if others or not orphans else ()
+    chosen = select(invocation.workspace.services, others).names if others or not orphans else ()
     return [*orphans, *chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.errors import unknown_name
@@ -29,9 +30,9 @@ class Selection:
         return tuple(service.name for service in self.tested if service not in self.chosen)
 
 
-def select(services: Services, names: str = "") -> Selection:
-    """The services behind `--service a,b` (default: all). Raises UsageError for an unknown one."""
-    asked = [name.strip() for name in names.split(",") if name.strip()] or sorted(services)
+def select(services: Services, names: Sequence[str] = ()) -> Selection:
+    """The services of these names (none: all). Raises UsageError for an unknown one."""
+    asked = names or sorted(services)
     if strange := [name for name in asked if name not in services]:
         raise unknown_name("service", strange, services)
     ordered = dict.fromkeys(need for name in asked for need in (*services[name].needs, name))

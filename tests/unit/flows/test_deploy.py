@@ -63,13 +63,13 @@ class World:
 
     def plan(self, names: list[str] = NAMES) -> RunResult:
         work = self.workspace()
-        return compute_plan(deploy(work, select(work.services, ",".join(names))))
+        return compute_plan(deploy(work, select(work.services, names)))
 
     def deploy(self, names: list[str] = NAMES) -> RunResult:
         self.environment.actions.clear()
         work = self.workspace()
         with work.closing:
-            return Run(deploy(work, select(work.services, ",".join(names))), self.events.append, Cancel()).go()
+            return Run(deploy(work, select(work.services, names)), self.events.append, Cancel()).go()
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_docker_is_not_asked_about_what_is_released_already(tmp_path: Path, monk
 
 def test_a_need_that_is_not_deployed_is_named_with_who_needs_it(tmp_path: Path) -> None:
     work = workspace(project(tmp_path, [Service(name=name, needs=NEEDS[name]) for name in NEEDS]))
-    precondition = running_needs(work, select(work.services, "order,mail"), ())
+    precondition = running_needs(work, select(work.services, ["order", "mail"]), ())
     with pytest.raises(Problem) as caught:
         precondition.verify(precondition.probe.facts())
     assert caught.value.summary == "order needs db and auth, which are not deployed in local"

@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> World:
 
 def run(world: World, names: list[str], *, keep: bool = False) -> RunResult:
     work = world.workspace()
-    selection = select(work.services, ",".join(names))
+    selection = select(work.services, names)
     with work.closing:
         images = image(work, selection.tested)
         nodes = [generate_secrets(work, selection.tested), *images, *smoke(work, selection, keep=keep)]
