@@ -23,12 +23,13 @@ def up(invocation: Invocation) -> None:
       ./invoke up --plan             only show what would change
 
     """
+    from slipway.config.models import BUILT_IN
     from slipway.errors import UsageError
     from slipway.flows.deploy import deploy as flows_deploy
     from slipway.flows.selection import select
     from slipway.flows.setup import setup as flows_setup
 
-    if (name := invocation.environment.name) not in {"local", "minikube"}:
+    if (name := invocation.environment.name) not in BUILT_IN:
         hint = f"./invoke setup --env {name}, then ./invoke deploy --env {name}"
         raise UsageError(f"up is only for this machine: local or minikube, not {name}", hint=hint)
     work = invocation.workspace
@@ -43,7 +44,9 @@ def up(invocation: Invocation) -> None:
 
 def _set_default_environment(invocation: Invocation) -> None:
     """A `local` or `minikube` that --env names becomes this checkout's default."""
-    if invocation.flags["env"] in {"local", "minikube"}:
+    from slipway.config.models import BUILT_IN
+
+    if invocation.flags["env"] in BUILT_IN:
         invocation.set_default_environment(invocation.flags["env"])
 
 

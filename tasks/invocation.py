@@ -175,7 +175,9 @@ class Invocation:
 
     def set_default_environment(self, name: str) -> None:
         """Make an environment this checkout's default. Raises UsageError unless it is `local` or `minikube`."""
-        if name not in {"local", "minikube"}:
+        from slipway.config.models import BUILT_IN
+
+        if name not in BUILT_IN:
             hint = "pass others each time: --env NAME"
             raise UsageError("only local and minikube can be a checkout's default", hint=hint)
         if self.plan:

@@ -8,7 +8,7 @@ from pathlib import Path
 from slipway.config import manifests
 from slipway.config.cross_checks import Files, check_checks, cross_check
 from slipway.config.document import Document, FileErrors, M, parse, read
-from slipway.config.models import Config, Environment, Hosts, Project, Service
+from slipway.config.models import BUILT_IN, Config, Environment, Hosts, Project, Service
 from slipway.config.versions import Images, Tools
 from slipway.errors import UsageError
 
@@ -100,7 +100,7 @@ def _read_environments(
             environment = parse(document, Environment, errors, name=path.stem)
             if environment:
                 found[path.stem], documents[path.stem] = environment, document
-    for name in ("local", "minikube"):
+    for name in BUILT_IN:
         found.setdefault(name, Environment(name=name))
     return found, documents
 

@@ -162,6 +162,9 @@ class Override(Model):
     publish: Port | None = None
 
 
+BUILT_IN = ("local", "minikube")  # the environments of this machine, which need no file
+
+
 class Environment(Model):
     """environments/*.yaml: where services run. With neither `host` nor `context` it is this machine."""
 
