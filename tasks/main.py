@@ -52,9 +52,6 @@ def main() -> None:
     from tasks import GROUPS, ns
 
     class Slipway(Program):
-        def print_version(self) -> None:
-            print("Slipway 0.1.0")  # noqa: T201  the answer
-
         def load_collection(self) -> None:
             self.collection = ns
 
@@ -88,7 +85,7 @@ def main() -> None:
                 raise
 
     try:
-        Slipway(name="Slipway", binary="./invoke", binary_names=["./invoke", "invoke"]).run(sys.argv)
+        Slipway(version="0.1.0", name="Slipway", binary="./invoke", binary_names=["./invoke", "invoke"]).run(sys.argv)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
