@@ -104,7 +104,18 @@ class Finished:
     closing: tuple[str, ...] = field(default=())
 
 
-Event = Plan | StepChanged | Output | Progress | Finished
+@dataclass(frozen=True)
+class Error:
+    """An error outside a run, for scripts. `code` is the exit code of the command."""
+
+    name: ClassVar = "error"
+    what: str
+    why: str
+    fix: str
+    code: int
+
+
+Event = Plan | StepChanged | Output | Progress | Finished | Error
 Emit = Callable[[Event], None]
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TextIO
 
 from slipway.engine.events import Event, fields
-from slipway.errors import Problem
 from slipway.ui.view import View
 
 
@@ -25,18 +24,11 @@ class Json:
         self._out, self._run = out, run
 
     def event(self, event: Event) -> None:
-        self._write(fields(event))
-
-    def problem(self, problem: Problem, code: int) -> None:
-        data = {"what": problem.summary, "why": problem.details, "fix": problem.hint, "code": code}
-        self._write({"event": "error", **data})
+        self._out.write(json_line(fields(event), self._run) + "\n")
+        self._out.flush()
 
     def close(self) -> None:
         """Every line was written at once."""
-
-    def _write(self, data: dict[str, Any]) -> None:
-        self._out.write(json_line(data, self._run) + "\n")
-        self._out.flush()
 
 
 def json_line(data: dict[str, Any], run: str) -> str:

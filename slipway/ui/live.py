@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
-from slipway.errors import Problem
 from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
 from slipway.ui.view import View
 
@@ -158,9 +157,6 @@ class Live:
                 self._console.print(Text(strip_control_lines(row.detail or row.reason)))
         for line in event.closing:
             self._console.print(Text(line))
-
-    def problem(self, problem: Problem, code: int) -> None:  # noqa: ARG002  a shell shows it
-        self._console.print(Text(strip_control_lines(str(problem)), "red"))
 
     def close(self) -> None:
         if self._live:

@@ -6,7 +6,6 @@ import time
 from typing import ClassVar, TextIO
 
 from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Progress, Status, StepChanged
-from slipway.errors import Problem
 from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
 from slipway.ui.view import View
 
@@ -80,9 +79,6 @@ class Plain:
             self._line(strip_control_lines(failure.detail or failure.reason))
         for line in event.closing:
             self._line(line)
-
-    def problem(self, problem: Problem, code: int) -> None:  # noqa: ARG002  a shell shows it
-        self._line(strip_control_lines(str(problem)))
 
     def _line(self, text: str) -> None:
         self._out.write(text + "\n")

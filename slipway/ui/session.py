@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from slipway.engine.events import Event, Finished, Outcome, Output
+from slipway.engine.events import Error, Event, Finished, Outcome, Output
 from slipway.engine.masking import Masker
 from slipway.errors import Problem
 from slipway.ui.run_log import RunLog
@@ -83,13 +83,12 @@ class Session:
 
     def problem(self, problem: Problem, code: int) -> None:
         """Show an error outside a run: to a script as an event, to people on standard error."""
-        summary, details, hint = (self._masker.mask(text) for text in (problem.summary, problem.details, problem.hint))
-        masked = Problem(summary, details=details, hint=hint)
         if self.machine_readable:
-            self._draw(self._view.problem, masked, code)
+            event = Error(problem.summary, problem.details, problem.hint, code)
+            self._draw(self._view.event, self._masker.mask_all(event))
             self.finish(Outcome.FAILED)
             return
-        print(str(masked), file=sys.stderr)  # noqa: T201  ui prints
+        print(self._masker.mask(str(problem)), file=sys.stderr)  # noqa: T201  ui prints
 
     def finish(self, outcome: Outcome) -> None:
         """The last event of a command that ended outside a run, for scripts."""

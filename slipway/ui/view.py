@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar, Protocol
 
 from slipway.engine.events import Event
-from slipway.errors import Problem
 
 
 class View(Protocol):
@@ -14,10 +13,7 @@ class View(Protocol):
     machine_readable: ClassVar[bool]
 
     def event(self, event: Event) -> None:
-        """Draw one event of a run."""
-
-    def problem(self, problem: Problem, code: int) -> None:
-        """Show an error outside a run; the command will exit with `code`."""
+        """Draw one event."""
 
     def close(self) -> None:
         """Write what is still held back, and leave the terminal as it was."""
