@@ -8,6 +8,7 @@ from datetime import datetime
 from slipway.config.quantity import parse_quantity
 from slipway.kubernetes.objects import Object
 
+READY = "Ready"
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -21,7 +22,7 @@ def pod_state(pod: Object) -> str:
             if key in state:
                 return str(state[key].get("reason", key))
         if "running" in state:
-            return "Ready" if container.get("ready") else "Running"
+            return READY if container.get("ready") else "Running"
     return str(pod.get("status", {}).get("phase", "Unknown"))
 
 

@@ -12,7 +12,7 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.diagnose import MissingObject, causes
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import container_statuses, oom_killed, pod_state, restarts
+from slipway.kubernetes.pods import READY, container_statuses, oom_killed, pod_state, restarts
 from slipway.kubernetes.snapshot import Snapshot, read_full_snapshot, read_snapshot
 from slipway.kubernetes.workload import Workload
 
@@ -94,8 +94,8 @@ class _Wait:
             pending = status(snapshot.deployment)
             if pending is None:
                 return
-            available = snapshot.deployment.get("status", {}).get("availableReplicas", 0)
-            self._report.progress(available, snapshot.deployment["spec"].get("replicas", 1), "pods")
+            ready = sum(pod_state(pod) == READY for pod in snapshot.pods)
+            self._report.progress(ready, snapshot.deployment["spec"].get("replicas", 1), "pods")
             if self._has_failed(snapshot, observed=pending != UNOBSERVED):
                 full = replace(read_full_snapshot(self._workload), oom_killed=self._oom_killed)
                 raise failure(self._workload.service, full, pending)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from slipway.engine.threads import Threads
 from slipway.errors import Problem, deploy_command
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import of_current_template, pod_state, requests_by_node, restarts
+from slipway.kubernetes.pods import READY, of_current_template, pod_state, requests_by_node, restarts
 from slipway.kubernetes.workload import Workload
 
 LINES = 40  # of a container's log, and as many of the one before it
@@ -81,7 +81,7 @@ def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]
 
 
 def _crashed(pod: Object) -> bool:
-    return bool(restarts(pod)) and pod_state(pod) != "Ready"
+    return bool(restarts(pod)) and pod_state(pod) != READY
 
 
 def _any(_: Object) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from slipway.engine.reporter import null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.events import Event, Progress
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Cluster
@@ -52,6 +54,14 @@ def test_restarts_from_before_the_wait_do_not_fail_pods_that_are_well(monkeypatc
     left = shown(monkeypatch, Snapshot(deployment(2), [*old, pod("c", 0, ready=False)]), Snapshot(deployment(3)))
     rollout.wait(workload(FakeCluster()), null_reporter())
     assert list(left) == []
+
+
+def test_progress_counts_the_new_pods_that_are_ready_and_no_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
+    new = [pod("a", 0, ready=True), pod("b", 0, ready=False)]
+    shown(monkeypatch, Snapshot(deployment(2), new), Snapshot(deployment(3)))
+    rollout.wait(workload(FakeCluster()), Reporter("web/release", events.append, Cancel()))
+    assert [(one.done, one.total, one.unit) for one in events if isinstance(one, Progress)] == [(1, 3, "pods")]
 
 
 def test_restarts_of_a_pod_during_the_wait_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
