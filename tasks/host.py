@@ -144,8 +144,7 @@ def trust(invocation: Invocation, host: str = "") -> None:
 
 def _record(invocation: Invocation, name: str, *, confirmed: bool) -> bool:
     """Record the key of a host, or of the first unknown jump host before it; returns whether it was the host's."""
-    from slipway.hosts.ssh import trust
-    from slipway.hosts.ssh.connection import known_hosts_file
+    from slipway.hosts.ssh import known_hosts, trust
 
     hosts = invocation.hosts
     presented = trust.presented_key(name, hosts, invocation.passwords.secret, invocation.cancel)
@@ -156,7 +155,7 @@ def _record(invocation: Invocation, name: str, *, confirmed: bool) -> bool:
         invocation.session.print(f"{presented.hop}  is already known")
         return True
     if invocation.plan:
-        invocation.session.print(f"{presented.hop}  would be recorded in {known_hosts_file(hosts)}")
+        invocation.session.print(f"{presented.hop}  would be recorded in {known_hosts.recorded_in(hosts)}")
         return True
     if not confirmed and (invocation.no_prompt_reason() or not _confirmed(invocation, presented.hop)):
         from slipway.errors import UsageError

@@ -26,7 +26,6 @@ from slipway.errors import Cancelled, UsageError
 from slipway.hosts.ssh import keepalive, known_hosts
 from slipway.hosts.ssh.jump import (
     CONNECT_TIMEOUT,
-    SYSTEM_KNOWN_HOSTS,
     Hop,
     HostKeyRejected,
     nothing_to_try,
@@ -45,7 +44,7 @@ class AskSecret(Protocol):
 
 def connect(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> Connection:
     """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not."""
-    hops = hops_to(name, hosts, read_known_hosts(hosts))
+    hops = hops_to(name, hosts, known_hosts.read(known_hosts.files(hosts)))
     with closed_on_failure(hops, cancel):
         for hop in hops:
             with translated_errors(hop):
@@ -87,17 +86,6 @@ def hops_to(name: str, hosts: Hosts, known: KnownHosts) -> list[Hop]:
 def host_entry(name: str, hosts: Hosts) -> HostEntry:
     """A host of hosts.yaml, or one that only ~/.ssh/config knows."""
     return hosts.hosts.get(name) or HostEntry(address=name)
-
-
-def known_hosts_file(hosts: Hosts) -> Path:
-    """The file in which host keys are looked up and recorded."""
-    return expand_user(hosts.known_hosts or "~/.ssh/known_hosts")
-
-
-def read_known_hosts(hosts: Hosts) -> KnownHosts:
-    """The known host keys: the user's and the system's, or those of the file that hosts.yaml names."""
-    system = [] if hosts.known_hosts else [SYSTEM_KNOWN_HOSTS]
-    return known_hosts.read([known_hosts_file(hosts), *system])
 
 
 @cache

@@ -17,7 +17,6 @@ from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.known_hosts import Entry, KeyStatus
 
 CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner and for the authentication
-SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 
 
 class HostKeyRejected(Exception):
@@ -93,7 +92,7 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
     entries = [one for one in rejected.recorded if one.kind == rejected.key.get_name()] or rejected.recorded
     on_record = "\n".join(f"on record {known_hosts.fingerprint(one.key)} ({one.location})" for one in entries)
     file = entries[0].file
-    sudo = "sudo " if file == SYSTEM_KNOWN_HOSTS else ""
+    sudo = "sudo " if file == known_hosts.SYSTEM_FILE else ""
     hint = (
         "this may be a man-in-the-middle attack: ask whoever runs the host. If it was reinstalled: "
         f"{sudo}ssh-keygen -f '{file}' -R '{rejected.lookup_name}', then record the new key"

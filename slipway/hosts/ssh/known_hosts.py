@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from slipway.config.models import Hosts
+from slipway.config.paths import expand_user
 from slipway.errors import Problem, UsageError
+
+SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
 
 
 class KeyStatus(StrEnum):
@@ -85,6 +89,16 @@ def lookup_name(host: str, port: int) -> str:
 def fingerprint(key: bytes) -> str:
     """A key's fingerprint as ssh-keygen -l prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def recorded_in(hosts: Hosts) -> Path:
+    """The file in which the keys of hosts are recorded: the user's, or the one that hosts.yaml names."""
+    return expand_user(hosts.known_hosts or "~/.ssh/known_hosts")
+
+
+def files(hosts: Hosts) -> list[Path]:
+    """The files in which host keys are looked up: the user's and the system's, or the one that hosts.yaml names."""
+    return [recorded_in(hosts), *([] if hosts.known_hosts else [SYSTEM_FILE])]
 
 
 def read(files: Sequence[Path]) -> KnownHosts:

@@ -11,15 +11,14 @@ from paramiko import PKey, SSHClient
 from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
+from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.connection import (
     AskSecret,
     VerifyKnownKey,
     close,
     closed_on_failure,
     hops_to,
-    known_hosts_file,
     open_hop,
-    read_known_hosts,
 )
 from slipway.hosts.ssh.jump import HostKeyRejected, translated_errors
 from slipway.hosts.ssh.known_hosts import KeyStatus
@@ -48,7 +47,7 @@ def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> Pr
 
     There is no login where the key is read. Raises HostUnreachable, or Unreachable for a changed or revoked key.
     """
-    known = read_known_hosts(hosts)
+    known = known_hosts.read(known_hosts.files(hosts))
     hops = hops_to(name, hosts, known)
     hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(known))
     with closed_on_failure(hops, cancel):
@@ -67,7 +66,7 @@ def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> Pr
 
 def record_key(lookup_name: str, key: PKey, hosts: Hosts) -> Path:
     """Append a key to the known_hosts file, which is returned. Raises UsageError if it can't be written."""
-    file = known_hosts_file(hosts)
+    file = known_hosts.recorded_in(hosts)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+", errors="replace") as recorded:
