@@ -10,6 +10,7 @@ from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
 from slipway.deployers.kubernetes.apply import dry_run
+from slipway.deployers.kubernetes.live_checks import verify
 from slipway.deployers.kubernetes.manifest import Manifest
 from slipway.deployers.kubernetes.operations import KubernetesOperations
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
@@ -17,7 +18,7 @@ from slipway.deployers.kubernetes.release_store import State, pack, pruned, with
 from slipway.deployers.kubernetes.releases import KubernetesReleases
 from slipway.deployers.kubernetes.secret_store import KubernetesSecretStore
 from slipway.deployers.kubernetes.status import KubernetesStatus
-from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_and_verify, verify
+from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_and_verify
 from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.engine.reporter import Reporter

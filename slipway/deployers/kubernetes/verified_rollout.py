@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from slipway.config.models import Service
-from slipway.deployers.deployer import addresses
 from slipway.deployers.kubernetes.apply import AUTOSCALER, apply_objects
+from slipway.deployers.kubernetes.live_checks import verify
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import StoredRelease, surplus
 from slipway.engine.reporter import Reporter, uncancellable
-from slipway.errors import Cancelled, NextCommand, Problem, deploy_command
+from slipway.errors import Cancelled, NextCommand, Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.snapshot import read_full_snapshot
 
 
 @dataclass(frozen=True)
@@ -48,28 +46,6 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
         outcome = _roll_back(scope, plan, report)
         hint, commands = f"{problem.hint}\n{outcome.text}".strip(), (*problem.commands, *outcome.commands)
         raise Problem(problem.summary, details=problem.details, hint=hint, commands=commands) from problem
-
-
-def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping[str, bool]:
-    """Run the checks of the running service; their results by name. Raises Problem with the evidence of failed ones."""
-    if not service.checks:
-        return {}
-    with scope.check_runner(report) as checks:
-        urls = addresses(service, partial(_address, scope))
-        found = checks.run(service.checks, urls, report)
-    if not found.ok:
-        evidence = rollout.evidence(read_full_snapshot(scope.workload(service.name)))
-        raise Problem(f"{service.name}: live checks failed: {found.failed}", details=f"{found.text}\n{evidence}")
-    return found.record
-
-
-def _address(scope: NamespaceScope, service: str) -> str:
-    """The URL by which pods of the namespace reach a service."""
-    found = scope.cluster.get("v1", "Service", service, scope.namespace)
-    if found is None:
-        summary = f"namespace {scope.namespace} has no Service {service}"
-        raise Problem(summary, commands=[deploy_command(service)])
-    return f"http://{service}.{scope.namespace}.svc:{found['spec']['ports'][0]['port']}"
 
 
 @dataclass(frozen=True)

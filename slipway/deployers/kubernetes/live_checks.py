@@ -1,0 +1,36 @@
+"""The live checks of a service on a cluster: the URL that they go to, their results, and the evidence of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from slipway.config.models import Service
+from slipway.deployers.deployer import addresses
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
+from slipway.engine.reporter import Reporter
+from slipway.errors import Problem, deploy_command
+from slipway.kubernetes import rollout
+from slipway.kubernetes.snapshot import read_full_snapshot
+
+
+def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping[str, bool]:
+    """Run the checks of the running service; their results by name. Raises Problem with the evidence of failed ones."""
+    if not service.checks:
+        return {}
+    with scope.check_runner(report) as checks:
+        urls = addresses(service, partial(url, scope))
+        found = checks.run(service.checks, urls, report)
+    if not found.ok:
+        evidence = rollout.evidence(read_full_snapshot(scope.workload(service.name)))
+        raise Problem(f"{service.name}: live checks failed: {found.failed}", details=f"{found.text}\n{evidence}")
+    return found.record
+
+
+def url(scope: NamespaceScope, service: str) -> str:
+    """The URL by which pods of the namespace reach a service."""
+    found = scope.cluster.get("v1", "Service", service, scope.namespace)
+    if found is None:
+        summary = f"namespace {scope.namespace} has no Service {service}"
+        raise Problem(summary, commands=[deploy_command(service)])
+    return f"http://{service}.{scope.namespace}.svc:{found['spec']['ports'][0]['port']}"
