@@ -61,7 +61,9 @@ def test_a_deploy_that_was_killed_during_the_build_is_finished_by_the_next(anoth
     assert greets(another)
 
 
-def test_ctrl_c_ends_within_5_seconds_says_what_is_not_done_and_the_next_run_goes_on(another: Another) -> None:
+def test_ctrl_c_ends_a_run_within_5_seconds_reports_what_is_not_done_and_the_next_run_continues(
+    another: Another,
+) -> None:
     another.edit(CORE, "(ns shop.core", ";; interrupted\n(ns shop.core")
     running = subprocess.Popen(another.command("deploy"), stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert running.stdout

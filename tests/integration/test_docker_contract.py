@@ -107,7 +107,7 @@ def test_a_tag_moves_to_the_image_that_has_it_last(daemon: Daemon, project: str)
         daemon.images.tag("sha256:" + "0" * 64, tag)
 
 
-def test_an_image_tells_its_layers(daemon: Daemon, project: str) -> None:
+def test_an_image_is_inspected_with_its_layers(daemon: Daemon, project: str) -> None:
     assert len(daemon.images.inspect(sleeper(daemon, project)).layers) == 1
     with pytest.raises(Problem, match="could not be read"):
         daemon.images.inspect("sha256:" + "0" * 64)

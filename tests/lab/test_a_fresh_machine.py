@@ -124,7 +124,7 @@ def test_a_removed_container_is_drift_that_a_deploy_reverts(machine: Machine) ->
 
 
 @FAULTS
-def test_docker_stopped_in_the_middle_is_said_and_up_goes_on(machine: Machine) -> None:
+def test_docker_stopped_in_the_middle_is_reported_and_up_continues(machine: Machine) -> None:
     stop = """
         sed -i '1i ;; once more' services/auth/src/helping_hands/auth/main.clj
         ( until docker ps --format '{{.Names}}' | grep -q smoke; do sleep 0.05; done

@@ -220,7 +220,7 @@ def agent(key: str) -> Iterator[str]:
         os.kill(int(found["SSH_AGENT_PID"]), signal.SIGTERM)
 
 
-def test_facts_are_one_document_whatever_the_login_shell_says(fleet: Fleet) -> None:
+def test_facts_are_one_document_whatever_the_login_shell_prints(fleet: Fleet) -> None:
     first = "echo 'echo WELCOME; echo slipway:kernel=Plan9 >&2'; cat ~deploy/.bashrc 2>/dev/null"  # what Debian's asks
     noisy = f"{{ {first}; }} >/tmp/rc; cat /tmp/rc >~deploy/.bashrc; rm /tmp/rc; echo 'a banner' >/etc/motd"
     root(fleet.hosts[0], noisy)
@@ -373,7 +373,7 @@ def test_two_people_who_deploy_to_one_host_are_serialised(fleet: Fleet) -> None:
     assert fleet.deploy("--plan").exit == 0
 
 
-def test_ctrl_c_in_a_delivery_ends_it_and_the_next_deploy_goes_on(fleet: Fleet) -> None:
+def test_ctrl_c_during_a_delivery_ends_it_and_the_next_deploy_continues(fleet: Fleet) -> None:
     fleet.write(note="interrupted")
     deploy = fleet.start("deploy", "--output", "json")
     awaited(deploy, '"id": "toy/delivery", "title": "toy: delivery", "status": "applying"')
@@ -384,7 +384,7 @@ def test_ctrl_c_in_a_delivery_ends_it_and_the_next_deploy_goes_on(fleet: Fleet) 
     assert fleet.deploy("--plan").exit == 0
 
 
-def test_docker_restarted_during_a_delivery_is_said_and_the_next_deploy_goes_on(fleet: Fleet) -> None:
+def test_docker_restarted_during_a_delivery_is_reported_and_the_next_deploy_continues(fleet: Fleet) -> None:
     (fleet.toy / "weight").write_bytes(random.Random(SEED).randbytes(60_000_000))  # noqa: S311  it must repeat
     (fleet.toy / "Dockerfile").write_text((fleet.toy / "Dockerfile").read_text() + "COPY weight /weight\n")
     deploy = fleet.start("deploy", "--output", "json")
@@ -462,7 +462,7 @@ def test_a_host_behind_a_proxy_fetches_through_it_and_dockerd_knows_it(fleet: Fl
     root(host, "rm /etc/systemd/system/docker.service.d/slipway-proxy-*; systemctl daemon-reload")
 
 
-def test_setup_goes_on_over_cut_connections_and_nothing_is_lost(fleet: Fleet, bundled: Path) -> None:
+def test_setup_continues_over_broken_connections_and_nothing_is_lost(fleet: Fleet, bundled: Path) -> None:
     """Seeded moments: the network removed for a while, sshd's sessions killed, and the network once more."""
     moments = random.Random(SEED)  # noqa: S311  it must repeat
     ways = ("network", "sessions", "network")  # each while it runs
@@ -510,7 +510,7 @@ def test_a_disk_that_fills_up_is_reported_and_setup_continues_once_there_is_room
 
 
 @pytest.mark.parametrize("moment", ["h3/host", '"id": "h3/docker/engine"', '"id": "h3/minikube"'])
-def test_ctrl_c_in_every_phase_ends_it_and_the_next_run_goes_on(fleet: Fleet, bundled: Path, moment: str) -> None:
+def test_ctrl_c_in_every_phase_ends_it_and_the_next_run_continues(fleet: Fleet, bundled: Path, moment: str) -> None:
     host = fleet.hosts[2]
     root(host, "apt-get -q -y remove docker.io >/dev/null 2>&1; rm -rf /usr/local/lib/slipway /usr/local/bin/minikube")
     ran = fleet.start("setup", "--host", "h3", "--bundle", str(programs(bundled)), "--output", "json")

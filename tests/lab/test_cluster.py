@@ -463,7 +463,7 @@ spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{}]}
 """
 
 
-def test_manifests_of_the_services_own_come_and_go_with_its_release_whatever_their_kind(toy: Toys) -> None:
+def test_a_services_own_manifests_of_any_kind_are_applied_and_deleted_with_its_release(toy: Toys) -> None:
     own = toy.service / "manifests" / "extra.yaml"
     own.parent.mkdir()
     own.write_text(OWN)

@@ -149,7 +149,7 @@ def test_every_service_and_the_database_are_killed_while_bookings_go_on_and_none
         assert time.monotonic() < deadline, plan.out
 
 
-def test_a_release_with_a_migration_goes_back_and_the_earlier_one_lives_with_the_data(
+def test_a_release_with_a_migration_is_rolled_back_and_the_earlier_one_works_with_the_data(
     hands: Hands, parties: Parties
 ) -> None:
     consumer = hands.services / "consumer"

@@ -139,7 +139,7 @@ def test_a_root_command_that_nobody_can_end_is_named_and_not_waited_for(
     assert [e.text for e in events if isinstance(e, Output) and "`sleep` (pid " in e.text]
 
 
-def test_last_words_larger_than_a_pipe_do_not_keep_a_command_from_ending() -> None:
+def test_last_output_larger_than_a_pipe_does_not_keep_a_command_from_ending() -> None:
     cancel, events = Cancel(), []
     text = "trap 'head -c 300000 /dev/zero; echo; echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"
 

@@ -77,14 +77,14 @@ def members(folder: Path) -> dict[str, tarfile.TarInfo]:
 
 
 @pytest.mark.parametrize("name", ["src/.#main.clj", "#main.clj#"])
-def test_what_an_editor_keeps_beside_a_file_changes_nothing(folder: Path, name: str) -> None:
+def test_lock_files_of_an_editor_change_nothing(folder: Path, name: str) -> None:
     before = source.digest(folder, [])
     (folder / name).symlink_to("ann@box.1234:1700000000")
     assert source.digest(folder, []) == before
     assert name not in members(folder)
 
 
-def test_a_link_to_a_file_is_that_file_wherever_it_is(folder: Path, tmp_path: Path) -> None:
+def test_a_symlink_to_a_file_is_that_file_wherever_it_is(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "outside.edn").write_text("1")
     (folder / "resources/linked.edn").symlink_to(tmp_path / "outside.edn")
     before = source.digest(folder, [])
@@ -93,7 +93,7 @@ def test_a_link_to_a_file_is_that_file_wherever_it_is(folder: Path, tmp_path: Pa
     assert source.digest(folder, []) != before
 
 
-def test_a_link_that_leads_nowhere_or_to_a_folder_of_the_service_stays_a_link(folder: Path) -> None:
+def test_a_symlink_that_points_nowhere_or_to_a_folder_of_the_service_stays_a_symlink(folder: Path) -> None:
     before = source.digest(folder, [])
     for name, target in (("gone", "nowhere"), ("loop", "loop"), ("resources/code", "../src/hh")):
         (folder / name).symlink_to(target)
@@ -104,7 +104,7 @@ def test_a_link_that_leads_nowhere_or_to_a_folder_of_the_service_stays_a_link(fo
     assert "resources/code/auth/main.clj" not in members(folder)
 
 
-def test_a_link_to_a_folder_outside_is_refused_with_the_way_to_share_it(folder: Path, tmp_path: Path) -> None:
+def test_a_symlink_to_a_folder_outside_is_refused_with_how_to_share_it(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (folder / "src/lib").symlink_to("../../lib")
     with pytest.raises(Problem, match="points to a folder outside auth") as caught:
@@ -130,7 +130,7 @@ def shared(folder: Path) -> Path:
     return folder.parent / "lib"
 
 
-def test_a_shared_source_counts_and_its_place_beside_the_service_does(folder: Path, shared: Path) -> None:
+def test_a_shared_source_and_its_path_from_the_service_are_in_the_digest(folder: Path, shared: Path) -> None:
     alone, before = source.digest(folder, []), source.digest(folder, [], [shared])
     assert alone != before
     elsewhere = shared.rename(shared.with_name("library"))

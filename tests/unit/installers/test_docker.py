@@ -152,7 +152,7 @@ def test_a_percent_sign_in_a_proxys_password_is_not_a_specifier_of_systemd() -> 
     assert 'Environment="HTTP_PROXY=http://me:p%%40s\\"s\\\\@proxy:3128"' in text
 
 
-def test_dockerds_proxy_is_wanted_as_it_is_and_nothing_else() -> None:
+def test_dockerds_proxy_differs_unless_it_is_exactly_the_wanted_one() -> None:
     path, text = drop_in("http://proxy:3128")
     assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text
     configured = replace(recorded(init="systemd"), docker_proxy=(path,))

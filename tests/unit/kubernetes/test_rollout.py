@@ -84,7 +84,7 @@ class Lines(FakeCluster):
         yield from [f"{whose} {number}".encode() for number in range(100)][-int(query["tailLines"]) :]
 
 
-def test_the_lines_of_the_container_before_are_kept_beside_those_of_the_one_that_runs() -> None:
+def test_the_lines_of_the_previous_container_are_kept_with_those_of_the_running_one() -> None:
     crashed = pod("a", 2, ready=False)
     text = rollout.evidence(Snapshot(deployment(2), [crashed], logs={"a": last_lines(workload(Lines()), crashed)}))
     assert text.count("| previous") == text.count("| current") == 40

@@ -39,7 +39,7 @@ def test_the_flowchart_says_who_needs_whom_on_which_port_and_draws_stores_as_cyl
     assert flowchart(reversed(nodes), "Services of <us> & co") == text
 
 
-def test_an_arrow_that_follows_from_others_is_told_apart() -> None:
+def test_an_arrow_that_follows_from_others_is_implied() -> None:
     assert implied(NEEDS) == {("service", "auth"), ("order", "auth"), ("order", "store")}
 
 

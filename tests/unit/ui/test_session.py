@@ -64,7 +64,7 @@ def test_each_line_of_a_value_is_masked_since_text_comes_line_by_line(capsys: py
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_what_a_service_says_is_shown_without_its_secrets(
+def test_what_a_service_prints_is_shown_without_its_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, given: bool
 ) -> None:
     """A value that only another machine's environment has hides nothing here, and stops nobody."""

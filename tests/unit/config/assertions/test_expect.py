@@ -71,7 +71,7 @@ def test_every_assertion_judges_an_answer_in_order() -> None:
     assert [line for line, kind in zip(failures, kinds, strict=True) if not line.startswith(f"expected {kind} ")] == []
 
 
-def test_where_no_answer_came_nothing_else_is_said() -> None:
+def test_where_no_answer_came_nothing_else_is_reported() -> None:
     expect = Check.model_validate(RICH).expect
     assert expect.failures(Answer(error="connection refused")) == ["expected an answer, got none: connection refused"]
 

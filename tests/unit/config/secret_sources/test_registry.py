@@ -14,7 +14,7 @@ from slipway.config.secret_sources.generated import Generated
 from slipway.config.secret_sources.reference import Of
 
 
-def test_a_source_is_told_by_its_key() -> None:
+def test_a_source_is_recognized_by_its_key() -> None:
     secrets = {"A": {"generate": {}}, "B": {"of": "db"}}
     service = Service.model_validate({"name": "web", "secrets": secrets})
     assert [type(source) for source in service.secrets.values()] == [Generated, Of]

@@ -66,7 +66,7 @@ def test_a_service_has_its_own_port_for_as_long_as_its_container_is_active(state
     assert not publishes(container(state=state), "other", 8000)
 
 
-def test_no_container_is_named_too() -> None:
+def test_a_missing_container_is_named_too() -> None:
     assert differs(None, container_spec(NAMES, WANTED, 1), "") == "sh_web_01 does not exist"
 
 

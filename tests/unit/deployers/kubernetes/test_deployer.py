@@ -24,7 +24,7 @@ from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered,
 
 
 @pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
-def test_a_release_of_which_nothing_is_ready_is_not_what_is_wanted(status: Json, reason: str | None) -> None:
+def test_a_release_without_a_ready_copy_differs_from_the_desired_one(status: Json, reason: str | None) -> None:
     host = FakeHost("h", Facts("Linux", "x"))
     scope = NamespaceScope(Cluster(KubeContext("x")), "hh", "hh", host, lambda _: nullcontext(FakeCheckRunner()), "me")
     deployer, secrets = KubernetesDeployer(ProjectNamespace(scope, Probe(State))), {"KEY": "geheim"}

@@ -153,7 +153,7 @@ def test_what_only_the_failed_release_had_goes_with_it(deploys: Deploys) -> None
     assert ("ConfigMap", shared) in deploys.cluster.objects  # release 1 has it too
 
 
-def test_a_first_release_that_fails_goes_and_leaves_data(deploys: Deploys) -> None:
+def test_a_first_release_that_fails_is_deleted_and_its_data_stays(deploys: Deploys) -> None:
     deploys.fails(1, storage={"data": {"path": "/data"}})
     kinds = {kind for kind, _ in deploys.cluster.objects}
     assert kinds == {"PersistentVolumeClaim"}
@@ -391,7 +391,7 @@ def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) ->
     assert lines == ["a has no log: container web is waiting to start", "b hello"]
 
 
-def test_a_rollback_on_a_cluster_asks_for_no_secret_which_it_has(deploys: Deploys) -> None:
+def test_a_rollback_on_a_cluster_resolves_no_secrets(deploys: Deploys) -> None:
     deploys.deploy(1)
     deploys.deploy(2)
     release = deploys.releases.earlier("web", 1)

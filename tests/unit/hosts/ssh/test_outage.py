@@ -62,7 +62,7 @@ def test_a_jump_host_or_a_host_that_falls_silent_ends_the_connection(
         assert not made.gateway.is_connected
 
 
-def test_ctrl_c_is_heard_while_a_host_is_awaited(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_works_while_a_host_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cancel, server = Cancel(), Sshd()
     with reached(home, server, cancel) as box:
         assert box.run(Command(("echo", "hi")), null_reporter()).text == "hi\n"
@@ -77,7 +77,7 @@ def test_ctrl_c_is_heard_while_a_host_is_awaited(home: Path, monkeypatch: pytest
         assert time.monotonic() - began < TIGHT
 
 
-def test_ctrl_c_is_heard_while_a_host_says_nothing(home: Path) -> None:
+def test_ctrl_c_works_while_a_host_is_silent(home: Path) -> None:
     cancel = Cancel()
     with socket.create_server(("127.0.0.1", 0)) as mute:
         entry = HostEntry(address="127.0.0.1", port=mute.getsockname()[1], user="deploy")
@@ -107,7 +107,7 @@ def test_all_who_wait_for_a_host_share_the_time_that_it_may_take(home: Path, mon
         assert 1.0 <= time.monotonic() - began < 3.5  # one after the other it would be 4
 
 
-def test_more_commands_than_a_connection_has_room_for_end_together_and_it_stays(home: Path) -> None:
+def test_more_commands_than_a_connection_allows_end_together_and_it_stays_open(home: Path) -> None:
     server = Sshd()
     with reached(home, server) as box:
         for turn in range(12):
@@ -148,7 +148,7 @@ def _channel(link: Any) -> Any:
     return found
 
 
-def test_what_waits_for_room_does_not_begin_after_ctrl_c(home: Path) -> None:
+def test_a_command_that_waits_for_a_free_channel_does_not_start_after_ctrl_c(home: Path) -> None:
     class Asked(Cancel):
         def check(self) -> None:
             super().check()
@@ -171,7 +171,7 @@ def test_what_waits_for_room_does_not_begin_after_ctrl_c(home: Path) -> None:
         assert not (home / "late").exists()
 
 
-def test_ctrl_c_before_a_command_has_said_its_group_ends_it_too(home: Path) -> None:
+def test_ctrl_c_before_a_command_has_reported_its_process_group_stops_it_too(home: Path) -> None:
     cancel, server = Cancel(), Sshd(rewrite=("exec sh -c", f"touch {home}/there; sleep 0.4; exec sh -c"))
     with reached(home, server) as box:
         thread = _cancelled(box, home / "began", cancel)
