@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 def lein_test(folder: Path) -> str:
-    """What `lein test` says in a project's folder, run as `build` runs Leiningen here."""
+    """What `lein test` prints in a project's folder, run as `build` runs Leiningen here."""
     host = LocalHost()
     facts, tools = host.probe.facts(), load(ROOT).tools
     jdk = facts.jdk(tools.java.minimum)
@@ -159,7 +159,7 @@ class Project:
         return str(self.inspect()["Image"])
 
     def finished_after_a_kill(self, attempt: int, least: float, most: float) -> None:
-        """A deploy is killed at a seeded moment, so many seconds in; the next goes on, and nothing is left of the first."""
+        """A deploy is killed at a seeded moment, so many seconds in; the next finishes it, and nothing is left of the first."""
         moment = random.Random(20261123 + attempt).uniform(least, most)  # noqa: S311  a fixed sequence is wanted
         running = subprocess.Popen(
             self.command("deploy"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

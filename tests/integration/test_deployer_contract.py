@@ -23,7 +23,7 @@ from tests.integration.test_docker_contract import sleeper
 class TestDocker(DeployerContract):
     @pytest.fixture
     def made(self) -> Iterator[Subject]:
-        """A project of its own, whose service is a program that goes on; Docker listens for it."""
+        """A project of its own, whose service is a program that keeps running; Docker listens for it."""
         name = f"t{secrets.token_hex(4)}"
         with ExitStack() as closing:
             daemon = DockerDaemon(LocalHost(), closing)

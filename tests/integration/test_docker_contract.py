@@ -48,7 +48,7 @@ def project(daemon: Daemon) -> Iterator[str]:
 
 
 def sleeper(daemon: Daemon, project: str) -> str:
-    """An image of a program that goes on, and ends when it is told to."""
+    """An image of a program that runs until it is signalled."""
     linked = LocalHost().run(Command(("ldd", SLEEP, TIMEOUT)), null_reporter()).text
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:

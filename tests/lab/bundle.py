@@ -103,7 +103,7 @@ SYSTEM = ("kubelet", "kubeadm", "kubectl")  # minikube puts these into the node
 
 
 def make(folder: Path, report: Callable[[str], None] = lambda _: None) -> Path:
-    """Fill a folder with the bundle, from the cache where nothing changed; seconds when it is warm. `say` hears names."""
+    """Fill a folder with the bundle, from the cache where nothing changed; seconds when it is warm. `report` gets names."""
     files: list[dict[str, str]] = []
     store = CACHE / "bundle"
     store.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ class Fleet(Toys):
         return done.stdout + done.stderr
 
     def start(self, *words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """A command that goes on, in a group of its own; `before` are words that start it."""
+        """A command that keeps running, in a process group of its own; `before` are words that start it."""
         import os
 
         env = {**os.environ, **self.env}
@@ -71,7 +71,7 @@ def awaited(process: subprocess.Popen[str], text: str, seconds: float = 120) -> 
 
 
 def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Ctrl-C; the exit code and the rest of what it said."""
+    """Ctrl-C; the exit code and the rest of its output."""
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[0]
     return process.returncode, said
@@ -168,7 +168,7 @@ def programs(bundle: Path) -> Path:
 
 
 def told(done: Done) -> str:
-    """What failed steps said, for a test's own failure."""
+    """What failed steps reported, for a test's own failure."""
     failed = [e for e in done.events if e["event"] == "step" and e["status"] == "failed"]
     return "\n".join(f"{e['id']}: {e['detail']}" for e in failed) + done.err
 

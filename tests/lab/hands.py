@@ -63,7 +63,7 @@ class Hands(Project):
         return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
 
     def kubectl(self, *words: str) -> str:
-        """What kubectl says in the project's namespace."""
+        """What kubectl prints in the project's namespace."""
         line = ["kubectl", "--context", "minikube", "--namespace", self.name, *words]
         return subprocess.run(line, capture_output=True, text=True, timeout=120, check=True).stdout
 

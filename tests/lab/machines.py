@@ -35,7 +35,7 @@ NODE = (
 
 
 def sh(*words: str, **more: object) -> str:
-    """Run a command to its end; its standard output. Raises with what it said when it fails."""
+    """Run a command to its end; its standard output. Raises with its output when it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]
     if done.returncode:
         raise RuntimeError(

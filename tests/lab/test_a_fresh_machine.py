@@ -51,7 +51,7 @@ MINUTES = 9  # that the first `up` of all services may take
 
 
 def on(machine: Machine, script: str) -> tuple[int, str]:
-    """A script in the clone: its exit code, and all that it said."""
+    """A script in the clone: its exit code and its output."""
     done = machine.run(f"cd '{PLACE}'; set +e; {script}\n")
     return done.returncode, done.stdout + done.stderr
 

@@ -1,4 +1,4 @@
-"""Causes of a container's end, told apart by what it left behind."""
+"""Why a container exited, found from what it left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine here as a host: output as it comes, whole process groups ended, files whole or not at all."""
+"""The local machine as a host: output as it comes, whole process groups stopped, files whole or not at all."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_child_that_ignores_the_signal_is_killed_though_its_leader_went(how: s
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalHost:
-    """The machine here as a user who may become root sees it: a root process is signalled through sudo, or not at all."""
+    """The local machine as a user who may become root sees it: a root process is signalled through sudo, or not at all."""
     sudo = tmp_path / "bin" / "sudo"
     sudo.parent.mkdir()
     sudo.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n')

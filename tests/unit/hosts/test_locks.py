@@ -1,4 +1,4 @@
-"""Locks between processes: waited for and said, and held by a command that outlives who started it."""
+"""Locks between processes: waited for, reported, and held by a command that outlives its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API client: what it makes of refusals, timeouts and conflicts, and how it tells clusters apart."""
+"""The API client: what it makes of refusals, timeouts and conflicts, and how it distinguishes clusters."""
 
 from __future__ import annotations
 

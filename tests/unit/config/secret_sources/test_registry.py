@@ -1,4 +1,4 @@
-"""The registry: a source is told by its only key."""
+"""The registry: a source is recognized by its only key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a local release consists of and how drift is told, on data alone."""
+"""What a local release consists of and how drift is found, on data alone."""
 
 from __future__ import annotations
 

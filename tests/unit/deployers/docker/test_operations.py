@@ -1,4 +1,4 @@
-"""What is taken away with services, and what stays."""
+"""What is removed with services, and what stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a container is ready, and what is said of one that never is."""
+"""When a container is ready, and what is reported of one that never is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An sshd of this process on loopback, for tests: it runs what it is told here, and passes on what jumps through it."""
+"""An sshd of this process on loopback, for tests: it runs commands here, and forwards the connections of jumps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections, over an sshd of this process: whose key is taken, and whose secret goes where."""
+"""Connections, over an sshd of this process: which host key is accepted, and which host gets which secret."""
 
 from __future__ import annotations
 

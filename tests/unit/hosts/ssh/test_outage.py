@@ -1,4 +1,4 @@
-"""What breaks between here and a host, over an sshd of this process: it is noticed, bounded, and heard by Ctrl-C."""
+"""Connections that break, over an sshd of this process: noticed, bounded in time, and interrupted by Ctrl-C."""
 
 from __future__ import annotations
 
