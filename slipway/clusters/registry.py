@@ -13,7 +13,6 @@ import stamina
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
-from slipway.docker.state import Container
 from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, TagVanished
 from slipway.hosts.host import Host
@@ -21,11 +20,11 @@ from slipway.hosts.tunnels import tunnel
 from slipway.kubernetes.diagnose import wants_credentials
 
 NAME, PORT = "slipway-registry", 5000
-PLACE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
-SETTING = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
-_MAKING = threading.Lock()  # deliveries of one run go side by side, and the first of them makes the registry
-PULL = 900  # seconds for the node to pull an image from beside it
-SEEN = 5  # seconds that a node gets to list an image that it has pulled
+HOSTS_FILE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
+HOSTS = f'server = "http://{NAME}:{PORT}"\n\n[host."http://{NAME}:{PORT}"]\n  capabilities = ["pull", "resolve"]\n'
+_CREATION = threading.Lock()  # deliveries of one run go side by side, and the first of them creates the registry
+PULL_TIMEOUT = 900  # seconds for the node to pull an image from beside it
+LIST_TIMEOUT = 5  # seconds that a busy node gets to list an image that it has pulled
 
 
 class Registry(Protocol):
@@ -52,11 +51,11 @@ def _pushed(daemon: Daemon, image: str, name: str, report: Reporter) -> str:
 class LocalRegistry:
     """A registry beside a Minikube. `node` is the node's container, and its network's name.
 
-    Images come from `daemon`, this machine's or the node's own; `place` is the machine of node and registry.
+    Images come from `daemon`, this machine's or the node's own; `host` is the machine of node and registry.
     """
 
     daemon: Daemon
-    place: Host
+    host: Host
     run_docker: Daemon  # the node's
     node: str
     image: Callable[[Reporter], str]  # provides the registry's own image; its tag
@@ -64,28 +63,28 @@ class LocalRegistry:
     def deliver(self, image: str, repository: str, tag: str, report: Reporter) -> str:
         """Push on loopback, then let the node pull it, so that it is there before a rollout."""
         port = self.ready(report)
-        near = self.daemon is self.run_docker
-        with nullcontext(port) if near else tunnel(0, lambda: self.place.open_tcp("127.0.0.1", port)) as reached:
+        same = self.daemon is self.run_docker
+        with nullcontext(port) if same else tunnel(0, lambda: self.host.open_tcp("127.0.0.1", port)) as reached:
             digest = _pushed(self.daemon, image, f"127.0.0.1:{reached}/{repository}:{tag}", report)
         reference = f"{NAME}:{PORT}/{repository}@{digest}"
-        code, said = self.run_docker.io.execute(self.node, ["crictl", "pull", reference], report, PULL)
+        code, output = self.run_docker.io.execute(self.node, ["crictl", "pull", reference], report, PULL_TIMEOUT)
         if code:
-            raise Problem(f"the node could not pull {reference}", details=said, hint="docker logs " + NAME)
-        for _ in range(SEEN * 4):  # a busy node lists an image a moment after it was pulled
-            code, there = self.run_docker.io.execute(self.node, ["crictl", "images", "-o", "json"], report)
-            if code == 0 and digest in there:
+            raise Problem(f"the node could not pull {reference}", details=output, hint="docker logs " + NAME)
+        for _ in range(LIST_TIMEOUT * 4):
+            code, output = self.run_docker.io.execute(self.node, ["crictl", "inspecti", reference], report)
+            if code == 0:
                 report.note(f"the node has {reference}")
                 return reference
             report.cancel.wait(0.25)
-        raise Problem(f"the node pulled {reference} and does not have it", details=there[-500:])
+        raise Problem(f"the node pulled {reference} and does not have it", details=output)
 
     def ready(self, report: Reporter) -> int:
         """The registry running and known to the node; its port on the loopback of their machine."""
-        with _MAKING:
-            self._make(report)
-        return self._answers(report)
+        with _CREATION:
+            self._create(report)
+        return self._wait_until_it_answers(report)
 
-    def _make(self, report: Reporter) -> None:
+    def _create(self, report: Reporter) -> None:
         found = self.run_docker.containers.find(NAME)
         if found is None or self.node not in found.fixed:
             if found:
@@ -95,9 +94,9 @@ class LocalRegistry:
             report.note(f"a registry for the cluster: container {NAME}, on network {self.node}")
         if found is None or not found.running:
             self.run_docker.containers.start(NAME)
-        if self.run_docker.io.read_file(self.node, PLACE) != SETTING.encode():
-            self.run_docker.io.execute(self.node, ["mkdir", "-p", PLACE.rpartition("/")[0]], report)
-            self.run_docker.io.write_file(self.node, PLACE, SETTING.encode(), 0o644)
+        if self.run_docker.io.read_file(self.node, HOSTS_FILE) != HOSTS.encode():
+            self.run_docker.io.execute(self.node, ["mkdir", "-p", HOSTS_FILE.rpartition("/")[0]], report)
+            self.run_docker.io.write_file(self.node, HOSTS_FILE, HOSTS.encode(), 0o644)
 
     def spec(self, image: str) -> ContainerSpec:
         """The registry's container."""
@@ -113,21 +112,21 @@ class LocalRegistry:
             restart="unless-stopped",
         )
 
-    def _answers(self, report: Reporter) -> int:
+    def _wait_until_it_answers(self, report: Reporter) -> int:
         answer = "nothing"
         for _ in range(100):
-            here: Container | None = self.run_docker.containers.find(NAME)
-            port = here.ports.get(PORT, ("", 0))[1] if here else 0
+            found = self.run_docker.containers.find(NAME)
+            port = found.ports.get(PORT, ("", 0))[1] if found else 0
             try:
-                if port and (answer := self._asked(port)).startswith("HTTP/1.1 200"):
+                if port and (answer := self._status_line(port)).startswith("HTTP/1.1 200"):
                     return port
             except (Problem, OSError, EOFError) as error:
                 answer = str(error)
             report.cancel.wait(0.1)
         raise Problem(f"the registry does not answer ({answer})", hint=f"docker logs {NAME}")
 
-    def _asked(self, port: int) -> str:
-        with closing(self.place.open_tcp("127.0.0.1", port)) as stream:
+    def _status_line(self, port: int) -> str:
+        with closing(self.host.open_tcp("127.0.0.1", port)) as stream:
             stream.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return stream.recv(100).decode(errors="replace").partition("\r\n")[0]
 

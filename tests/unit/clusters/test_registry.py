@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from slipway.clusters.registry import NAME, LocalRegistry, RemoteRegistry
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
+from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, TagVanished
 from slipway.hosts.facts import Facts
@@ -38,7 +40,7 @@ def test_concurrent_deliveries_create_one_registry(monkeypatch: pytest.MonkeyPat
     for image in ("node", "registry"):
         daemon.images.import_rootfs(image.encode(), image, [])
     daemon.containers.start(daemon.containers.create(ContainerSpec("minikube", "node")))
-    monkeypatch.setattr(LocalRegistry, "_answers", lambda *_: 5000)
+    monkeypatch.setattr(LocalRegistry, "_wait_until_it_answers", lambda *_: 5000)
     host = FakeHost("h", Facts("Linux", "x86_64"))
 
     def ready(_: int) -> int:
@@ -47,6 +49,29 @@ def test_concurrent_deliveries_create_one_registry(monkeypatch: pytest.MonkeyPat
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(ready, range(2))) == [5000, 5000]
     assert [c.name for c in daemon.store.containers.values() if c.running] == ["minikube", NAME]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_node_is_asked_for_the_image_that_it_pulled(monkeypatch: pytest.MonkeyPatch, *, listed: bool) -> None:
+    daemon, asked = FakeDaemon(), list[str]()
+    image = daemon.images.import_rootfs(b"web", "web", [])
+    monkeypatch.setattr(LocalRegistry, "ready", lambda *_: 5000)
+    monkeypatch.setattr(Cancel, "wait", lambda *_: None)
+
+    def execute(_: str, argv: Sequence[str], *__: object) -> tuple[int, str]:
+        asked.append(" ".join(argv[:-1]))
+        absent = argv[1] == "inspecti" and not (listed and asked.count("crictl inspecti") > 2)
+        return (1, f"no such image {argv[-1]} present") if absent else (0, "")
+
+    monkeypatch.setattr(daemon.io, "execute", execute)
+    registry = LocalRegistry(daemon, FakeHost("h", Facts("Linux", "x86_64")), daemon, "minikube", lambda _: "registry")
+    if listed:
+        assert registry.deliver(image, "hh/web", "1", null_reporter()).startswith(f"{NAME}:5000/hh/web@sha256:")
+        assert asked == ["crictl pull", *["crictl inspecti"] * 3]
+        return
+    with pytest.raises(Problem, match="does not have it") as caught:
+        registry.deliver(image, "hh/web", "1", null_reporter())
+    assert "no such image" in caught.value.details
 
 
 class Shared(FakeDaemon):
