@@ -13,7 +13,7 @@ from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
 from slipway.engine.steps import AnyNode
 from slipway.errors import Unreachable
-from slipway.kubernetes.client import Cluster as Client
+from slipway.kubernetes.client import Client
 
 
 class Cluster(Protocol):

@@ -20,7 +20,7 @@ from slipway.errors import UsageError
 from slipway.hosts.host import Host
 from slipway.installers import kubectl
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster as Client
+from slipway.kubernetes.client import Client
 
 Tools = Callable[[], Iterator[AnyNode]]
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from slipway.clusters.cluster import Cluster
 from slipway.clusters.system_images import SystemImages
-from slipway.config.models import Cluster as ClusterSpec
+from slipway.config.models import ClusterSpec
 from slipway.config.versions import Tools as PinnedTools
 from slipway.engine.steps import AnyNode
 from slipway.hosts.host import Host

@@ -8,7 +8,7 @@ from typing import Any
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Change
 from slipway.errors import Problem
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.objects import Object
 
 NAME, NAMESPACE = "metrics-server", "kube-system"
@@ -24,7 +24,7 @@ class Metrics:
     available: bool
 
 
-def read(cluster: Cluster) -> Metrics:
+def read(cluster: Client) -> Metrics:
     """Whether the metrics API is there and answers."""
     found = cluster.get("apiregistration.k8s.io/v1", "APIService", API) or {}
     conditions = found.get("status", {}).get("conditions", [])
@@ -36,7 +36,7 @@ def differs(facts: Metrics) -> Change | None:
     return None if facts.available else Change("the cluster has no metrics API, which `autoscale` needs")
 
 
-def install(cluster: Cluster, image: str, report: Reporter) -> None:
+def install(cluster: Client, image: str, report: Reporter) -> None:
     """Apply it and wait until its API answers. Raises Problem."""
     whole = objects(image)
     for one in whole:
@@ -55,7 +55,7 @@ def install(cluster: Cluster, image: str, report: Reporter) -> None:
         waited, since = waited + 1, since + 1
 
 
-def _answers(cluster: Cluster) -> bool:
+def _answers(cluster: Client) -> bool:
     try:
         cluster.read("/apis/metrics.k8s.io/v1beta1")
     except Problem:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.config import quantity
-from slipway.config.models import Cluster
+from slipway.config.models import ClusterSpec
 from slipway.docker.protocols import Daemon
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
@@ -26,7 +26,7 @@ START_ATTEMPTS = 2
 REPLACE_HINT = "delete it with everything on it; the next deploy creates a new one"
 
 
-def require_capacity(facts: Facts, cluster: Cluster) -> None:
+def require_capacity(facts: Facts, cluster: ClusterSpec) -> None:
     """Raise Problem, with the figures, if the machine is too small for the cluster."""
     want = quantity.parse_minikube_memory(cluster.memory) + SPARE["memory"]
     lacking = []
@@ -41,7 +41,7 @@ def require_capacity(facts: Facts, cluster: Cluster) -> None:
         raise Problem("this machine is too small for the cluster", details="\n".join(lacking), hint=hint)
 
 
-def require_runtime(runtimes: Collection[str], cluster: Cluster) -> None:
+def require_runtime(runtimes: Collection[str], cluster: ClusterSpec) -> None:
     """Raise UsageError if the nodes have another container runtime than `cluster`.
 
     `runtimes` are `containerRuntimeVersion`s as Kubernetes reports them: docker://28.4.0.
@@ -53,7 +53,7 @@ def require_runtime(runtimes: Collection[str], cluster: Cluster) -> None:
         raise UsageError(summary, hint=REPLACE_HINT, commands=[NextCommand("cluster.delete")])
 
 
-def start_command(cluster: Cluster, tags: Collection[str], *, root: bool) -> Command:
+def start_command(cluster: ClusterSpec, tags: Collection[str], *, root: bool) -> Command:
     """The command that starts the cluster, or creates it. `tags` are those of the images on the host's Docker."""
     node = image_tag("node")
     offline = ("--base-image", node, "--preload=false") if node in tags else ()
@@ -83,7 +83,7 @@ def in_docker_group(command: Command, facts: Facts) -> Command:
     return replace(command, argv=("sg", "docker", "-c", command.line))
 
 
-def start(host: Host, daemon: Daemon, cluster: Cluster, tags: Collection[str], report: Reporter) -> bool:
+def start(host: Host, daemon: Daemon, cluster: ClusterSpec, tags: Collection[str], report: Reporter) -> bool:
     """Start the cluster, or create it; whether its node was there. A cluster whose creation fails is created once more.
 
     `daemon` has the node's container. Where that is gone, what is left of the cluster is deleted first: with an old

@@ -12,7 +12,7 @@ from slipway.clusters.lifecycle import Outage
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
 from slipway.clusters.volumes import NodeVolumes
-from slipway.config.models import Cluster as ClusterSpec
+from slipway.config.models import ClusterSpec
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State as DockerState
@@ -23,7 +23,7 @@ from slipway.hosts.host import Host, step_prefix
 from slipway.installers import bundle_images
 from slipway.installers import minikube as minikube_programs
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster as Client
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
 
 Tools = Callable[[], Iterator[AnyNode]]

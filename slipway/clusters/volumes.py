@@ -10,7 +10,7 @@ from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Change
 from slipway.errors import Problem
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import claim_name, labels, volume_name
 from slipway.kubernetes.objects import Object
 
@@ -32,7 +32,7 @@ class Volumes:
 class NodeVolumes:
     """The volumes of one project on the node of a Minikube, which is a container of `daemon`."""
 
-    cluster: Cluster
+    cluster: Client
     daemon: Daemon
     node: str
     project: str

@@ -141,7 +141,7 @@ class Service(Model):
         return "lein" if (self.folder / "project.clj").is_file() else "none"
 
 
-class Cluster(Model):
+class ClusterSpec(Model):
     """The Minikube behind an environment."""
 
     kind: Literal["minikube"] = "minikube"
@@ -171,7 +171,7 @@ class Environment(Model):
     name: str
     host: str | None = None
     context: str | None = None
-    cluster: Cluster | None = None
+    cluster: ClusterSpec | None = None
     namespace: Label | None = None
     registry: str | None = None
     protected: bool = False
@@ -201,9 +201,9 @@ class Environment(Model):
         return "a Minikube on this machine"
 
     @property
-    def cluster_spec(self) -> Cluster:
+    def cluster_spec(self) -> ClusterSpec:
         """The Minikube as its file describes it, or the default one."""
-        return self.cluster or Cluster()
+        return self.cluster or ClusterSpec()
 
 
 class HostEntry(Model):

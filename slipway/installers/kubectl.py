@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from slipway.config.models import Cluster
+from slipway.config.models import ClusterSpec
 from slipway.config.versions import Tools
 from slipway.engine.steps import Change, Step
 from slipway.hosts.facts import Facts
@@ -17,7 +17,7 @@ from slipway.installers.bundle import Bundle
 
 
 def steps(
-    host: Host, want: Tools, bundle: Bundle | None, cluster: Cluster | None = None, after: tuple[str, ...] = ()
+    host: Host, want: Tools, bundle: Bundle | None, cluster: ClusterSpec | None = None, after: tuple[str, ...] = ()
 ) -> Iterator[Step[Facts]]:
     """The step that installs kubectl. Without `cluster`, its version is not Slipway's to choose."""
     if want.kubectl:

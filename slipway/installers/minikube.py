@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from slipway.config.models import Cluster
+from slipway.config.models import ClusterSpec
 from slipway.config.versions import Tools
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Change, Step
@@ -20,7 +20,7 @@ from slipway.installers.host_step import HostStep
 
 
 def steps(
-    host: Host, want: Tools, cluster: Cluster, bundle: Bundle | None, after: tuple[str, ...]
+    host: Host, want: Tools, cluster: ClusterSpec, bundle: Bundle | None, after: tuple[str, ...]
 ) -> Iterator[Step[Facts]]:
     """The steps that make a host able to create and run the cluster."""
     yield from kubectl.steps(host, want, bundle, cluster, after)

@@ -14,7 +14,7 @@ from slipway.kubernetes.manifests.labels import FIELD_MANAGER
 from slipway.kubernetes.objects import Object
 
 
-class Cluster:
+class Client:
     """The objects of the cluster behind a context. Nothing is asked before the first call.
 
     Every method raises ApiRefused where the API server refuses, and Unreachable where it does not answer.

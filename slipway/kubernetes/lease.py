@@ -16,7 +16,7 @@ from pathlib import Path
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.errors import ApiRefused, Cancelled, Problem
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import LEASE, PROCESS, labels
 from slipway.kubernetes.objects import Object
 
@@ -35,7 +35,7 @@ class NamespaceLease:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: Client,
         project: str,
         namespace: str,
         holder: str,

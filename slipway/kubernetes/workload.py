@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import selector
 from slipway.kubernetes.objects import Object
 
@@ -13,7 +13,7 @@ from slipway.kubernetes.objects import Object
 class Workload:
     """The Deployment of that name in a namespace, and its pods by their labels."""
 
-    cluster: Cluster
+    cluster: Client
     project: str
     namespace: str
     service: str

@@ -17,7 +17,7 @@ from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.manifests.render import render
 from slipway.kubernetes.objects import Object
@@ -33,7 +33,7 @@ NAME = "causes"
 @pytest.fixture(scope="module")
 def workload(toys: Toys) -> Iterator[tuple[Workload, str]]:
     """A namespace of its own, and the reference of the toy's image in the node."""
-    cluster = Cluster(KubeContext("minikube"))
+    cluster = Client(KubeContext("minikube"))
     cluster.apply(namespace(NAME, NAME))
     image = toys.object("deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
     yield Workload(cluster, NAME, NAME, "toy"), image

@@ -26,7 +26,7 @@ from slipway.engine.reporter import null_reporter
 from slipway.engine.steps import Probe
 from slipway.hosts.local import LocalHost
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.deployment import DRAIN
 from slipway.kubernetes.manifests.namespace import namespace
 from tests.contracts.deployer import CHECK, DeployerContract, Subject, desired_release
@@ -565,7 +565,7 @@ class TestTheContractOfDeployers(DeployerContract):
     def made(self, toys: Toys) -> Iterator[Subject]:
         """A namespace of its own; the toy's image is in the node."""
         name, checks = f"t{secrets.token_hex(4)}", FakeCheckRunner()
-        cluster = Cluster(KubeContext("minikube"))
+        cluster = Client(KubeContext("minikube"))
         scope = NamespaceScope(cluster, name, name, LocalHost(), lambda _: nullcontext(checks), "ann")
         project = ProjectNamespace(scope, Probe(lambda: read(cluster, name, name)))
         project.create(null_reporter())

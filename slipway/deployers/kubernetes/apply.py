@@ -8,7 +8,7 @@ from http import HTTPStatus
 from slipway.deployers.kubernetes.release_store import State, only_metadata
 from slipway.engine.reporter import Reporter
 from slipway.errors import ApiRefused, ApplyConflict, Problem
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.drift import added, of_another_tool, taken_over_fields
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER, MANAGED_BY, NAME, PART_OF
 from slipway.kubernetes.objects import Object
@@ -17,7 +17,7 @@ AUTOSCALER = "HorizontalPodAutoscaler"
 ATTEMPTS = 5  # to change an object that its controller changes too
 
 
-def dry_run(cluster: Cluster, objects: Sequence[Object], state: State) -> None:
+def dry_run(cluster: Client, objects: Sequence[Object], state: State) -> None:
     """Raise Problem, before anything is changed, if an object or a field of it belongs to somebody else."""
     for one in objects:
         if only_metadata(one):
@@ -29,9 +29,7 @@ def dry_run(cluster: Cluster, objects: Sequence[Object], state: State) -> None:
             _check_conflicts(conflict)
 
 
-def apply_objects(
-    cluster: Cluster, objects: Sequence[Object], report: Reporter, surplus: Sequence[Object] = ()
-) -> None:
+def apply_objects(cluster: Client, objects: Sequence[Object], report: Reporter, surplus: Sequence[Object] = ()) -> None:
     """Apply objects and delete the surplus ones. What a person changed with kubectl is reverted.
 
     An autoscaler is deleted first, since it would set the number of replicas again.
@@ -47,7 +45,7 @@ def apply_objects(
             cluster.delete(one)
 
 
-def _apply(cluster: Cluster, one: Object, report: Reporter) -> None:
+def _apply(cluster: Client, one: Object, report: Reporter) -> None:
     try:
         live = cluster.apply(one)
     except ApplyConflict as conflict:
@@ -60,7 +58,7 @@ def _apply(cluster: Cluster, one: Object, report: Reporter) -> None:
         cluster.apply(one, force=True)
 
 
-def _check_ownership(cluster: Cluster, one: Object, state: State) -> None:
+def _check_ownership(cluster: Client, one: Object, state: State) -> None:
     """Raise Problem if an object of that name exists without our labels."""
     kind, meta = one["kind"], one["metadata"]
     name, namespace = meta["name"], meta.get("namespace")
@@ -81,7 +79,7 @@ def _check_conflicts(conflict: ApplyConflict) -> None:
         raise Problem(conflict.summary, details=conflict.details, hint=hint) from conflict
 
 
-def _take_over(cluster: Cluster, one: Object, live: Object) -> None:
+def _take_over(cluster: Client, one: Object, live: Object) -> None:
     """Make Slipway the manager of the fields that a person added to an object."""
     kind, name, namespace = one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")
     for attempt in range(ATTEMPTS):

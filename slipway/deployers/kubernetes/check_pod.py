@@ -14,7 +14,7 @@ from slipway.config.models import Check
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import NextCommand, Problem
 from slipway.hosts.host import Command, Result
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
@@ -65,7 +65,7 @@ class PodCheckRunner:
 
 @contextmanager
 def check_pod(
-    cluster: Cluster, project: str, namespace: str, run: RunCommand, image: Callable[[Reporter], str], report: Reporter
+    cluster: Client, project: str, namespace: str, run: RunCommand, image: Callable[[Reporter], str], report: Reporter
 ) -> Iterator[CheckRunner]:
     """A `CheckRunner` in such a pod, which is deleted with the context. Raises Problem when the pod does not start.
 
@@ -83,7 +83,7 @@ def check_pod(
             cluster.delete(created, grace=0)
 
 
-def delete_left_over_pods(cluster: Cluster, project: str, namespace: str) -> None:
+def delete_left_over_pods(cluster: Client, project: str, namespace: str) -> None:
     """Delete the check pods of deploys that were killed."""
     for one in cluster.list("v1", "Pod", namespace, f"{selector(project)},{ROLE}=probe"):
         cluster.delete(one, grace=0)
@@ -93,7 +93,7 @@ def _run_with_prefix(run: RunCommand, prefix: tuple[str, ...], command: Command,
     return run(replace(command, argv=(*prefix, *command.argv)), report)
 
 
-def _wait_until_running(cluster: Cluster, namespace: str, name: str, report: Reporter) -> None:
+def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:
     waited, state = 0.0, ""
     while waited < START:
         found = cluster.get("v1", "Pod", name, namespace) or {}

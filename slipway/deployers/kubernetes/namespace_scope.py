@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from slipway.checks.runner import CheckRunner
 from slipway.engine.reporter import Reporter
 from slipway.hosts.host import Host
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.workload import Workload
 
 
@@ -17,7 +17,7 @@ from slipway.kubernetes.workload import Workload
 class NamespaceScope:
     """`host` runs kubectl; `check_runner` runs checks from inside the cluster; `who` is named as the lease's holder."""
 
-    cluster: Cluster
+    cluster: Client
     project: str
     namespace: str
     host: Host

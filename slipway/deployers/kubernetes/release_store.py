@@ -13,7 +13,7 @@ from slipway.config.models import Service
 from slipway.deployers.release import Release
 from slipway.engine.threads import Threads
 from slipway.errors import NextCommand
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
 from slipway.kubernetes.manifests.render import without_secret_values
 from slipway.kubernetes.objects import Object
@@ -82,7 +82,7 @@ class State:
         return {k: base64.b64decode(v).decode() for k, v in (found or {}).get("data", {}).items()}
 
 
-def read(cluster: Cluster, project: str, namespace: str, *, nodes: bool = False) -> State:
+def read(cluster: Client, project: str, namespace: str, *, nodes: bool = False) -> State:
     """One list call per kind, in parallel: the kinds that Slipway renders, and those of stored releases' own manifests.
 
     `nodes`: also the container runtimes of the nodes, which matter where Slipway made the cluster.

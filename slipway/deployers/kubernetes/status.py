@@ -9,7 +9,7 @@ from slipway.config.quantity import parse_quantity
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import pod_state, requests_by_node, restarts
@@ -67,7 +67,7 @@ def service_status(namespace: State, deployment: Object, release: int | None) ->
     )
 
 
-def nodes(cluster: Cluster) -> list[NodeUsage]:
+def nodes(cluster: Client) -> list[NodeUsage]:
     """Each node's requested and allocatable CPUs and bytes."""
     used = requests_by_node(cluster.list("v1", "Pod", None))
     found: list[NodeUsage] = []
@@ -84,7 +84,7 @@ def nodes(cluster: Cluster) -> list[NodeUsage]:
     return found
 
 
-def platforms(cluster: Cluster) -> set[str]:
+def platforms(cluster: Client) -> set[str]:
     """The Docker platforms of the nodes: linux/amd64."""
     infos = (node["status"]["nodeInfo"] for node in cluster.list("v1", "Node", None))
     return {f"{info['operatingSystem']}/{info['architecture']}" for info in infos}

@@ -10,7 +10,7 @@ from slipway.clusters.cluster import Cluster
 from slipway.clusters.kinds import ClusterSite, assemble
 from slipway.clusters.system_images import SystemImages
 from slipway.config.load import load
-from slipway.config.models import Cluster as ClusterSpec
+from slipway.config.models import ClusterSpec
 from slipway.config.versions import Images
 from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.container_spec import ContainerSpec

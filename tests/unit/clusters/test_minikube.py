@@ -7,7 +7,7 @@ import json
 import pytest
 
 from slipway.clusters.minikube import Events, in_docker_group, require_capacity, start_command
-from slipway.config.models import Cluster
+from slipway.config.models import ClusterSpec
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output, Progress
 from slipway.engine.reporter import Reporter
@@ -15,7 +15,7 @@ from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.installers.bundle import image_tag
 
-CLUSTER = Cluster()
+CLUSTER = ClusterSpec()
 
 
 def facts(**changes: object) -> Facts:

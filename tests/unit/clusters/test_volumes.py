@@ -7,7 +7,7 @@ import pytest
 from slipway.clusters.volumes import NodeVolumes, Volumes
 from slipway.docker.fake import FakeDaemon
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from tests.unit.kubernetes.rendered import service
 
 
@@ -23,6 +23,6 @@ from tests.unit.kubernetes.rendered import service
     ],
 )
 def test_volumes_are_created_only_where_the_cluster_provisions_none(facts: Volumes, reason: str | None) -> None:
-    storage = NodeVolumes(Cluster(KubeContext("minikube")), FakeDaemon(), "minikube", "hh", "hh")
+    storage = NodeVolumes(Client(KubeContext("minikube")), FakeDaemon(), "minikube", "hh", "hh")
     change = storage.differs(facts, [service(storage={"data": {"path": "/data"}})])
     assert (change.reason if change else None) == reason

@@ -21,7 +21,7 @@ from slipway.errors import Problem
 from slipway.flows.cluster_environment import ClusterEnvironment
 from slipway.flows.services import Services
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from tests.unit.clusters.test_kinds import HOST, images
 from tests.unit.flows.workspaces import build_machine, project, workspace
 
@@ -29,7 +29,7 @@ from tests.unit.flows.workspaces import build_machine, project, workspace
 def environment(folder: Path, fake: FakeEnvironment) -> tuple[ClusterEnvironment, Services]:
     config = project(folder, [Service(name="auth", image="r/auth:1")], Environment(name="staging"))
     work = workspace(config, made=fake.deployments)
-    client, daemon = Cluster(KubeContext("my-cluster")), FakeDaemon()
+    client, daemon = Client(KubeContext("my-cluster")), FakeDaemon()
     cluster = ContextCluster(NoLifecycle("staging"), client, HOST, daemon, images(daemon), lambda: iter(()))
     scope = NamespaceScope(client, "shop", "shop", HOST, lambda _: pytest.fail("nobody asks"), "me")
     namespace = ProjectNamespace(scope, Probe(State))

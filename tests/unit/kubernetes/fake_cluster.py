@@ -10,7 +10,7 @@ from typing import Any
 
 from slipway.errors import ApiRefused, ApplyConflict, FieldConflict
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER
 from slipway.kubernetes.objects import Object
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 Path = tuple[str, ...]
 
 
-class FakeCluster(Cluster):
+class FakeCluster(Client):
     """Lists are atomic; `broken` are images whose rollout never ends; `changes` are what was done, in turn."""
 
     def __init__(self) -> None:

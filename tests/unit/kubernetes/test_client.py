@@ -15,7 +15,7 @@ import pytest
 from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, Problem
 from slipway.kubernetes import api
 from slipway.kubernetes.api import Api, KubeContext, field_conflicts
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.discovery import Discovery
 from tests.unit.kubernetes.rendered import Json
 
@@ -42,11 +42,11 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def refusing(tmp_path: Path) -> Iterator[Cluster]:
+def refusing(tmp_path: Path) -> Iterator[Client]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         file = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{server.server_port}")
-        yield Cluster(KubeContext("x", lambda: file))
+        yield Client(KubeContext("x", lambda: file))
         server.shutdown()
 
 
@@ -54,14 +54,14 @@ def config_map(name: str) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "hh"}}
 
 
-def test_a_refusal_has_its_status_and_the_servers_message(refusing: Cluster) -> None:
+def test_a_refusal_has_its_status_and_the_servers_message(refusing: Client) -> None:
     with pytest.raises(ApiRefused, match="ConfigMap mine could not be applied") as raised:
         refusing.apply(config_map("mine"))
     assert (raised.value.status, raised.value.details) == (403, "mine is refused")
     assert not isinstance(raised.value, ApplyConflict)
 
 
-def test_a_conflict_of_an_apply_has_the_fields_and_one_of_a_patch_is_a_plain_refusal(refusing: Cluster) -> None:
+def test_a_conflict_of_an_apply_has_the_fields_and_one_of_a_patch_is_a_plain_refusal(refusing: Client) -> None:
     with pytest.raises(ApplyConflict) as raised:
         refusing.apply(config_map("taken"))
     assert raised.value.conflicts == (FieldConflict("argo", "spec.replicas"),)
@@ -71,14 +71,14 @@ def test_a_conflict_of_an_apply_has_the_fields_and_one_of_a_patch_is_a_plain_ref
     assert (type(refused.value), refused.value.status) == (ApiRefused, 409)
 
 
-def test_an_object_that_does_not_exist_is_none_and_is_deleted_already(refusing: Cluster) -> None:
+def test_an_object_that_does_not_exist_is_none_and_is_deleted_already(refusing: Client) -> None:
     assert refusing.get("v1", "ConfigMap", "gone", "hh") is None
     refusing.delete(config_map("gone"))
     with pytest.raises(ApiRefused):
         refusing.delete(config_map("mine"))
 
 
-def test_nothing_is_changed_once_the_lease_is_lost(refusing: Cluster) -> None:
+def test_nothing_is_changed_once_the_lease_is_lost(refusing: Client) -> None:
     refusing.lost_lease = Problem("the lease was lost")
     for change in (refusing.apply, refusing.create, refusing.delete, refusing.delete_if_unchanged):
         with pytest.raises(Problem, match="the lease was lost"):
@@ -127,4 +127,4 @@ def test_an_api_that_never_answers_is_reported_by_discovery_too(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         way = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(Problem, match="does not answer"):
-            Cluster(KubeContext("x", lambda: way)).has_kind("example.org/v1", "Rule")
+            Client(KubeContext("x", lambda: way)).has_kind("example.org/v1", "Rule")

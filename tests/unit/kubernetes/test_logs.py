@@ -10,14 +10,14 @@ import pytest
 
 from slipway.errors import Problem
 from slipway.kubernetes import logs
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import timestamp, warnings
 from slipway.kubernetes.workload import Workload
 from tests.unit.kubernetes.fake_cluster import FakeCluster
 from tests.unit.kubernetes.rendered import Json
 
 
-def workload(cluster: Cluster) -> Workload:
+def workload(cluster: Client) -> Workload:
     return Workload(cluster, "hh", "hh", "web")
 
 

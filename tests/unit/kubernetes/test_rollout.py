@@ -13,7 +13,7 @@ from slipway.engine.events import Event, Progress
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.diagnose import causes
 from slipway.kubernetes.pods import settled_since
 from slipway.kubernetes.snapshot import Snapshot, last_lines
@@ -37,7 +37,7 @@ def deployment(available: int) -> Json:
     return {"kind": "Deployment", "metadata": meta, "spec": {"replicas": 3}, "status": counts}
 
 
-def workload(cluster: Cluster) -> Workload:
+def workload(cluster: Client) -> Workload:
     return Workload(cluster, "hh", "hh", "web")
 
 

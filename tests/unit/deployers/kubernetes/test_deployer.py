@@ -17,7 +17,7 @@ from slipway.engine.steps import Probe
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import for_release
 from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered, service
@@ -26,7 +26,7 @@ from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered,
 @pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
 def test_a_release_without_a_ready_copy_differs_from_the_desired_one(status: Json, reason: str | None) -> None:
     host = FakeHost("h", Facts("Linux", "x"))
-    scope = NamespaceScope(Cluster(KubeContext("x")), "hh", "hh", host, lambda _: nullcontext(FakeCheckRunner()), "me")
+    scope = NamespaceScope(Client(KubeContext("x")), "hh", "hh", host, lambda _: nullcontext(FakeCheckRunner()), "me")
     deployer, secrets = KubernetesDeployer(ProjectNamespace(scope, Probe(State))), {"KEY": "geheim"}
     manifest = deployer.render(service(), secrets)
     wanted = DesiredRelease(service(), "src", secrets, manifest, "me", "r/auth@sha256:1")

@@ -7,7 +7,7 @@ import json
 from slipway.deployers.kubernetes.release_store import State, pack, pruned, read, unpack
 from slipway.deployers.release import Release
 from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Cluster
+from slipway.kubernetes.client import Client
 from slipway.kubernetes.objects import Object
 from tests.unit.kubernetes.rendered import Json, rendered, service
 
@@ -41,7 +41,7 @@ def test_a_kind_whose_definition_was_deleted_is_not_listed() -> None:
     record = pack("hh", "hh", release, [rule])
     asked: list[str] = []
 
-    class Listed(Cluster):
+    class Listed(Client):
         def get(self, *_: str | None) -> Json:
             return {}
 
