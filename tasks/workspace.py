@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway.checks.runner import CurlRunner
-from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config, Environment
-from slipway.deployers.deployments import Deployments
-from slipway.deployers.docker import deployer as docker_deployer
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
-from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Probe, ResourceLimit
-from slipway.flows import services, setup
+from slipway.flows import environments, services, setup
 from slipway.flows.artifacts import Artifacts
-from slipway.flows.docker_environment import DockerEnvironment
+from slipway.flows.environments import EnvironmentSite
 from slipway.flows.secrets import SecretValues
 from slipway.flows.workspace import BuildMachine, Workspace
-from slipway.hosts.host import Host, step_title
+from slipway.hosts.host import Host
 from slipway.installers import java
 from slipway.installers.bundle import Bundle
 
 if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
-    from slipway.deployers.kubernetes.release_store import State as ClusterState
     from slipway.docker.protocols import Daemon
     from slipway.docker.state import State
 
@@ -59,7 +52,32 @@ class WorkspaceFactory:
     def assemble(self) -> Workspace:
         """The workspace; nothing is read or connected yet."""
         machine = self.build_machine()
-        return self.on_docker(machine) if self.environment.local else self.on_cluster(machine)
+        artifacts = Artifacts(self.names, machine.state)
+        site = EnvironmentSite(
+            name=self.environment.name,
+            config=self.config,
+            names=self.names,
+            build=machine,
+            artifacts=artifacts,
+            machine=self._machine_steps(machine),
+            cluster=partial(self._cluster_site, machine),
+        )
+        found = environments.assemble("docker" if self.environment.local else "cluster", site)
+        made = found.deployments
+        secrets = SecretValues(self.config, self.environment, made.secret_store, made.state, self.mask)
+        return Workspace(
+            config=self.config,
+            name=self.environment.name,
+            names=self.names,
+            build=machine,
+            services=services.resolve(self.config, self.environment, made.deployer, secrets),
+            secrets=secrets,
+            artifacts=artifacts,
+            deployments=made,
+            environment=found.environment,
+            lifecycle=found.lifecycle,
+            closing=self.closing,
+        )
 
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
@@ -73,104 +91,50 @@ class WorkspaceFactory:
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
         )
 
-    def on_docker(self, machine: BuildMachine) -> Workspace:
-        """Services run on the Docker that builds them."""
-        made = docker_deployer.deployments(machine.docker, self.names, machine.state, machine.checks)
-        artifacts = Artifacts(self.names, machine.state)
-        steps = partial(setup.build_machine, self.config, machine, self.bundle, bases=True)
-        run = DockerEnvironment(self.config, artifacts, machine.docker, machine.state, steps)
-        return self._workspace(machine, made, artifacts, environment=run, lifecycle=NoLifecycle(self.environment.name))
-
-    def on_cluster(self, machine: BuildMachine) -> Workspace:
-        """Services run on a cluster: a Minikube of this machine or of an SSH host, or the one behind a context."""
-        from slipway.clusters import kinds
-        from slipway.clusters.cluster import state_of
-        from slipway.deployers.kubernetes import deployer as kubernetes_deployer
-        from slipway.deployers.kubernetes.check_pod import check_pod
-        from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
-        from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
-        from slipway.flows.cluster_environment import ClusterEnvironment
-
-        environment, project = self.environment, self.config.project.name
-        host: Host = self.ssh(environment.host) if environment.host else machine.host
-        docker = DockerDaemon(host, self.closing) if environment.host else machine.docker
-        docker_state = Probe(partial(docker.state, project)) if environment.host else machine.state
-        site = self._site(host, docker, docker_state, remote=bool(environment.host))
-        cluster = kinds.assemble("context" if environment.context else site.spec.kind, site)
-
-        def probe_image(report: Reporter) -> str:
-            return site.images.bring("probe", cluster.registry, report)
-
-        def read() -> ClusterState:
-            return state_of(namespace, cluster.lifecycle)
-
-        client, name = cluster.client, site.namespace
-        who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
-        checks = partial(check_pod, client, project, name, host.run, probe_image)
-        scope = NamespaceScope(client, project, name, host, checks, who)
-        namespace = ProjectNamespace(scope, Probe(read), cluster.volumes)
-        made, artifacts = kubernetes_deployer.deployments(namespace), Artifacts(self.names, machine.state)
-        bases = bool(environment.context)  # a Minikube gets all images of a bundle
-        steps = partial(setup.build_machine, self.config, machine, self.bundle, bases=bases)
-        run = ClusterEnvironment(
-            name=environment.name,
-            cluster=cluster,
-            title=step_title(host, f"cluster {client.context.name}"),
-            namespace=namespace,
-            releases=made.releases,
-            artifacts=artifacts,
-            build=machine,
-            run_state=docker_state,
-            images=site.images,
-            machine=_nothing if environment.host else steps,
-        )
-        return self._workspace(machine, made, artifacts, environment=run, lifecycle=cluster.lifecycle)
+    def _machine_steps(self, machine: BuildMachine) -> Callable[[], Iterator[AnyNode]]:
+        """What this machine needs to build, where setup prepares it, and not the SSH host that services run on."""
+        if self.environment.host:
+            return _nothing
+        bases = self.environment.local or bool(self.environment.context)  # a Minikube gets all images of a bundle
+        return partial(setup.build_machine, self.config, machine, self.bundle, bases=bases)
 
     def host_steps(self, host: Host) -> Iterator[AnyNode]:
         """What an SSH host needs for a cluster of the environment's kind, up to its tools."""
         from slipway.clusters import kinds
 
-        docker = DockerDaemon(host, self.closing)
-        state = Probe(partial(docker.state, self.config.project.name))
-        site = self._site(host, docker, state, remote=True)
-        return kinds.assemble(site.spec.kind, site).tools()
+        spec = self.environment.cluster_spec
+        return kinds.assemble(self._site_on(host, DockerDaemon(host, self.closing), None, spec.kind)).tools()
 
-    def _site(self, host: Host, docker: Daemon, state: Probe[State], *, remote: bool) -> ClusterSite:
-        """What a cluster of the environment is put together from; `remote` is whether its host is an SSH host."""
+    def _cluster_site(self, machine: BuildMachine) -> ClusterSite:
+        """What the environment's cluster is put together from: a Minikube here or on an SSH host, or a context's."""
+        environment = self.environment
+        kind = "context" if environment.context else environment.cluster_spec.kind
+        if environment.host:
+            host = self.ssh(environment.host)
+            return self._site_on(host, DockerDaemon(host, self.closing), None, kind)
+        return self._site_on(machine.host, machine.docker, machine.state, kind)
+
+    def _site_on(self, host: Host, docker: Daemon, state: Probe[State] | None, kind: str) -> ClusterSite:
+        """The site of a cluster on `host`; without the `state` of the machine that builds it is an SSH host."""
         from slipway.clusters.kinds import ClusterSite
         from slipway.clusters.system_images import SystemImages
 
         config, environment, project = self.config, self.environment, self.config.project.name
+        remote = state is None
         return ClusterSite(
             environment=environment.name,
+            kind=kind,
             spec=environment.cluster_spec,
             context=environment.context or "",
             registry=environment.registry or "",
             namespace=environment.namespace or project,
             host=host,
             remote=remote,
-            images=SystemImages(project, config.images, docker, state),
+            images=SystemImages(project, config.images, docker, state or Probe(partial(docker.state, project))),
             tools=config.tools,
             bundle=self.bundle,
             prepare=partial(setup.ssh_host, config, host, docker, self.bundle) if remote else _only_tools,
             closing=self.closing,
-        )
-
-    def _workspace(
-        self, machine: BuildMachine, made: Deployments[Any, Any], artifacts: Artifacts, **where: Any
-    ) -> Workspace:
-        secrets = SecretValues(self.config, self.environment, made.secret_store, made.state, self.mask)
-        return Workspace(
-            config=self.config,
-            name=self.environment.name,
-            names=self.names,
-            build=machine,
-            services=services.resolve(self.config, self.environment, made.deployer, secrets),
-            secrets=secrets,
-            artifacts=artifacts,
-            deployments=made,
-            closing=self.closing,
-            **where,
         )
 
 

@@ -32,6 +32,7 @@ class ClusterSite:
     """
 
     environment: str
+    kind: str
     spec: ClusterSpec
     context: str
     registry: str
@@ -45,7 +46,7 @@ class ClusterSite:
     closing: ExitStack
 
 
-def assemble(kind: str, site: ClusterSite) -> Cluster:
-    """The cluster of that kind; nothing is read or connected yet."""
-    cluster: Cluster = import_module(KINDS[kind]).assemble(site)
+def assemble(site: ClusterSite) -> Cluster:
+    """The cluster of a site's kind; nothing is read or connected yet."""
+    cluster: Cluster = import_module(KINDS[site.kind]).assemble(site)
     return cluster

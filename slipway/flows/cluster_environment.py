@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from slipway.clusters import metrics_server
-from slipway.clusters.cluster import Cluster
+from slipway.clusters import kinds, metrics_server
+from slipway.clusters.cluster import Cluster, state_of
 from slipway.clusters.metrics_server import Metrics
 from slipway.clusters.system_images import SystemImages
 from slipway.clusters.volumes import NodeVolumes, Volumes
 from slipway.config.models import Service
+from slipway.deployers.kubernetes import deployer
+from slipway.deployers.kubernetes.check_pod import check_pod
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
 from slipway.deployers.releases import Releases
@@ -20,8 +27,10 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Precondition, Probe, Step
 from slipway.errors import NextCommand, UsageError
 from slipway.flows.artifacts import Artifacts
+from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
+from slipway.hosts.host import step_title
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,38 @@ class ClusterEnvironment:
     def address(self, service: AnyService) -> NextCommand:
         """The command that opens a tunnel."""
         return NextCommand("forward", {"service": service.name, "env": self.name})
+
+
+def assemble(site: EnvironmentSite) -> AssembledEnvironment:
+    """The cluster of a site's environment, and what deploys to the project's namespace on it."""
+    found = site.cluster()
+    cluster = kinds.assemble(found)
+    client, host, project = cluster.client, found.host, site.config.project.name
+
+    def probe_image(report: Reporter) -> str:
+        return found.images.bring("probe", cluster.registry, report)
+
+    def read() -> State:
+        return state_of(namespace, cluster.lifecycle)
+
+    who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
+    checks = partial(check_pod, client, project, found.namespace, host.run, probe_image)
+    scope = NamespaceScope(client, project, found.namespace, host, checks, who)
+    namespace = ProjectNamespace(scope, Probe(read), cluster.volumes)
+    made = deployer.deployments(namespace)
+    environment = ClusterEnvironment(
+        name=site.name,
+        cluster=cluster,
+        title=step_title(host, f"cluster {client.context.name}"),
+        namespace=namespace,
+        releases=made.releases,
+        artifacts=site.artifacts,
+        build=site.build,
+        run_state=found.images.state,
+        images=found.images,
+        machine=site.machine,
+    )
+    return AssembledEnvironment(environment, made, cluster.lifecycle)
 
 
 @dataclass(frozen=True, kw_only=True)

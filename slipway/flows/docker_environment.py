@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config
+from slipway.deployers.docker import deployer
 from slipway.deployers.docker.container import publishes
 from slipway.docker import ports
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.steps import AnyNode, Precondition, Probe
 from slipway.flows.artifacts import Artifacts
+from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
 from slipway.flows.services import AnyService
 
 
@@ -67,6 +70,22 @@ class DockerEnvironment:
     def address(self, service: AnyService) -> str:
         """Its loopback URL."""
         return f"http://127.0.0.1:{service.settings.published}"
+
+
+def assemble(site: EnvironmentSite) -> AssembledEnvironment:
+    """The Docker that builds a site's images runs its services."""
+    machine = site.build
+    return AssembledEnvironment(
+        environment=DockerEnvironment(
+            config=site.config,
+            artifacts=site.artifacts,
+            docker=machine.docker,
+            state=machine.state,
+            machine=site.machine,
+        ),
+        deployments=deployer.deployments(machine.docker, site.names, machine.state, machine.checks),
+        lifecycle=NoLifecycle(site.name),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

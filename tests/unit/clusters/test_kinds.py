@@ -35,9 +35,10 @@ def with_minikube() -> FakeDaemon:
     return daemon
 
 
-def site(daemon: FakeDaemon, context: str = "", registry: str = "") -> ClusterSite:
+def site(kind: str, daemon: FakeDaemon, context: str = "", registry: str = "") -> ClusterSite:
     return ClusterSite(
         environment="staging",
+        kind=kind,
         spec=ClusterSpec(),
         context=context,
         registry=registry,
@@ -53,16 +54,16 @@ def site(daemon: FakeDaemon, context: str = "", registry: str = "") -> ClusterSi
 
 
 def of_context(context: str, daemon: FakeDaemon, registry: str = "") -> Cluster:
-    return assemble("context", site(daemon, context, registry))
+    return assemble(site("context", daemon, context, registry))
 
 
 def minikube(daemon: FakeDaemon | None = None) -> Cluster:
-    return assemble("minikube", site(daemon or FakeDaemon()))
+    return assemble(site("minikube", daemon or FakeDaemon()))
 
 
 @pytest.mark.parametrize(("kind", "tools"), [("context", ["kubectl"]), ("minikube", ["kubectl", "minikube"])])
 def test_a_kind_installs_only_what_it_is_used_with(kind: str, tools: list[str]) -> None:
-    assert [step.name for step in assemble(kind, site(FakeDaemon())).tools()] == tools
+    assert [step.name for step in assemble(site(kind, FakeDaemon())).tools()] == tools
 
 
 @pytest.mark.parametrize(
