@@ -7,9 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from invoke import Context, Exit, task
 
@@ -60,6 +58,9 @@ def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not 
 
 def _suite(name: str) -> dict[str, int]:
     """Run a suite, and count its tests that passed, failed and were skipped."""
+    from concurrent.futures import ThreadPoolExecutor
+    from tempfile import TemporaryDirectory
+
     began = time.monotonic()
     parts = SUITES[name]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(len(parts)) as pool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tasks import exit_codes
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ def check(invocation: Invocation, host: str = "") -> None:
     from slipway.errors import Problem
     from slipway.hosts.host import Command, Privilege
     from slipway.hosts.preflight import find_problems
+    from tasks import exit_codes
 
     bad: list[Problem] = []
     rows = []
@@ -103,6 +103,7 @@ def facts(invocation: Invocation, host: str = "") -> None:
     from invoke import Exit
 
     from slipway.errors import Problem
+    from tasks import exit_codes
 
     found = read_facts(invocation, host)
     if invocation.session.machine_readable:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.engine.events import Output
-from slipway.engine.threads import Threads
 from tasks import tables
 from tasks.flags import SERVICES, one_service, split_names, whole_number
 from tasks.task import command
@@ -115,6 +112,10 @@ def logs(invocation: Invocation, service: str = "", *, follow: bool = False, tai
       ./invoke logs --service auth --follow
 
     """
+    from concurrent.futures import wait
+
+    from slipway.engine.threads import Threads
+
     settings, operations = one_service(invocation, service).settings, invocation.workspace.deployments.operations
     invocation.workspace.secrets.hide(settings)
     lines = operations.logs(settings.name, whole_number(tail, "--tail"), follow=follow)
@@ -126,6 +127,8 @@ def logs(invocation: Invocation, service: str = "", *, follow: bool = False, tai
 
 
 def _print_lines(invocation: Invocation, name: str, lines: Iterator[str]) -> None:
+    from slipway.engine.events import Output
+
     for line in lines:
         invocation.session.print_line(Output(name, "stdout", line))
         if invocation.session.reader_gone:
@@ -202,6 +205,8 @@ def forward(invocation: Invocation, service: str = "", port: str = "") -> None:
       ./invoke forward --service auth --port 9000
 
     """
+    from slipway.engine.events import Output
+
     name = one_service(invocation, service).name
     number = whole_number(port, "--port", 1, 65535) if port else None
     with invocation.workspace.deployments.operations.forward(name, number) as url:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slipway.ui.session import Session
+if TYPE_CHECKING:
+    from slipway.ui.session import Session
 
 
 def print_table(session: Session, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -26,6 +26,12 @@ def test_commands_of_users_are_listed_apart_from_those_for_work_on_slipway(words
     assert not listed[0] & listed[1]
 
 
+def test_nothing_is_imported_for_a_list_but_tasks_and_errors() -> None:
+    code = "import sys, tasks; print(*(name for name in sys.modules if name.startswith('slipway')))"
+    found = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True, timeout=60)
+    assert found.split() == ["slipway", "slipway.errors"]
+
+
 def test_a_family_and_invokes_other_formats_are_listed_as_invoke_does() -> None:
     assert run("--list", "lab").startswith("Available 'lab' tasks:\n")
     assert run("--list", "--list-format=nested").startswith("Available tasks ('*' denotes collection defaults):\n")
