@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 UNITS = {
-    "m": 1e-3, "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
-}  # fmt: skip
+    **{unit: Decimal(1000) ** power for power, unit in enumerate(("n", "u", "m", "", *"kMGTPE"), -3)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
+QUANTITY = re.compile(
+    r"(?P<number>[+-]?(\d+\.?\d*|\.\d+))((?P<unit>[numkMGTPE]|[KMGTPE]i)|(?P<exponent>[eE][+-]?\d{1,2}))?", re.ASCII
+)
 
 
 def parse_quantity(text: str | int) -> float | None:
-    """The number of CPUs or bytes; None for what is not a quantity."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?", str(text))
-    return float(found[1]) * UNITS[found[2] or ""] if found else None
+    """The number of CPUs or bytes; None for what is not a quantity.
+
+    It is computed in decimal, so that 700m, which is how a cluster writes 0.7, is the same.
+    """
+    found = QUANTITY.fullmatch(str(text))
+    return float(Decimal(found["number"] + (found["exponent"] or "")) * UNITS[found["unit"] or ""]) if found else None
 
 
 def parse_bytes(text: str) -> int:
     """Whole bytes: 256Mi is 268435456. Raises ValueError for what is not a size of at least one byte."""
     found = None if text.endswith("m") else parse_quantity(text)
-    if found is None or found < 1:
+    if found is None or not 1 <= found < 2**63:
         raise ValueError(f"'{text}' is not a size such as 256Mi or 1.5Gi")
     return int(found)
 
 
 def parse_cpus(text: str) -> float:
     """CPUs: 100m is 0.1. Raises ValueError for what is not a number of CPUs above 0."""
-    found = parse_quantity(text) if re.fullmatch(r"[\d.]+m?", text) else None
+    found = parse_quantity(text) if re.fullmatch(r"[0-9.]+m?", text) else None
     if not found:
         raise ValueError(f"'{text}' is not a number of CPUs such as 100m or 2")
     return found

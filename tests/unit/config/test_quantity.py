@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kubernetes.utils.quantity import parse_quantity as reference
 
-from slipway.config.quantity import parse_bytes, parse_cpus, parse_minikube_memory, parse_quantity
+from slipway.config.quantity import UNITS, parse_bytes, parse_cpus, parse_minikube_memory, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -25,9 +28,29 @@ def test_a_quantity_is_read(parse: Callable[[str | int], object], text: str | in
 
 @pytest.mark.parametrize(
     ("parse", "text"),
-    [(parse_bytes, "512m"), (parse_bytes, "1g"), (parse_bytes, "1K"), (parse_bytes, "0"), (parse_bytes, "lots"), (parse_cpus, "1Gi"), (parse_cpus, "0"), (parse_cpus, ".m"),
+    [(parse_bytes, "512m"), (parse_bytes, "1g"), (parse_bytes, "1K"), (parse_bytes, "0"), (parse_bytes, "10E"), (parse_bytes, "lots"), (parse_cpus, "1Gi"), (parse_cpus, "0"), (parse_cpus, ".m"),
      (parse_minikube_memory, "4x"), (parse_minikube_memory, "much")],
 )  # fmt: skip
 def test_what_is_not_a_quantity_is_refused(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         parse(text)
+
+
+@settings(deadline=None)
+@given(
+    st.from_regex(r"[+-]?([0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})", fullmatch=True),
+    st.sampled_from([*UNITS, "e3", "E-2", "e+06"]),
+)
+def test_a_quantity_is_what_kubernetes_own_client_reads(number: str, unit: str) -> None:
+    assert parse_quantity(number + unit) == float(reference(number + unit))  # type: ignore[no-untyped-call]
+
+
+@settings(deadline=None)
+@given(st.text("019.+-eEnumkKMGTPi_ ", max_size=7))
+def test_what_is_no_quantity_to_kubernetes_own_client_is_none_here(text: str) -> None:
+    found = parse_quantity(text)
+    assert found is None or found == float(reference(text))  # type: ignore[no-untyped-call]
+
+
+def test_a_quantity_is_the_same_however_it_is_written() -> None:
+    assert parse_quantity("700m") == parse_quantity("0.7")
