@@ -17,11 +17,7 @@ from slipway.errors import Cancelled, UsageError
 if TYPE_CHECKING:
     from slipway.hosts.host import Host
 
-SECRETS = {  # by kind: the variable that may hold it (with _HOSTNAME appended: for one host), and its name
-    "sudo": ("SLIPWAY_SUDO_PASSWORD", "sudo password"),
-    "password": ("SLIPWAY_SSH_PASSWORD", "SSH password"),
-    "passphrase": ("SLIPWAY_SSH_PASSPHRASE", "passphrase of the SSH key"),
-}
+NAMES = {"sudo": "sudo password", "password": "SSH password", "passphrase": "passphrase of the SSH key"}  # by kind
 RESTORE_TIMEOUT = 1.0  # seconds for an interrupted prompt to restore the terminal
 POLL = 0.1  # seconds between two checks for cancellation
 
@@ -48,9 +44,8 @@ class Passwords:
         """A password of a host (of this machine: no name). Raises UsageError if nobody can be prompted."""
         from slipway.config.host_secrets import host_secret
 
-        variable = SECRETS[kind][0]
         with self._prompt_lock:
-            found = host_secret(variable, host)
+            found = host_secret(kind, host)
             if found is None:
                 group = next(iter(self._groups(host)), "")
                 key = (kind, group or host)
@@ -61,14 +56,13 @@ class Passwords:
         return found
 
     def _prompt(self, kind: str, host: str, group: str) -> str:
-        from slipway.config.host_secrets import host_variable
+        from slipway.config.host_secrets import VARIABLES, host_variable
 
-        variable, secret = SECRETS[kind]
-        whose = f"{secret} for host {host}" if host else f"{secret} for this machine"
+        whose = f"{NAMES[kind]} for host {host}" if host else f"{NAMES[kind]} for this machine"
         whose += f" (group {group})" if group else ""
         if reason := self._no_prompt_reason():
-            own = f", or {host_variable(variable, host)} for this host alone" if host else ""
-            raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {variable}{own}")
+            own = f", or {host_variable(kind, host)} for this host alone" if host else ""
+            raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {VARIABLES[kind]}{own}")
         return prompt(f"{whose}: ", self._cancel, echo=False)
 
     def close(self) -> None:

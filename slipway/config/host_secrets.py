@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 
+VARIABLES = {  # by kind of secret
+    "sudo": "SLIPWAY_SUDO_PASSWORD",
+    "password": "SLIPWAY_SSH_PASSWORD",
+    "passphrase": "SLIPWAY_SSH_PASSPHRASE",
+}
 
-def host_secret(variable: str, host: str) -> str | None:
+
+def host_secret(kind: str, host: str) -> str | None:
     """A host's secret: from its own variable, else from the one for all hosts. An empty variable counts as unset."""
-    return os.environ.get(host_variable(variable, host)) or os.environ.get(variable) or None
+    return os.environ.get(host_variable(kind, host)) or os.environ.get(VARIABLES[kind]) or None
 
 
-def host_variable(variable: str, host: str) -> str:
+def host_variable(kind: str, host: str) -> str:
     """The variable of one host alone."""
-    return f"{variable}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"
+    return f"{VARIABLES[kind]}_{''.join(c if c.isalnum() else '_' for c in host).upper()}"

@@ -33,8 +33,6 @@ from slipway.hosts.ssh.jump import (
 )
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
 
-SECRETS = {"password": "SLIPWAY_SSH_PASSWORD", "passphrase": "SLIPWAY_SSH_PASSPHRASE"}
-
 
 class AskSecret(Protocol):
     """Asks for a secret of a host: `sudo`, `password` or `passphrase`. Raises UsageError if nobody can be asked."""
@@ -166,8 +164,8 @@ def open_hop(hop: Hop, ask: AskSecret, cancel: Cancel) -> None:
 
     Raises what sockets and paramiko raise; `translated_errors` translates it.
     """
-    for kind, variable in SECRETS.items():
-        if host_secret(variable, hop.name) is not None:
+    for kind in ("password", "passphrase"):
+        if host_secret(kind, hop.name) is not None:
             hop.secrets[kind] = ask(kind, hop.name)
     connection = hop.connection
     while True:
