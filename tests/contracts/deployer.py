@@ -96,7 +96,7 @@ class DeployerContract:
         assert made.differs() is None
 
     def test_a_first_release_that_fails_leaves_nothing(self, made: Subject) -> None:
-        with pytest.raises(Problem):
+        with pytest.raises(Problem, match="live checks failed"):
             made.apply(faults=FAILING)
         assert (made.running, made.numbers, list(made.deployments.status.services())) == (None, [], [])
 
@@ -128,7 +128,7 @@ class DeployerContract:
         assert (made.numbers, made.generated, made.known_services) == ([], {}, frozenset())
 
     def test_what_a_failed_first_release_leaves_is_purged(self, made: Subject) -> None:
-        with pytest.raises(Problem):
+        with pytest.raises(Problem, match="live checks failed"):
             made.apply(made.changed(storage={"data": Storage(path="/data")}), FAILING)
         made.deployments.operations.purge([*made.known_services], everything=False, report=null_reporter())
         assert made.known_services == frozenset()

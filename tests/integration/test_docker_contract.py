@@ -67,7 +67,7 @@ def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -
     labels = {LABEL: project}
     spec = ContainerSpec(f"{project}_a", image, labels, env={"A": "b"}, publish={8080: 0}, memory=64 * 2**20)
     made = daemon.containers.create(spec)
-    with pytest.raises(Problem):
+    with pytest.raises(Problem, match=f"container {project}_a could not be created"):
         daemon.containers.create(spec)
     daemon.containers.start(made)
     found = daemon.containers.inspect(spec.name)
@@ -89,7 +89,7 @@ def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -
     daemon.containers.remove(made)  # once more: it is gone already
     daemon.containers.stop(made, 1)
     assert daemon.containers.find(made) is None
-    with pytest.raises(Problem):
+    with pytest.raises(Problem, match=f"container {made} could not be read"):
         daemon.containers.inspect(made)
 
 
@@ -103,7 +103,7 @@ def test_a_tag_moves_to_the_image_that_has_it_last(daemon: Daemon, project: str)
     daemon.images.untag(tag)
     daemon.images.untag(tag)  # once more: it is gone already
     assert daemon.state(project).tagged(tag) is None
-    with pytest.raises(Problem):
+    with pytest.raises(Problem, match="could not be tagged"):
         daemon.images.tag("sha256:" + "0" * 64, tag)
 
 
@@ -117,7 +117,7 @@ def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Da
     image, labels = sleeper(daemon, project), {LABEL: project, "number": "1"}
     daemon.volumes.create(f"{project}_v", labels)
     daemon.volumes.create(f"{project}_v", labels)
-    with pytest.raises(Problem):
+    with pytest.raises(Problem, match=f"volume {project}_v already exists, with other labels"):
         daemon.volumes.create(f"{project}_v", {**labels, "number": "2"})
     assert [dict(v.labels) for v in daemon.state(project).volumes] == [labels]
     spec = ContainerSpec(f"{project}_h", image, {LABEL: project}, volumes={f"{project}_v": "/kept"})

@@ -74,7 +74,7 @@ def test_a_conflict_of_an_apply_has_the_fields_and_one_of_a_patch_is_a_plain_ref
 def test_an_object_that_does_not_exist_is_none_and_is_deleted_already(refusing: Client) -> None:
     assert refusing.get("v1", "ConfigMap", "gone", "hh") is None
     refusing.delete(config_map("gone"))
-    with pytest.raises(ApiRefused):
+    with pytest.raises(ApiRefused, match="ConfigMap mine could not be deleted"):
         refusing.delete(config_map("mine"))
 
 
