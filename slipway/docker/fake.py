@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
-from slipway.docker.state import Container, Image, ImageConfig, State, Volume
+from slipway.docker.state import BuiltImage, Container, Image, ImageConfig, State, Volume
 from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 
@@ -83,13 +83,13 @@ class FakeImages:
         labels: Mapping[str, str],
         platform: str,  # noqa: ARG002  there is one
         report: Reporter,
-    ) -> str:
+    ) -> BuiltImage:
         self._store.before("images.build")
         report.cancel.check()
         image = self._store.add_image(context + repr(sorted(args.items())).encode(), labels)
         for tag in tags:
             self.tag(image, tag)
-        return image
+        return BuiltImage(image, "")
 
     def inspect(self, image: str) -> ImageConfig:
         self._store.before("images.inspect")

@@ -10,7 +10,7 @@ from docker.errors import APIError, NotFound
 
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
-from slipway.docker.state import ImageConfig
+from slipway.docker.state import BuiltImage, ImageConfig
 from slipway.docker.streams import VANISHED, built_image
 from slipway.engine.reporter import Reporter
 from slipway.errors import ImageVanished
@@ -31,15 +31,15 @@ class DockerImages:
         labels: Mapping[str, str],
         platform: str,
         report: Reporter,
-    ) -> str:
-        """Build an image from a tar and tag it only when it is complete; its id.
+    ) -> BuiltImage:
+        """Build an image from a tar and tag it only when it is complete.
 
         Docker takes the image of a step from its cache and may find it gone a moment later, when somebody removes an
         image that shares the step: then it is built again, without the cache.
         """
         import stamina
 
-        image = ""
+        built = BuiltImage("", "")
         with translated_errors("the image could not be built"):
             for attempt in stamina.retry_context(on=ImageVanished, attempts=3, wait_initial=0.1):
                 with attempt, self._connection.interruptible(report) as api:
@@ -55,10 +55,10 @@ class DockerImages:
                         forcerm=True,
                         decode=True,
                     )
-                    image = built_image(stream, report)
+                    built = built_image(stream, report)
             for tag in tags:
-                self.tag(image, tag)
-        return image
+                self.tag(built.id, tag)
+        return built
 
     def inspect(self, image: str) -> ImageConfig:
         """The configuration of an image."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from slipway.docker.container_spec import ContainerSpec
-from slipway.docker.state import Container, ImageConfig, State
+from slipway.docker.state import BuiltImage, Container, ImageConfig, State
 from slipway.engine.reporter import Reporter
 
 
@@ -25,8 +25,8 @@ class Images(Protocol):
         labels: Mapping[str, str],
         platform: str,
         report: Reporter,
-    ) -> str:
-        """Build an image from a tar and tag it only when it is complete; its id."""
+    ) -> BuiltImage:
+        """Build an image from a tar and tag it only when it is complete."""
 
     def inspect(self, image: str) -> ImageConfig:
         """The configuration of an image."""

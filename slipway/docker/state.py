@@ -24,6 +24,14 @@ class ImageConfig:
 
 
 @dataclass(frozen=True)
+class BuiltImage:
+    """An image that was built. `base` is the image from outside that its last stage is based on; empty: scratch."""
+
+    id: str
+    base: str
+
+
+@dataclass(frozen=True)
 class Container:
     """A container as `docker inspect` prints it. `ports` maps a container's port to this machine's (address, port)."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from docker.errors import APIError
 
+from slipway.docker.state import BuiltImage
 from slipway.engine.reporter import Reporter
 from slipway.errors import ImageVanished, Problem
 
@@ -18,19 +19,34 @@ VANISHED = re.compile(  # moby's words for an image of a build step, or a layer 
 )
 
 
-def built_image(stream: Iterator[dict[str, Any]], report: Reporter) -> str:
-    """The id of the image that a build ends with; its output is reported as it comes.
+FROM = re.compile(r"Step \d+/\d+ : FROM\b.*", re.IGNORECASE | re.DOTALL)
+RESULT = re.compile(r"--->(?: ([0-9a-f]{12}))?")  # of a step: the id of its image, or nothing of `FROM scratch`
+
+
+def built_image(stream: Iterator[dict[str, Any]], report: Reporter) -> BuiltImage:
+    """The image that a build ends with; its output is reported as it comes.
+
+    What a stage is based on is what Docker says behind its FROM, whatever arguments and flags that has.
 
     Raises ImageVanished where an image of the build cache was removed meanwhile, Problem where the build failed.
     """
-    image = ""
+    built, base, begins = BuiltImage("", ""), "", False
+    stages: dict[str, str] = {}  # what each stage is based on, by the id of its image
     for message in stream:
         report.cancel.check()
-        image = _read_message(message, report) or image
+        image = _read_message(message, report)
+        text = str(message.get("stream", "")).strip()
+        if image:
+            built = BuiltImage(image, base)
+            stages[image.removeprefix("sha256:")[:12]] = base
+        elif begins and (result := RESULT.fullmatch(text)):
+            base, begins = stages.get(result[1], result[1] or ""), False
+        elif text:
+            begins = FROM.fullmatch(text) is not None
     report.cancel.check()
-    if not image:
+    if not built.id:
         raise Problem("Docker built no image and gave no reason", hint="docker version; then try again")
-    return image
+    return built
 
 
 def _read_message(message: dict[str, Any], report: Reporter) -> str:

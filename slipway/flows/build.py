@@ -160,7 +160,6 @@ class BuildImage(Step[State | None]):
         environment, services = Environment(name="image"), work.config.services
         made_up = resolve(service, environment, services, lambda _, how: how.new_value())
         content = images.build_context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
-        instructions = (service.folder / service.dockerfile).read_text()
         self.service.ensure_sources_unchanged(sources.digest)
         recipe = images.ImageBuild(
             project=project,
@@ -168,7 +167,6 @@ class BuildImage(Step[State | None]):
             version=service.version,
             context=content,
             dockerfile=service.dockerfile,
-            instructions=instructions,
             digest=sources.digest,
             base=base_images.tag(service.base, base) if base else service.base,
             platform=work.build.host.probe.facts().platform,

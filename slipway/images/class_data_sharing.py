@@ -83,9 +83,9 @@ def add_archive(
         if not reusable:
             classes = loaded_classes(daemon, image, how, env, container_labels, report)
             lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {CLASS_LIST}", f"RUN {json.dumps(how.dump_command)}"]
-            dumped = daemon.images.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report)
+            dumped = daemon.images.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report).id
         lines = [f"FROM {image}", f"COPY --from={reusable or dumped} {how.archive} {how.archive}"]
-        return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, CLASSES: key}, "", report)
+        return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, CLASSES: key}, "", report).id
     except ConnectionLost:
         raise
     except Problem as problem:

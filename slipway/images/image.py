@@ -49,7 +49,6 @@ class ImageBuild:
     version: str
     context: bytes
     dockerfile: str
-    instructions: str  # the Dockerfile's text
     digest: str
     base: str
     platform: str
@@ -66,11 +65,10 @@ class ImageBuild:
 def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
     """Build the image, add its class data, rewrite its layers' timestamps, tag it and report its size; its id."""
     labels = {LABEL: spec.project, SERVICE: spec.service, SOURCE: spec.digest}
-    made = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
-    below = final_base(spec.instructions, spec.base)
-    base = daemon.images.inspect(below).layers if below else ()
+    built = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
+    base = daemon.images.inspect(built.base).layers if built.base else ()
     before = daemon.state(spec.project).tagged(spec.tags[1])
-    complete = classes.add_archive(daemon, made, base, before, spec.env, labels, spec.container_labels, report)
+    complete = classes.add_archive(daemon, built.id, base, before, spec.env, labels, spec.container_labels, report)
     previous = daemon.images.inspect(before.id).layers if before else ()
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
@@ -79,7 +77,7 @@ def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
         image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)
-    for step in dict.fromkeys((complete, made)):
+    for step in dict.fromkeys((complete, built.id)):
         daemon.images.untag(step)
     for line in layers.describe(found, len(base), previous):
         report.output("stdout", line)
@@ -101,18 +99,8 @@ def tag_prebuilt(
 
 def uses_base_argument(folder: Path, dockerfile: str) -> bool:
     """Whether the Dockerfile has `ARG BASE`, for a base image of the project."""
-    return re.search(r"^ARG +BASE\b", (folder / dockerfile).read_text(), re.MULTILINE) is not None
-
-
-def final_base(dockerfile: str, base: str) -> str:
-    """The image, from outside the Dockerfile, that its last stage is based on; empty for `FROM scratch`."""
-    stages: dict[str, str] = {}
-    below = ""
-    for line in re.finditer(r"^FROM +(?:--\S+ +)?(\S+)(?: +AS +(\S+))?", dockerfile, re.MULTILINE | re.IGNORECASE):
-        named = re.sub(r"\$(\{BASE\}|BASE\b)", base, line[1])
-        below = stages.get(named, "" if named == "scratch" else named)
-        stages |= {line[2]: below} if line[2] else {}
-    return below
+    argument = re.compile(r"^\s*ARG\s(?:.*\s)?BASE\b", re.MULTILINE | re.IGNORECASE)
+    return argument.search((folder / dockerfile).read_text()) is not None
 
 
 def build_context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared: Sequence[Path] = ()) -> bytes:

@@ -113,6 +113,22 @@ def test_an_image_is_inspected_with_its_layers(daemon: Daemon, project: str) -> 
         daemon.images.inspect("sha256:" + "0" * 64)
 
 
+def test_a_build_says_what_its_last_stage_is_based_on(project: str) -> None:
+    content = f"ARG VERSION=1\n from \\\n {project}/sleeper:$VERSION As one\nLABEL a=b\nFROM one\n".encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    with ExitStack() as closing:
+        daemon = DockerDaemon(LocalHost(), closing)
+        image = sleeper(daemon, project)
+        built = daemon.images.build(buffer.getvalue(), "Dockerfile", (), {}, {LABEL: project}, "", null_reporter())
+        closing.callback(daemon.images.untag, built.id)
+        assert image.removeprefix("sha256:").startswith(built.base)
+        assert built.base
+
+
 def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Daemon, project: str) -> None:
     image, labels = sleeper(daemon, project), {LABEL: project, "number": "1"}
     daemon.volumes.create(f"{project}_v", labels)

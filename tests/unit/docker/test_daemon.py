@@ -18,6 +18,7 @@ from requests import Response
 
 from slipway.docker import connection
 from slipway.docker.daemon import DockerDaemon
+from slipway.docker.streams import built_image
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Cancelled, Problem, TagVanished
@@ -95,7 +96,7 @@ def untagged(remover: Remover) -> None:
 
 
 def build(daemon: DockerDaemon, report: Reporter) -> str:
-    return daemon.images.build(b"", "Dockerfile", (), {}, {}, "", report)
+    return daemon.images.build(b"", "Dockerfile", (), {}, {}, "", report).id
 
 
 @pytest.mark.parametrize("words", GONE)
@@ -103,6 +104,27 @@ def test_a_build_whose_cache_was_removed_meanwhile_begins_again_without_it(words
     builder = Builder({"error": words}, {"aux": {"ID": "sha256:1"}})
     assert built(builder) == "sha256:1"
     assert builder.cached == [True, False]
+
+
+def step(text: str, result: str, stage: str = "") -> list[dict[str, Any]]:
+    """What Docker streams of a step, and where it ends a stage."""
+    ends = [{"aux": {"ID": f"sha256:{stage * 64}"}}] if stage else []
+    return [{"stream": text}, {"stream": "\n"}, {"stream": f" ---> {result}\n"}, *ends]
+
+
+@pytest.mark.parametrize(
+    ("steps", "base"),
+    [
+        ([step("Step 1/2 : ARG V=1", "")[:2], step("Step 2/2 : from --platform=linux/amd64  debian:$V As one", "d" * 12, "d")], "d" * 12),
+        ([step("Step 1/2 : FROM scratch", ""), step("Step 2/2 : COPY a b", "b" * 12, "b")], ""),
+        ([step("Step 1/3 : FROM debian AS one", "d" * 12), step("Step 2/3 : COPY a b", "b" * 12, "b"), step("Step 3/3 : FROM one", "b" * 12, "b")], "d" * 12),
+        ([step("Step 1/4 : FROM golang", "a" * 12), step("Step 2/4 : RUN x", "Using cache"), [{"stream": f" ---> {'c' * 12}\n"}, {"aux": {"ID": "sha256:" + "c" * 64}}], step("Step 3/4 : FROM debian", "d" * 12), step("Step 4/4 : COPY --from=0 a b", "e" * 12, "e")], "d" * 12),
+    ],
+    ids=["arguments", "scratch", "a stage", "two images"],
+)  # fmt: skip
+def test_the_base_of_an_image_is_what_docker_says_it_is(steps: list[list[dict[str, Any]]], base: str) -> None:
+    found = built_image((message for messages in steps for message in messages), null_reporter())
+    assert found.base == base
 
 
 def test_a_build_that_fails_of_itself_fails_at_once() -> None:

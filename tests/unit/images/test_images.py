@@ -470,16 +470,17 @@ def test_a_docker_that_goes_away_is_no_reason_to_do_without(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "below"),
+    ("dockerfile", "used"),
     [
-        ("ARG BASE\nFROM ${BASE}\nCOPY a b\n", "b:1"),
-        ("FROM scratch\nCOPY a b\n", ""),
-        ("FROM golang:1 AS build\nRUN x\nFROM --platform=linux/amd64 debian:12\nCOPY --from=build a b\n", "debian:12"),
-        ("FROM debian:12 AS one\nFROM one\n", "debian:12"),
+        ("ARG BASE\nFROM $BASE\n", True),
+        ("  arg\tV=1 BASE=x\nFROM $BASE\n", True),
+        ("ARG BASEMENT\nFROM x\n", False),
+        ("# ARG BASE\nFROM x\n", False),
     ],
 )
-def test_the_base_is_that_of_the_last_stage(dockerfile: str, below: str) -> None:
-    assert image.final_base(dockerfile, "b:1") == below
+def test_a_dockerfile_uses_a_base_of_the_project_by_an_argument(tmp_path: Path, dockerfile: str, *, used: bool) -> None:
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    assert image.uses_base_argument(tmp_path, "Dockerfile") is used
 
 
 def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) -> None:
