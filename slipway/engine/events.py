@@ -37,11 +37,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class PlanStep:
-    """One line of a plan. `reason`: why it would change, `follows from X`, or empty when nothing differs."""
+    """One line of a plan. `reason`: why it would change, `follows from X`, or empty when nothing differs.
+
+    `group` is the step's, for views that show it as a heading; scripts get the id alone.
+    """
 
     id: str
     title: str
     reason: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,8 @@ def fields(event: Event) -> dict[str, Any]:
     The keys are those of docs: a field that is only for people is left out when it is empty.
     """
     data = {key: value for key, value in asdict(event).items() if not (key in {"detail", "closing"} and not value)}
+    for step in data.get("steps", ()):
+        del step["group"]
     if isinstance(event, StepChanged | Finished):
         data["seconds"] = round(event.seconds, 3)
     return {"event": event.name, **data}

@@ -134,7 +134,7 @@ def plan(
     result = compute_plan(graph, at_once=at_once)
     unknown = {name: f"cannot be told: {problem.summary}" for name, problem in result.failures.items()}
     reasons = {**result.reasons, **unknown}
-    emit(ComputedPlan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, "")) for node in graph)))
+    emit(ComputedPlan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, ""), node.group) for node in graph)))
     for node in graph:
         if problem := result.failures.get(node.id):
             emit(StepChanged(node.id, node.title, Status.FAILED, problem.summary, 0.0, explain(problem)))

@@ -47,7 +47,7 @@ class Run:
 
     def go(self) -> RunResult:
         """Run until every node has ended or the run is cancelled. The caller emits `finished`."""
-        self._emit(Plan(tuple(PlanStep(node.id, node.title) for node in self._graph)))
+        self._emit(Plan(tuple(PlanStep(node.id, node.title, group=node.group) for node in self._graph)))
         waiting = list(self._graph)
         running: dict[Future[None], AnyNode] = {}
         threads = Threads(WORKERS)

@@ -38,6 +38,7 @@ class _Row:
     """What is known of one step."""
 
     title: str
+    group: str = ""
     status: Status = Status.WAITING
     reason: str = ""
     began: float = 0.0
@@ -67,7 +68,7 @@ class Live:
                 self._planned(event)
             case Plan(steps):
                 with self._lock:
-                    self._rows = {step.id: _Row(step.title) for step in steps}
+                    self._rows = {step.id: _Row(step.title, step.group) for step in steps}
                 self._live = RichLive(console=self._console, get_renderable=self._draw, refresh_per_second=RATE)
                 self._live.start()
             case StepChanged():
@@ -107,14 +108,14 @@ class Live:
         quiet = len(self._rows) > height // 2
         hidden = 0
         for name, row in self._rows.items():
-            head, _, rest = name.partition("/")
             if quiet and row.status in {Status.UNCHANGED, Status.WAITING} and not row.reason:
                 hidden += 1
                 continue
-            if head != group:
-                lines.append(Text(head, "bold", no_wrap=True, overflow="ellipsis"))
-                group = head
-            lines += self._lines(rest or head, row)
+            heading = row.group or name
+            if heading != group:
+                lines.append(Text(heading, "bold", no_wrap=True, overflow="ellipsis"))
+                group = heading
+            lines += self._lines(name.removeprefix(f"{row.group}/"), row)
         if hidden:
             lines.append(Text(f"  … and {hidden} more, waiting or unchanged", "dim", no_wrap=True, overflow="ellipsis"))
         return Group(*lines[-height:])
