@@ -18,14 +18,13 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, one_shot
 from slipway.engine.threads import Threads
-from slipway.errors import Problem, UsageError, unknown_name
-from slipway.hosts.host import step_prefix
+from slipway.errors import UsageError, unknown_name
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
 from tasks.flags import split_names
 from tasks.hints import Hints
-from tasks.passwords import Passwords, check_sudo
+from tasks.passwords import Passwords, request_sudo
 from tasks.paths import ROOT
 
 if TYPE_CHECKING:
@@ -154,6 +153,11 @@ class Invocation:
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 
+    @property
+    def ssh_hosts(self) -> Sequence[SshHost]:
+        """The SSH hosts that this command uses so far."""
+        return tuple(self._hosts.values())
+
     def host_names(self, text: str) -> list[str]:
         """The hosts behind `--host a,b`, else the environment's, else all. Raises UsageError for an unknown one."""
         known = self.hosts.hosts
@@ -210,7 +214,7 @@ class Invocation:
             if not result.failures and result.reasons:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
-            self._request_sudo(steps)
+            request_sudo(self, steps)
             with self._docker_lock(), self.signals.running():
                 result = self.result = Run(
                     steps, self.session.emit, self.cancel, explain=self.hints.explain, at_once=at_once
@@ -226,35 +230,6 @@ class Invocation:
     ) -> None:
         """`run` one action where the services run. It is unchanged where `wanted` answers something false."""
         self.run([one_shot(self.name, title, action, wanted=wanted, invalidates=(self.workspace.deployments.state,))])
-
-    def _request_sudo(self, steps: Sequence[AnyNode]) -> None:
-        """List what will change as root and ask for the password, before the first step: none has to wait for it."""
-        from slipway.engine.plan import compute_plan
-
-        machines: list[Host] = [self.machine, *self._hosts.values()]
-        names = {step_prefix(host): host for host in machines}
-        on_machines = [step for step in steps if step.group in names]
-        if not on_machines or (not self._hosts and self.machine.probe.facts().root):
-            return
-        due = compute_plan(on_machines, at_once=self.hosts.at_once).reasons
-        for name in {step.partition("/")[0]: None for step in due}:
-            try:
-                facts = names[name].probe.facts()
-            except Problem:
-                continue  # its first step will fail with it, and the other hosts go on
-            if facts.root:
-                continue
-            for step, reason in due.items():
-                if step.startswith(f"{name}/"):
-                    self.session.print(f"  will change  {step}: {reason}")
-            if facts.sudo == "password":
-                self.session.print("These changes need root.")
-                if names[name] is self.machine:
-                    check_sudo(self.machine, self.cancel)
-                else:
-                    self.passwords.secret(
-                        "sudo", name
-                    )  # each host checks it itself, so that one refusal stops no other
 
     def _docker_lock(self) -> AbstractContextManager[int]:
         """One run at a time changes this machine's Docker."""
