@@ -65,7 +65,7 @@ def _version(value: str) -> str:
 
 def _tool_version(value: str) -> str:
     """What `packaging.version` reads, which takes 15 ms to import."""
-    if not re.fullmatch(r"\d+(\.\d+)+(-(alpha|beta|rc)\.\d+)?", value):
+    if not re.fullmatch(r"\d+(\.\d+)*(-(alpha|beta|rc)\.\d+)?", value):
         raise ValueError(f"'{value}' is not a version such as 20.10 or 1.34.4")
     return value
 

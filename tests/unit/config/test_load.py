@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from slipway.config.load import default_environment, load
+from slipway.config.versions import DockerTool
 from slipway.errors import Problem
 from tests.unit.config.conftest import PLAIN, errors, service
 
@@ -31,6 +33,11 @@ def test_another_teams_layout_loads(team: Path) -> None:
 def test_a_tools_version_must_be_one(team: Path, text: str) -> None:
     (team / "config" / "tools.yaml").write_text(f"{text}\n")
     assert errors(team)[0].startswith("config/tools.yaml:1: docker.minimum")
+
+
+@pytest.mark.parametrize("text", ["20", "20.10", "1.34.4", "1.39.0-beta.0"])
+def test_a_tools_version_is_one_that_can_be_compared(text: str) -> None:
+    assert Version(DockerTool.model_validate({"minimum": text}).minimum) > Version("1")
 
 
 CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
