@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.errors import Problem
-from tasks.flags import required_folder
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def create(invocation: Invocation, dir: str = "", platform: str = "linux/amd64")
     from slipway.flows.build import provide_base
     from slipway.installers.bundle_create import BundleBuilder
 
-    work, folder = invocation.workspace, required_folder(invocation, dir)
+    work, folder = invocation.workspace, invocation.required_folder(dir)
 
     def action(report: Reporter) -> None:
         machine, base = work.build, partial(provide_base, work)
@@ -48,7 +47,7 @@ def verify(invocation: Invocation, dir: str = "") -> None:  # noqa: A002  the fl
     """
     from slipway.installers.bundle import Bundle
 
-    folder = required_folder(invocation, dir)
+    folder = invocation.required_folder(dir)
     bundle = Bundle(folder)
     faults = bundle.faults(invocation.reporter())
     if faults:

@@ -24,12 +24,13 @@ from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
 from tasks.flags import split_names
 from tasks.hints import Hints
-from tasks.passwords import Passwords, request_sudo
+from tasks.passwords import Passwords
 from tasks.paths import ROOT
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
     from slipway.engine.plan import RunResult
+    from slipway.flows.services import AnyService
     from slipway.flows.workspace import Workspace
     from slipway.hosts.host import Host
     from slipway.hosts.ssh.host import SshHost
@@ -73,6 +74,25 @@ class Invocation:
         from slipway.config.paths import folder_option
 
         return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
+
+    def required_folder(self, text: str) -> Path:
+        """The folder behind --dir. Raises UsageError if none is given."""
+        found = self.folder(text)
+        if found is None:
+            raise UsageError("which folder?", hint="--dir FOLDER")
+        return found
+
+    def one_service(self, text: str) -> AnyService:
+        """The one service that the command is about. Raises UsageError if none, several or an unknown one is named."""
+        from slipway.flows.selection import select
+
+        if not text and len(self.config.services) > 1:
+            raise UsageError("which service?", hint=f"--service {min(self.config.services)}")
+        found, *more = select(self.workspace.services, split_names(text)).chosen
+        if more:
+            hint = f"--service {found.name}, then the same for the others"
+            raise UsageError(f"{self.name} takes one service", hint=hint)
+        return found
 
     @cached_property
     def hints(self) -> Hints:
@@ -153,11 +173,6 @@ class Invocation:
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 
-    @property
-    def ssh_hosts(self) -> Sequence[SshHost]:
-        """The SSH hosts that this command uses so far."""
-        return tuple(self._hosts.values())
-
     def host_names(self, text: str) -> list[str]:
         """The hosts behind `--host a,b`, else the environment's, else all. Raises UsageError for an unknown one."""
         known = self.hosts.hosts
@@ -214,7 +229,8 @@ class Invocation:
             if not result.failures and result.reasons:
                 raise Exit(code=int(ExitCode.CHANGES))
         else:
-            request_sudo(self, steps)
+            show, hosts = self.session.print, tuple(self._hosts.values())
+            self.passwords.request_sudo(steps, self.machine, hosts, show, at_once=self.hosts.at_once)
             with self._docker_lock(), self.signals.running():
                 result = self.result = Run(
                     steps, self.session.emit, self.cancel, explain=self.hints.explain, at_once=at_once

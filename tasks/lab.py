@@ -21,9 +21,8 @@ def bundle(invocation: Invocation, dir: str = "") -> None:  # noqa: A002  the fl
 
     """
     from slipway.engine.steps import one_shot
-    from tasks import flags
 
-    folder = flags.required_folder(invocation, dir)
+    folder = invocation.required_folder(dir)
     if not invocation.plan:
         prepare()
 
@@ -54,7 +53,7 @@ def hosts(invocation: Invocation, count: str = "1", dir: str = "", suite: str = 
     from slipway.errors import UsageError
     from tasks import flags
 
-    folder, number = flags.required_folder(invocation, dir), flags.whole_number(count, "--count")
+    folder, number = invocation.required_folder(dir), flags.whole_number(count, "--count")
     if suite not in {"bookworm", "trixie"}:
         raise UsageError(f"unknown Debian suite: {suite}", hint="--suite bookworm or --suite trixie")
     if not invocation.plan:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks import tables
-from tasks.flags import SERVICES, one_service, split_names, whole_number
+from tasks.flags import SERVICES, split_names, whole_number
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def logs(invocation: Invocation, service: str = "", *, follow: bool = False, tai
 
     from slipway.engine.threads import Threads
 
-    settings, operations = one_service(invocation, service).settings, invocation.workspace.deployments.operations
+    settings, operations = invocation.one_service(service).settings, invocation.workspace.deployments.operations
     invocation.workspace.secrets.hide(settings)
     lines = operations.logs(settings.name, whole_number(tail, "--tail"), follow=follow)
     reading = Threads(1).submit(_print_lines, invocation, settings.name, lines)
@@ -143,7 +143,7 @@ def restart(invocation: Invocation, service: str = "") -> None:
       ./invoke restart --service auth
 
     """
-    settings = one_service(invocation, service).settings
+    settings = invocation.one_service(service).settings
     invocation.workspace.secrets.hide(settings)
     operations = invocation.workspace.deployments.operations
     invocation.run_action(f"{settings.name}: restart", partial(operations.restart, settings))
@@ -158,7 +158,7 @@ def rollback(invocation: Invocation, service: str = "", to: str = "") -> None:
       ./invoke rollback --service auth --to 3
 
     """
-    chosen, work = one_service(invocation, service), invocation.workspace
+    chosen, work = invocation.one_service(service), invocation.workspace
     release = work.deployments.releases.earlier(chosen.name, whole_number(to, "--to") if to else None)
     work.secrets.hide(release.settings)
 
@@ -183,7 +183,7 @@ def scale(invocation: Invocation, service: str = "", replicas: str = "") -> None
     """
     from slipway.errors import UsageError
 
-    settings = one_service(invocation, service).settings
+    settings = invocation.one_service(service).settings
     if not replicas:
         raise UsageError("how many copies?", hint="--replicas 3, or --replicas file")
     number = None if replicas == "file" else whole_number(replicas, "--replicas")
@@ -207,7 +207,7 @@ def forward(invocation: Invocation, service: str = "", port: str = "") -> None:
     """
     from slipway.engine.events import Output
 
-    name = one_service(invocation, service).name
+    name = invocation.one_service(service).name
     number = whole_number(port, "--port", 1, 65535) if port else None
     with invocation.workspace.deployments.operations.forward(name, number) as url:
         invocation.session.print_line(Output(name, "note", url), f"{name}  {url}  (press Ctrl-C to stop)")

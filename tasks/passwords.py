@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Cancelled, Problem, UsageError
-from slipway.hosts.host import step_prefix
 
 if TYPE_CHECKING:
     from slipway.engine.steps import AnyNode
     from slipway.hosts.host import Host
-    from tasks.invocation import Invocation
 
 NAMES = {"sudo": "sudo password", "password": "SSH password", "passphrase": "passphrase of the SSH key"}  # by kind
 RESTORE_TIMEOUT = 1.0  # seconds for an interrupted prompt to restore the terminal
@@ -68,6 +66,46 @@ class Passwords:
             raise UsageError(f"{whose} is needed, and {reason}", hint=f"set {VARIABLES[kind]}{own}")
         return prompt(f"{whose}: ", self._cancel, echo=False)
 
+    def request_sudo(
+        self,
+        steps: Sequence[AnyNode],
+        machine: Host,
+        hosts: Sequence[Host],
+        show: Callable[[str], None],
+        *,
+        at_once: int,
+    ) -> None:
+        """List what will change as root and ask for the password, before the first step: none has to wait for it.
+
+        Raises UsageError where sudo on this `machine` does not accept it. Each SSH host checks its own when it is used,
+        so that one refusal stops no other.
+        """
+        from slipway.engine.plan import compute_plan
+        from slipway.hosts.host import step_prefix
+
+        by_group = {step_prefix(host): host for host in (machine, *hosts)}
+        on_hosts = [step for step in steps if step.group in by_group]
+        if not on_hosts or (not hosts and machine.probe.facts().root):
+            return
+        reasons = compute_plan(on_hosts, at_once=at_once).reasons
+        due = [step for step in on_hosts if step.id in reasons]
+        for group in dict.fromkeys(step.group for step in due):
+            try:
+                facts = by_group[group].probe.facts()
+            except Problem:
+                continue  # its first step will fail with it, and the other hosts go on
+            if facts.root:
+                continue
+            for step in due:
+                if step.group == group:
+                    show(f"  will change  {step.id}: {reasons[step.id]}")
+            if facts.sudo == "password":
+                show("These changes need root.")
+                if by_group[group] is machine:
+                    check_sudo(machine, self._cancel)
+                else:
+                    self.secret("sudo", group)
+
     def close(self) -> None:
         """Wait a moment for a prompt that was interrupted in another thread to restore the terminal."""
         self._prompt_lock.acquire(timeout=RESTORE_TIMEOUT)
@@ -95,39 +133,6 @@ def prompt(question: str, cancel: Cancel, *, echo: bool) -> str:
     if not line:
         raise Cancelled
     return line.decode(errors="replace").rstrip("\r\n")
-
-
-def request_sudo(invocation: Invocation, steps: Sequence[AnyNode]) -> None:
-    """List what will change as root and ask for the password, before the first step: none has to wait for it.
-
-    Raises UsageError where sudo on this machine does not accept it. Each SSH host checks its own when it is used, so
-    that one refusal stops no other.
-    """
-    from slipway.engine.plan import compute_plan
-
-    session, machine = invocation.session, invocation.machine
-    hosts = {step_prefix(host): host for host in (machine, *invocation.ssh_hosts)}
-    on_hosts = [step for step in steps if step.group in hosts]
-    if not on_hosts or (not invocation.ssh_hosts and machine.probe.facts().root):
-        return
-    reasons = compute_plan(on_hosts, at_once=invocation.hosts.at_once).reasons
-    due = [step for step in on_hosts if step.id in reasons]
-    for name in dict.fromkeys(step.group for step in due):
-        try:
-            facts = hosts[name].probe.facts()
-        except Problem:
-            continue  # its first step will fail with it, and the other hosts go on
-        if facts.root:
-            continue
-        for step in due:
-            if step.group == name:
-                session.print(f"  will change  {step.id}: {reasons[step.id]}")
-        if facts.sudo == "password":
-            session.print("These changes need root.")
-            if hosts[name] is machine:
-                check_sudo(machine, invocation.cancel)
-            else:
-                invocation.passwords.secret("sudo", name)
 
 
 def check_sudo(host: Host, cancel: Cancel) -> None:
