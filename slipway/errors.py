@@ -57,7 +57,7 @@ class Problem(Exception):
         if self.details:
             parts.append(self.details.rstrip())
         if self.hint:
-            parts.append(f"hint: {self.hint}")
+            parts.append("hint: " + self.hint.replace("\n", "\n      "))
         return "\n".join(parts)
 
 

@@ -34,5 +34,5 @@ def test_a_hint_is_the_advice_and_then_each_command_on_a_line() -> None:
     problem = Problem("it broke", details="so", hint="look", commands=[NextCommand("status"), NextCommand("setup")])
     hints = Hints({"env": "staging"})
     assert hints.written(problem).hint == "look\n./invoke status --env staging\n./invoke setup --env staging"
-    assert hints.explain(problem).startswith("it broke\nso\nhint: look\n./invoke status")
+    assert hints.explain(problem).startswith("it broke\nso\nhint: look\n      ./invoke status")
     assert hints.explain(Problem("it broke")) == "it broke"
