@@ -46,7 +46,7 @@ def install(cluster: Client, image: str, report: Reporter) -> None:
         if waited > READY:
             raise Problem("metrics-server does not answer", hint=f"kubectl -n {NAMESPACE} logs deployment/{NAME}")
         if since > AGAIN:
-            report.note("its registration was not taken: made anew")
+            report.note("its APIService was not accepted: creating it again")
             cluster.delete(whole[-1])
             cluster.apply(whole[-1], force=True)
             since = 0.0

@@ -95,7 +95,7 @@ def start(host: Host, daemon: Daemon, cluster: ClusterSpec, tags: Collection[str
         report.note(f"waiting for {holder}")
 
     facts = host.probe.facts()
-    lock, holder = locks.user_lock_path(f"minikube-{step_prefix(host)}"), "a minikube that was started before"
+    lock, holder = locks.user_lock_path(f"minikube-{step_prefix(host)}"), "a `minikube start` that is still running"
     with locks.file_lock(lock, holder, waiting, report.cancel) as descriptor:
         command = in_docker_group(start_command(cluster, tags, root=facts.root), facts)
         command = replace(command, pass_fds=(descriptor,))

@@ -70,6 +70,6 @@ def unreachable(error: Exception) -> Problem:
     text = str(error)
     if "Permission denied" in text:
         hint = "run as root, or let setup add you to group docker"
-        summary = "Docker's socket is not open to this user"
+        summary = "this user has no access to Docker's socket"
         return Unreachable(summary, details=text, hint=hint, commands=[NextCommand("setup")])
     return ConnectionLost("Docker does not answer", details=text, commands=[NextCommand("setup")])

@@ -34,7 +34,7 @@ class DockerDaemon:
 
     def state(self, project: str) -> State:
         """All that checks ask about a project, in four requests and one per container of the project."""
-        with translated_errors("Docker could not be asked what it has"):
+        with translated_errors("Docker's containers and images could not be listed"):
             api = self._connection.api
             filters = {"label": f"{LABEL}={project}"}
             rows = api.containers(all=True, filters=filters)

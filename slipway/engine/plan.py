@@ -132,7 +132,7 @@ def plan(
     began = time.monotonic()
     graph = ordered(nodes)
     result = compute_plan(graph, at_once=at_once)
-    unknown = {name: f"cannot be told: {problem.summary}" for name, problem in result.failures.items()}
+    unknown = {name: f"unknown: {problem.summary}" for name, problem in result.failures.items()}
     reasons = {**result.reasons, **unknown}
     emit(ComputedPlan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, ""), node.group) for node in graph)))
     for node in graph:

@@ -98,7 +98,7 @@ class LocalHost:
         if sudo == "nopasswd":
             return ["sudo", "-n", "--", *inner], command.stdin
         if self._password is None:
-            raise UsageError("sudo wants a password", hint="set SLIPWAY_SUDO_PASSWORD")
+            raise UsageError("sudo needs a password", hint="set SLIPWAY_SUDO_PASSWORD")
         # -k: sudo asks every time, so that it always reads the line with the password, which never reaches the command
         return ["sudo", "-k", "-S", "-p", "", "--", *inner], self._password().encode() + b"\n" + command.stdin
 

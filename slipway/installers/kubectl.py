@@ -57,7 +57,7 @@ def kubectl_differs(facts: Facts, kubernetes: str | None) -> Change | None:
     try:
         version = Version(installed)
     except InvalidVersion:
-        return Change(f"kubectl says that it is {installed!r}")
+        return Change(f"kubectl reports version {installed!r}")
     if abs(version.minor - Version(kubernetes).minor) > 1:
         return Change(f"kubectl {installed} is more than one minor version from Kubernetes {kubernetes}")
     return None

@@ -82,7 +82,7 @@ def minikube_differs(facts: Facts, minimum: str) -> Change | None:
     try:
         version = Version(installed)
     except InvalidVersion:
-        return Change(f"minikube says that it is {installed!r}")
+        return Change(f"minikube reports version {installed!r}")
     return Change(f"minikube {installed} is older than {minimum}") if version < Version(minimum) else None
 
 

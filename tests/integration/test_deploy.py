@@ -67,14 +67,14 @@ def test_a_changed_environment_and_a_rotated_secret_are_drift(light: Light) -> N
     planned = light.invoke("deploy", "--plan")
     assert planned.exit == 3
     assert re.search(r"^done: 2 would change, \d+ unchanged in", planned.out, re.MULTILINE), planned.out
-    assert "LEVEL differs in its environment" in planned.out
+    assert "its environment variables differ: LEVEL" in planned.out
     assert light.invoke("deploy").exit == 0
     assert "LEVEL=debug" in light.inspect()["Config"]["Env"]
     light.environment(secrets={"SECRET": {"env": "ROTATED"}})
     light.env["ROTATED"] = "MDEyMzQ1Njc4OWFiY2RlZg"
     planned = light.invoke("deploy", "--plan", "--output", "json")
     assert planned.exit == 3
-    assert "SECRET differs in its environment" in planned.out
+    assert "its environment variables differ: SECRET" in planned.out
     assert light.invoke("deploy").exit == 0
     assert "SECRET=MDEyMzQ1Njc4OWFiY2RlZg" in light.inspect()["Config"]["Env"]
     del light.env["ROTATED"]

@@ -141,7 +141,7 @@ def test_docker_stopped_in_the_middle_is_reported_and_up_continues(machine: Mach
     assert "Traceback" not in said
     code, said = on(machine, "./invoke up")
     assert code == 0, said
-    assert "dockerd does not run" in said
+    assert "dockerd is not running" in said
     code, said = on(machine, VOLUME)  # first asked for by `create`, whose answer knows less after a restart
     assert code == 0, said
     assert on(machine, "curl -sf 'http://127.0.0.1:8080/tokens?uid=hhuser&pwd=hhuser'")[0] == 0

@@ -66,7 +66,7 @@ def differs(container: Container | None, want: ContainerSpec, settings: str) -> 
     changed = sorted(name for name, value in want.env.items() if env.get(name) != value)
     reasons = (
         (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from the running release"),
-        (bool(changed), f"{', '.join(changed)} differs in its environment"),
+        (bool(changed), f"its environment variables differ: {', '.join(changed)}"),
         (labels.get(MANIFEST) != want.labels[MANIFEST], settings),
         (container.image != want.image, "it runs another image"),
         (not container.running, f"it is {container.state}"),

@@ -133,7 +133,9 @@ class KubernetesDeployer:
         live, known = state.find("Deployment", service.name), state.releases(service.name)
         before = running(state, service.name) or next(iter(known), None)
         if (number := scaled_to(live, service)) is not None:
-            report.note(f"it stays scaled to {number}, until `scale --replicas file` or another number in its file")
+            report.note(
+                f"it stays scaled to {number}, until `scale --replicas file` is run or its file has another number"
+            )
         if before:
             copies = with_replicas(before.objects, live, before.release.settings)
             before = replace(before, objects=tuple(with_current_secret_values(copies, state)))
@@ -147,7 +149,7 @@ class KubernetesDeployer:
         keep = [k for i, k in enumerate(known) if i < KEPT or k is current]
         for one in pruned(state, service, desired, keep):
             scope.cluster.delete(one)
-            report.note(f"{one['kind']} {one['metadata']['name']} is in no release any more and was removed")
+            report.note(f"{one['kind']} {one['metadata']['name']} belongs to no release any more and was removed")
         for kept in known:
             if kept not in keep:
                 scope.cluster.delete(pack(scope.project, scope.namespace, kept.release, ()))

@@ -114,7 +114,7 @@ class KubernetesOperations:
             claims, state = [], self._namespace.read()
             if back := [name for name in services if state.find("Deployment", name)]:
                 summary = f"{', '.join(back)} was deployed again meanwhile: its data stays"
-                raise Problem(summary, hint="the same command again, where that is to go too")
+                raise Problem(summary, hint="run the same command again to remove its data too")
             for one in state.objects:
                 marks = one["metadata"]["labels"]
                 kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"

@@ -101,9 +101,9 @@ def installation_differs(facts: Facts, want: DockerTool) -> Change | None:
 def daemon_differs(facts: Facts) -> Change | None:
     """Why dockerd must be started, or None."""
     if not facts.socket or not (facts.daemon or facts.kernel == "Darwin" or facts.wsl):
-        return Change("dockerd does not run")
+        return Change("dockerd is not running")
     if facts.systemd and facts.dockerd and not facts.docker_enabled:
-        return Change("dockerd does not start with the machine")
+        return Change("dockerd is not started at boot")
     return None
 
 

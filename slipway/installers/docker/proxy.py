@@ -49,7 +49,11 @@ def proxy_differs(facts: Facts, proxy: str) -> Change | None:
     wanted = (drop_in(proxy)[0],) if proxy else ()
     if facts.docker_proxy == wanted:
         return None
-    return Change("dockerd does not know the proxy" if proxy else "dockerd knows a proxy that hosts.yaml does not name")
+    return Change(
+        "dockerd is not configured with the proxy"
+        if proxy
+        else "dockerd is configured with a proxy that hosts.yaml does not have"
+    )
 
 
 def drop_in(proxy: str) -> tuple[str, str]:

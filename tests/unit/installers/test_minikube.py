@@ -29,7 +29,7 @@ def facts(**changes: object) -> Facts:
         ("minikube", "", "minikube is not installed"),
         ("minikube", "1.33.1", "minikube 1.33.1 is older than 1.34.0"),
         ("minikube", "1.38.1", None),
-        ("minikube", "what?", "minikube says that it is 'what?'"),
+        ("minikube", "what?", "minikube reports version 'what?'"),
         ("kubectl", "1.33.9", None),
         ("kubectl", "1.35.0", None),
         ("kubectl", "1.36.0", "more than one minor version"),

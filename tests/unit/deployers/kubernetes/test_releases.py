@@ -218,7 +218,7 @@ def test_a_scaled_number_is_kept_when_an_earlier_release_is_restored(deploys: De
         deploys.rollback(1)
     assert deploys.copies == 3
     assert deploys.deployment["metadata"]["annotations"]["slipway/scaled"] == "3 of 1"
-    assert "it stays scaled to 3, until `scale --replicas file` or another number in its file" in deploys.heard
+    assert "it stays scaled to 3, until `scale --replicas file` is run or its file has another number" in deploys.heard
 
 
 def test_copies_stay_while_a_service_becomes_autoscaled_and_back(deploys: Deploys) -> None:
