@@ -1,4 +1,4 @@
-"""Every task under its public name, in two groups: commands for users, and those for work on Slipway itself."""
+"""Every task under its public name, in two groups: commands for users, and those for developing Slipway itself."""
 
 from types import ModuleType
 from typing import Any
@@ -33,7 +33,7 @@ commands = _collection(
     },
 )
 development = _collection(_tasks(dev), {"lab": {"bundle": lab.bundle, "hosts": lab.hosts, "down": lab.down}})
-GROUPS = {"Commands": commands, "For work on Slipway itself": development}
+GROUPS = {"Commands": commands, "For developing Slipway itself": development}
 
 ns = Collection()
 for _group in GROUPS.values():

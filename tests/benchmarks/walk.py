@@ -30,6 +30,7 @@ def rows() -> Iterator[Row]:
             local.purge()
         machines.register()
         cluster = ClusterServices(folder / "cluster")
+        cluster.service.parent.mkdir()
         made = bundle.make(folder / "bundle")
         command(cluster.command("setup", "--bundle", str(made)))()
         try:

@@ -8,7 +8,6 @@ import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import requests
 
 from slipway.config.load import load
+from slipway.docker.ports import is_free
 from slipway.hosts.local import LocalHost
 from slipway.images.jar import Leiningen, uberjar_command
 from slipway.installers.java import clojars_answers
@@ -53,10 +53,8 @@ class Done:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, and that no client's connection gets meanwhile (ip_local_port_range)."""
+    return next(filter(is_free, random.sample(range(20_000, 32_000), 100)))
 
 
 def lein_test(folder: Path) -> str:

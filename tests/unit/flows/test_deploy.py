@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from slipway.errors import Problem, deploy_command
 from slipway.flows.deploy import deploy, running_needs
 from slipway.flows.selection import select
 from slipway.flows.workspace import Workspace
+from tests.integration.project import free_port
 from tests.unit.flows.workspaces import build_machine, project, workspace
 
 NEEDS: dict[str, tuple[str, ...]] = {"order": ("auth",), "auth": ("db",), "db": (), "mail": ()}
@@ -37,9 +36,7 @@ class World:
         self.environment = FakeEnvironment(self.live, reuses=reuses)
         self.settings: dict[str, dict[str, object]] = {name: {} for name in NEEDS}
         self.events: list[Event] = []
-        with ExitStack() as held:
-            sockets = {name: held.enter_context(socket.create_server(("127.0.0.1", 0))) for name in NEEDS}
-            self.ports = {name: listening.getsockname()[1] for name, listening in sockets.items()}
+        self.ports = {name: free_port() for name in NEEDS}
 
     def workspace(self) -> Workspace:
         services = [

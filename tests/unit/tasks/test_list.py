@@ -18,7 +18,7 @@ def run(*words: str) -> str:
 
 @pytest.mark.parametrize("words", [(), ("--list",)], ids=["plain", "list"])
 def test_commands_of_users_are_listed_apart_from_those_for_work_on_slipway(words: tuple[str, ...]) -> None:
-    commands, _, development = run(*words).partition("For work on Slipway itself:\n")
+    commands, _, development = run(*words).partition("For developing Slipway itself:\n")
     assert commands.startswith("Commands:\n")
     listed = [{line.split()[0] for line in part.splitlines() if line[2:3].strip()} for part in (commands, development)]
     assert {"deploy", "up", "status", "new", "render", "cluster.start", "env.list", "host.check"} <= listed[0]
