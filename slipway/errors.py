@@ -7,6 +7,7 @@ Problem                 something went wrong that the user can understand and ac
 │       └── HostUnreachable
 ├── ImageVanished       an image that a build took from its cache was removed meanwhile
 ├── TagVanished         a tag that was to be pushed was removed meanwhile
+├── RegistryDenied      a registry wants other credentials
 └── ApiRefused          the API server of a cluster said no
     └── ApplyConflict   because other managers own fields
 Cancelled               the run was interrupted; not an error of anything
@@ -95,6 +96,10 @@ class ImageVanished(Problem):
 
 class TagVanished(Problem):
     """The tag that was to be pushed was taken from its image meanwhile."""
+
+
+class RegistryDenied(Problem):
+    """A registry wants other credentials for an image."""
 
 
 class ApiRefused(Problem):

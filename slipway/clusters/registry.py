@@ -14,10 +14,9 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem, TagVanished
+from slipway.errors import Problem, RegistryDenied, TagVanished
 from slipway.hosts.host import Host
 from slipway.hosts.tunnels import tunnel
-from slipway.kubernetes.diagnose import wants_credentials
 
 NAME, PORT = "slipway-registry", 5000
 HOSTS_FILE = f"/etc/containerd/certs.d/{NAME}:{PORT}/hosts.toml"
@@ -143,8 +142,6 @@ class RemoteRegistry:
         name = f"{self.registry}/{repository}"
         try:
             return f"{name}@{_pushed(self.daemon, image, f'{name}:{tag}', report)}"
-        except Problem as problem:
-            if not wants_credentials(problem.details):
-                raise
-            hint = f"docker login {self.registry.partition('/')[0]}"
-            raise Problem(problem.summary, details=problem.details, hint=hint) from problem
+        except RegistryDenied as denied:
+            denied.hint = f"docker login {self.registry.partition('/')[0]}"
+            raise

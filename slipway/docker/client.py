@@ -14,7 +14,8 @@ from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from requests import RequestException
 
-from slipway.errors import ConnectionLost, NextCommand, Problem, TagVanished, Unreachable
+from slipway.docker.registry_errors import is_denied
+from slipway.errors import ConnectionLost, NextCommand, Problem, RegistryDenied, TagVanished, Unreachable
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one response of the daemon
@@ -53,13 +54,14 @@ def client(path: str, version: str = "auto", opened: Callable[[socket.socket], N
 def translated_errors(summary: str) -> Iterator[None]:
     """Raise docker-py's and the transport's errors as a Problem with this summary.
 
-    TagVanished where a tag that is to be pushed does not exist, Unreachable where the daemon does not answer.
+    TagVanished where a tag that is to be pushed does not exist, RegistryDenied where a registry wants other
+    credentials, Unreachable where the daemon does not answer.
     """
     try:
         yield
     except APIError as error:
         details = str(error.explanation or error)
-        kind = TagVanished if UNTAGGED.search(details) else Problem
+        kind = TagVanished if UNTAGGED.search(details) else RegistryDenied if is_denied(details) else Problem
         raise kind(summary, details=details) from error
     except (DockerException, RequestException, OSError) as error:
         raise unreachable(error) from error

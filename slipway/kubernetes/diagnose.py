@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from slipway.config.quantity import parse_quantity
 from slipway.docker.exit_causes import KILLED, Cause, exit_cause, nothing_listens, wrong_path
+from slipway.docker.registry_errors import is_denied
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
 
 if TYPE_CHECKING:
     from slipway.kubernetes.snapshot import Snapshot
 
-_UNAUTHORIZED = re.compile(r"(?i)unauthorized|forbidden|no basic auth|authorization failed|(?<!permission )denied")
 _MISSING = re.compile(r'(configmap|secret) "([^"]+)" not found')
 
 
@@ -35,11 +35,6 @@ def causes(snapshot: Snapshot) -> list[Cause]:
     found = [*_no_pod(snapshot), *(cause for pod in snapshot.pods for cause in _pod(pod, snapshot))]
     unique = {cause.summary: cause for cause in found}
     return sorted(unique.values(), key=_is_not_final)
-
-
-def wants_credentials(text: str) -> bool:
-    """Whether a registry wants other credentials, by the error that Docker or containerd passes on from it."""
-    return bool(_UNAUTHORIZED.search(text))
 
 
 def _is_not_final(cause: Cause) -> bool:
@@ -124,7 +119,7 @@ def _pull_failed(reason: str, text: str, image: str) -> Cause:
         return Cause(f"image {image} is not for this node's platform", "build it for the node's platform", final=True)
     if re.search(r"not found|manifest unknown|InvalidImageName|couldn't parse", f"{reason} {text}"):
         return Cause(f"image {image} is absent: {text}", "is its tag right, and was it pushed?", final=True)
-    if wants_credentials(text):
+    if is_denied(text):
         hint = "give the namespace the registry's credentials: docs/clusters.md, Other clusters"
         return Cause(f"the registry lets no node pull {image}: {text}", hint, final=True)
     return Cause(f"image {image} can't be pulled: {text}", "can the node reach its registry?")

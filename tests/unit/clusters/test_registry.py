@@ -13,7 +13,7 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
-from slipway.errors import Problem, TagVanished
+from slipway.errors import Problem, RegistryDenied, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
@@ -107,3 +107,16 @@ def test_a_push_that_fails_of_itself_fails_at_once_and_leaves_no_tag() -> None:
         RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter())
     assert daemon.pushed == 1
     assert daemon.store.images[image].tags == ("web",)
+
+
+def test_who_may_not_push_is_told_to_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = FakeDaemon()
+    image = daemon.images.import_rootfs(b"web", "web", [])
+
+    def refuse(tag: str, _: object) -> str:
+        raise RegistryDenied(f"{tag} could not be pushed", details="denied")
+
+    monkeypatch.setattr(daemon.transfers, "push", refuse)
+    with pytest.raises(RegistryDenied, match="could not be pushed") as denied:
+        RemoteRegistry(daemon, "r.example.com/team").deliver(image, "hh/web", "1", null_reporter())
+    assert (denied.value.details, denied.value.hint) == ("denied", "docker login r.example.com")

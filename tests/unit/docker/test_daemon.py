@@ -21,7 +21,7 @@ from slipway.docker.daemon import DockerDaemon
 from slipway.docker.streams import built_image
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Cancelled, Problem, TagVanished
+from slipway.errors import Cancelled, Problem, RegistryDenied, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
@@ -157,10 +157,14 @@ def test_an_image_that_is_in_use_is_not_asked_for_twice() -> None:
     [
         ("tag does not exist: r/hh/web:1", TagVanished),
         ("An image does not exist locally with the tag: r/hh/web", TagVanished),
+        ("denied: requested access to the resource is denied", RegistryDenied),
+        ("unauthorized: authentication required", RegistryDenied),
+        ("no basic auth credentials", RegistryDenied),
+        ("open /var/lib/docker/tmp: permission denied", Problem),
         ("connection refused", Problem),
     ],
 )
-def test_a_push_whose_tag_was_removed_meanwhile_fails_as_such(words: str, kind: type[Problem]) -> None:
+def test_why_a_push_failed_is_told_apart(words: str, kind: type[Problem]) -> None:
     with ExitStack() as closing, pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "client", lambda *_: Pusher(words))
         with pytest.raises(Problem, match="r/hh/web:1 could not be pushed") as raised:

@@ -1,0 +1,12 @@
+"""What a registry answers, by the texts in which Docker and containerd pass it on: neither has a code for it."""
+
+from __future__ import annotations
+
+import re
+
+DENIED = re.compile(r"(?i)unauthorized|forbidden|no basic auth|authorization failed|(?<!permission )denied")
+
+
+def is_denied(text: str) -> bool:
+    """Whether the registry wants other credentials."""
+    return DENIED.search(text) is not None
