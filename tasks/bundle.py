@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.errors import Problem
+from slipway.errors import NextCommand, Problem
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -54,6 +54,6 @@ def verify(invocation: Invocation, dir: str = "") -> None:  # noqa: A002  the fl
         raise Problem(
             f"{len(faults)} of {len(bundle.files)} files are missing or wrong",
             details="\n".join(faults),
-            hint=f"./invoke bundle.create --dir {folder}",
+            commands=[NextCommand("bundle.create", {"dir": folder})],
         )
     invocation.session.print(f"all {len(bundle.files)} files match what is pinned")

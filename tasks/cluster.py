@@ -1,10 +1,10 @@
-"""cluster.*: the Minikube behind an environment."""
+"""cluster.*: the cluster behind an environment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway.errors import UsageError
+from slipway.errors import NextCommand, UsageError
 from tasks import tables
 from tasks.task import command
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @command(changes=True)
 def start(invocation: Invocation) -> None:
-    """Start the Minikube behind an environment; create it if there is none.
+    """Start the cluster behind an environment; create it if there is none.
 
     Example:
       ./invoke cluster.start --env minikube
@@ -26,7 +26,7 @@ def start(invocation: Invocation) -> None:
 
 @command(changes=True)
 def stop(invocation: Invocation) -> None:
-    """Stop the Minikube behind an environment; what is on it stays.
+    """Stop the cluster behind an environment; what is on it stays.
 
     Example:
       ./invoke cluster.stop --env minikube
@@ -39,7 +39,7 @@ def stop(invocation: Invocation) -> None:
 
 @command(changes=True, confirm=True)
 def delete(invocation: Invocation) -> None:
-    """Delete the Minikube behind an environment and everything on it: workloads, data, secrets and history.
+    """Delete the cluster behind an environment and everything on it: workloads, data, secrets and history.
 
     Example:
       ./invoke cluster.delete --env minikube
@@ -61,7 +61,7 @@ def status(invocation: Invocation) -> None:
     name = invocation.environment.name
     nodes = invocation.workspace.deployments.status.nodes()
     if not nodes:  # a cluster has at least one
-        raise UsageError(f"there is no cluster behind environment {name}", hint="--env minikube")
+        raise UsageError(f"there is no cluster behind environment {name}", commands=[NextCommand("env.list")])
     if invocation.session.machine_readable:
         invocation.session.print_json({"environment": name, "nodes": nodes})
         return

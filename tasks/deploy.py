@@ -24,14 +24,14 @@ def up(invocation: Invocation) -> None:
 
     """
     from slipway.config.models import BUILT_IN
-    from slipway.errors import UsageError
+    from slipway.errors import NextCommand, UsageError
     from slipway.flows.deploy import deploy as flows_deploy
     from slipway.flows.selection import select
     from slipway.flows.setup import setup as flows_setup
 
     if (name := invocation.environment.name) not in BUILT_IN:
-        hint = f"./invoke setup --env {name}, then ./invoke deploy --env {name}"
-        raise UsageError(f"up is only for this machine: local or minikube, not {name}", hint=hint)
+        summary = f"up is only for this machine: {' or '.join(BUILT_IN)}, not {name}"
+        raise UsageError(summary, commands=[NextCommand(task, {"env": name}) for task in ("setup", "deploy")])
     work = invocation.workspace
     selection = select(work.services)
     machine = list(flows_setup(work))

@@ -181,15 +181,17 @@ def scale(invocation: Invocation, service: str = "", replicas: str = "") -> None
       ./invoke scale --service auth --replicas file --env minikube
 
     """
-    from slipway.errors import UsageError
+    from slipway.errors import NextCommand, UsageError
 
     settings = invocation.one_service(service).settings
     if not replicas:
         raise UsageError("how many copies?", hint="--replicas 3, or --replicas file")
     number = None if replicas == "file" else whole_number(replicas, "--replicas")
     if number == 0:
-        hint = f"./invoke down --service {settings.name} removes it; its data stays"
-        raise UsageError("a deployed service has at least one copy", hint=hint)
+        commands = [NextCommand("down", {"service": settings.name})]
+        raise UsageError(
+            "a deployed service has at least one copy", hint="remove it; its data stays", commands=commands
+        )
     invocation.workspace.secrets.hide(settings)
     text = f"{settings.replicas} copies, as in the service file" if number is None else f"{number} copies"
     operations = invocation.workspace.deployments.operations

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from invoke import Context, Exit
 
-from slipway.errors import Problem, UsageError
+from slipway.errors import NextCommand, Problem, UsageError
 from tasks import deploy, execution, operate
 from tasks.exit_codes import ExitCode
 from tasks.invocation import Invocation
@@ -55,7 +55,7 @@ def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: p
     with pytest.raises(Problem, match="local or minikube, not staging") as raised:
         body(SimpleNamespace(environment=SimpleNamespace(name="staging")))
     assert isinstance(raised.value, UsageError)
-    assert "./invoke deploy --env staging" in raised.value.hint
+    assert raised.value.commands == tuple(NextCommand(task, {"env": "staging"}) for task in ("setup", "deploy"))
 
 
 def test_libraries_that_share_parts_are_imported_before_the_threads_begin(tmp_path: Path) -> None:
