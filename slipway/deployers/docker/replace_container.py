@@ -58,7 +58,7 @@ class ContainerReplacement:
             report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")
             return self._check(service, report)
         except BaseException as error:
-            lines = evidence(self.daemon, created, 50) if created else ""
+            lines = evidence(self.daemon, created) if created else ""
             lost = isinstance(error, ConnectionLost)
             commands = error.commands if isinstance(error, Problem) else ()
             try:

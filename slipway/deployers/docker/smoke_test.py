@@ -17,7 +17,7 @@ from typing import Any
 from slipway.checks.runner import CheckRunner
 from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease, addresses
-from slipway.deployers.docker.evidence import evidence
+from slipway.deployers.docker.evidence import LINES_OF_A_NEED, evidence
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behind, owner
@@ -64,8 +64,8 @@ class SmokeTestRun:
             lost.changed = lost.changed or bool(self._containers)
             raise
         except Problem as problem:
-            needs = (evidence(self.daemon, self._name(need), 10) for need in self.needs(name))
-            lines = (problem.details, evidence(self.daemon, self._name(name), 50), *needs)
+            needs = (evidence(self.daemon, self._name(need), LINES_OF_A_NEED) for need in self.needs(name))
+            lines = (problem.details, evidence(self.daemon, self._name(name)), *needs)
             details = "\n".join(filter(None, lines)).strip()
             again = "the running release was not touched; fix the cause and deploy again"
             hint = "\n".join(filter(None, (problem.hint, again, self._left(name))))
