@@ -74,7 +74,7 @@ def test_a_changed_environment_and_a_rotated_secret_are_drift(light: Light) -> N
     light.env["ROTATED"] = "MDEyMzQ1Njc4OWFiY2RlZg"
     planned = light.invoke("deploy", "--plan", "--output", "json")
     assert planned.exit == 3
-    assert "its environment variables differ: SECRET" in planned.out
+    assert "its environment variables differ: LEVEL, SECRET" in planned.out
     assert light.invoke("deploy").exit == 0
     assert "SECRET=MDEyMzQ1Njc4OWFiY2RlZg" in light.inspect()["Config"]["Env"]
     del light.env["ROTATED"]

@@ -152,6 +152,16 @@ var commands = map[string]func(*call) error{
 		_, err := c.images.PullImage(c.context, &v1.ImageSpec{Image: image}, nil, nil)
 		return err
 	}),
+	"inspecti": each(func(c *call, image string) error {
+		status, err := c.images.ImageStatus(c.context, &v1.ImageSpec{Image: image}, true)
+		if err != nil {
+			return err
+		}
+		if status.Image == nil {
+			return fmt.Errorf("no such image %q present", image)
+		}
+		return show(status)
+	}),
 	"rmi": each(func(c *call, image string) error {
 		return c.images.RemoveImage(c.context, &v1.ImageSpec{Image: image})
 	}),
