@@ -25,7 +25,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     "integration": {"integration": ("tests/integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")},
     "lab": {
         "hosts": (
-            *_lab("a_fresh_machine", "walk", "helping_hands", "layers", "lein", "an_ssh_host"),
+            *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein", "an_ssh_host"),
             *("-k", "not (test_helping_hands.py and minikube])"),
         ),
         "cluster": (
