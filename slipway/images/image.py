@@ -14,6 +14,7 @@ from slipway.docker.labels import LABEL, SERVICE, SOURCE
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image, State
 from slipway.engine.reporter import Reporter
+from slipway.errors import ConnectionLost, Problem
 from slipway.images import class_data_sharing as classes
 from slipway.images import jar as jars
 from slipway.images import reproducible_layers as layers
@@ -77,13 +78,23 @@ def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
         image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)
-    for step in dict.fromkeys((complete, built.id)):
-        daemon.images.untag(step)
+    remove_steps(daemon, (complete, built.id), report)
     for line in layers.describe(found, len(base), previous):
         report.output("stdout", line)
     size, new = sum(layer.size for layer in found), sum(layer.size for layer in found if layer.id not in previous)
     report.note(f"{spec.tags[1]}, {size / 1e6:.0f} MB, {new / 1e6:.2f} MB of it new")
     return image
+
+
+def remove_steps(daemon: Daemon, images: Sequence[str], report: Reporter) -> None:
+    """Remove the images that a build went through. One that others use meanwhile stays: the build is complete."""
+    for step in dict.fromkeys(images):
+        try:
+            daemon.images.untag(step)
+        except ConnectionLost:
+            raise
+        except Problem as problem:
+            report.note(f"{problem.summary}; `docker image prune` removes it: {problem.details}")
 
 
 def tag_prebuilt(

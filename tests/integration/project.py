@@ -43,6 +43,11 @@ class Done:
         """How each step ended."""
         return {e["id"]: e["status"] for e in self.events if e["event"] == "step"}
 
+    @property
+    def failures(self) -> list[str]:
+        """The whole word on each failed step."""
+        return [str(e["detail"]) for e in self.events if e["event"] == "step" and e["status"] == "failed"]
+
     def failure(self, step: str) -> str:
         """The whole word on a failed step."""
         return next(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from slipway.checks.fake import FakeCheckRunner
-from slipway.config.models import Service
+from slipway.config.models import Service, Storage
 from slipway.deployers.kubernetes.deployer import deployments
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
@@ -572,7 +572,8 @@ class TestTheContractOfDeployers(DeployerContract):
         settings = {**SERVICE, "name": "web", "replicas": 1, "secrets": {}, "checks": []}
         service = Service.model_validate(settings).model_copy(update={"checks": (CHECK,)})
         made = deployments(project)
-        yield Subject(made, desired_release(made, service, image(toys)), checks)
+        storage: dict[str, Storage] = {}  # this namespace has no volumes; the walk has some
+        yield Subject(made, desired_release(made, service, image(toys)), checks, storage)
         cluster.delete(namespace(name, name))
 
 

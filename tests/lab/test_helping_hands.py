@@ -34,7 +34,7 @@ def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     caught = made.mail("deploy")
     assert caught.exit == 0, caught.out + caught.err
     done = made.invoke("deploy", "--output", "json", timeout=900)
-    assert done.exit == 0, done.out[-6000:]
+    assert done.exit == 0, "\n".join(done.failures) or done.out[-3000:]
     if made.where == "minikube":
         node = "{{.NetworkSettings.Networks.minikube.IPAddress}}"
         address = subprocess.check_output(["docker", "inspect", "-f", node, "minikube"], text=True).strip()

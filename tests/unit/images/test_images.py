@@ -15,7 +15,9 @@ import pytest
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.state import ImageConfig
-from slipway.engine.reporter import null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.events import Event, Output
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, Problem
 from slipway.hosts import apt
 from slipway.hosts.facts import Facts, libraries
@@ -262,7 +264,6 @@ def test_a_jar_is_found_by_the_digest_in_its_name_and_older_ones_are_removed(tmp
     ],
 )
 def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], details: str) -> None:
-    from slipway.engine.reporter import null_reporter
     from slipway.hosts.local import LocalHost
 
     whole = archive(tmp_path / "a.jar", entries)
@@ -493,3 +494,24 @@ def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) 
     (tmp_path / "new").touch()
     assert source.commit(LocalHost(), tmp_path) == f"{clean}-dirty"
     assert source.commit(FakeHost("box", Facts("Linux", "x86_64")), tmp_path) == ""
+
+
+def test_a_build_is_complete_even_if_one_of_its_steps_can_not_be_removed() -> None:
+    daemon, events, removed = FakeDaemon(), list[Event](), list[str]()
+    refusals: list[Problem] = [Problem("image one could not be removed", details="it has dependent child images")]
+
+    def fail(operation: str) -> None:
+        removed.append(operation)
+        if refusals:
+            raise refusals.pop()
+
+    daemon.store.hooks.append(fail)
+    report = Reporter("web/image", events.append, Cancel())
+    image.remove_steps(daemon, ("one", "two", "two"), report)
+    assert removed == ["images.untag"] * 2
+    assert [event.text for event in events if isinstance(event, Output)] == [
+        "image one could not be removed; `docker image prune` removes it: it has dependent child images"
+    ]
+    refusals.append(ConnectionLost("Docker does not answer"))
+    with pytest.raises(ConnectionLost):
+        image.remove_steps(daemon, ("one",), report)
