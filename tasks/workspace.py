@@ -14,13 +14,12 @@ from slipway.config.models import Config, Environment
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
 from slipway.engine.steps import AnyNode, Probe, ResourceLimit
-from slipway.flows import environments, services, setup
+from slipway.flows import environments, services
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.environments import EnvironmentSite
 from slipway.flows.secrets import SecretValues
 from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.host import Host
-from slipway.installers import java
 from slipway.installers.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class WorkspaceFactory:
             docker=docker,
             state=Probe(partial(docker.state, self.config.project.name)),
             checks=CurlRunner(host.run),
-            clojars=Probe(lambda: java.clojars_answers(host.probe.facts())),
+            clojars=Probe(partial(_clojars_answers, host)),
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
         )
 
@@ -96,7 +95,7 @@ class WorkspaceFactory:
         if self.environment.host:
             return _nothing
         bases = self.environment.local or bool(self.environment.context)  # a Minikube gets all images of a bundle
-        return partial(setup.build_machine, self.config, machine, self.bundle, bases=bases)
+        return partial(_build_machine_steps, self.config, machine, self.bundle, bases=bases)
 
     def host_steps(self, host: Host) -> Iterator[AnyNode]:
         """What an SSH host needs for a cluster of the environment's kind, up to its tools."""
@@ -118,6 +117,7 @@ class WorkspaceFactory:
         """The site of a cluster on `host`; without the `state` of the machine that builds it is an SSH host."""
         from slipway.clusters.kinds import ClusterSite
         from slipway.clusters.system_images import SystemImages
+        from slipway.flows import setup
 
         config, environment, project = self.config, self.environment, self.config.project.name
         remote = state is None
@@ -136,6 +136,20 @@ class WorkspaceFactory:
             prepare=partial(setup.ssh_host, config, host, docker, self.bundle) if remote else _only_tools,
             closing=self.closing,
         )
+
+
+def _clojars_answers(host: Host) -> bool:
+    from slipway.installers.java import clojars_answers
+
+    return clojars_answers(host.probe.facts())
+
+
+def _build_machine_steps(
+    config: Config, machine: BuildMachine, bundle: Bundle | None, *, bases: bool
+) -> Iterator[AnyNode]:
+    from slipway.flows.setup import build_machine  # with all installers, which only `setup` and `up` need
+
+    return build_machine(config, machine, bundle, bases=bases)
 
 
 def _only_tools(tools: Callable[[], Iterator[AnyNode]]) -> Iterator[AnyNode]:
