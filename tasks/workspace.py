@@ -9,16 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.checks.runner import CurlRunner
 from slipway.config.models import Config, Environment
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
 from slipway.engine.steps import AnyNode, Probe, ResourceLimit
-from slipway.flows import environments, services
-from slipway.flows.artifacts import Artifacts
-from slipway.flows.environments import EnvironmentSite
-from slipway.flows.secrets import SecretValues
-from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.host import Host
 from slipway.installers.bundle import Bundle
 
@@ -26,6 +20,7 @@ if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
     from slipway.docker.protocols import Daemon
     from slipway.docker.state import State
+    from slipway.flows.workspace import BuildMachine, Workspace
 
 
 @dataclass(frozen=True)
@@ -50,9 +45,14 @@ class WorkspaceFactory:
 
     def assemble(self) -> Workspace:
         """The workspace; nothing is read or connected yet."""
+        from slipway.flows import environments, services
+        from slipway.flows.artifacts import Artifacts
+        from slipway.flows.secrets import SecretValues
+        from slipway.flows.workspace import Workspace
+
         machine = self.build_machine()
         artifacts = Artifacts(self.names, machine.state)
-        site = EnvironmentSite(
+        site = environments.EnvironmentSite(
             name=self.environment.name,
             config=self.config,
             names=self.names,
@@ -80,6 +80,9 @@ class WorkspaceFactory:
 
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
+        from slipway.checks.runner import CurlRunner
+        from slipway.flows.workspace import BuildMachine
+
         host, docker = self.local, DockerDaemon(self.local, self.closing)
         return BuildMachine(
             host=host,
@@ -102,7 +105,7 @@ class WorkspaceFactory:
         from slipway.clusters import kinds
 
         spec = self.environment.cluster_spec
-        return kinds.assemble(self._site_on(host, DockerDaemon(host, self.closing), None, spec.kind)).tools()
+        return kinds.tools(self._site_on(host, DockerDaemon(host, self.closing), None, spec.kind))
 
     def _cluster_site(self, machine: BuildMachine) -> ClusterSite:
         """What the environment's cluster is put together from: a Minikube here or on an SSH host, or a context's."""

@@ -64,6 +64,11 @@ class ContextCluster:
         return self.images.provide("registry", report)
 
 
+def tools(site: ClusterSite) -> Iterator[AnyNode]:
+    """Kubectl, on this machine."""
+    return site.prepare(partial(kubectl.steps, site.host, site.tools, site.bundle))
+
+
 def assemble(site: ClusterSite) -> ContextCluster:
     """The cluster of a site's context; kubectl is all that is installed for it."""
     return ContextCluster(
@@ -72,6 +77,6 @@ def assemble(site: ClusterSite) -> ContextCluster:
         host=site.host,
         daemon=site.images.daemon,
         images=site.images,
-        install=partial(site.prepare, partial(kubectl.steps, site.host, site.tools, site.bundle)),
+        install=partial(tools, site),
         team_registry=site.registry,
     )

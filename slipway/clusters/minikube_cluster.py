@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from slipway.clusters import minikube
 from slipway.clusters.kinds import ClusterSite
 from slipway.clusters.lifecycle import Outage
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
-from slipway.clusters.system_images import SystemImages
-from slipway.clusters.volumes import NodeVolumes
 from slipway.config.models import ClusterSpec
-from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State as DockerState
 from slipway.engine.reporter import Reporter
@@ -22,9 +20,12 @@ from slipway.errors import NextCommand
 from slipway.hosts.host import Host, step_prefix
 from slipway.installers import bundle_images
 from slipway.installers import minikube as minikube_programs
-from slipway.kubernetes.api import KubeContext
-from slipway.kubernetes.client import Client
-from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
+
+if TYPE_CHECKING:
+    from slipway.clusters.system_images import SystemImages
+    from slipway.clusters.volumes import NodeVolumes
+    from slipway.deployers.kubernetes.release_store import State
+    from slipway.kubernetes.client import Client
 
 Tools = Callable[[], Iterator[AnyNode]]
 
@@ -107,6 +108,11 @@ class MinikubeCluster:
 
 def assemble(site: ClusterSite) -> MinikubeCluster:
     """The Minikube of a site's machine; that of an SSH host is asked through a tunnel."""
+    from slipway.clusters.volumes import NodeVolumes
+    from slipway.kubernetes.api import KubeContext
+    from slipway.kubernetes.client import Client
+    from slipway.kubernetes.kubeconfig import tunnelled_kubeconfig
+
     docker, state, profile = site.images.daemon, site.images.state, minikube.PROFILE
     kubeconfig = partial(tunnelled_kubeconfig, site.host, profile, site.closing) if site.remote else None
     client = Client(KubeContext(profile, kubeconfig))
@@ -115,13 +121,18 @@ def assemble(site: ClusterSite) -> MinikubeCluster:
         client=client,
         volumes=NodeVolumes(client, docker, profile, site.images.project, site.namespace),
         images=site.images,
-        install=partial(site.prepare, partial(_tools, site)),
+        install=partial(tools, site),
         remote=site.remote,
         team_registry=site.registry,
     )
 
 
-def _tools(site: ClusterSite) -> Iterator[AnyNode]:
+def tools(site: ClusterSite) -> Iterator[AnyNode]:
+    """What a Minikube's machine needs; on an SSH host Docker first."""
+    return site.prepare(partial(_programs, site))
+
+
+def _programs(site: ClusterSite) -> Iterator[AnyNode]:
     """Kubectl and minikube on a host whose Docker runs, and what a bundle has for them."""
     engine = (f"{step_prefix(site.host)}/docker/engine",)
     yield from minikube_programs.steps(site.host, site.tools, site.spec, site.bundle, engine)

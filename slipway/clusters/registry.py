@@ -8,8 +8,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-import stamina
-
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
@@ -33,17 +31,22 @@ class Registry(Protocol):
         """Push `image` and return the reference, by digest, under which a node has or pulls it. Raises Problem."""
 
 
-@stamina.retry(on=TagVanished, attempts=5, wait_initial=0.1)
 def _pushed(daemon: Daemon, image: str, name: str, report: Reporter) -> str:
     """Push an image under a name that it has only meanwhile; its digest.
 
     Whoever else pushes it from this Docker takes the name away behind that: then the image gets it once more.
     """
-    try:
-        daemon.images.tag(image, name)
-        return daemon.transfers.push(name, report)
-    finally:
-        daemon.images.untag(name)
+    import stamina
+
+    digest = ""
+    for attempt in stamina.retry_context(on=TagVanished, attempts=5, wait_initial=0.1):
+        with attempt:
+            try:
+                daemon.images.tag(image, name)
+                digest = daemon.transfers.push(name, report)
+            finally:
+                daemon.images.untag(name)
+    return digest
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from slipway.clusters.registry import Registry
 from slipway.config.versions import Images
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
@@ -14,6 +14,9 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
 from slipway.images import base_images
 from slipway.installers import bundle
+
+if TYPE_CHECKING:
+    from slipway.clusters.registry import Registry
 
 
 @dataclass(frozen=True)

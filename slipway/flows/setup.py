@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from slipway.config.models import Config
 from slipway.docker.protocols import Daemon
 from slipway.engine.steps import AnyNode, Precondition
-from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, step_prefix, step_title
 from slipway.hosts.preflight import require_preparable
 from slipway.installers import bundle_images, curl, docker, java
 from slipway.installers.bundle import Bundle
+
+if TYPE_CHECKING:
+    from slipway.flows.workspace import BuildMachine, Workspace
 
 
 def setup(work: Workspace) -> Iterator[AnyNode]:
