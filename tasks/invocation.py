@@ -169,7 +169,9 @@ class Invocation:
         from slipway.hosts.ssh.host import SshHost
 
         if name not in self._hosts:
-            self._hosts[name] = SshHost(name, self.hosts, self.passwords.secret, self.cancel)
+            self._hosts[name] = SshHost(
+                name, self.hosts, self.passwords.secret, Reporter(name, self.session.emit, self.cancel)
+            )
             self.closing.callback(self._hosts[name].close)
         return self._hosts[name]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from slipway.engine.cancellation import Cancel
-from slipway.engine.events import Emit, Output, Progress
+from slipway.engine.events import Emit, Event, Output, Progress
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,19 @@ def null_reporter(cancel: Cancel | None = None) -> Reporter:
     return Reporter("", _discard, cancel or Cancel())
 
 
+def notes_only(report: Reporter) -> Reporter:
+    """The same reporter for a question: what its command prints is not shown, but that a connection broke is."""
+    return replace(report, emit=partial(_emit_note, report.emit))
+
+
 def uncancellable(report: Reporter) -> Reporter:
     """The same reporter for work that an interruption must not interrupt: a rollback."""
     return replace(report, cancel=Cancel())
+
+
+def _emit_note(emit: Emit, event: Event) -> None:
+    if isinstance(event, Output) and event.stream == "note":
+        emit(event)
 
 
 def _discard(_: object) -> None:

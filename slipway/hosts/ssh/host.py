@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
-from slipway.engine.cancellation import Cancel
-from slipway.engine.reporter import Reporter, null_reporter
+from slipway.engine.reporter import Reporter, notes_only, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Cancelled, ConnectionLost, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts, preflight
@@ -58,7 +57,7 @@ class SshHost:
     name: str
     hosts: Hosts
     ask: AskSecret
-    cancel: Cancel = field(default_factory=Cancel)  # ends what waits for the host
+    report: Reporter = field(default_factory=null_reporter)  # of what no step asks for; cancelling it ends every wait
     packages: ResourceLimit = field(default_factory=lambda: ResourceLimit("the package manager"))
     probe: Probe[facts.Facts] = field(init=False)
     connection: ReconnectingConnection = field(init=False)
@@ -70,7 +69,7 @@ class SshHost:
 
     def __post_init__(self) -> None:
         self.probe = Probe(self._facts)
-        self.connection = ReconnectingConnection(self.name, self.hosts, self.ask, self.cancel)
+        self.connection = ReconnectingConnection(self.name, self.hosts, self.ask, self.report.cancel)
 
     def close(self) -> None:
         """End the connection and those of its jump hosts; the next use makes a new one."""
@@ -87,7 +86,7 @@ class SshHost:
     def _run_probe(self) -> facts.Facts:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                text = self.run(script(facts.SCRIPT, timeout=30), null_reporter(self.cancel)).text
+                text = self.run(script(facts.SCRIPT, timeout=30), notes_only(self.report)).text
                 return facts.parse(text, now=time.time())
             except ConnectionLost:
                 if attempt == ATTEMPTS or not self.connection.was_connected:
@@ -182,7 +181,7 @@ class SshHost:
             raise preflight.no_sudo(self.name, known)
         password = self.ask("sudo", self.name)
         attempt = Command((*SUDO_WITH_PASSWORD, "true"), stdin=f"{password}\n".encode(), timeout=30)
-        result = self._run(attempt, null_reporter(self.cancel))
+        result = self._run(attempt, notes_only(self.report))
         if result.exit_code:
             hint = f"check that it is the password of {known.user}, and that sudo -v works for {known.user} there"
             details = result.stderr.decode(errors="replace").strip()
@@ -203,7 +202,7 @@ class SshHost:
             words = (path, f"{mode:o}", sha256)
             state = Command(("sh", "-c", UPLOAD_STATE, "sh", *words), privilege=privilege, timeout=120)
             for attempt in range(1, ATTEMPTS + 1):
-                answer = self.run(state, null_reporter(report.cancel))
+                answer = self.run(state, notes_only(report))
                 text = answer.raise_for_status(f"{path} on {self.name} could not be read").text.strip()
                 if text == "whole":
                     return
@@ -232,7 +231,7 @@ class SshHost:
         return f"{path} on {self.name} could not be written", "free some space there, or check the permissions"
 
     def read_file(self, path: str, report: Reporter) -> bytes:
-        result = self.run(Command(("cat", "--", path), timeout=120), null_reporter(report.cancel))
+        result = self.run(Command(("cat", "--", path), timeout=120), notes_only(report))
         return result.raise_for_status(f"{path} on {self.name} could not be read").stdout
 
     @contextmanager
@@ -263,7 +262,7 @@ class SshHost:
     def _dial_stdio(self, target: str) -> Stream:
         from paramiko import SSHException
 
-        channel = self.connection.open_session(null_reporter(self.cancel))
+        channel = self.connection.open_session(notes_only(self.report))
         mark = OUTPUT_MARK + b"\n"
         try:
             channel.settimeout(CHANNEL_TIMEOUT)
@@ -283,7 +282,7 @@ class SshHost:
         from paramiko import SSHException
 
         try:
-            transport = self.connection.transport(null_reporter(self.cancel))
+            transport = self.connection.transport(notes_only(self.report))
             return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CHANNEL_TIMEOUT)
         except (SSHException, OSError, EOFError) as error:
             summary = f"{address}:{port} does not answer on {self.name}"

@@ -19,7 +19,7 @@ from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.cancellation import Cancel
-from slipway.engine.reporter import null_reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
 from slipway.hosts.ssh import connection
@@ -236,12 +236,15 @@ def at(server: Sshd, **more: object) -> HostEntry:
 
 
 @contextmanager
-def reached(home: Path, server: Sshd, cancel: Cancel | None = None) -> Iterator[SshHost]:
+def reached(
+    home: Path, server: Sshd, cancel: Cancel | None = None, report: Reporter | None = None
+) -> Iterator[SshHost]:
     """A host behind a server that takes a key."""
     key = sealed(home / "key")
     server.keys, server.home = (key,), home
     with serving(server):
-        found = SshHost("box", hosts(home, server, box=at(server, key=str(home / "key"))), nobody, cancel or Cancel())
+        known = hosts(home, server, box=at(server, key=str(home / "key")))
+        found = SshHost("box", known, nobody, report or null_reporter(cancel))
         yield found
         found.close()
 

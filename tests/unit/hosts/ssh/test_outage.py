@@ -17,8 +17,9 @@ from paramiko.proxy import ProxyCommand
 
 from slipway.config.models import HostEntry
 from slipway.engine.cancellation import Cancel
-from slipway.engine.reporter import null_reporter
-from slipway.errors import Cancelled, HostUnreachable
+from slipway.engine.events import Event, Output
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.errors import Cancelled, HostUnreachable, Problem
 from slipway.hosts import tunnels
 from slipway.hosts.host import Command, Stream
 from slipway.hosts.ssh import connection, keepalive, reconnect
@@ -75,6 +76,24 @@ def test_ctrl_c_works_while_a_host_is_waited_for(home: Path, monkeypatch: pytest
         with pytest.raises(Cancelled):
             box.run(Command(("echo", "hi")), null_reporter())
         assert time.monotonic() - began < TIGHT
+
+
+def test_a_connection_that_breaks_before_a_question_is_said_to_be_made_again(home: Path) -> None:
+    events, server = list[Event](), Sshd()
+    with reached(home, server, report=Reporter("box", events.append, Cancel())) as box:
+        (home / "file").write_text("asked for\n")
+        assert box.read_file(str(home / "file"), null_reporter()) == b"asked for\n"
+        for ask in (box.probe.facts, lambda: box.open_tcp("127.0.0.1", server.port)):
+            server.drop()
+            until(lambda: _is_down(box))
+            with suppress(Problem):
+                ask()
+        step = Reporter("box/docker", events.append, Cancel())
+        server.drop()
+        until(lambda: _is_down(box))
+        assert box.read_file(str(home / "file"), step) == b"asked for\n"
+    said = "the connection to box was lost; reconnecting"
+    assert events == [Output(name, "note", said) for name in ("box", "box", "box/docker")]
 
 
 def test_ctrl_c_works_while_a_host_is_silent(home: Path) -> None:
@@ -141,6 +160,11 @@ def test_a_connection_that_breaks_is_never_taken_for_the_commands_end(
         server.drop()
         thread.join(TIGHT)
         assert not thread.is_alive()
+
+
+def _is_down(box: SshHost) -> bool:
+    found = box.connection._connection
+    return found is not None and not found.is_connected
 
 
 def _channel(link: Any) -> Any:
