@@ -46,11 +46,16 @@ class MonitoredSocket:
 
     def shut_down(self) -> None:
         """End the connection, so that a thread which reads from it returns at once."""
-        with contextlib.suppress(OSError, EOFError):
-            if isinstance(self._sock, socket.socket):
+        if isinstance(self._sock, socket.socket):
+            with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
-            else:
-                self._sock.close()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close it. A channel can't tell a hop that is gone, which must not end paramiko's thread with a traceback."""
+        with contextlib.suppress(OSError, EOFError):
+            self._sock.close()
 
 
 def connect_tcp(host: str, port: int, timeout: float, cancel: Cancel) -> socket.socket:
