@@ -46,7 +46,7 @@ class NoLifecycle:
         """There is none."""
         raise UsageError(
             f"there is no Minikube behind environment {self.environment}",
-            hint="name one whose file has `cluster`",
+            hint="name an environment with a Minikube",
             commands=[NextCommand("env.list")],
         )
 

@@ -108,5 +108,6 @@ def test_an_outage_of_a_minikube_is_explained_by_the_state_of_its_node(running: 
 
 
 def test_a_cluster_that_others_made_is_not_ours_to_manage() -> None:
-    with pytest.raises(Problem, match="there is no Minikube behind environment staging"):
+    with pytest.raises(Problem, match="there is no Minikube behind environment staging") as raised:
         of_context("my-cluster", FakeDaemon()).lifecycle.ensure_managed()
+    assert raised.value.hint == "name an environment with a Minikube"  # the one of this machine has no file
