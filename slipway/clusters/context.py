@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from slipway.clusters import minikube
-from slipway.clusters.kinds import ClusterSite
+from slipway.clusters.kinds import ClusterSite, Tools
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.clusters.system_images import SystemImages
@@ -21,8 +21,6 @@ from slipway.hosts.host import Host
 from slipway.installers import kubectl
 from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Client
-
-Tools = Callable[[], Iterator[AnyNode]]
 
 
 @dataclass(frozen=True)

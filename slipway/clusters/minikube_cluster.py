@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.clusters import minikube
-from slipway.clusters.kinds import ClusterSite
+from slipway.clusters.kinds import ClusterSite, Tools
 from slipway.clusters.lifecycle import Outage
 from slipway.clusters.registry import LocalRegistry, Registry, RemoteRegistry
 from slipway.config.models import ClusterSpec
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from slipway.clusters.volumes import NodeVolumes
     from slipway.deployers.kubernetes.release_store import State
     from slipway.kubernetes.client import Client
-
-Tools = Callable[[], Iterator[AnyNode]]
 
 
 @dataclass(frozen=True)
