@@ -12,7 +12,7 @@ from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import pod_state, requests_by_node, restarts
+from slipway.kubernetes.pods import READY, pod_state, requests_by_node, restarts
 
 
 class KubernetesStatus:
@@ -39,7 +39,7 @@ class KubernetesStatus:
         """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
         state = self._namespace.state.facts()
         pods = (one for one in state.objects if one["kind"] == "Pod")
-        unready = {pod["metadata"]["name"] for pod in pods if pod_state(pod) != "Ready"}
+        unready = {pod["metadata"]["name"] for pod in pods if pod_state(pod) != READY}
         unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in state.unreadable]
         events = self._cluster.list("v1", "Event", self._namespace.name)
         return [*unread, *warnings(events, unready, datetime.now(UTC))]
