@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from slipway.errors import NextCommand
+from slipway.errors import NextCommand, Problem
 
 TERMINATED, KILLED = 143, 137  # 128 + SIGTERM, SIGKILL
 STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")  # of a Java stack trace; the exception is in front of them
@@ -20,6 +20,10 @@ class Cause:
     hint: str
     final: bool = False
     commands: tuple[NextCommand, ...] = ()
+
+    def problem(self, subject: str, details: str = "") -> Problem:
+        """The cause as the error of `subject`."""
+        return Problem(f"{subject}: {self.summary}", details=details, hint=self.hint, commands=self.commands)
 
 
 def exit_cause(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0) -> Cause:

@@ -56,7 +56,7 @@ def failure(service: str, snapshot: Snapshot, pending: str) -> Problem:
     else:
         cause = found[0]
     details = "\n".join((*(cause.summary for cause in found[1:]), evidence(snapshot)))
-    return Problem(f"{service}: {cause.summary}", details=details, hint=cause.hint, commands=cause.commands)
+    return cause.problem(service, details)
 
 
 def evidence(snapshot: Snapshot) -> str:

@@ -10,7 +10,6 @@ from slipway.config.models import Health, Service
 from slipway.docker.exit_causes import Cause, exit_cause, nothing_listens, wrong_path
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem
 
 TIMEOUT = 60.0  # seconds that a container gets to become ready
 COMMAND_TIMEOUT = 10  # seconds for a readiness command
@@ -38,9 +37,7 @@ def wait_until_ready(daemon: Daemon, container: str, service: Service, url: str,
             return
         fault = found
     cause = _timeout_cause(check, fault, container, service.port)
-    raise Problem(
-        f"{service.name}: not ready within {TIMEOUT:.0f} s: {cause.summary}", hint=cause.hint, commands=cause.commands
-    )
+    raise cause.problem(f"{service.name}: not ready within {TIMEOUT:.0f} s")
 
 
 def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
@@ -49,7 +46,7 @@ def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
     if not found.running or found.restarts:
         log = "\n".join(daemon.io.logs(container, 60, follow=False))
         cause = exit_cause(found.exit_code, service.resources.memory, log, oom=found.oom)
-        raise Problem(f"{service.name}: {cause.summary}", hint=cause.hint, commands=cause.commands)
+        raise cause.problem(service.name)
 
 
 def _readiness_fault(daemon: Daemon, container: str, check: ReadinessCheck, url: str, report: Reporter) -> str | None:
