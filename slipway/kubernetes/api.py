@@ -23,6 +23,7 @@ from urllib3.response import BaseHTTPResponse
 from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, NextCommand, Unreachable
 
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
+HINT = "see its state; a cluster that Slipway made can be started"
 COMMANDS = (NextCommand("cluster.status"), NextCommand("cluster.start"))
 
 
@@ -128,7 +129,7 @@ class Api:
             raise ApiRefused(summary, status=error.status or 0, details=details) from error
         except (HTTPError, OSError) as error:
             name = f"the cluster behind context {self.context.name} does not answer"
-            raise Unreachable(name, details=str(error)[:400], commands=COMMANDS) from error
+            raise Unreachable(name, details=str(error)[:400], hint=HINT, commands=COMMANDS) from error
 
 
 def api_refused(summary: str, status: int, body: bytes) -> ApiRefused:

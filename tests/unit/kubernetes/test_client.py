@@ -126,5 +126,6 @@ def test_an_api_that_never_answers_is_reported_by_discovery_too(
     monkeypatch.setattr(api, "TIMEOUT", (0.2, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         way = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(Problem, match="does not answer"):
+        with pytest.raises(Problem, match="does not answer") as raised:
             Client(KubeContext("x", lambda: way)).has_kind("example.org/v1", "Rule")
+    assert raised.value.hint == "see its state; a cluster that Slipway made can be started"
