@@ -65,7 +65,7 @@ class ContainerReplacement:
                 outcome = self._roll_back(created, earlier, service, report)
             except Problem as problem:
                 lost = lost or isinstance(problem, ConnectionLost)
-                outcome = f"rollback failed: {problem.summary}"
+                outcome = f"rollback failed: {problem.summary}; the next deploy completes it"
                 commands = (*commands, deploy_command(service.name))
             report.note(outcome)
             if not isinstance(error, Problem):

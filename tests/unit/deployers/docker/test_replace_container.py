@@ -182,7 +182,8 @@ def test_an_interrupted_replacement_says_that_its_rollback_failed(broken: Broken
     broken.subject.checks.interrupts = Cancelled()
     with pytest.raises(Cancelled):
         broken.subject.deployments.deployer.apply(broken.newer, Reporter("", events.append, Cancel()))
-    assert any("rollback failed" in event.text for event in events if isinstance(event, Output))
+    notes = [event.text for event in events if isinstance(event, Output)]
+    assert any(n.startswith("rollback failed") and n.endswith("the next deploy completes it") for n in notes), notes
 
 
 def test_a_docker_that_goes_away_while_the_earlier_release_is_checked_is_asked_again(broken: Broken) -> None:
