@@ -9,7 +9,7 @@ from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.streams import loaded_text, transferred
 from slipway.engine.reporter import Reporter
-from slipway.errors import NextCommand, Problem
+from slipway.errors import Problem
 from slipway.hosts.host import Command
 
 
@@ -49,7 +49,7 @@ class DockerTransfers:
                 text = host.run(command, report).raise_for_status(summary).text
             if found := re.search(r"Loaded image(?: ID)?: (\S+)", text):  # as `docker load` prints it
                 return str(self._connection.api.inspect_image(found[1])["Id"])
-        raise Problem(f"{archive} holds no image", commands=[NextCommand("bundle.verify")])
+        raise Problem(f"{archive} contains no image", details=text)
 
     def save(self, image: str, archive: str, report: Reporter) -> None:
         """Write an image as a `docker save` archive, complete or not at all."""

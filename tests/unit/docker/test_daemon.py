@@ -172,6 +172,15 @@ def test_why_a_push_failed_is_told_apart(words: str, kind: type[Problem]) -> Non
     assert (type(raised.value), raised.value.details) == (kind, words)
 
 
+def test_an_archive_without_an_image_is_told_by_the_words_of_docker(tmp_path: Path) -> None:
+    archive, host = tmp_path / "saved.tar", FakeHost("here", Facts("Linux", "x86_64"))
+    archive.write_bytes(b"")
+    host.programs["docker"] = lambda _: (0, b"nothing to load", b"")
+    with ExitStack() as closing, pytest.raises(Problem, match="contains no image") as raised:
+        DockerDaemon(host, closing).transfers.load(str(archive), null_reporter())
+    assert (raised.value.details, raised.value.commands) == ("nothing to load", ())
+
+
 class Shared:
     """An API beside whose every request another process makes and removes the same network."""
 
