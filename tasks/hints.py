@@ -15,14 +15,14 @@ class Hints:
     """Writes out what helps. `flags` are those that the command at hand was given."""
 
     def __init__(self, flags: Mapping[str, Any]) -> None:
-        self._given = {flag: flags[flag] for flag in REPEATED if flags.get(flag)}
+        self._flags = flags
 
     def typed(self, command: NextCommand) -> str:
         """A command as it is pasted into a shell."""
-        options = {
-            **command.options,
-            **{flag: text for flag, text in self._given.items() if flag not in command.options},
-        }
+        again = (*REPEATED, "bundle") if command.task == "setup" else REPEATED
+        options = dict(command.options)
+        for flag in again:
+            options.setdefault(flag, self._flags.get(flag))
         words = (word for flag, value in options.items() if value for word in (f"--{flag}", str(value)))
         return shlex.join(("./invoke", command.task, *words))
 

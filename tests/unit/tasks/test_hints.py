@@ -17,6 +17,8 @@ from tasks.hints import Hints
         ({"env": "staging"}, NextCommand("rollback", {"to": 3}), "./invoke rollback --to 3 --env staging"),
         ({"env": "other"}, NextCommand("forward", {"env": "other"}), "./invoke forward --env other"),
         ({}, NextCommand("bundle.verify", {"dir": "/a b"}), "./invoke bundle.verify --dir '/a b'"),
+        ({"bundle": "/media/b"}, NextCommand("setup"), "./invoke setup --bundle /media/b"),
+        ({"bundle": "/media/b"}, NextCommand("status"), "./invoke status"),
         (
             {"settings": "my config", "services": "theirs", "output": "json", "plan": True},
             NextCommand("status"),
