@@ -18,8 +18,6 @@ from slipway.installers.bundle import Bundle
 
 if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
-    from slipway.docker.protocols import Daemon
-    from slipway.docker.state import State
     from slipway.flows.workspace import BuildMachine, Workspace
 
 
@@ -104,26 +102,26 @@ class WorkspaceFactory:
         """What an SSH host needs for a cluster of the environment's kind, up to its tools."""
         from slipway.clusters import kinds
 
-        spec = self.environment.cluster_spec
-        return kinds.tools(self._site_on(host, DockerDaemon(host, self.closing), None, spec.kind))
+        return kinds.tools(self._site_on(host, self.environment.cluster_spec.kind))
 
     def _cluster_site(self, machine: BuildMachine) -> ClusterSite:
         """What the environment's cluster is put together from: a Minikube here or on an SSH host, or a context's."""
         environment = self.environment
         kind = "context" if environment.context else environment.cluster_spec.kind
         if environment.host:
-            host = self.ssh(environment.host)
-            return self._site_on(host, DockerDaemon(host, self.closing), None, kind)
-        return self._site_on(machine.host, machine.docker, machine.state, kind)
+            return self._site_on(self.ssh(environment.host), kind)
+        return self._site_on(machine.host, kind, machine)
 
-    def _site_on(self, host: Host, docker: Daemon, state: Probe[State] | None, kind: str) -> ClusterSite:
-        """The site of a cluster on `host`; without the `state` of the machine that builds it is an SSH host."""
+    def _site_on(self, host: Host, kind: str, machine: BuildMachine | None = None) -> ClusterSite:
+        """The site of a cluster on `host`, which is an SSH host unless it is the `machine` that builds."""
         from slipway.clusters.kinds import ClusterSite
         from slipway.clusters.system_images import SystemImages
         from slipway.flows import setup
 
         config, environment, project = self.config, self.environment, self.config.project.name
-        remote = state is None
+        remote = machine is None
+        docker = machine.docker if machine else DockerDaemon(host, self.closing)
+        state = machine.state if machine else Probe(partial(docker.state, project))
         return ClusterSite(
             environment=environment.name,
             kind=kind,
@@ -133,7 +131,7 @@ class WorkspaceFactory:
             namespace=environment.namespace or project,
             host=host,
             remote=remote,
-            images=SystemImages(project, config.images, docker, state or Probe(partial(docker.state, project))),
+            images=SystemImages(project, config.images, docker, state),
             tools=config.tools,
             bundle=self.bundle,
             prepare=partial(setup.ssh_host, config, host, docker, self.bundle) if remote else _only_tools,
