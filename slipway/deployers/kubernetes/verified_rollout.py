@@ -39,8 +39,12 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
         return verify(scope, plan.service, report)
     except Cancelled:
         if plan.before:
-            _apply_earlier(scope, plan, plan.before, uncancellable(report))
-            report.note(f"release {plan.before.release.number} was restored")
+            number = plan.before.release.number
+            try:
+                _apply_earlier(scope, plan, plan.before, uncancellable(report))
+                report.note(f"release {number} was restored")
+            except Problem as problem:
+                report.note(f"release {number} could not be restored: {problem.summary}; the next deploy completes it")
         raise
     except Problem as problem:
         outcome = _roll_back(scope, plan, report)

@@ -23,7 +23,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe
-from slipway.errors import NextCommand, Problem, Unreachable
+from slipway.errors import Cancelled, NextCommand, Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.kubernetes import rollout
@@ -374,6 +374,25 @@ def test_an_api_that_goes_away_after_a_change_is_not_reported_as_nothing_changed
         with pytest.raises(Unreachable, match="does not answer") as raised:
             change(service, deploys.say)
         assert raised.value.changed
+
+
+def test_an_interrupted_rollout_says_that_the_release_before_could_not_be_restored(
+    deploys: Deploys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploys.deploy(1)
+
+    def refuse(*_: object, **__: object) -> Json:
+        raise Problem("Deployment web could not be applied")
+
+    def interrupt(*_: object) -> None:
+        monkeypatch.setattr(deploys.cluster, "apply", refuse)
+        raise Cancelled
+
+    monkeypatch.setattr(rollout, "wait", interrupt)
+    with pytest.raises(Cancelled):
+        deploys.deploy(2)
+    text = "release 1 could not be restored: Deployment web could not be applied; the next deploy completes it"
+    assert text in deploys.heard
 
 
 def test_a_pod_without_a_log_keeps_no_other_from_being_read(deploys: Deploys) -> None:
