@@ -8,9 +8,11 @@ from typing import Any
 
 from invoke import Context, Task, task
 
+from slipway.ui.views import OUTPUTS
+
 COMMON = {
     "env": ("", "the environment; default: this checkout's (local, until `env.use` or `up --env` changes it)"),
-    "output": ("auto", "the output format: auto, live, plain or json"),
+    "output": ("auto", f"the output format: {', '.join(OUTPUTS)}"),
     "settings": ("", "a folder whose files replace those of config/ (SLIPWAY_SETTINGS)"),
     "services": ("", "another team's services folder (SLIPWAY_SERVICES)"),
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from slipway.errors import UsageError
-from slipway.ui.view import View
+
+if TYPE_CHECKING:
+    from slipway.ui.view import View
 
 VIEWS = {  # modules, so that Rich is imported only where it draws
     "live": "slipway.ui.live",
@@ -16,6 +18,7 @@ VIEWS = {  # modules, so that Rich is imported only where it draws
     "json": "slipway.ui.json",
 }
 AUTO = "auto"
+OUTPUTS = (AUTO, *VIEWS)  # the values of --output
 
 
 def choose_view(output: str) -> str:
@@ -23,7 +26,7 @@ def choose_view(output: str) -> str:
     if output == AUTO:
         return "live" if sys.stdout.isatty() and os.environ.get("TERM") not in {None, "dumb"} else "plain"
     if output not in VIEWS:
-        raise UsageError(f"unknown output format: {output}", hint=f"use one of: {', '.join((AUTO, *VIEWS))}")
+        raise UsageError(f"unknown output format: {output}", hint=f"use one of: {', '.join(OUTPUTS)}")
     return output
 
 

@@ -26,10 +26,10 @@ def test_commands_of_users_are_listed_apart_from_those_for_work_on_slipway(words
     assert not listed[0] & listed[1]
 
 
-def test_nothing_is_imported_for_a_list_but_tasks_and_errors() -> None:
+def test_nothing_is_imported_for_a_list_but_tasks_errors_and_the_names_of_views() -> None:
     code = "import sys, tasks; print(*(name for name in sys.modules if name.startswith('slipway')))"
     found = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True, timeout=60)
-    assert found.split() == ["slipway", "slipway.errors"]
+    assert set(found.split()) == {"slipway", "slipway.errors", "slipway.ui", "slipway.ui.views"}
 
 
 def test_a_family_and_invokes_other_formats_are_listed_as_invoke_does() -> None:
