@@ -45,6 +45,7 @@ class SmokeTestRun:
     _finished: set[str] = field(default_factory=set)
     _left_running: set[str] = field(default_factory=set)
     _containers: dict[str, str] = field(default_factory=dict)  # id by service
+    _started: set[str] = field(default_factory=set)  # those of them that were started
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _locks: defaultdict[str, threading.Lock] = field(default_factory=partial(defaultdict, threading.Lock))  # by service
     _network_created: bool = False
@@ -124,8 +125,9 @@ class SmokeTestRun:
             if name not in self._containers:
                 self.daemon.containers.remove(self._name(name))  # created just when the connection broke
                 self._containers[name] = self.daemon.containers.create(self._spec(name))
-            if not self.daemon.containers.inspect(self._containers[name]).active:
+            if name not in self._started:  # one that exited meanwhile fails the tests that need it
                 self.daemon.containers.start(self._containers[name])
+                self._started.add(name)
 
     def _spec(self, name: str) -> ContainerSpec:
         desired = self.desired(name)
@@ -158,6 +160,7 @@ class SmokeTestRun:
                     self.daemon.containers.stop(self._containers[one], GRACE)
                     self.daemon.containers.remove(self._containers[one])
                     del self._containers[one]
+                    self._started.discard(one)
 
 
 def remove_leftovers(daemon: Daemon, names: Names) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from slipway.docker.labels import SERVICE
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Status
 from slipway.engine.plan import RunResult
@@ -112,6 +114,23 @@ def test_neither_evidence_nor_cleaning_up_hides_the_failure(world: World, operat
     problem = run(world, ["auth"]).failures["auth/smoke"]
     assert problem.summary == "auth: smoke checks failed: auth answers"
     assert (world.daemon.store.containers, world.daemon.store.networks) == ({}, {})
+
+
+def test_a_need_that_exits_during_a_test_is_not_started_again_for_the_next(world: World) -> None:
+    exited: list[str] = []
+
+    def exit_once(_: str) -> None:
+        found = next((one for one in world.daemon.store.containers.values() if one.labels[SERVICE] == "db"), None)
+        if world.smoke.asked and found and not exited:
+            exited.append(found.id)
+            world.daemon.store.containers[found.id] = replace(found, state="exited", exit_code=1)
+
+    world.daemon.store.hooks.append(exit_once)
+    result = run(world, ["auth", "order"])
+    assert {name: str(result.statuses[f"{name}/smoke"]) for name in ("auth", "order")} == {
+        "auth": "changed", "order": "failed",
+    }  # fmt: skip
+    assert result.failures["order/smoke"].summary.startswith("db: it exited with code 1")
 
 
 def test_a_kept_test_that_fails_says_what_it_leaves(world: World) -> None:
