@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.flags import SERVICES, split_names
+from tasks.flags import SERVICES
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -26,14 +26,13 @@ def up(invocation: Invocation) -> None:
     from slipway.config.models import BUILT_IN
     from slipway.errors import NextCommand, UsageError
     from slipway.flows.deploy import deploy as flows_deploy
-    from slipway.flows.selection import select
     from slipway.flows.setup import setup as flows_setup
 
     if (name := invocation.environment.name) not in BUILT_IN:
         summary = f"up is only for this machine: {' or '.join(BUILT_IN)}, not {name}"
         raise UsageError(summary, commands=[NextCommand(task, {"env": name}) for task in ("setup", "deploy")])
     work = invocation.workspace
-    selection = select(work.services)
+    selection = invocation.selection("")
     machine = list(flows_setup(work))
     ready = tuple(node.id for node in machine)
     services = [node for node in flows_deploy(work, selection, after=ready) if node.id not in ready]
@@ -86,10 +85,9 @@ def build(invocation: Invocation, service: str = "") -> None:
 
     """
     from slipway.flows.build import build as flows_build
-    from slipway.flows.selection import select
 
     work = invocation.workspace
-    invocation.run(list(flows_build(work, select(work.services, split_names(service)).chosen)))
+    invocation.run(list(flows_build(work, invocation.selection(service).chosen)))
 
 
 @command(changes=True, service=SERVICES)
@@ -102,10 +100,9 @@ def image(invocation: Invocation, service: str = "") -> None:
     """
     from slipway.flows.build import build as flows_build
     from slipway.flows.build import image as flows_image
-    from slipway.flows.selection import select
 
     work = invocation.workspace
-    chosen = select(work.services, split_names(service)).chosen
+    chosen = invocation.selection(service).chosen
     invocation.run([*flows_build(work, chosen, skip=work.artifacts.image), *flows_image(work, chosen)])
 
 
@@ -120,12 +117,11 @@ def smoke(invocation: Invocation, service: str = "", *, keep: bool = False) -> N
     """
     from slipway.flows.build import build as flows_build
     from slipway.flows.build import image as flows_image
-    from slipway.flows.selection import select
     from slipway.flows.smoke import generate_secrets
     from slipway.flows.smoke import smoke as flows_smoke
 
     work = invocation.workspace
-    selection = select(work.services, split_names(service))
+    selection = invocation.selection(service)
     jars = flows_build(work, selection.tested, skip=work.artifacts.image)
     images = flows_image(work, selection.tested)
     invocation.run([generate_secrets(work, selection.tested), *jars, *images, *flows_smoke(work, selection, keep=keep)])
@@ -142,10 +138,9 @@ def deploy(invocation: Invocation, service: str = "") -> None:
 
     """
     from slipway.flows.deploy import deploy as flows_deploy
-    from slipway.flows.selection import select
 
     work = invocation.workspace
-    selection = select(work.services, split_names(service))
+    selection = invocation.selection(service)
     _print_environment(invocation)
     invocation.run(list(flows_deploy(work, selection)), partial(_addresses, invocation, selection))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway.errors import UsageError
 from tasks import tables
-from tasks.flags import SERVICES, split_names
+from tasks.flags import SERVICES
 from tasks.task import command
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def render(invocation: Invocation, service: str = "") -> None:
     """
     from ruamel.yaml import YAML
 
-    from slipway.flows.selection import select
     from slipway.kubernetes.manifests.namespace import namespace as namespace_object
     from slipway.kubernetes.manifests.render import IMAGE, redacted
     from slipway.kubernetes.manifests.render import render as render_service
@@ -87,7 +86,7 @@ def render(invocation: Invocation, service: str = "") -> None:
     config, environment = invocation.config, invocation.environment
     namespace = environment.namespace or config.project.name
     objects: list[Object] = []
-    for chosen in select(invocation.workspace.services, split_names(service)).chosen:
+    for chosen in invocation.selection(service).chosen:
         hidden = dict.fromkeys(chosen.settings.secrets, "***")
         objects += render_service(config.project.name, namespace, chosen.settings, IMAGE, hidden)
     yaml = YAML()

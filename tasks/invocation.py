@@ -30,6 +30,7 @@ from tasks.paths import ROOT
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
     from slipway.engine.plan import RunResult
+    from slipway.flows.selection import Selection
     from slipway.flows.services import AnyService
     from slipway.flows.workspace import Workspace
     from slipway.hosts.host import Host
@@ -82,13 +83,17 @@ class Invocation:
             raise UsageError("which folder?", hint="--dir FOLDER")
         return found
 
-    def one_service(self, text: str) -> AnyService:
-        """The one service that the command is about. Raises UsageError if none, several or an unknown one is named."""
+    def selection(self, text: str) -> Selection:
+        """The services behind `--service a,b` (default: all). Raises UsageError for an unknown one."""
         from slipway.flows.selection import select
 
+        return select(self.workspace.services, split_names(text))
+
+    def one_service(self, text: str) -> AnyService:
+        """The one service that the command is about. Raises UsageError if none, several or an unknown one is named."""
         if not text and len(self.config.services) > 1:
             raise UsageError("which service?", hint=f"--service {min(self.config.services)}")
-        found, *more = select(self.workspace.services, split_names(text)).chosen
+        found, *more = self.selection(text).chosen
         if more:
             hint = f"--service {found.name}, then the same for the others"
             raise UsageError(f"{self.name} takes one service", hint=hint)

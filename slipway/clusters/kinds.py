@@ -50,7 +50,7 @@ class ClusterSite:
 
 
 def tools(site: ClusterSite) -> Iterator[AnyNode]:
-    """What the machine of a cluster needs. The Kubernetes client is not imported for it, which takes 0.15 s."""
+    """What the machine of a cluster needs. A Minikube's comes without the Kubernetes client, which takes 0.15 s."""
     found: Iterator[AnyNode] = import_module(KINDS[site.kind]).tools(site)
     return found
 
