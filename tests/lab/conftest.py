@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import another, built
 from tests.integration.project import ROOT
 from tests.lab import bundle, machines
 from tests.lab.toys import Toys
+
+__all__ = ["another", "built"]  # fixtures
 
 
 @pytest.fixture(scope="session")

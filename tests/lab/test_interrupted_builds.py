@@ -5,29 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.conftest import restored, serving
 from tests.integration.project import Another, greets
 
 pytestmark = pytest.mark.lab
 CORE = "code/shop/core.clj"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Another]:
-    """A project whose service is of another team, and is running."""
-    with serving(Another(tmp_path_factory.mktemp("another team") / "our project")) as another:
-        yield another
-
-
-@pytest.fixture
-def another(built: Another) -> Iterator[Another]:
-    """The project of another team, restored after the test."""
-    with restored(built):
-        yield built
 
 
 @pytest.mark.parametrize("attempt", range(2))
