@@ -14,11 +14,11 @@ from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
 from slipway.engine.steps import AnyNode, Probe, ResourceLimit
 from slipway.hosts.host import Host
-from slipway.installers.bundle import Bundle
 
 if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
     from slipway.flows.workspace import BuildMachine, Workspace
+    from slipway.installers.bundle import Bundle
 
 
 @dataclass(frozen=True)

@@ -1,50 +1,65 @@
-"""The real Docker daemon of a host, over the Engine API (docker-py)."""
+"""The real Docker daemon of a host. What it is made of is imported on first use."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.docker.client import translated_errors
-from slipway.docker.connection import Connection
-from slipway.docker.container_io import DockerContainerIO
-from slipway.docker.containers import DockerContainers
-from slipway.docker.images import DockerImages
-from slipway.docker.labels import LABEL
-from slipway.docker.networks import DockerNetworks
-from slipway.docker.state import Image, State, Volume
-from slipway.docker.transfers import DockerTransfers
-from slipway.docker.volumes import DockerVolumes
+from slipway.engine.steps import Probe
 
 if TYPE_CHECKING:
+    from slipway.docker.engine import Engine
+    from slipway.docker.protocols import ContainerIO, Containers, Images, ImageTransfers, Networks, Volumes
+    from slipway.docker.state import State
     from slipway.hosts.host import Host
 
 
 class DockerDaemon:
-    """The `Daemon` behind a host's socket. It connects on first use."""
+    """The `Daemon` behind a host's socket.
+
+    Importing docker-py takes longer than all else in a `build` with nothing to do, which needs no Docker.
+    """
 
     def __init__(self, host: Host, closing: ExitStack) -> None:
-        self._connection = Connection(host, closing)
-        self.images = DockerImages(self._connection)
-        self.transfers = DockerTransfers(self._connection)
-        self.containers = DockerContainers(self._connection)
-        self.io = DockerContainerIO(self._connection)
-        self.volumes = DockerVolumes(self._connection)
-        self.networks = DockerNetworks(self._connection)
+        self._engine = Probe(partial(_engine, host, closing))
+
+    @property
+    def images(self) -> Images:
+        """Its images."""
+        return self._engine.facts().images
+
+    @property
+    def transfers(self) -> ImageTransfers:
+        """How images come to it and leave it."""
+        return self._engine.facts().transfers
+
+    @property
+    def containers(self) -> Containers:
+        """Its containers."""
+        return self._engine.facts().containers
+
+    @property
+    def io(self) -> ContainerIO:
+        """What goes into containers and comes out of them."""
+        return self._engine.facts().io
+
+    @property
+    def volumes(self) -> Volumes:
+        """Its volumes."""
+        return self._engine.facts().volumes
+
+    @property
+    def networks(self) -> Networks:
+        """Its networks."""
+        return self._engine.facts().networks
 
     def state(self, project: str) -> State:
         """All that checks ask about a project, in four requests and one per container of the project."""
-        with translated_errors("Docker's containers and images could not be listed"):
-            api = self._connection.api
-            filters = {"label": f"{LABEL}={project}"}
-            rows = api.containers(all=True, filters=filters)
-            images = api.images()
-            volumes = api.volumes(filters=filters).get("Volumes") or []
-            networks = api.networks(filters=filters)
-            containers = [found for row in rows if (found := self.containers.find(row["Id"]))]
-        return State(
-            tuple(containers),
-            tuple(Image(i["Id"], tuple(i.get("RepoTags") or ()), i.get("Labels") or {}) for i in images),
-            tuple(Volume(v["Name"], v.get("Labels") or {}) for v in volumes),
-            tuple(n["Name"] for n in networks),
-        )
+        return self._engine.facts().state(project)
+
+
+def _engine(host: Host, closing: ExitStack) -> Engine:
+    from slipway.docker.engine import Engine
+
+    return Engine(host, closing)

@@ -19,7 +19,6 @@ from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.images import base_images
 from slipway.images import image as images
 from slipway.images import jar as jars
-from slipway.installers import bundle
 from slipway.secrets.resolution import resolve
 
 Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its image waits for
@@ -178,6 +177,9 @@ class BuildImage(Step[State | None]):
 
 def provide_base(work: Workspace, name: str, report: Reporter) -> str:
     """The tag of a base image that the build machine has from now on: a bundle's, a pinned one, or made here."""
+    from slipway.images import base_recipes  # here, since most runs provide nothing
+    from slipway.installers import bundle
+
     base, machine = work.config.images.bases[name], work.build
     tag = base_images.tag(name, base)
     state = machine.state.facts()
@@ -189,6 +191,6 @@ def provide_base(work: Workspace, name: str, report: Reporter) -> str:
     else:
         facts = machine.host.probe.facts()
         kit = facts.jdk(work.config.tools.java.minimum)
-        base_images.provide(machine.host, machine.docker, facts, kit, name, base, report)
+        base_recipes.provide(machine.host, machine.docker, facts, kit, name, base, report)
     machine.state.forget()
     return tag

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from slipway.clusters.lifecycle import Lifecycle
-from slipway.config.models import Config
-from slipway.deployers.deployments import Deployments
-from slipway.docker.labels import Names
-from slipway.engine.steps import AnyNode
-from slipway.flows.artifacts import Artifacts
-from slipway.flows.environment import RunEnvironment
-from slipway.flows.workspace import BuildMachine
-
 if TYPE_CHECKING:
-    from slipway.clusters.kinds import ClusterSite  # its imports take a tenth of a second, which Docker alone can spare
+    from slipway.clusters.kinds import ClusterSite
+    from slipway.clusters.lifecycle import Lifecycle
+    from slipway.config.models import Config
+    from slipway.deployers.deployments import Deployments
+    from slipway.docker.labels import Names
+    from slipway.engine.steps import AnyNode
+    from slipway.flows.artifacts import Artifacts
+    from slipway.flows.environment import RunEnvironment
+    from slipway.flows.workspace import BuildMachine
 
 ENVIRONMENTS = {
     "docker": "slipway.flows.docker_environment",

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slipway.checks.runner import CheckRunner
-from slipway.clusters.lifecycle import Lifecycle
-from slipway.config.models import Config
-from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.deployments import Deployments
-from slipway.docker.labels import Names
-from slipway.docker.protocols import Daemon
-from slipway.docker.state import State
 from slipway.engine.steps import Probe, ResourceLimit
-from slipway.flows.artifacts import Artifacts, Skip
-from slipway.flows.environment import RunEnvironment
-from slipway.flows.secrets import SecretValues
-from slipway.flows.services import AnyService, Services
-from slipway.hosts.host import Host
+
+if TYPE_CHECKING:
+    from slipway.checks.runner import CheckRunner
+    from slipway.clusters.lifecycle import Lifecycle
+    from slipway.config.models import Config
+    from slipway.deployers.deployer import DesiredRelease
+    from slipway.deployers.deployments import Deployments
+    from slipway.docker.labels import Names
+    from slipway.docker.protocols import Daemon
+    from slipway.docker.state import State
+    from slipway.flows.artifacts import Artifacts, Skip
+    from slipway.flows.environment import RunEnvironment
+    from slipway.flows.secrets import SecretValues
+    from slipway.flows.services import AnyService, Services
+    from slipway.hosts.host import Host
 
 
 @dataclass(frozen=True)

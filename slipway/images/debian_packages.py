@@ -6,10 +6,8 @@ the packages too, found by the packages' own loader. This machine's distribution
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 
 from slipway.config.versions import Debian
@@ -21,19 +19,6 @@ from slipway.images.rootfs import RootFs
 
 MERGED = ("bin", "lib", "lib64", "sbin")  # links into /usr, as on every Debian since 12
 BUSYBOX = "/usr/bin/busybox"
-
-
-@cache
-def host_release() -> str:
-    """The distribution of this machine and its release, as `debian-12`, from os-release(5); empty where it has none.
-
-    Needed for every digest, which must not wait for a host's probe.
-    """
-    try:
-        fields = platform.freedesktop_os_release()
-    except OSError:
-        return ""
-    return f"{fields.get('ID', '')}-{fields.get('VERSION_ID', '')}"
 
 
 def select_packages(recipe: Debian, records: str) -> dict[str, str]:

@@ -15,9 +15,7 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image, State
 from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
-from slipway.images import class_data_sharing as classes
 from slipway.images import jar as jars
-from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
 
 SPLIT_JAR = "target/slipway/"  # where a Dockerfile finds deps.jar and app.jar
@@ -65,6 +63,9 @@ class ImageBuild:
 
 def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
     """Build the image, add its class data, rewrite its layers' timestamps, tag it and report its size; its id."""
+    from slipway.images import class_data_sharing as classes  # here, since most runs build nothing
+    from slipway.images import reproducible_layers as layers
+
     labels = {LABEL: spec.project, SERVICE: spec.service, SOURCE: spec.digest}
     built = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
     base = daemon.images.inspect(built.base).layers if built.base else ()

@@ -15,7 +15,7 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.daemon import DockerDaemon
 from slipway.engine.reporter import null_reporter
 from slipway.hosts.local import LocalHost
-from slipway.images import base_images as base
+from slipway.images import base_recipes
 from slipway.installers.bundle_create import BundleBuilder
 from tests.integration.project import ROOT
 
@@ -33,7 +33,7 @@ def image() -> Iterator[str]:
     with ExitStack() as closing:
         daemon = DockerDaemon(host, closing)
         entry = load(ROOT).images.bases["postgres"]
-        made = base.provide(host, daemon, facts, None, "postgres", entry, null_reporter())
+        made = base_recipes.provide(host, daemon, facts, None, "postgres", entry, null_reporter())
         daemon.images.tag(made, TAG)
         yield TAG
         daemon.images.untag(TAG)

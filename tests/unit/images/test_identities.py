@@ -14,7 +14,7 @@ import pytest
 
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker import labels
-from slipway.images import base_images, class_data_sharing, debian_packages, image, jar, source_digest
+from slipway.images import base_images, class_data_sharing, image, jar, source_digest
 from slipway.images import reproducible_layers as layers
 from slipway.images.rootfs import RootFs
 
@@ -68,10 +68,10 @@ def test_the_digest_of_sources(folder: Path) -> None:
     ],
 )
 def test_the_name_of_a_base_image(entry: Base, release: str, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    debian_packages.host_release.cache_clear()
+    base_images.host_release.cache_clear()
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": release})
     assert base_images.tag("x", entry) == f"slipway/base-x:{tag}"
-    debian_packages.host_release.cache_clear()
+    base_images.host_release.cache_clear()
 
 
 def test_the_key_of_class_data() -> None:

@@ -24,9 +24,9 @@ from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
+from slipway.images import base_recipes, image, jar
 from slipway.images import class_data_sharing as classes
 from slipway.images import debian_packages as debian
-from slipway.images import image, jar
 from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
 from slipway.images.rootfs import UID, RootFs
@@ -297,12 +297,12 @@ def test_a_base_of_packages_is_another_on_another_release_of_debian(monkeypatch:
     entries = {"packages": Base(recipe=RECIPE), "jlink": Base(recipe=Jlink(modules=("java.base",)))}
     found: dict[str, set[str]] = {name: set() for name in entries}
     for release in ("12", "13", "12"):
-        debian.host_release.cache_clear()
+        base.host_release.cache_clear()
         told = {"ID": "debian", "VERSION_ID": release}
         monkeypatch.setattr("platform.freedesktop_os_release", lambda told=told: told)
         for name, entry in entries.items():
             found[name].add(base.tag(name, entry))
-    debian.host_release.cache_clear()
+    base.host_release.cache_clear()
     assert {name: len(tags) for name, tags in found.items()} == {"packages": 2, "jlink": 1}
 
 
@@ -465,7 +465,7 @@ def test_a_docker_that_goes_away_is_no_reason_to_do_without(monkeypatch: pytest.
     entry = Base(upstream=f"debian@sha256:{'0' * 64}", recipe=Debian(packages=("x",), files=("/x",)))
     facts = Facts("Linux", "x86_64")
     with pytest.raises(ConnectionLost):
-        base.provide(FakeHost("here", facts), daemon, facts, None, "db", entry, null_reporter())
+        base_recipes.provide(FakeHost("here", facts), daemon, facts, None, "db", entry, null_reporter())
     with pytest.raises(ConnectionLost):
         classes.add_archive(daemon, made, (), None, {}, {}, {}, null_reporter())
 

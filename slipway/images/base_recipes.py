@@ -1,0 +1,96 @@
+"""Where base images come from: a registry, or a recipe that builds them on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from slipway.config.versions import Base, Debian, Jlink
+from slipway.docker.protocols import Daemon
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.errors import ConnectionLost, Problem, Unreachable
+from slipway.hosts.facts import Facts, Jdk, libraries
+from slipway.hosts.host import Command, Host
+from slipway.images import debian_packages as debian
+from slipway.images.base_images import tag
+from slipway.images.rootfs import UID, RootFs
+
+JAVA = "/opt/java"
+COMMON = ("ENV LANG=C.UTF-8", f"USER {UID}:{UID}")
+
+
+def provide(host: Host, daemon: Daemon, facts: Facts, kit: Jdk | None, name: str, base: Base, report: Reporter) -> str:
+    """Get the base from the first source that works, and tag it; the image's id. Raises Unreachable where none does.
+
+    ConnectionLost where Docker itself stopped answering.
+    """
+    tried: list[str] = []
+    if base.upstream:
+        try:
+            image = daemon.transfers.pull(base.upstream, report)
+        except ConnectionLost:
+            raise
+        except Problem as problem:
+            tried.append(f"{base.upstream}: {problem.details or problem.summary}")
+            report.note(f"{base.upstream} can't be pulled ({_first_line(problem.details)})")
+        else:
+            daemon.images.tag(image, tag(name, base))
+            report.note(f"base {name} is {base.upstream}")
+            return image
+    match base.recipe:
+        case Jlink() as recipe if facts.kernel == "Linux" and kit:
+            image = _jlink(host, daemon, kit, recipe, tag(name, base), report)
+            report.note(f"base {name} is built here: jlink of {kit.home} ({kit.version}) and the C library")
+            return image
+        case Debian() as recipe if facts.family in {"debian", "ubuntu"}:
+            image, made_of = _packages(host, daemon, recipe, tag(name, base), report)
+            report.note(f"base {name} is built here from this machine's packages: {made_of}")
+            return image
+        case Jlink():
+            tried.append("recipe: needs Linux and a JDK with jlink")
+        case Debian():
+            tried.append("recipe: needs Debian's packages")
+    hint = "docker login, or a registry mirror in Docker's settings, or a recipe in config/images.yaml"
+    raise Unreachable(f"base image {name} is not available", details="\n".join(tried), hint=hint)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:160] if text.strip() else "no answer"
+
+
+def jlink_command(kit: Jdk, modules: Sequence[str], out: str) -> Command:
+    """The jlink command of a recipe."""
+    return Command(
+        (
+            f"{kit.home}/bin/jlink",
+            "--add-modules",
+            ",".join(modules),
+            "--strip-java-debug-attributes",
+            "--no-header-files",
+            "--no-man-pages",
+            "--output",
+            out,
+        ),
+        timeout=300,
+    )
+
+
+def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, report: Reporter) -> str:
+    with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
+        out = Path(folder) / "java"
+        host.run(jlink_command(kit, recipe.modules, str(out)), report).raise_for_status("jlink failed")
+        parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
+        needed = libraries(host.run(Command(("ldd", *parts)), null_reporter(report.cancel)).text)
+        files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
+        files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
+        config = [f"ENV PATH={JAVA}/bin", f"ENV JAVA_HOME={JAVA}", *COMMON]
+        return daemon.images.import_rootfs(RootFs(files).tar(), name, config)
+
+
+def _packages(host: Host, daemon: Daemon, recipe: Debian, name: str, report: Reporter) -> tuple[str, str]:
+    """The image's id, and the packages named in the recipe with their versions."""
+    with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
+        root, versions = debian.build_rootfs(host, recipe, Path(folder), report)
+        image = daemon.images.import_rootfs(root.tar(), name, [f"ENV PATH={debian.path_variable(root.files)}", *COMMON])
+    return image, ", ".join(f"{package} {versions[package]}" for package in debian.named_packages(recipe))
