@@ -1,10 +1,12 @@
 """Every task under its public name, in two groups: commands for users, and those for developing Slipway itself."""
 
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 from invoke import Collection, Task
 
+import tasks.launcher  # noqa: F401  first of all
 from tasks import bundle, cluster, deploy, dev, environment, host, lab, operate, scaffold
 
 
@@ -35,9 +37,16 @@ commands = _collection(
 development = _collection(_tasks(dev), {"lab": {"bundle": lab.bundle, "hosts": lab.hosts, "down": lab.down}})
 GROUPS = {"Commands": commands, "For developing Slipway itself": development}
 
-ns = Collection()
-for _group in GROUPS.values():
-    for _task in _group.tasks.values():
-        ns.add_task(_task)
-    for _family in _group.collections.values():
-        ns.add_collection(_family)
+
+def merged(groups: Iterable[Collection]) -> Collection:
+    """All groups as one collection."""
+    found = Collection()
+    for group in groups:
+        for name, task in group.tasks.items():
+            found.add_task(task, name=name)
+        for family in group.collections.values():
+            found.add_collection(family)
+    return found
+
+
+ns = merged(GROUPS.values())

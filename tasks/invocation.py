@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,7 +87,9 @@ class Invocation:
         """The services behind `--service a,b` (default: all). Raises UsageError for an unknown one."""
         from slipway.flows.selection import select
 
-        return select(self.workspace.services, split_names(text))
+        names = split_names(text)
+        self._refuse_unknown("service", names, self.config.services)
+        return select(self.workspace.services, names)
 
     def one_service(self, text: str) -> AnyService:
         """The one service that the command is about. Raises UsageError if none, several or an unknown one is named."""
@@ -138,13 +140,30 @@ class Invocation:
         from slipway.config.load import default_environment
 
         name = self.flags["env"] or default_environment(ROOT)
-        found = self.config.environments.get(name)
-        if found is None:
-            raise unknown_name("environment", [name], self.config.environments)
-        if found.protected and self.flags.get("confirm") and not self.plan and self.flags.get("yes") != name:
-            hint = f"--yes {name}"
-            raise UsageError(f"environment {name} is protected", hint=hint)
+        self._refuse_unknown("environment", [name], self.config.environments)
+        found, confirmed = self.config.environments[name], self.flags.get("yes")
+        if isinstance(confirmed, str) and confirmed not in {"", name}:
+            hint = (
+                f"a service goes before it: {confirmed} --yes" if confirmed in self.config.services else f"--yes {name}"
+            )
+            raise UsageError(f"--yes {confirmed}: the environment is {name}", hint=hint)
+        if found.protected and self.flags.get("confirm") and not self.plan and confirmed != name:
+            raise UsageError(f"environment {name} is protected", hint=f"--yes {name}")
         return found
+
+    def _refuse_unknown(self, kind: str, names: Sequence[str], known: Collection[str]) -> None:
+        """Raise UsageError for names that are not `known`. The hint is the flag of one that is something else."""
+        unknown = [name for name in names if name not in known]
+        if not unknown:
+            return
+        flags: dict[str, Collection[str]] = {
+            "a service: --service": self.config.services,
+            "an environment: --env": self.config.environments,
+            "a host: --host": self.hosts.hosts,
+        }
+        error = unknown_name(kind, unknown, known)
+        hints = (f"{name} is {flag} {name}" for name in unknown for flag, there in flags.items() if name in there)
+        raise UsageError(error.summary, hint=next(hints, error.hint))
 
     @cached_property
     def machine(self) -> Host:
@@ -187,8 +206,7 @@ class Invocation:
         names = split_names(text) or behind
         if not known:
             raise UsageError("hosts.yaml defines no hosts", hint="add the host to config/hosts.yaml")
-        if unknown := [name for name in names if name not in known]:
-            raise unknown_name("host", unknown, known)
+        self._refuse_unknown("host", names, known)
         return list(dict.fromkeys(names))
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,8 @@ from invoke import Context, Task, task
 from slipway.ui.views import OUTPUTS
 
 COMMON = {
-    "env": ("", "the environment; default: this checkout's (local, until `env.use` or `up --env` changes it)"),
-    "output": ("auto", f"the output format: {', '.join(OUTPUTS)}"),
+    "env": ("", "the environment (SLIPWAY_ENV); default: this checkout's: local, or what `env.use` set"),
+    "output": ("auto", f"the output format: {', '.join(OUTPUTS)} (SLIPWAY_OUTPUT)"),
     "settings": ("", "a folder whose files replace those of config/ (SLIPWAY_SETTINGS)"),
     "services": ("", "another team's services folder (SLIPWAY_SERVICES)"),
 }
@@ -20,12 +21,27 @@ CHANGES = {
     "plan": (False, "show what would change and change nothing; exit 3 if anything would"),
     "yes": ("", "don't ask; a protected environment needs its name: --yes staging"),
 }
+VARIABLES = {"env": "SLIPWAY_ENV", "output": "SLIPWAY_OUTPUT"}  # the other two are folders: see Invocation.folder
+SHORT = {"service": "s", "env": "e", "plan": "n", "follow": "f"}
+SEVERAL = ("service", "host")  # flags that take several names: separated by commas, or given again
 BUNDLE = {"bundle": ("", "a folder made by bundle.create: nothing that it holds is downloaded")}
+
+
+class Command(Task[Any]):
+    """A task with short flags. Words behind it that belong to no flag go to `bare`, its first flag for text."""
+
+    bare = ""
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        """Invoke's options of a flag, with its short name."""
+        options = super().arg_opts(name, default, taken_names)
+        options["names"] += SHORT.get(name, "")
+        return options
 
 
 def command(
     *, changes: bool = False, confirm: bool = False, bundle: bool = False, **flags: str
-) -> Callable[[Callable[..., None]], Task[Any]]:
+) -> Callable[[Callable[..., None]], Command]:
     """Make a task of `body(invocation, **own flags)`. `flags` are help texts of its own flags, whose defaults are text.
 
     `changes`: it takes --plan and --yes; Invoke's --dry is --plan for every command. `confirm`: a protected
@@ -34,7 +50,7 @@ def command(
     Invoke reads the signature: it gets the body's own flags and the common ones. The body gets an `Invocation`.
     """
 
-    def wrap(body: Callable[..., None]) -> Task[Any]:
+    def wrap(body: Callable[..., None]) -> Command:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         own = [p.replace(kind=kind) for p in inspect.signature(body).parameters.values() if p.name != "invocation"]
         common = {**COMMON, **(CHANGES if changes else {}), **(BUNDLE if bundle else {})}
@@ -45,8 +61,10 @@ def command(
         def run(context: Context, **given: Any) -> None:
             from tasks.execution import execute
 
-            values = defaults | {flag: value for flag, value in given.items() if value is not None}
-            blank = next((flag for flag, text in given.items() if isinstance(text, str) and not text.strip(" ,")), "")
+            typed = {flag: value for flag, given_value in given.items() if (value := _joined(given_value)) is not None}
+            variables = {flag: os.environ.get(variable) or defaults[flag] for flag, variable in VARIABLES.items()}
+            values = defaults | variables | typed
+            blank = next((flag for flag, text in typed.items() if isinstance(text, str) and not text.strip(" ,")), "")
             shared = {flag: values.pop(flag) for flag in common}
             if context.config.run.dry:
                 shared["plan"] = True
@@ -61,9 +79,23 @@ def command(
         run.__doc__, run.__name__ = body.__doc__, body.__name__
         texts = {**flags, **{flag: text for flag, (_, text) in common.items()}}
         optional = ["yes"] if changes else []
-        made: Task[Any] = task(  # type: ignore[assignment]
-            run, name=name, positional=[], optional=optional, auto_shortflags=False, help=texts
+        several = [flag for flag in SEVERAL if flag in defaults]
+        made: Command = task(  # type: ignore[assignment]
+            run,
+            klass=Command,
+            name=name,
+            positional=[],
+            optional=optional,
+            iterable=several,
+            auto_shortflags=False,
+            help=texts,
         )
+        made.bare = own[0].name if own and isinstance(own[0].default, str) else ""
         return made
 
     return wrap
+
+
+def _joined(value: Any) -> Any:
+    """A flag's value; the names of one that was given several times, or None if it was not given."""
+    return ",".join(value) or ("" if value else None) if isinstance(value, list) else value
