@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -242,8 +242,17 @@ class Invocation:
         found = self.hosts.hosts.get(host)
         return found.groups if found else ()
 
-    def run(self, steps: Sequence[AnyNode], closing_lines: Callable[[], Sequence[str]] = tuple) -> None:
-        """Plan or run these steps. Raises Exit when the code is not 0. `closing_lines` end the output of a success."""
+    def run(
+        self,
+        steps: Sequence[AnyNode],
+        closing_lines: Callable[[], Sequence[str]] = tuple,
+        *,
+        locks_docker: bool = True,
+    ) -> None:
+        """Plan or run these steps. Raises Exit when the code is not 0. `closing_lines` end the output of a success.
+
+        `locks_docker`: no other run changes the project's things in this machine's Docker meanwhile.
+        """
         from slipway.engine.plan import WORKERS, plan
         from slipway.engine.run import Run
 
@@ -256,7 +265,7 @@ class Invocation:
         else:
             show, hosts = self.session.print, tuple(self._hosts.values())
             self.passwords.request_sudo(steps, self.machine, hosts, show, at_once=self.hosts.at_once)
-            with self._docker_lock(), self.signals.running():
+            with self._docker_lock() if locks_docker else nullcontext(), self.signals.running():
                 result = self.result = Run(
                     steps, self.session.emit, self.cancel, explain=self.hints.explain, at_once=at_once
                 ).go()

@@ -23,8 +23,7 @@ def bundle(invocation: Invocation, dir: str = "") -> None:  # noqa: A002  the fl
     from slipway.engine.steps import one_shot
 
     folder = invocation.required_folder(dir)
-    if not invocation.plan:
-        prepare()
+    _prepare(invocation)
 
     def act(report: Reporter) -> None:
         from tests.lab import bundle as lab_bundle
@@ -33,7 +32,7 @@ def bundle(invocation: Invocation, dir: str = "") -> None:  # noqa: A002  the fl
         machines.register()
         lab_bundle.make(folder, report.note)
 
-    invocation.run([one_shot("bundle", f"bundle in {folder}", act)])
+    invocation.run([one_shot("bundle", f"bundle in {folder}", act)], locks_docker=False)
 
 
 @command(
@@ -56,8 +55,7 @@ def hosts(invocation: Invocation, count: str = "1", dir: str = "", suite: str = 
     folder, number = invocation.required_folder(dir), flags.whole_number(count, "--count")
     if suite not in {"bookworm", "trixie"}:
         raise UsageError(f"unknown Debian suite: {suite}", hint="--suite bookworm or --suite trixie")
-    if not invocation.plan:
-        prepare()
+    _prepare(invocation)
 
     def act(report: Reporter) -> None:
         from tests.lab import machines
@@ -65,7 +63,7 @@ def hosts(invocation: Invocation, count: str = "1", dir: str = "", suite: str = 
         for host in machines.start_hosts([suite] * number, folder):
             report.note(f"{host.name} at {host.address}")
 
-    invocation.run([one_shot("hosts", f"{number} hosts, described in {folder}", act)])
+    invocation.run([one_shot("hosts", f"{number} hosts, described in {folder}", act)], locks_docker=False)
 
 
 @command()
@@ -83,3 +81,12 @@ def down(invocation: Invocation) -> None:
     from tests.lab import machines
 
     invocation.session.print(f"{machines.remove_all()} machines removed")
+
+
+def _prepare(invocation: Invocation) -> None:
+    """Have what making machines takes. Raises UsageError, before anything is made, for what this machine lacks."""
+    if not invocation.plan:
+        prepare()
+        from tests.lab import machines
+
+        machines.require_programs()

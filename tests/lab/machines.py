@@ -19,7 +19,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.lab.sources import CACHE, program
+from slipway.errors import Problem, UsageError
+from tests.lab.sources import CACHE, GO, program
 
 HERE = Path(__file__).resolve().parent
 LABEL = "slipway.lab=1"
@@ -35,13 +36,22 @@ NODE = (
 
 
 def sh(*words: str, **more: object) -> str:
-    """Run a command to its end; its standard output. Raises with its output when it fails."""
+    """Run a command to its end; its standard output. Raises Problem with its output when it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]
     if done.returncode:
-        raise RuntimeError(
-            f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-        )
+        output = f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        raise Problem(f"{' '.join(words)}: exit code {done.returncode}", details=output)
     return str(done.stdout)
+
+
+def require_programs() -> None:
+    """Raise UsageError for programs that the lab is made with and this machine lacks, with how to install them."""
+    packages = {"debootstrap": "debootstrap", "gcc": "gcc libc6-dev", "jq": "jq", "openssl": "openssl", GO: "golang-go"}
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if os.geteuid() or missing:
+        summary = f"this machine lacks {', '.join(missing)}" if missing else "the lab needs root"
+        hint = f"apt-get install {' '.join(missing)}" if missing else "run it as root: debootstrap and chroot need it"
+        raise UsageError(summary, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -274,9 +284,18 @@ def clone(machine: Machine, place: str, owner: str = "root") -> None:
         raise RuntimeError(done.stderr)
 
 
+def machines_left() -> list[str]:
+    """The names of the lab's machines on this Docker.
+
+    Not all that has its label: what runs an image of a lab's bundle, such as a Minikube, inherits that.
+    """
+    filters = ("--filter", f"label={LABEL}", "--filter", "name=^slipway-lab-")
+    return sh("docker", "ps", "-a", "--format", "{{.Names}}", *filters).split()
+
+
 def remove_all() -> int:
     """Remove every machine of the lab on this Docker; how many there were."""
-    found = sh("docker", "ps", "-aq", "--filter", f"label={LABEL}").split()
+    found = machines_left()
     if found:
         sh("docker", "rm", "-fv", *found)
     sh("docker", "network", "prune", "-f", "--filter", f"label={LABEL}")

@@ -13,8 +13,11 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
+from slipway.errors import Problem
+
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway-lab"
+GO = shutil.which("go") or "/usr/local/go/bin/go"
 
 KUBERNETES, STAGING, MINIKUBE = "1.34.4", "0.34.4", "1.38.1"
 STAGED = (
@@ -195,11 +198,10 @@ def _module(name: str) -> Path:
 
 
 def _go(folder: Path, *words: str, cgo: bool = False) -> None:
-    go = shutil.which("go") or "/usr/local/go/bin/go"
     env = {**os.environ, "CGO_ENABLED": "1" if cgo else "0"}
-    done = subprocess.run([go, *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([GO, *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"go {' '.join(words)}\n{done.stdout}{done.stderr}")
+        raise Problem(f"go {' '.join(words)}", details=f"{done.stdout}{done.stderr}")
 
 
 if __name__ == "__main__":  # compile everything, so that tests find it

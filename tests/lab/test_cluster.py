@@ -31,6 +31,7 @@ from slipway.kubernetes.manifests.deployment import DRAIN
 from slipway.kubernetes.manifests.namespace import namespace
 from tests.contracts.deployer import CHECK, DeployerContract, Subject, desired_release
 from tests.integration.project import ROOT
+from tests.lab import machines
 from tests.lab.load import Load
 from tests.lab.toys import SERVICE, Toys
 
@@ -249,6 +250,13 @@ def test_a_deploy_killed_at_any_moment_is_finished_by_the_next(toy: Toys, attemp
     killed = toy.killed(attempt, 10)
     assert killed.alive, f"the deploy had ended before second {killed.moment:.1f}"
     assert killed.faults == ()
+
+
+def test_a_minikube_made_of_the_labs_bundle_is_no_machine_of_the_lab(toys: Toys) -> None:
+    label, value = machines.LABEL.split("=")
+    found = machines.sh("docker", "inspect", "--format", f'{{{{index .Config.Labels "{label}"}}}}', "minikube")
+    assert found.strip() == value, "it inherits the label of its image"
+    assert "minikube" not in machines.machines_left()
 
 
 def test_two_deploys_at_once_come_one_after_the_other(toy: Toys) -> None:

@@ -15,8 +15,11 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
+from slipway.engine.threads import Threads
 from slipway.errors import NextCommand, Problem, UsageError, deploy_command
 from slipway.hosts.tunnels import tunnel
+
+STOPPED_AT_ONCE = 8  # containers: each may take its whole GRACE to stop
 
 
 class DockerOperations:
@@ -71,16 +74,24 @@ class DockerOperations:
 
         Those of no service go too where the run that made them has ended.
         """
-        for container in self.daemon.state(self.names.project).containers:
-            service = container.labels.get(SERVICE)
-            if service in services or (service is None and left_behind(container.labels)):
-                if container.active:
-                    self.daemon.containers.stop(container.id, GRACE)
-                self.daemon.containers.remove(container.id)
-                report.note(f"{container.name} removed")
+        threads = Threads(STOPPED_AT_ONCE)
+        removals = [
+            threads.submit(self._remove, container, report)
+            for container in self.daemon.state(self.names.project).containers
+            if container.labels.get(SERVICE) in services
+            or (SERVICE not in container.labels and left_behind(container.labels))
+        ]
+        for removal in removals:
+            removal.result()
         left = self.daemon.state(self.names.project)
         for network in () if left.containers else sorted({*left.networks}):  # a smoke test's too, which was kept
             self.daemon.networks.remove(network)
+
+    def _remove(self, container: Container, report: Reporter) -> None:
+        if container.active:
+            self.daemon.containers.stop(container.id, GRACE)
+        self.daemon.containers.remove(container.id)
+        report.note(f"{container.name} removed")
 
     def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
         """Remove the volumes of these services, records among them, and with `everything` that of generated secrets."""
