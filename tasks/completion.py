@@ -45,6 +45,8 @@ def candidates(words: Sequence[str], collection: Collection) -> list[str]:
         typed = expand(before, known)
     except ParseError:
         return []
+    if "--" in typed:
+        return []
     name = next((one for one in reversed(typed) if one in known.contexts), "")
     if not name:
         return _starting(word, [*known.contexts, *known.families])

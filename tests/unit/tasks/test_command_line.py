@@ -220,6 +220,7 @@ def test_a_teams_own_tasks_are_found_and_run(monkeypatch: pytest.MonkeyPatch, tm
         (["deploy", "--pl"], ["--plan"]),
         (["deploy", "--settings", ""], []),
         (["deploy", "--nothing", "--also"], []),
+        (["deploy", "auth", "--", "dep"], []),
         (["deploy", "--env", "a", "--env", "b", ""], []),
     ],
 )
