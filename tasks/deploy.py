@@ -81,7 +81,7 @@ def build(invocation: Invocation, service: str = "") -> None:
     """Build the jars, with Leiningen, of services whose sources changed.
 
     Example:
-      ./invoke build --service auth
+      ./invoke build auth
 
     """
     from slipway.flows.build import build as flows_build
@@ -95,7 +95,7 @@ def image(invocation: Invocation, service: str = "") -> None:
     """Build the Docker images of services whose sources changed.
 
     Example:
-      ./invoke image --service auth
+      ./invoke image auth
 
     """
     from slipway.flows.build import build as flows_build
@@ -111,8 +111,8 @@ def smoke(invocation: Invocation, service: str = "", *, keep: bool = False) -> N
     """Run each image in a container, next to those it needs, and check it; running services are not touched.
 
     Examples:
-      ./invoke smoke --service auth
-      ./invoke smoke --service auth --keep
+      ./invoke smoke auth
+      ./invoke smoke auth --keep
 
     """
     from slipway.flows.build import build as flows_build
@@ -134,7 +134,7 @@ def deploy(invocation: Invocation, service: str = "") -> None:
     Examples:
       ./invoke deploy --plan           what differs from the running releases, and why; exit 3 if anything does
       ./invoke deploy                  every service
-      ./invoke deploy --service auth
+      ./invoke deploy auth order       these, and what they need
 
     """
     from slipway.flows.deploy import deploy as flows_deploy

@@ -59,7 +59,7 @@ def use(invocation: Invocation, name: str = "") -> None:
     """Set this checkout's default environment.
 
     Example:
-      ./invoke env.use --name minikube
+      ./invoke env.use minikube
 
     """
     if not name:
@@ -73,7 +73,7 @@ def render(invocation: Invocation, service: str = "") -> None:
     """Print the manifests of a cluster environment; they contain no values of secrets.
 
     Example:
-      ./invoke render --env minikube --service auth
+      ./invoke render auth --env minikube
 
     """
     from ruamel.yaml import YAML

@@ -67,7 +67,7 @@ def history(invocation: Invocation, service: str = "") -> None:
     """List the releases that are kept, newest first.
 
     Example:
-      ./invoke history --service auth
+      ./invoke history auth
 
     """
     store = invocation.workspace.deployments.releases
@@ -109,7 +109,7 @@ def logs(invocation: Invocation, service: str = "", *, follow: bool = False, tai
     """Print the log of a service.
 
     Example:
-      ./invoke logs --service auth --follow
+      ./invoke logs auth --follow
 
     """
     from concurrent.futures import wait
@@ -140,7 +140,7 @@ def restart(invocation: Invocation, service: str = "") -> None:
     """Restart a service; its release stays the same.
 
     Example:
-      ./invoke restart --service auth
+      ./invoke restart auth
 
     """
     settings = invocation.one_service(service).settings
@@ -154,8 +154,8 @@ def rollback(invocation: Invocation, service: str = "", to: str = "") -> None:
     """Roll back to an earlier release, which is checked like any other; data stays as it is.
 
     Examples:
-      ./invoke rollback --service auth
-      ./invoke rollback --service auth --to 3
+      ./invoke rollback auth
+      ./invoke rollback auth --to 3
 
     """
     chosen, work = invocation.one_service(service), invocation.workspace
@@ -177,8 +177,8 @@ def scale(invocation: Invocation, service: str = "", replicas: str = "") -> None
     """Set how many copies of a service run, until the number in its file changes; needs a cluster.
 
     Examples:
-      ./invoke scale --service auth --replicas 3 --env minikube
-      ./invoke scale --service auth --replicas file --env minikube
+      ./invoke scale auth --replicas 3 --env minikube
+      ./invoke scale auth --replicas file --env minikube
 
     """
     from slipway.errors import NextCommand, UsageError
@@ -204,7 +204,7 @@ def forward(invocation: Invocation, service: str = "", port: str = "") -> None:
     """Forward a local port to the running service, until Ctrl-C.
 
     Example:
-      ./invoke forward --service auth --port 9000
+      ./invoke forward auth --port 9000
 
     """
     from slipway.engine.events import Output
@@ -230,7 +230,7 @@ def down(invocation: Invocation, service: str = "", *, purge: bool = False) -> N
 
     Examples:
       ./invoke down
-      ./invoke down --service invoices --purge
+      ./invoke down invoices --purge
 
     """
     deployments, names = invocation.workspace.deployments, _deployed(invocation, service)

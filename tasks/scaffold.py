@@ -17,9 +17,9 @@ def new(invocation: Invocation, name: str = "", port: str = "") -> None:
     """Create a Clojure service that builds, passes its tests and checks, and deploys as it is.
 
     Examples:
-      ./invoke new --name invoices
-      ./invoke new --name invoices --port 8090
-      ./invoke new --name invoices --plan      only list the files
+      ./invoke new invoices
+      ./invoke new invoices --port 8090
+      ./invoke new invoices --plan      only list the files
 
     """
     from slipway.errors import UsageError
