@@ -134,7 +134,7 @@ def deploy(invocation: Invocation, service: str = "") -> None:
     Examples:
       ./invoke deploy --plan           what differs from the running releases, and why; exit 3 if anything does
       ./invoke deploy                  every service
-      ./invoke deploy auth order       these, and what they need
+      ./invoke deploy auth order       only these
 
     """
     from slipway.flows.deploy import deploy as flows_deploy
