@@ -28,6 +28,7 @@ class DockerContainers:
             host = api.create_host_config(
                 binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
                 port_bindings={port: ("127.0.0.1", published or None) for port, published in spec.publish.items()},
+                init=True,  # as process 1, a shell or a JVM started by one would never hear SIGTERM
                 read_only=True,
                 tmpfs={"/tmp": "rw,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108  the container's own
                 cap_drop=["ALL"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import secrets
 import tarfile
 import threading
@@ -17,6 +18,7 @@ from docker import APIClient
 
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.daemon import DockerDaemon
+from slipway.docker.exit_causes import TERMINATED
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
@@ -47,7 +49,7 @@ def project(daemon: Daemon) -> Iterator[str]:
         leftover.purge()
 
 
-def sleeper(daemon: Daemon, project: str) -> str:
+def sleeper(daemon: Daemon, project: str, *command: str) -> str:
     """An image of a program that runs until it is signalled."""
     linked = LocalHost().run(Command(("ldd", SLEEP, TIMEOUT)), null_reporter()).text
     buffer = io.BytesIO()
@@ -58,7 +60,7 @@ def sleeper(daemon: Daemon, project: str) -> str:
             entry.size, entry.mode = len(content), 0o755
             archive.addfile(entry, io.BytesIO(content))
     return daemon.images.import_rootfs(
-        buffer.getvalue(), f"{project}/sleeper:1", [f'CMD ["{TIMEOUT}", "60", "{SLEEP}", "60"]']
+        buffer.getvalue(), f"{project}/sleeper:1", [f"CMD {json.dumps(command or (TIMEOUT, '60', SLEEP, '60'))}"]
     )
 
 
@@ -91,6 +93,16 @@ def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -
     assert daemon.containers.find(made) is None
     with pytest.raises(Problem, match=f"container {made} could not be read"):
         daemon.containers.inspect(made)
+
+
+@pytest.mark.parametrize("daemon", ["real"], indirect=True)
+def test_a_program_that_is_no_init_hears_that_it_is_to_stop(daemon: Daemon, project: str) -> None:
+    made = daemon.containers.create(
+        ContainerSpec(f"{project}_a", sleeper(daemon, project, SLEEP, "60"), {LABEL: project})
+    )
+    daemon.containers.start(made)
+    daemon.containers.stop(made, 30)
+    assert daemon.containers.inspect(made).exit_code == TERMINATED, "killed after its grace period otherwise"
 
 
 def test_a_tag_moves_to_the_image_that_has_it_last(daemon: Daemon, project: str) -> None:
