@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from slipway.config import quantity
+from slipway.config.ssh_destination import USER, parse_destination
 
 
 def dns_label(value: str) -> str:
@@ -70,9 +71,17 @@ def _tool_version(value: str) -> str:
     return value
 
 
+def _ssh_user(value: str) -> str:
+    if not USER.fullmatch(value):
+        raise ValueError(f"{value!r} is not a user name")
+    return value
+
+
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Label = Annotated[str, AfterValidator(dns_label)]
 Text = Annotated[str, BeforeValidator(_number_as_text)]
+SshDestination = Annotated[Text, _parsed_by(parse_destination)]
+SshUser = Annotated[Text, AfterValidator(_ssh_user)]
 Cpus = Annotated[Text, _parsed_by(quantity.parse_cpus)]
 Size = Annotated[Text, _parsed_by(quantity.parse_bytes)]
 MinikubeSize = Annotated[Text, _parsed_by(quantity.parse_minikube_memory)]

@@ -19,6 +19,8 @@ from slipway.config.fields import (
     Port,
     Regex,
     Size,
+    SshDestination,
+    SshUser,
     Text,
     UserPath,
     Variable,
@@ -26,6 +28,7 @@ from slipway.config.fields import (
     Whole,
 )
 from slipway.config.secret_sources.registry import EnvironmentSources, ServiceSources
+from slipway.config.ssh_destination import Destination, parse_destination
 from slipway.config.versions import Images, Tools
 
 
@@ -209,13 +212,27 @@ class Environment(Model):
 class HostEntry(Model):
     """One SSH host."""
 
-    address: str  # a name, an IP address, or a Host of ~/.ssh/config
-    user: str | None = None
+    address: SshDestination  # a name, an IP address, or a Host of ~/.ssh/config; with user@ and :port if not below
+    user: SshUser | None = None
     port: Port | None = None
-    jump: str | None = None  # another host of the file, or of ~/.ssh/config
+    jump: SshDestination | None = None  # another host of the file, or of ~/.ssh/config
     key: UserPath | None = None
     groups: tuple[str, ...] = ()
     proxy: str | None = None
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        found = parse_destination(self.address)
+        for key, given, said in (("user", self.user, found.user), ("port", self.port, found.port)):
+            if given is not None and said is not None:
+                raise ValueError(f"`{key}` is in `address` too: write `address: {found.host}`, `{key}: {given}`")
+        return self
+
+    @property
+    def destination(self) -> Destination:
+        """What to connect to, as ssh's command line would name it."""
+        found = parse_destination(self.address)
+        return Destination(found.host, self.user or found.user, self.port or found.port)
 
 
 class Hosts(Model):
