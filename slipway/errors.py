@@ -5,6 +5,7 @@ Problem                 something went wrong that the user can understand and ac
 ├── Unreachable         something that is needed does not answer
 │   └── ConnectionLost  a connection broke: whether what was asked for was done must be asked anew
 │       └── HostUnreachable
+│           └── ConnectionThrottled
 ├── ImageVanished       an image that a build took from its cache was removed meanwhile
 ├── TagVanished         a tag that was to be pushed was removed meanwhile
 ├── RegistryDenied      a registry wants other credentials
@@ -88,6 +89,10 @@ class ConnectionLost(Unreachable):
 
 class HostUnreachable(ConnectionLost):
     """There is no way to a host at all: nobody answers at its address."""
+
+
+class ConnectionThrottled(HostUnreachable):
+    """A host drops connections before it says anything, as sshd does while too many are starting."""
 
 
 class ImageVanished(Problem):

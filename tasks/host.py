@@ -145,10 +145,11 @@ def trust(invocation: Invocation, host: str = "") -> None:
 
 def _record(invocation: Invocation, name: str, *, confirmed: bool) -> bool:
     """Record the key of a host, or of the first unknown jump host before it; returns whether it was the host's."""
-    from slipway.hosts.ssh import known_hosts, trust
+    from slipway.hosts.ssh import trust
 
-    hosts = invocation.hosts
-    presented = trust.presented_key(name, hosts, invocation.passwords.secret, invocation.cancel)
+    presented = trust.presented_key(
+        name, invocation.hosts, invocation.passwords.secret, invocation.cancel, invocation.session.print
+    )
     key = presented.key
     way = "" if presented.hop == name else f", on the way to {name}"
     invocation.session.print(f"{presented.hop}{way}  {presented.lookup_name}  {key.get_name()}  {key.fingerprint}")
@@ -156,16 +157,15 @@ def _record(invocation: Invocation, name: str, *, confirmed: bool) -> bool:
         invocation.session.print(f"{presented.hop}  is already known")
         return True
     if invocation.plan:
-        invocation.session.print(f"{presented.hop}  would be recorded in {known_hosts.recorded_in(hosts)}")
+        invocation.session.print(f"{presented.hop}  would be recorded in {presented.file}")
         return True
     if not confirmed and (invocation.no_prompt_reason() or not _confirmed(invocation, presented.hop)):
         from slipway.errors import UsageError
 
         hint = f"compare the fingerprint, then ./invoke host.trust --host {name} --yes"
         raise UsageError(f"{presented.hop}: its host key was not recorded", hint=hint)
-    invocation.session.print(
-        f"{presented.hop}  recorded in {trust.record_key(presented.lookup_name, presented.key, hosts)}"
-    )
+    trust.record_key(presented)
+    invocation.session.print(f"{presented.hop}  recorded in {presented.file}")
     return presented.hop == name
 
 

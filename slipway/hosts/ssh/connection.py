@@ -1,48 +1,42 @@
-"""One verified SSH connection, made by Fabric with the user's ssh_config and agent, hop by hop."""
+"""One verified SSH connection, made by Fabric as ssh would make it, hop by hop."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fabric import Config, Connection
-from paramiko import PKey, SSHClient, Transport
+from paramiko import Message, PKey, ProxyCommand, SSHClient, Transport
 from paramiko.client import MissingHostKeyPolicy
-from paramiko.ssh_exception import (
-    AuthenticationException,
-    BadAuthenticationType,
-    PasswordRequiredException,
-    SSHException,
-)
+from paramiko.config import SSHConfig
 
 from slipway.config.host_secrets import host_secret
-from slipway.config.models import HostEntry, Hosts
-from slipway.config.paths import expand_user
+from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
-from slipway.errors import Cancelled, UsageError
-from slipway.hosts.ssh import keepalive, known_hosts
-from slipway.hosts.ssh.jump import (
-    CONNECT_TIMEOUT,
-    Hop,
-    HostKeyRejected,
-    nothing_to_try,
-    translated_errors,
-)
-from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
+from slipway.errors import Cancelled
+from slipway.hosts.ssh import keepalive, known_hosts, ssh_config
+from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
+from slipway.hosts.ssh.jump import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
+from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts, Note
+from slipway.hosts.ssh.route import Stop, route
+
+AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up, the agent may want a touch
 
 
-class AskSecret(Protocol):
-    """Asks for a secret of a host: `sudo`, `password` or `passphrase`. Raises UsageError if nobody can be asked."""
-
-    def __call__(self, kind: str, host: str) -> str: ...
+def ignore(_: str) -> None:
+    """Nobody is told."""
 
 
-def connect(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> Connection:
-    """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not."""
-    hops = hops_to(name, hosts, known_hosts.read(known_hosts.files(hosts)))
+def connect(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel, note: Note = ignore) -> Connection:
+    """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not.
+
+    `note` is told what the files of ssh have that is ignored.
+    """
+    hops = hops_to(name, hosts, note)
     with closed_on_failure(hops, cancel):
         for hop in hops:
             with translated_errors(hop):
@@ -60,39 +54,67 @@ def close(connection: Connection) -> None:
 # Before connecting: which hops there are, and which keys they may present
 
 
-def hops_to(name: str, hosts: Hosts, known: KnownHosts) -> list[Hop]:
+def hops_to(name: str, hosts: Hosts, note: Note = ignore) -> list[Hop]:
     """The hops to a host, none open yet: the nearest first, the host itself last; each must present a known key."""
-    names = [name]
-    while jump := host_entry(names[-1], hosts).jump:
-        if jump in names:
-            loop, hint = " → ".join((*names, jump)), "remove one `jump` from hosts.yaml"
-            raise UsageError(f"{name}: its jump hosts form a loop", details=loop, hint=hint)
-        names.append(jump)
+    if not ssh_config.openssh():
+        known_hosts.note_once(note, ssh_config.NO_OPENSSH)
     hops: list[Hop] = []
-    for one in reversed(names):
-        entry, gateway = host_entry(one, hosts), hops[-1].connection if hops else None
-        connection = Connection(entry.address, user=entry.user, port=entry.port, gateway=gateway, config=_ssh_config())
-        if gateway is None:  # the ProxyJump hosts of ~/.ssh/config
-            gateways = reversed(list(_with_gateways(connection))[1:])
-            hops += [Hop(jump_host.original_host, name, jump_host) for jump_host in gateways]
-        hops.append(Hop(one, name, connection, expand_user(entry.key) if entry.key else None))
-    for hop in hops:
-        _configure(hop, known)
+    for stop in route(name, hosts):
+        gateway = hops[-1].connection if hops else None
+        hops.append(_hop(stop, name, gateway, known_hosts.read(stop.config, hosts, note)))
     return hops
 
 
-def host_entry(name: str, hosts: Hosts) -> HostEntry:
-    """A host of hosts.yaml, or one that only ~/.ssh/config knows."""
-    return hosts.hosts.get(name) or HostEntry(address=name)
+def _hop(stop: Stop, destination: str, gateway: Connection | None, known: KnownHosts) -> Hop:
+    """A hop that is opened only with a known key; types of keys that are on record are asked for first."""
+    config = stop.config
+    connection = Connection(
+        config.hostname,
+        user=config.user,
+        port=config.port,
+        gateway=gateway,
+        connect_timeout=config.connect_timeout or CONNECT_TIMEOUT,
+        config=_no_files(),
+    )
+    connection.connect_kwargs = {
+        "banner_timeout": config.connect_timeout or CONNECT_TIMEOUT,
+        "auth_timeout": AUTH_TIMEOUT,
+        "channel_timeout": CONNECT_TIMEOUT,
+        "transport_factory": _transport_factory({entry.kind for entry in known.keys}),
+    }
+    connection.client.set_missing_host_key_policy(VerifyKnownKey(known))
+    return Hop(stop.name, destination, connection, config, known, stop.key)
 
 
 @cache
-def _ssh_config() -> Config:
-    try:
-        return Config()
-    except (OSError, SSHException) as error:
-        hint = "correct it, or make it readable for this user: ssh -G localhost shows the error"
-        raise UsageError("~/.ssh/config can't be read", details=str(error), hint=hint) from error
+def _no_files() -> Config:
+    """Fabric's defaults: no ~/.fabric.yaml, ~/.invoke.yaml or variable of those changes a connection."""
+    return Config(lazy=True, ssh_config=SSHConfig())
+
+
+class HostTransport(Transport):
+    """A transport that remembers why the host ended the connection."""
+
+    farewell = ""
+
+    def _parse_disconnect(self, m: Message) -> None:
+        m.get_int()
+        self.farewell = m.get_text()
+
+
+def _transport_factory(kinds: set[str]) -> Any:
+    """What makes the transport of a hop whose recorded keys have these types."""
+    if "ssh-rsa" in kinds:
+        kinds = kinds | {"rsa-sha2-512", "rsa-sha2-256"}  # the same key, signed with another hash (RFC 8332)
+
+    def transport(sock: Any, **options: Any) -> Transport:
+        monitored: Any = keepalive.MonitoredSocket(sock)
+        made = HostTransport(monitored, **options)
+        security = made.get_security_options()
+        security.key_types = sorted(security.key_types, key=lambda kind: kind not in kinds)
+        return made
+
+    return transport
 
 
 def _with_gateways(connection: Any) -> Iterator[Connection]:
@@ -106,38 +128,11 @@ class VerifyKnownKey(MissingHostKeyPolicy):
     """Accepts only known keys. Paramiko asks it about every key, since its own list of them is empty."""
 
     def __init__(self, known: KnownHosts) -> None:
-        self._known = known
+        self.known = known
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        if (status := self._known.status(hostname, key.asbytes())) is not KeyStatus.KNOWN:
-            raise HostKeyRejected(hostname, key, status, self._known.keys_of(hostname))
-
-
-def _configure(hop: Hop, known: KnownHosts) -> None:
-    """Let a hop be opened only with a known key; types of keys that are on record are asked for first."""
-    connection = hop.connection
-    kinds = {entry.kind for entry in known.keys_of(known_hosts.lookup_name(connection.host, connection.port))}
-    if "ssh-rsa" in kinds:
-        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}  # the same key, signed with another hash (RFC 8332)
-
-    def monitored_transport(sock: Any, **options: Any) -> Transport:
-        monitored: Any = keepalive.MonitoredSocket(sock)
-        transport = Transport(monitored, **options)
-        security = transport.get_security_options()
-        security.key_types = sorted(security.key_types, key=lambda kind: kind not in kinds)
-        return transport
-
-    connection.connect_kwargs = {
-        **connection.connect_kwargs,
-        **{f"{phase}_timeout": CONNECT_TIMEOUT for phase in ("banner", "auth", "channel")},
-        "key_filename": [
-            file for file in connection.connect_kwargs.get("key_filename") or () if expand_user(file).is_file()
-        ],
-        "transport_factory": monitored_transport,
-    }
-    if hop.key:
-        connection.connect_kwargs |= {"key_filename": None, "look_for_keys": False, "allow_agent": False}
-    connection.client.set_missing_host_key_policy(VerifyKnownKey(known))
+        if (status := self.known.status(key.asbytes())) is not KeyStatus.KNOWN:
+            raise HostKeyRejected(self.known, key, status)
 
 
 # Connecting
@@ -168,64 +163,20 @@ def open_hop(hop: Hop, ask: AskSecret, cancel: Cancel) -> None:
         if host_secret(kind, hop.name) is not None:
             hop.secrets[kind] = ask(kind, hop.name)
     connection = hop.connection
-    while True:
-        connection.connect_kwargs |= hop.secrets
-        try:
-            if hop.key:
-                connection.connect_kwargs["pkey"] = load_private_key(hop.key, hop.secrets.get("passphrase"))
-            if connection.gateway is None:
-                timeout = connection.connect_timeout or CONNECT_TIMEOUT
-                sock = keepalive.connect_tcp(connection.host, connection.port, timeout, cancel)
-                connection.connect_kwargs["sock"] = sock
-            connection.open()
-        except PasswordRequiredException:
-            if "passphrase" in hop.secrets:
-                raise
-            hop.secrets["passphrase"] = ask("passphrase", hop.name)
-        except SSHException as error:
-            keys_rejected = isinstance(error, AuthenticationException) or nothing_to_try(error)
-            if not keys_rejected or hop.key or "password" in hop.secrets:
-                raise
-            if not _authentication_methods(hop, error) & {"password", "keyboard-interactive"}:
-                raise
-            hop.secrets["password"] = ask("password", hop.name)
-        else:
-            keepalive.start_keepalive(connection.transport)
-            return
-        cancel.check()
-        connection.client.close()
+    authentication = OpenSshAuthentication(hop.name, hop.config, hop.key, hop.secrets, ask, cancel)
+    connection.connect_kwargs["auth_strategy"] = authentication
+    if hop.config.proxy_command and connection.gateway is None:
+        connection.connect_kwargs["sock"] = _proxy(hop.config.proxy_command)
+    elif connection.gateway is None:
+        timeout = connection.connect_timeout
+        connection.connect_kwargs["sock"] = keepalive.connect_tcp(connection.host, connection.port, timeout, cancel)
+    connection.open()
+    keepalive.start_keepalive(connection.transport)
 
 
-def _authentication_methods(hop: Hop, error: SSHException) -> set[str]:
-    """The authentication methods that a host offers; none if it has closed the connection."""
-    transport = hop.connection.client.get_transport()
-    try:
-        if not isinstance(error, BadAuthenticationType) and transport:
-            transport.auth_none(hop.connection.user)
-    except BadAuthenticationType as refusal:
-        error = refusal
-    except (SSHException, OSError, EOFError):
-        return set()
-    return set(error.allowed_types) if isinstance(error, BadAuthenticationType) else set()
-
-
-def load_private_key(file: Path, passphrase: str | None) -> PKey:
-    """A private key. Raises PasswordRequiredException if it is encrypted, UsageError if it can't be read."""
-    try:
-        encoded: Any = passphrase.encode() if passphrase else None  # bytes, as cryptography wants it
-        return PKey.from_path(file, encoded)
-    except OSError as error:
-        hint = "check that `key` in hosts.yaml is the path of the private key"
-        raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
-    except TypeError as error:
-        if passphrase:
-            hint = "check that it is the private key; it has no passphrase"
-            raise UsageError(f"{file} could not be loaded", details=str(error), hint=hint) from error
-        raise PasswordRequiredException(f"{file} is encrypted") from error
-    except Exception as error:
-        summary = "wrong passphrase" if passphrase else "not a private key"
-        hint = f"ssh-keygen -yf {file} shows whether it can be read; SLIPWAY_SSH_PASSPHRASE may hold the passphrase"
-        raise UsageError(f"{file}: {summary}", details=str(error), hint=hint) from error
+def _proxy(command: str) -> ProxyCommand:
+    """A ProxyCommand, run by the user's shell as ssh runs it."""
+    return ProxyCommand(shlex.join([os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command}"]))
 
 
 def _shut_down(connection: Connection) -> None:

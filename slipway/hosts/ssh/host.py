@@ -45,7 +45,7 @@ from slipway.hosts.ssh.session import ChannelStream, RemoteProcess, UploadProgre
 from slipway.hosts.tunnels import unix_socket_tunnel
 
 if TYPE_CHECKING:
-    from slipway.hosts.ssh.connection import AskSecret
+    from slipway.hosts.ssh.authentication import AskSecret
 
 COMMANDS, STREAMS, SIGNALS = 4, 4, 2  # at once on one connection, whose MaxSessions is 10 (sshd_config(5))
 
@@ -69,7 +69,7 @@ class SshHost:
 
     def __post_init__(self) -> None:
         self.probe = Probe(self._facts)
-        self.connection = ReconnectingConnection(self.name, self.hosts, self.ask, self.report.cancel)
+        self.connection = ReconnectingConnection(self.name, self.hosts, self.ask, self.report)
 
     def close(self) -> None:
         """End the connection and those of its jump hosts; the next use makes a new one."""

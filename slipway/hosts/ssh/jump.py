@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +11,30 @@ from pathlib import Path
 
 from fabric import Connection
 from paramiko import PKey
-from paramiko.ssh_exception import AuthenticationException, PasswordRequiredException, SSHException
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    ChannelException,
+    ProxyCommandFailure,
+    SSHException,
+)
 
-from slipway.errors import HostUnreachable, NextCommand, Problem, Unreachable, UsageError
+from slipway.errors import ConnectionThrottled, HostUnreachable, NextCommand, Problem, Unreachable
 from slipway.hosts.ssh import known_hosts
-from slipway.hosts.ssh.known_hosts import Entry, KeyStatus
+from slipway.hosts.ssh.authentication import NothingToOffer, TooManyFailures
+from slipway.hosts.ssh.keepalive import MonitoredSocket
+from slipway.hosts.ssh.known_hosts import CERT_AUTHORITY, KeyStatus, KnownHosts
+from slipway.hosts.ssh.ssh_config import SshConfig
 
-CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner and for the authentication
+CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner, where ~/.ssh/config has no ConnectTimeout
+THROTTLED = b"Exceeded MaxStartups"  # what sshd says in place of its banner (sshd.c)
 
 
 class HostKeyRejected(Exception):
-    """A host's key that is not accepted, or was only to be read; `recorded` are the keys on record for its name."""
+    """A host's key that is not accepted, or was only to be read; `known` is what is on record for the host."""
 
-    def __init__(self, lookup_name: str, key: PKey, status: KeyStatus, recorded: list[Entry]) -> None:
-        super().__init__(lookup_name)
-        self.lookup_name, self.key, self.status, self.recorded = lookup_name, key, status, recorded
+    def __init__(self, known: KnownHosts, key: PKey, status: KeyStatus) -> None:
+        super().__init__(known.lookup_name)
+        self.known, self.key, self.status = known, key, status
 
 
 @dataclass
@@ -37,6 +47,8 @@ class Hop:
     name: str
     destination: str
     connection: Connection
+    config: SshConfig
+    known: KnownHosts
     key: Path | None = None
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -49,10 +61,10 @@ class Hop:
         )
 
     @property
-    def connected(self) -> bool:
-        """Whether its SSH server was reached, so that what failed is not the network."""
+    def socket(self) -> MonitoredSocket | None:
+        """The socket to its server, once there is one."""
         transport = self.connection.client.get_transport()
-        return transport is not None and transport.is_active()
+        return transport.sock if transport else None
 
 
 @contextmanager
@@ -62,87 +74,109 @@ def translated_errors(hop: Hop) -> Iterator[None]:
         yield
     except HostKeyRejected as rejected:
         raise _host_key_problem(hop, rejected) from None
-    except PasswordRequiredException as error:
-        raise _unreadable_key(hop, error) from error
     except AuthenticationException as error:
         raise _authentication_failed(hop, error) from error
-    except SSHException as error:
-        raise _ssh_problem(hop, error) from error
-    except (OSError, EOFError) as error:
-        raise _network_problem(hop, error) from error
-
-
-def nothing_to_try(error: SSHException) -> bool:
-    """Whether paramiko had no key, agent or password at all, for which it has no class of its own."""
-    return "No authentication methods" in str(error)
+    except (SSHException, OSError, EOFError) as error:
+        raise _no_connection(hop, error) from error
 
 
 def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
-    fingerprint = known_hosts.fingerprint(rejected.key.asbytes())
+    fingerprint, known = known_hosts.fingerprint(rejected.key.asbytes()), rejected.known
     trust = [NextCommand("host.trust", {"host": hop.destination})]
     if rejected.status is KeyStatus.UNKNOWN:
         hint = "compare its fingerprint with the host's own, then record it"
         details = f"{rejected.key.get_name()} {fingerprint}"
         summary = f"{hop.description}: its host key is not known here"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
+    if rejected.status is KeyStatus.CERTIFIED:
+        authorities = [entry.location for entry in (*known.entries, *known.portless) if entry.marker == CERT_AUTHORITY]
+        summary = f"{hop.description}: only {CERT_AUTHORITY} ({', '.join(authorities)}) vouches for its host key"
+        hint = (
+            "Slipway can't verify host certificates: compare the fingerprint with the host's own, then record the key"
+        )
+        details = f"{rejected.key.get_name()} {fingerprint}"
+        return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.REVOKED:
-        details = f"{fingerprint} of {rejected.lookup_name} is marked @revoked"
+        details = f"{fingerprint} of {known.lookup_name} is marked @revoked"
         hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
         return Unreachable(f"{hop.description}: its host key is REVOKED", details=details, hint=hint)
-    entries = [one for one in rejected.recorded if one.kind == rejected.key.get_name()] or rejected.recorded
+    entries = [one for one in known.keys if one.kind == rejected.key.get_name()] or known.keys
     on_record = "\n".join(f"on record {known_hosts.fingerprint(one.key)} ({one.location})" for one in entries)
     file = entries[0].file
-    sudo = "sudo " if file == known_hosts.SYSTEM_FILE else ""
+    sudo = "" if os.access(file, os.W_OK) else "sudo "
     hint = (
         "this may be a man-in-the-middle attack: ask whoever runs the host. If it was reinstalled: "
-        f"{sudo}ssh-keygen -f '{file}' -R '{rejected.lookup_name}', then record the new key"
+        f"{sudo}ssh-keygen -f '{file}' -R '{known.lookup_name}', then record the new key"
     )
     details = f"{on_record}\npresented {fingerprint}"
     summary = f"{hop.description}: its host key HAS CHANGED"
     return Unreachable(summary, details=details, hint=hint, commands=trust)
 
 
-def _unreadable_key(hop: Hop, error: SSHException) -> Problem:
-    reason = "the passphrase is wrong" if "passphrase" in hop.secrets else "it needs a passphrase"
-    hint = "set SLIPWAY_SSH_PASSPHRASE to the key's passphrase, or configure another key in hosts.yaml"
-    return UsageError(f"{hop.description}: its key can't be read: {reason}", details=_detailed(error), hint=hint)
-
-
 def _authentication_failed(hop: Hop, error: AuthenticationException) -> Problem:
-    user = hop.connection.user
+    user = hop.config.user
+    if isinstance(error, NothingToOffer):
+        hint = f"add a key to ssh-agent, configure one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {_debug_hint(hop)}"
+        summary = f"{hop.description}: no key or password to authenticate user {user} with"
+        return Unreachable(summary, details=str(error), hint=hint)
+    summary = f"{hop.description}: authentication failed for user {user}"
+    if isinstance(error, TooManyFailures):
+        hint = (
+            "the host allows few attempts (MaxAuthTries): offer the right key alone, with `key` in hosts.yaml, or with "
+        )
+        hint += f"IdentityFile and `IdentitiesOnly yes` in ~/.ssh/config. {_debug_hint(hop)}"
+        return Unreachable(f"{summary}: too many attempts", details=str(error), hint=hint)
     if "password" in hop.secrets:
         hint = f"the SSH password (SLIPWAY_SSH_PASSWORD, or what was typed) was not accepted for {user}"
     else:
         hint = f"install your public key there: ssh-copy-id {hop.connection.host}"
         if not hop.key:
             hint += "; or set SLIPWAY_SSH_PASSWORD"
-    summary = f"{hop.description}: authentication failed for user {user}"
     return Unreachable(summary, details=str(error), hint=f"{hint}. {_debug_hint(hop)}")
 
 
-def _ssh_problem(hop: Hop, error: SSHException) -> Problem:
-    if nothing_to_try(error):
-        hint = f"add a key to ssh-agent, configure one in hosts.yaml, or set SLIPWAY_SSH_PASSWORD. {_debug_hint(hop)}"
-        summary = f"{hop.description}: no key or password to authenticate user {hop.connection.user} with"
-        return Unreachable(summary, details=str(error), hint=hint)
-    if hop.connected and type(error) is SSHException:  # paramiko's many messages for a key file that it can't open
-        return _unreadable_key(hop, error)
-    return HostUnreachable(f"{hop.description} can't be reached", details=_detailed(error), hint=_debug_hint(hop))
-
-
-def _network_problem(hop: Hop, error: OSError | EOFError) -> Problem:
-    port = hop.connection.port
+def _no_connection(hop: Hop, error: SSHException | OSError | EOFError) -> Problem:
+    """Why no SSH server was reached; a HostUnreachable where it may be there a moment later."""
+    port, timeout = hop.connection.port, hop.connection.connect_timeout
     if isinstance(error, socket.gaierror):
-        hint = "check `address` in hosts.yaml"
+        hint = "check `address` in hosts.yaml, and HostName in ~/.ssh/config"
         return Unreachable(f"{hop.description}: the name has no address", details=str(error), hint=hint)
+    if isinstance(error, ChannelException):
+        hint = f"{_debug_hint(hop)}. The jump host may forbid it: AllowTcpForwarding or PermitOpen in its sshd_config"
+        summary = f"{hop.description} can't be reached from its jump host"
+        return HostUnreachable(summary, details=str(error), hint=hint)
+    if isinstance(error, ProxyCommandFailure):
+        summary = f"{hop.description}: its ProxyCommand failed"
+        return HostUnreachable(summary, details=str(error), hint=_debug_hint(hop))
     if isinstance(error, ConnectionRefusedError):
         hint = f"check that sshd is running on port {port}. {_debug_hint(hop)}"
         return HostUnreachable(f"{hop.description} refuses connections", details=str(error), hint=hint)
+    if hop.socket and not hop.socket.greeted:
+        return _no_banner(hop, hop.socket, error)
     if isinstance(error, TimeoutError):
         hint = f"check that it is running, and that no firewall blocks port {port}. {_debug_hint(hop)}"
-        summary = f"{hop.description} does not answer within {CONNECT_TIMEOUT} s"
+        summary = f"{hop.description} does not answer within {timeout} s"
         return HostUnreachable(summary, details=str(error), hint=hint)
     return HostUnreachable(f"{hop.description} can't be reached", details=_detailed(error), hint=_debug_hint(hop))
+
+
+def _no_banner(hop: Hop, sock: MonitoredSocket, error: Exception) -> Problem:
+    """Why a connection got no banner of an SSH server."""
+    port = hop.connection.port
+    said = sock.head.decode(errors="replace").strip()
+    if THROTTLED in sock.head or (sock.ended and not said):
+        summary = f"{hop.description} closed the connection before its SSH banner"
+        hint = f"too many connections may start at once: raise MaxStartups in its sshd_config. {_debug_hint(hop)}"
+        details = said or sock.proxy_errors() or str(error)
+        return ConnectionThrottled(summary, details=details, hint=hint)
+    if said:
+        hint = f"check the port in hosts.yaml and ~/.ssh/config. {_debug_hint(hop)}"
+        summary = f"{hop.description}: what answers on port {port} is no SSH server"
+        return Unreachable(summary, details=said.splitlines()[0][:200], hint=hint)
+    timeout = hop.connection.connect_timeout
+    summary = f"{hop.description} accepts connections, but sends no SSH banner within {timeout} s"
+    hint = f"its sshd may be overloaded; raise ConnectTimeout in ~/.ssh/config. {_debug_hint(hop)}"
+    return HostUnreachable(summary, details=_detailed(error), hint=hint)
 
 
 def _detailed(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from slipway.engine.cancellation import Cancel
 
 INTERVAL = 5.0  # seconds between two keepalive requests, as ssh's ServerAliveInterval
 SILENCE_LIMIT = 20.0  # seconds without a byte, though answers were requested, after which the host is gone
+HEAD = 1024  # bytes that are kept of what came first
 STOPPED = 2.0  # seconds that a read with a timeout of 0.1 s takes only if this process was stopped meanwhile
 
 
@@ -24,6 +26,20 @@ class MonitoredSocket:
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._last_data = time.monotonic()
+        self.head = b""  # what came first: the banner, or what is none
+        self.ended = False  # whether the other side has ended it
+
+    @property
+    def greeted(self) -> bool:
+        """Whether an SSH server sent its banner, before which it may say other lines (RFC 4253, 4.2)."""
+        return re.search(rb"^SSH-", self.head, re.MULTILINE) is not None
+
+    def proxy_errors(self) -> str:
+        """What a ProxyCommand that has ended printed to standard error."""
+        process = getattr(self._sock, "process", None)
+        if process is None or process.poll() is None:
+            return ""
+        return str(process.stderr.read().decode(errors="replace").strip())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -39,9 +55,15 @@ class MonitoredSocket:
                 self._last_data = now  # it was this process that did not run (Ctrl-Z, a suspended laptop)
             process = getattr(self._sock, "process", None)  # of a ProxyCommand
             if now - self._last_data > SILENCE_LIMIT or (process and process.poll() is not None):
+                self.ended = True
                 return b""
             raise
-        self._last_data = time.monotonic()
+        except OSError:
+            self.ended = True
+            raise
+        self._last_data, self.ended = time.monotonic(), not data
+        if len(self.head) < HEAD:
+            self.head += data[: HEAD - len(self.head)]
         return data
 
     def shut_down(self) -> None:

@@ -1,22 +1,30 @@
-"""Known host keys: known_hosts files read line by line, as ssh reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+"""Known host keys: known_hosts files, in which `ssh-keygen -F` finds a host's lines (sshd(8), SSH_KNOWN_HOSTS)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import hmac
 import re
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from slipway.config.models import Hosts
 from slipway.config.paths import expand_user
-from slipway.errors import Problem, UsageError
+from slipway.errors import UsageError
+from slipway.hosts.ssh import ssh_config
+from slipway.hosts.ssh.ssh_config import SshConfig
 
-SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
+USER_FILE = "~/.ssh/known_hosts"
+REVOKED, CERT_AUTHORITY = "@revoked", "@cert-authority"
+FOUND = re.compile(r"# Host .* found: line (\d+) ?\w*\s*")  # ssh-keygen's line before each one that it found
+TIMEOUT = 30  # seconds for ssh-keygen
+NAMED_LINES = 5  # of a file's lines that are skipped
+
+Note = Callable[[str], None]
 
 
 class KeyStatus(StrEnum):
@@ -26,16 +34,16 @@ class KeyStatus(StrEnum):
     UNKNOWN = "unknown"
     CHANGED = "changed"
     REVOKED = "revoked"
+    CERTIFIED = "certified"  # no key is on record, only an authority that may have signed the host's certificate
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a file: host name patterns, and a key as it is sent over the wire."""
+    """One line of a file: a key as it is sent over the wire, and what the line is marked as."""
 
-    names: tuple[str, ...]
     kind: str
     key: bytes
-    revoked: bool
+    marker: str
     file: Path
     line: int
 
@@ -44,46 +52,32 @@ class Entry:
         """FILE:LINE."""
         return f"{self.file}:{self.line}"
 
-    def matches(self, lookup_name: str) -> bool:
-        """Whether it is for `host` or `[host]:port`: by name, by pattern, or by a hash of the name."""
-        lookup_name = lookup_name.lower()
-        if any(name.startswith("!") and _matches(name[1:], lookup_name) for name in self.names):
-            return False
-        return any(_matches(name, lookup_name) for name in self.names)
-
-
-def _matches(name: str, lookup_name: str) -> bool:
-    if name.startswith("|1|"):
-        _, _, salt, expected = name.split("|")
-        digest = hmac.new(base64.b64decode(salt), lookup_name.encode(), hashlib.sha1).digest()
-        return hmac.compare_digest(digest, base64.b64decode(expected))
-    pattern = re.escape(name.lower()).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(pattern, lookup_name) is not None
-
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """The entries of all files together."""
+    """What is on record for one host, under its name; `portless` is what is, without its port, if that is nothing."""
 
-    entries: tuple[Entry, ...]
+    lookup_name: str
+    entries: tuple[Entry, ...] = ()
+    portless: tuple[Entry, ...] = ()
 
-    def keys_of(self, lookup_name: str) -> list[Entry]:
-        """The keys on record for a name; a host may have several, even of one type."""
-        return [entry for entry in self.entries if not entry.revoked and entry.matches(lookup_name)]
+    @property
+    def keys(self) -> list[Entry]:
+        """The keys on record; a host may have several, even of one type."""
+        return [entry for entry in self.entries if not entry.marker]
 
-    def status(self, lookup_name: str, key: bytes) -> KeyStatus:
-        """What is known about the key that a host of this name presents."""
-        if any(entry.revoked and entry.key == key and entry.matches(lookup_name) for entry in self.entries):
+    def status(self, key: bytes) -> KeyStatus:
+        """What is known about the key that the host presents, by the rules of ssh (check_host_key)."""
+        both = (*self.entries, *self.portless)
+        if any(entry.marker == REVOKED and entry.key == key for entry in both):
             return KeyStatus.REVOKED
-        recorded = self.keys_of(lookup_name)
-        if not recorded:
-            return KeyStatus.UNKNOWN
-        return KeyStatus.KNOWN if key in {entry.key for entry in recorded} else KeyStatus.CHANGED
-
-
-def lookup_name(host: str, port: int) -> str:
-    """The name under which a host's key is recorded."""
-    return host if port == 22 else f"[{host}]:{port}"
+        known = {entry.key for entry in self.keys}
+        if known:
+            return KeyStatus.KNOWN if key in known else KeyStatus.CHANGED
+        if any(not entry.marker and entry.key == key for entry in self.portless):
+            return KeyStatus.KNOWN
+        certified = any(entry.marker == CERT_AUTHORITY for entry in both)
+        return KeyStatus.CERTIFIED if certified else KeyStatus.UNKNOWN
 
 
 def fingerprint(key: bytes) -> str:
@@ -91,56 +85,115 @@ def fingerprint(key: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
-def recorded_in(hosts: Hosts) -> Path:
-    """The file in which the keys of hosts are recorded: the user's, or the one that hosts.yaml names."""
-    return expand_user(hosts.known_hosts or "~/.ssh/known_hosts")
+def files(config: SshConfig, hosts: Hosts) -> list[Path]:
+    """The files in which a host's key is looked up, the first of which new keys are recorded in.
 
-
-def files(hosts: Hosts) -> list[Path]:
-    """The files in which host keys are looked up: the user's and the system's, or the one that hosts.yaml names."""
-    return [recorded_in(hosts), *([] if hosts.known_hosts else [SYSTEM_FILE])]
-
-
-def read(files: Sequence[Path]) -> KnownHosts:
-    """The entries of those files that exist.
-
-    Raises UsageError for a file that can't be read, and for an invalid line, with FILE:LINE.
+    Only the one that hosts.yaml names; else those of ssh's configuration. Where that turns verification off
+    (UserKnownHostsFile none or /dev/null), the user's own file counts.
     """
-    return KnownHosts(tuple(entry for file in files if file.is_file() for entry in _entries(file)))
+    if hosts.known_hosts:
+        return [expand_user(hosts.known_hosts)]
+    own = [file for file in config.user_known_hosts if file != Path("/dev/null")] or [expand_user(USER_FILE)]
+    return [*own, *config.global_known_hosts]
 
 
-def _entries(file: Path) -> Iterator[Entry]:
+def read(config: SshConfig, hosts: Hosts, note: Note) -> KnownHosts:
+    """What is on record for a host in its files. A line that ssh skips is skipped, and named in a note.
+
+    Raises UsageError for a file that can't be read.
+    """
+    found = [file for file in files(config, hosts) if file.is_file()]
+    for file in found:
+        _name_skipped_lines(file, note)
+    find = _find if ssh_config.openssh() else _find_by_paramiko
+    name = config.lookup_name
+    entries = tuple(entry for file in found for entry in find(file, name))
+    portless: tuple[Entry, ...] = ()
+    if name.startswith("[") and not any(not entry.marker for entry in entries):
+        portless = tuple(entry for file in found for entry in find(file, config.hostname.lower()))
+    return KnownHosts(name, entries, portless)
+
+
+def _find(file: Path, name: str) -> Iterator[Entry]:
+    argv = ["ssh-keygen", "-F", name, "-f", str(file)]
+    answer = subprocess.run(argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace")
+    number = 0
+    for line in answer.stdout.splitlines():
+        if header := FOUND.fullmatch(line):
+            number = int(header[1])
+        elif number and (entry := _entry(line, file, number)):
+            yield entry
+
+
+def _find_by_paramiko(file: Path, name: str) -> Iterator[Entry]:
+    """The same without OpenSSH: paramiko reads names and hashes. Keys marked @revoked count for all hosts."""
+    from paramiko.hostkeys import HostKeyEntry, HostKeys
+    from paramiko.ssh_exception import SSHException
+
+    for number, line in enumerate(_lines(file), 1):
+        if not (entry := _entry(line, file, number)):
+            continue
+        if entry.marker == REVOKED:
+            yield entry
+        elif not entry.marker:
+            hosts = HostKeys()
+            try:
+                parsed = HostKeyEntry.from_line(line, number)
+            except (SSHException, ValueError):
+                continue
+            if parsed and parsed.key:
+                for host in parsed.hostnames or ():
+                    hosts.add(host, parsed.key.get_name(), parsed.key)
+                if hosts.lookup(name):
+                    yield entry
+
+
+def _lines(file: Path) -> Sequence[str]:
     try:
-        text = file.read_text(errors="replace")
+        return file.read_text(errors="replace").split("\n")
     except OSError as error:
         hint = "make it readable for this user: host keys can't be verified without it"
         raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        marker = words.pop(0) if words[0].startswith("@") else ""
-        if marker == "@cert-authority":
-            continue  # for host certificates, which are not requested
-        try:
-            names, kind, text = words[:3]
-            entry = Entry(tuple(names.split(",")), kind, _key(kind, text), bool(marker), file, number)
-            entry.matches("")  # raises for an invalid hash
-        except ValueError as error:
-            raise _invalid_line(f"{file}:{number}", str(error)) from None
-        if marker not in {"", "@revoked"}:
-            raise _invalid_line(f"{file}:{number}", f"unknown marker: {marker}")
-        yield entry
+
+
+def _entry(line: str, file: Path, number: int) -> Entry | None:
+    """A line as an entry; None if it has no key that ssh could read."""
+    words = line.split()
+    marker = words.pop(0) if words and words[0].startswith("@") else ""
+    if len(words) < 3 or marker not in {"", REVOKED, CERT_AUTHORITY}:
+        return None
+    try:
+        return Entry(words[1], _key(words[1], words[2]), marker, file, number)
+    except ValueError:
+        return None
 
 
 def _key(kind: str, text: str) -> bytes:
     key = base64.b64decode(text, validate=True)  # binascii.Error is a ValueError
     size = int.from_bytes(key[:4], "big")
-    if key[4 : 4 + size] != kind.encode():
+    if key[4 : 4 + size] != kind.encode() or len(key) <= 4 + size:
         raise binascii.Error(f"not a key of type {kind}")
     return key
 
 
-def _invalid_line(location: str, details: str) -> Problem:
-    hint = "correct or remove that line: host keys are not verified against a file that can't be parsed completely"
-    return UsageError(f"{location}: invalid known_hosts entry", details=details, hint=hint)
+_noted: set[str] = set()
+
+
+def note_once(note: Note, text: str) -> None:
+    """Say it unless it was said already: a host is connected to several times."""
+    if text not in _noted:
+        _noted.add(text)
+        note(text)
+
+
+def _name_skipped_lines(file: Path, note: Note) -> None:
+    """Say once which lines have no host key: ssh ignores them without a word."""
+    skipped = [
+        number
+        for number, line in enumerate(_lines(file), 1)
+        if line.strip("\0 \t\r") and not line.lstrip().startswith("#") and not _entry(line, file, number)
+    ]
+    if skipped:
+        more = f" and {len(skipped) - NAMED_LINES} more" if len(skipped) > NAMED_LINES else ""
+        numbers = ", ".join(map(str, skipped[:NAMED_LINES]))
+        note_once(note, f"{file}: skipped line {numbers}{more}, which ssh ignores: not a host key")

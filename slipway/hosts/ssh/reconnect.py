@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
-from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
-from slipway.errors import ConnectionLost, HostUnreachable, NextCommand, Problem
+from slipway.errors import ConnectionLost, ConnectionThrottled, HostUnreachable, NextCommand, Problem
 
 if TYPE_CHECKING:
     from fabric import Connection
     from paramiko import Channel, Transport
 
-    from slipway.hosts.ssh.connection import AskSecret
+    from slipway.hosts.ssh.authentication import AskSecret
 
 CHANNEL_TIMEOUT = 20  # seconds for the host to open a channel
 REFUSAL_LIFETIME = 5  # seconds for which a failed first connection is not tried again
@@ -25,10 +25,10 @@ ATTEMPTS = 4  # to open a channel, when the connection breaks meanwhile
 
 
 class ReconnectingConnection:
-    """The connection to host `name`; threads share it. `cancel` ends what waits for the host."""
+    """The connection to host `name`; threads share it. Cancelling `report` ends what waits for the host."""
 
-    def __init__(self, name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> None:
-        self._name, self._hosts, self._ask, self._cancel = name, hosts, ask, cancel
+    def __init__(self, name: str, hosts: Hosts, ask: AskSecret, report: Reporter) -> None:
+        self._name, self._hosts, self._ask, self._report, self._cancel = name, hosts, ask, report, report.cancel
         self._connection: Connection | None = None
         self._refusal: tuple[float, Problem | None] = (0.0, None)
         self._broken_since: float | None = None
@@ -81,16 +81,30 @@ class ReconnectingConnection:
 
     def _connect_first(self) -> Connection:
         """The first connection. Threads that ask shortly after it was refused get the same answer."""
-        from slipway.hosts.ssh import connection
-
         refused_at, refusal = self._refusal
         if refusal and time.monotonic() - refused_at < REFUSAL_LIFETIME:
             raise refusal
         try:
-            return connection.connect(self._name, self._hosts, self._ask, self._cancel)
+            return self._connect_throttled()
         except Problem as problem:
             self._refusal = (time.monotonic(), problem)
             raise
+
+    def _connect_throttled(self) -> Connection:
+        """A connection; tried again where sshd drops some at random, as MaxStartups of sshd_config(5) says."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._connect()
+            except ConnectionThrottled:
+                if attempt == ATTEMPTS:
+                    raise
+                self._cancel.wait(random.uniform(0.5, 1.5) * RETRY_INTERVAL)  # noqa: S311  not all at once
+        raise AssertionError  # pragma: no cover  the loop returns or raises
+
+    def _connect(self) -> Connection:
+        from slipway.hosts.ssh import connection
+
+        return connection.connect(self._name, self._hosts, self._ask, self._cancel, self._report.note)
 
     def _reconnect(self, broken: Connection, report: Reporter) -> Connection:
         """A new connection in place of a broken one; all threads that wait for it share RECONNECT_TIMEOUT."""
@@ -102,7 +116,7 @@ class ReconnectingConnection:
         while True:
             self._cancel.check()
             try:
-                made = connection.connect(self._name, self._hosts, self._ask, self._cancel)
+                made = self._connect()
             except HostUnreachable:
                 if time.monotonic() - self._broken_since > RECONNECT_TIMEOUT:
                     raise

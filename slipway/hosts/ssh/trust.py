@@ -14,10 +14,12 @@ from slipway.errors import UsageError
 from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.connection import (
     AskSecret,
+    Note,
     VerifyKnownKey,
     close,
     closed_on_failure,
     hops_to,
+    ignore,
     open_hop,
 )
 from slipway.hosts.ssh.jump import HostKeyRejected, translated_errors
@@ -26,54 +28,53 @@ from slipway.hosts.ssh.known_hosts import KeyStatus
 
 @dataclass(frozen=True)
 class PresentedKey:
-    """The key that a host, or a jump host before it, presents; `lookup_name` is the name to record it under."""
+    """The key that a host, or a jump host before it, presents; it is recorded as `lookup_name` in `file`."""
 
     hop: str
     lookup_name: str
     key: PKey
     known: bool
+    file: Path
 
 
 class RejectEveryKey(VerifyKnownKey):
     """Reads a host's key without logging in."""
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        status, recorded = self._known.status(hostname, key.asbytes()), self._known.keys_of(hostname)
-        raise HostKeyRejected(hostname, key, status, recorded)
+        raise HostKeyRejected(self.known, key, self.known.status(key.asbytes()))
 
 
-def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel) -> PresentedKey:
+def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel, note: Note = ignore) -> PresentedKey:
     """The key of a host, or of the first jump host before it whose key is unknown.
 
     There is no login where the key is read. Raises HostUnreachable, or Unreachable for a changed or revoked key.
     """
-    known = known_hosts.read(known_hosts.files(hosts))
-    hops = hops_to(name, hosts, known)
-    hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(known))
+    hops = hops_to(name, hosts, note)
+    hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(hops[-1].known))
     with closed_on_failure(hops, cancel):
         for hop in hops:
             with translated_errors(hop):
                 try:
                     open_hop(hop, ask, cancel)
                 except HostKeyRejected as rejected:
-                    if rejected.status not in {KeyStatus.KNOWN, KeyStatus.UNKNOWN}:
+                    if rejected.status in {KeyStatus.CHANGED, KeyStatus.REVOKED}:
                         raise
                     close(hops[-1].connection)
                     known_already = rejected.status is KeyStatus.KNOWN
-                    return PresentedKey(hop.name, rejected.lookup_name, rejected.key, known_already)
+                    file = known_hosts.files(hop.config, hosts)[0]
+                    return PresentedKey(hop.name, rejected.known.lookup_name, rejected.key, known_already, file)
     raise AssertionError  # pragma: no cover  the last hop's key is rejected
 
 
-def record_key(lookup_name: str, key: PKey, hosts: Hosts) -> Path:
-    """Append a key to the known_hosts file, which is returned. Raises UsageError if it can't be written."""
-    file = known_hosts.recorded_in(hosts)
+def record_key(presented: PresentedKey) -> None:
+    """Append a key to its known_hosts file. Raises UsageError if that can't be written."""
+    file, key = presented.file, presented.key
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+", errors="replace") as recorded:
             text = recorded.read()
-            line = f"{lookup_name} {key.get_name()} {key.get_base64()}\n"
+            line = f"{presented.lookup_name} {key.get_name()} {key.get_base64()}\n"
             recorded.write(line if not text or text.endswith("\n") else f"\n{line}")
     except OSError as error:
         hint = "free some space, or check its permissions; `known_hosts` in hosts.yaml configures another file"
         raise UsageError(f"{file} can't be written", details=str(error), hint=hint) from error
-    return file

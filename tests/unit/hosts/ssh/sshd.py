@@ -13,8 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from paramiko import Channel, Ed25519Key, PKey, RSAKey, ServerInterface, Transport
-from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
+from paramiko import Channel, Ed25519Key, Message, PKey, RSAKey, ServerInterface, Transport
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_PARTIALLY_SUCCESSFUL,
+    AUTH_SUCCESSFUL,
+    MSG_DISCONNECT,
+    OPEN_FAILED_CONNECT_FAILED,
+    OPEN_SUCCEEDED,
+)
 from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
@@ -22,7 +29,8 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
-from slipway.hosts.ssh import connection
+from slipway.hosts.ssh import known_hosts
+from slipway.hosts.ssh.authentication import AskSecret
 from slipway.hosts.ssh.host import SshHost
 
 KEY = RSAKey.generate(1024)  # of every server that is given no other
@@ -39,6 +47,11 @@ class Sshd:
     home: Path = Path("/")
     rewrite: tuple[str, str] = ("", "")  # what is put in place of what in a command's line
     tried: list[str] = field(default_factory=list)  # passwords that were sent
+    offered: list[PKey] = field(default_factory=list)  # keys, also those that were only asked about
+    users: list[str] = field(default_factory=list)  # who logged in
+    dialled: list[int] = field(default_factory=list)  # ports that were connected to through it
+    max_auth_tries: int = 100
+    second_factor: bool = False  # whether it wants a password after a key
     port: int = 0
     links: list[Transport] = field(default_factory=list)
 
@@ -90,7 +103,7 @@ def _serve(link: Transport, server: Sshd) -> None:
 
 class _Session(ServerInterface):
     def __init__(self, link: Transport, server: Sshd) -> None:
-        self._link, self._server = link, server
+        self._link, self._server, self._failures = link, server, 0
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002  a fixed signature
         return "publickey,password" if self._server.passwords else "publickey"
@@ -100,8 +113,25 @@ class _Session(ServerInterface):
         right = self._server.passwords.get(username) == password
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
-    def check_auth_publickey(self, username: str, key: PKey) -> int:  # noqa: ARG002  a fixed signature
-        return AUTH_SUCCESSFUL if key in self._server.keys else AUTH_FAILED
+    def check_auth_publickey(self, username: str, key: PKey) -> int:
+        self._server.offered.append(key)
+        if key in self._server.keys:
+            self._server.users.append(username)
+            return AUTH_PARTIALLY_SUCCESSFUL if self._server.second_factor else AUTH_SUCCESSFUL
+        self._failures += 1
+        if self._failures >= self._server.max_auth_tries:
+            self._hang_up("Too many authentication failures")
+        return AUTH_FAILED
+
+    def _hang_up(self, text: str) -> None:
+        """As sshd does it: with SSH_MSG_DISCONNECT."""
+        message = Message()
+        message.add_byte(bytes([MSG_DISCONNECT]))
+        message.add_int(2)
+        message.add_string(text)
+        message.add_string("")
+        self._link._send_message(message)  # type: ignore[attr-defined]
+        self._link.close()
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002  a fixed signature
         return OPEN_SUCCEEDED
@@ -112,6 +142,7 @@ class _Session(ServerInterface):
         origin: tuple[str, int],  # noqa: ARG002  a fixed signature
         destination: tuple[str, int],
     ) -> int:
+        self._server.dialled.append(destination[1])
         try:
             far = socket.create_connection(destination, timeout=5)
         except OSError:
@@ -199,7 +230,7 @@ def nobody(kind: str, host: str) -> str:
     raise UsageError(f"{kind} of {host} is wanted, and there is nobody to ask")
 
 
-def answers(**said: str) -> tuple[connection.AskSecret, list[tuple[str, str]]]:
+def answers(**said: str) -> tuple[AskSecret, list[tuple[str, str]]]:
     """Somebody who knows secrets by host, and what was asked."""
     asked: list[tuple[str, str]] = []
 
@@ -216,13 +247,37 @@ def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SSH_AUTH_SOCK", "SLIPWAY_SSH_PASSWORD", "SLIPWAY_SSH_PASSPHRASE"):
         monkeypatch.delenv(name, raising=False)
     (folder / ".ssh").mkdir()
-    connection._ssh_config.cache_clear()
+    known_hosts._noted.clear()
     return folder
 
 
 def sealed(place: Path, passphrase: str = "") -> PKey:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(place)], check=True)
     return Ed25519Key.from_private_key_file(str(place), passphrase or None)
+
+
+def ssh(server: Sshd, key: Path, config: Path | str = "none", **options: object) -> subprocess.CompletedProcess[str]:
+    """The real client, with no files but those named: what it does is what Slipway should do."""
+    settings = {"BatchMode": "yes", "IdentitiesOnly": "yes", "GlobalKnownHostsFile": "/dev/null", **options}
+    words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    argv = ["ssh", "-F", str(config), *words, "-i", str(key), "-p", str(server.port), "deploy@127.0.0.1", "true"]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30)
+
+
+@contextmanager
+def agent(home: Path, monkeypatch: pytest.MonkeyPatch, *keys: Path) -> Iterator[Path]:
+    """An ssh-agent with these keys, which are not encrypted, in this order; yields its socket."""
+    path = home / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    try:
+        until(path.exists)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        for key in keys:
+            subprocess.run(["ssh-add", "-q", str(key)], check=True)
+        yield path
+    finally:
+        process.kill()
+        process.wait()
 
 
 def hosts(home: Path, *servers: Sshd, **entries: HostEntry) -> Hosts:

@@ -15,7 +15,7 @@ from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection, trust
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving
+from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving, ssh
 
 OTHER = RSAKey.generate(1024)
 
@@ -45,7 +45,7 @@ def test_a_jump_hosts_key_is_recorded_under_its_own_name_and_then_the_hosts(home
             offer = trust.presented_key("box", named, nobody, Cancel())
             assert (offer.hop, offer.lookup_name, offer.key, offer.known) == (
                 name, f"[127.0.0.1]:{server.port}", server.key, False)  # fmt: skip
-            trust.record_key(offer.lookup_name, offer.key, named)
+            trust.record_key(offer)
         assert trust.presented_key("box", named, nobody, Cancel()).known
         connection.close(connection.connect("box", named, nobody, Cancel()))
 
@@ -71,12 +71,17 @@ def test_a_changed_key_of_a_jump_host_is_reported_as_its_own_with_the_command_th
         ("{place} {other}\n{place} {key}\n", ""),
         ("{place} {key}\n{place} {other}\n", ""),
         ("[127.0.0.*]:{port} {key}\n", ""),
-        ("*,!{place} {key}\n", "not known here"),
+        ("*,!{place} {key}\n", ""),  # ssh looks 127.0.0.1 up too, without the port
+        ("*,!{place},!127.0.0.1 {key}\n", "not known here"),
         ("{hashed} {key}\n", ""),
         ("# a comment\n\n{place} {other}\n", "HAS CHANGED"),
-        ("{place} {key}\n{place} ssh-rsa AAAAB3Nza\n", "known_hosts:2: invalid known_hosts entry"),
-        ("{place} {key}\none-word\n", "known_hosts:2: invalid known_hosts entry"),
-        ("@what {place} {key}\n", "known_hosts:1: invalid known_hosts entry"),
+        ("{place} {key}\n{place} ssh-rsa AAAAB3Nza\n", ""),
+        ("{place} {key}\none-word\n", ""),
+        ("@what {place} {key}\n", "not known here"),
+        ("@cert-authority * {other}\n", "only @cert-authority .*known_hosts:1.* vouches"),
+        ("127.0.0.1 {key}\n", ""),  # ssh: "found matching key w/out port"
+        ("127.0.0.1 {other}\n", "not known here"),
+        ("@revoked 127.0.0.1 {key}\n{place} {key}\n", ""),  # recorded for another port than this
     ],
 )
 def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: str) -> None:
@@ -92,6 +97,7 @@ def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: st
         own, other = (f"{one.get_name()} {one.get_base64()}" for one in (KEY, OTHER))
         hashed = known.read_text().split()[0]
         known.write_text(text.format(place=place, port=server.port, key=own, other=other, hashed=hashed))
+        assert (ssh(server, home / "key", UserKnownHostsFile=known).returncode == 0) is (not words)
         if not words:
             connection.close(connection.connect("box", named, nobody, Cancel()))
             return
@@ -155,7 +161,7 @@ def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.M
             assert type(unread.value) is type(wrong.value) is UsageError
         (home / "key").rename(home / ".ssh" / "id_ed25519")  # the user's own, named nowhere
         monkeypatch.setenv("SLIPWAY_SSH_PASSPHRASE", "wrong")
-        with pytest.raises(Problem, match="its key can't be read") as own:
+        with pytest.raises(Problem, match="id_ed25519: wrong passphrase") as own:
             connection.connect("box", hosts(home, box, box=at(box)), answers(box="wrong")[0], Cancel())
         assert isinstance(own.value, UsageError)
 
@@ -193,17 +199,17 @@ def test_a_file_of_ssh_that_can_not_be_read_is_named(home: Path, name: str) -> N
 def test_a_key_is_appended_to_the_others_and_the_files_mode_stays(home: Path) -> None:
     server = Sshd()
     with serving(server):
-        known = hosts(home, box=at(server))
         file = home / "known_hosts"
         file.write_text("other ssh-ed25519 AAAA")
         file.chmod(0o644)
-        assert trust.record_key("box", server.key, known) == file
+        presented = trust.PresentedKey("box", "box", server.key, known=False, file=file)
+        trust.record_key(presented)
         assert file.read_text() == f"other ssh-ed25519 AAAA\nbox {server.key.get_name()} {server.key.get_base64()}\n"
         assert file.stat().st_mode & 0o777 == 0o644
         file.unlink()
-        trust.record_key("box", server.key, known)
+        trust.record_key(presented)
         assert file.stat().st_mode & 0o777 == 0o600
         file.unlink()
         file.mkdir()
         with pytest.raises(Problem, match="known_hosts can't be written"):
-            trust.record_key("box", server.key, known)
+            trust.record_key(presented)

@@ -1,0 +1,175 @@
+"""Logging in: the keys that ssh offers are offered, in its order and number, over an sshd of this process."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from paramiko import PKey
+
+from slipway.config.models import HostEntry, Hosts
+from slipway.engine.cancellation import Cancel
+from slipway.errors import Problem, Unreachable, UsageError
+from slipway.hosts.ssh import connection
+from tests.unit.hosts.ssh import sshd
+from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, hosts, nobody, sealed, serving
+
+NAMES = [f"key{number}" for number in range(8)]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return sshd.home(tmp_path, monkeypatch)
+
+
+def offered_by_ssh(home: Path, server: Sshd) -> list[bytes]:
+    """What the real client offers with the same configuration."""
+    server.offered.clear()
+    argv = ["ssh", "-F", str(home / ".ssh" / "config"), "-o", "BatchMode=yes", "box", "true"]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
+    return _once(server)
+
+
+def offered_here(server: Sshd, named: Hosts | None = None) -> list[bytes]:
+    server.offered.clear()
+    with suppress(Unreachable):
+        connection.close(connection.connect("box", named or Hosts(), nobody, Cancel()))
+    return _once(server)
+
+
+def _once(server: Sshd) -> list[bytes]:
+    """The keys in order; ssh asks about a key, then signs with it."""
+    return list(dict.fromkeys(key.asbytes() for key in server.offered))
+
+
+def configure(home: Path, server: Sshd, *lines: str) -> None:
+    """Make a server the host `box` of ~/.ssh/config."""
+    (home / "known_hosts").write_text(server.known())
+    known = f"UserKnownHostsFile {home}/known_hosts"
+    text = "\n".join(["Host box", "HostName 127.0.0.1", f"Port {server.port}", "User deploy", known, *lines])
+    (home / ".ssh" / "config").write_text(f"{text}\n")
+
+
+@pytest.mark.parametrize("accepted", [3, 6])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        ("IdentityFile {home}/key6",),
+        ("IdentityFile {home}/key7.pub", "IdentityFile {home}/key6", "IdentitiesOnly yes"),
+        ("IdentityFile {home}/key5", "IdentityFile {home}/key2", "IdentityFile {home}/absent"),
+        ("IdentityAgent none", "IdentityFile {home}/key6", "IdentityFile {home}/key5"),
+        ("IdentityFile {home}/key6", "IdentityFile {home}/key4", "IdentitiesOnly yes"),
+        ("IdentityFile {home}/key0", "CertificateFile {home}/key3-cert.pub"),
+        ("IdentityFile {home}/key1",),  # it has a certificate beside it
+        ("PubkeyAuthentication no",),
+    ],
+)
+def test_the_keys_that_ssh_offers_are_offered_in_its_order(
+    home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey], lines: tuple[str, ...], accepted: int
+) -> None:
+    in_agent = [home / name for name in NAMES if name not in {"key5", "key6"}]
+    server = Sshd(keys=(keys[accepted],), max_auth_tries=6)
+    with serving(server), agent(home, monkeypatch, *in_agent):
+        configure(home, server, *(line.format(home=home) for line in lines))
+        here = offered_here(server)
+        assert here == offered_by_ssh(home, server)
+        assert bool(here) == ("PubkeyAuthentication no" not in lines)
+
+
+@pytest.fixture(scope="module")
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    for name in (*NAMES, "authority"):
+        sealed(folder / name)
+    for name in ("key1", "key3"):
+        sign = ["ssh-keygen", "-q", "-s", str(folder / "authority"), "-I", name, "-n", "deploy", str(folder / name)]
+        subprocess.run(sign, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def keys(home: Path, key_folder: Path) -> list[PKey]:
+    shutil.copytree(key_folder, home, dirs_exist_ok=True)
+    return [PKey.from_path(str(home / name)) for name in NAMES]
+
+
+def test_an_agent_with_many_keys_fails_as_authentication_not_as_a_lost_network(
+    home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey]
+) -> None:
+    server = Sshd(keys=(keys[7],), max_auth_tries=6)
+    with serving(server), agent(home, monkeypatch, *(home / name for name in NAMES)):
+        configure(home, server)
+        with pytest.raises(Problem, match="authentication failed for user deploy: too many attempts") as failed:
+            connection.connect("box", Hosts(), nobody, Cancel())
+        assert "Too many authentication failures" in failed.value.details
+        assert "IdentitiesOnly" in failed.value.hint
+        assert type(failed.value) is Unreachable
+
+
+def test_the_agent_signs_for_a_sealed_key_and_no_passphrase_is_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey]
+) -> None:
+    server = Sshd(keys=(keys[7],), max_auth_tries=6)
+    with serving(server), agent(home, monkeypatch, *(home / name for name in NAMES)):
+        for key in (home / "key7", home / "key7.pub"):
+            if key.suffix:
+                (home / "key7").unlink()
+            else:
+                subprocess.run(["ssh-keygen", "-q", "-p", "-N", "open sesame", "-f", str(key)], check=True)
+            named = hosts(home, server, box=at(server, key=str(key)))
+            assert offered_here(server, named) == [keys[7].asbytes()]
+    with serving(server):  # no agent now
+        with pytest.raises(Problem, match="a public key, whose private key the SSH agent does not have") as alone:
+            connection.connect("box", hosts(home, server, box=at(server, key=str(home / "key7.pub"))), nobody, Cancel())
+        assert isinstance(alone.value, UsageError)
+
+
+def test_a_sealed_key_is_asked_for_only_after_everything_that_needs_no_question(home: Path, keys: list[PKey]) -> None:
+    sealed(home / ".ssh" / "id_ed25519", "open sesame")
+    server = Sshd(keys=(keys[0],))
+    with serving(server):
+        configure(home, server, "IdentityFile ~/.ssh/id_ed25519", f"IdentityFile {home}/key0")
+        connection.close(connection.connect("box", Hosts(), nobody, Cancel()))
+        server.keys = (PKey.from_path(str(home / ".ssh" / "id_ed25519"), b"open sesame"),)  # type: ignore[arg-type]
+        ask, asked = answers(box="open sesame")
+        connection.close(connection.connect("box", Hosts(), ask, Cancel()))
+        assert asked == [("passphrase", "box")]
+
+
+@pytest.mark.parametrize("kind", ["dead", "absent", "mute"])
+def test_an_agent_that_can_not_be_asked_is_named_where_authentication_fails(
+    home: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("slipway.hosts.ssh.authentication.AGENT_TIMEOUT", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener, serving(server := Sshd()):
+        if kind != "absent":
+            listener.bind(str(home / "agent"))
+        if kind == "mute":
+            listener.listen()
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "agent"))
+        with pytest.raises(Problem, match="no key or password to authenticate user deploy") as failed:
+            connection.connect("box", hosts(home, server, box=at(server)), nobody, Cancel())
+        assert f"the SSH agent at {home}/agent can't be asked" in failed.value.details
+
+
+def test_a_second_factor_is_given_after_the_key(home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey]) -> None:
+    server = Sshd(keys=(keys[0],), passwords={"deploy": "secret"}, second_factor=True)
+    monkeypatch.setenv("SLIPWAY_SSH_PASSWORD", "secret")
+    with serving(server):
+        configure(home, server, f"IdentityFile {home}/key0")
+        connection.close(connection.connect("box", Hosts(), answers(box="secret")[0], Cancel()))
+    assert server.tried == ["secret"]
+
+
+def test_a_user_and_a_port_of_hosts_yaml_win(home: Path, keys: list[PKey]) -> None:
+    server = Sshd(keys=(keys[0],))
+    with serving(server):
+        configure(home, server, f"IdentityFile {home}/key0")
+        entry = HostEntry(address="box", user="admin", port=server.port)
+        connection.close(connection.connect("box", Hosts(hosts={"box": entry}), nobody, Cancel()))
+    assert server.users == ["admin"]
