@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
 FORMS = "a name, an IP address, or [user@]host[:port]; an IPv6 address with a port is in brackets: [2001:db8::7]:2222"
 NAME = re.compile(r"""(?!-)[^\s\x00-\x1f\x7f@:/\[\]'"`$\\;&<>|(){}*?!,=]+""")
@@ -48,6 +47,8 @@ def _split_port(place: str) -> tuple[str, str | None]:
 
 
 def _is_ipv6(host: str) -> bool:
+    from ipaddress import IPv6Address  # here: few addresses are one
+
     try:
         IPv6Address(host)
     except ValueError:

@@ -16,6 +16,7 @@ from requests import RequestException
 
 from slipway.docker.registry_errors import is_denied
 from slipway.errors import ConnectionLost, NextCommand, Problem, RegistryDenied, TagVanished, Unreachable
+from slipway.hosts.host import ForwardedSocket
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
 TIMEOUT = 60  # seconds for one response of the daemon
@@ -25,12 +26,30 @@ UNTAGGED = re.compile("tag does not exist|image does not exist locally")  # moby
 class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]
     """docker-py's transport with one pool of connections, where its own has one per requested path."""
 
+    def __init__(self, forwarded: ForwardedSocket) -> None:
+        super().__init__(f"http+unix://{forwarded.path}", TIMEOUT, max_pool_size=POOL)
+        self._forwarded = forwarded
+
     def get_connection(self, url: str, proxies: Any = None) -> Any:  # noqa: ARG002  one for all
         return self.pools["docker"]
 
+    def send(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().send(*args, **options)
+        except RequestException:
+            if self._forwarded.problem:  # the connection behind the socket failed, which ends the one to it
+                raise self._forwarded.problem from None
+            raise
 
-def client(path: str, version: str = "auto", opened: Callable[[socket.socket], None] | None = None) -> APIClient:
-    """docker-py's client. `version` is the API's; `auto` costs a request. `opened` is called with each new socket."""
+
+def client(
+    forwarded: ForwardedSocket, version: str = "auto", opened: Callable[[socket.socket], None] | None = None
+) -> APIClient:
+    """docker-py's client. `version` is the API's; `auto` costs a request. `opened` is called with each new socket.
+
+    Where the host of a forwarded socket can't be reached, its requests raise the Problem that says why.
+    """
+    path = forwarded.path
 
     class Connection(UnixHTTPConnection):  # type: ignore[misc]
         def connect(self) -> None:
@@ -42,7 +61,7 @@ def client(path: str, version: str = "auto", opened: Callable[[socket.socket], N
         def _new_conn(self) -> Any:
             return Connection(self.base_url, self.socket_path, self.timeout)
 
-    adapter = _OnePool(f"http+unix://{path}", TIMEOUT, max_pool_size=POOL)
+    adapter = _OnePool(forwarded)
     adapter.pools["docker"] = Pool("docker", path, TIMEOUT, maxsize=POOL)
     api = APIClient(base_url=f"unix://{path}", version=version, timeout=TIMEOUT)
     api.get_adapter(api.base_url).close()

@@ -15,7 +15,7 @@ from slipway.docker.client import client, unreachable
 from slipway.engine.reporter import Reporter
 
 if TYPE_CHECKING:
-    from slipway.hosts.host import Host
+    from slipway.hosts.host import ForwardedSocket, Host
 
 SOCKET = "/var/run/docker.sock"
 
@@ -26,18 +26,18 @@ class Connection:
     def __init__(self, host: Host, closing: ExitStack) -> None:
         self.host = host
         self._closing = closing
-        self._path = ""
+        self._socket: ForwardedSocket | None = None
         self._api: APIClient | None = None
 
     @property
     def api(self) -> APIClient:
-        """The client for short requests. Raises Unreachable where the daemon does not answer."""
+        """The client for short requests. Raises Unreachable where host or daemon do not answer."""
         if self._api is None:
-            self._path = self._closing.enter_context(self.host.forward_socket(SOCKET))
+            self._socket = self._closing.enter_context(self.host.forward_socket(SOCKET))
             try:
-                self._api = client(self._path)
+                self._api = client(self._socket)
             except DockerException as error:
-                raise unreachable(error) from error
+                raise self._socket.problem or unreachable(error) from error
         return self._api
 
     @contextmanager
@@ -47,6 +47,7 @@ class Connection:
         Raises Cancelled then, whatever error the request itself ends with.
         """
         version, sockets = self.api.api_version, list[socket.socket]()
+        assert self._socket  # noqa: S101  the client above is connected to it
 
         def hang_up() -> None:
             for one in sockets:
@@ -58,7 +59,7 @@ class Connection:
             report.cancel.check()
 
         report.cancel.check()
-        api = client(self._path, version, opened)
+        api = client(self._socket, version, opened)
         forget = report.cancel.on_request(hang_up)
         try:
             yield api

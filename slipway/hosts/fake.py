@@ -10,7 +10,7 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import NextCommand, Problem, Unreachable
 from slipway.hosts.facts import Facts
-from slipway.hosts.host import Command, Privilege, Result, Stream
+from slipway.hosts.host import Command, ForwardedSocket, Privilege, Result, Stream
 
 Answer = Callable[[Command], tuple[int, bytes, bytes]]  # exit code, standard output, standard error
 
@@ -58,8 +58,8 @@ class FakeHost:
         return self.files[path][0]
 
     @contextmanager
-    def forward_socket(self, target: str) -> Iterator[str]:
-        yield target
+    def forward_socket(self, target: str) -> Iterator[ForwardedSocket]:
+        yield ForwardedSocket(target)
 
     def open_tcp(self, address: str, port: int) -> Stream:
         raise Unreachable(f"{address}:{port} does not answer")

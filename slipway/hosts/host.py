@@ -32,6 +32,14 @@ class Privilege(StrEnum):
     ROOT = "root"
 
 
+@dataclass
+class ForwardedSocket:
+    """A socket of this machine that leads to one of a host; `problem` is why the last connection to that failed."""
+
+    path: str
+    problem: Problem | None = None
+
+
 @dataclass(frozen=True)
 class Command:
     """A command as data: pure functions make it, a host runs it. Secrets belong in `stdin` or `env`, never in `argv`.
@@ -122,8 +130,11 @@ class Host(Protocol):
     def read_file(self, path: str, report: Reporter) -> bytes:
         """Read a file. Raises Problem if it does not exist or is not readable."""
 
-    def forward_socket(self, target: str) -> AbstractContextManager[str]:
-        """The path of a socket of this machine that forwards to a Unix socket of that one, as long as the context."""
+    def forward_socket(self, target: str) -> AbstractContextManager[ForwardedSocket]:
+        """A socket of this machine that forwards to a Unix socket of that one, as long as the context.
+
+        Raises Problem where the machine can't be reached.
+        """
 
     def open_tcp(self, address: str, port: int) -> Stream:
         """A connection from that machine to a TCP address. Raises Unreachable if it does not answer."""

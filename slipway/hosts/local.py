@@ -18,7 +18,7 @@ from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts
-from slipway.hosts.host import THIS_MACHINE, Command, Privilege, Result, script
+from slipway.hosts.host import THIS_MACHINE, Command, ForwardedSocket, Privilege, Result, script
 from slipway.hosts.local_process import LocalProcess, group_exists
 from slipway.hosts.process import ProcessPump
 
@@ -147,15 +147,15 @@ class LocalHost:
             raise Problem(f"{path} could not be read", details=str(error)) from error
 
     @contextmanager
-    def forward_socket(self, target: str) -> Iterator[str]:
+    def forward_socket(self, target: str) -> Iterator[ForwardedSocket]:
         """The socket itself, or a relay to it in a group that this process is not a member of yet."""
         if os.access(target, os.W_OK) or not Path(target).exists():
-            yield target
+            yield ForwardedSocket(target)
             return
         from slipway.hosts.group_relay import relay
 
         with relay(target) as path:
-            yield path
+            yield ForwardedSocket(path)
 
     def open_tcp(self, address: str, port: int) -> socket.socket:
         try:

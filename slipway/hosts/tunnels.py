@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 import socketserver
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from slipway.errors import Cancelled, Problem, UsageError
 from slipway.hosts.group_relay import copy_stream
-from slipway.hosts.host import Stream
+from slipway.hosts.host import ForwardedSocket, Stream
 
 Connect = Callable[[], Stream]
 
@@ -41,28 +42,45 @@ def tunnel(port: int, connect: Connect) -> Iterator[int]:
 
 
 @contextmanager
-def unix_socket_tunnel(connect: Connect) -> Iterator[str]:
-    """The same behind a Unix socket that only this user can connect to; yields its path."""
+def unix_socket_tunnel(connect: Connect) -> Iterator[ForwardedSocket]:
+    """The same behind a Unix socket that only this user can connect to."""
 
     class Server(socketserver.ThreadingUnixStreamServer):
         daemon_threads = True
 
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:  # made with mode 0700
-        path = str(Path(folder) / "socket")
-        with _serving(Server(path, _handler(connect))):
-            yield path
+        forwarded = ForwardedSocket(str(Path(folder) / "socket"))
+        with _serving(Server(forwarded.path, _handler(connect, forwarded))):
+            yield forwarded
 
 
-def _handler(connect: Connect) -> type[socketserver.BaseRequestHandler]:
+def _handler(connect: Connect, forwarded: ForwardedSocket | None = None) -> type[socketserver.BaseRequestHandler]:
+    """What copies a connection in both directions. Its client sees it end; `forwarded` is told why."""
+    told = forwarded or ForwardedSocket("")
+
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(Problem, Cancelled, OSError, EOFError):  # the client sees the connection end
+            with contextlib.suppress(Cancelled, OSError, EOFError), self._told():
                 remote = connect()
+                told.problem = None
                 with contextlib.closing(remote):
-                    back = threading.Thread(target=copy_stream, args=(remote, self.request), daemon=True)
+                    back = threading.Thread(target=self._copy_back, args=(remote,), daemon=True)
                     back.start()
                     copy_stream(self.request, remote)
                     back.join()
+
+        def _copy_back(self, remote: Stream) -> None:
+            with self._told():
+                copy_stream(remote, self.request)
+
+        @contextmanager
+        def _told(self) -> Iterator[None]:
+            try:
+                yield
+            except Problem as problem:
+                told.problem = problem
+                with contextlib.suppress(OSError):
+                    self.request.shutdown(socket.SHUT_RDWR)
 
     return Handler
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.hosts.host import Command
 from slipway.hosts.ssh.remote_scripts import WRAPPER
 
+PLAIN = frozenset(f"{string.ascii_letters}{string.digits} _-./:,@+".encode())  # the same in every shell's quotes
 SUDO_WITH_PASSWORD = ("sudo", "-k", "-S", "-p", "", "--")  # -k: it always reads the password's line
 
 
@@ -37,4 +39,14 @@ def command_line(command: Command, escalation: PrivilegeEscalation, env: Mapping
     variables = [f"{key}={value}" for key, value in {**env, **(command.env or {})}.items()]
     wrapped = ("sh", "-c", WRAPPER, "sh", str(len(variables)), command.cwd or "", *command.argv)
     stdin = escalation.stdin_line + "".join(f"{variable}\n" for variable in variables)
-    return stdin.encode(), "exec " + shlex.join((*escalation.argv_prefix, *wrapped))
+    return stdin.encode(), for_any_shell(*escalation.argv_prefix, *wrapped)
+
+
+def for_any_shell(*argv: str) -> str:
+    """The line that makes any login shell become a command, whatever it does with quotes, newlines, ! and backslashes.
+
+    Sh runs it; what another shell (fish, csh) might read for itself is in octal, as the %b of printf(1) reads it.
+    """
+    program = "exec " + shlex.join(argv)
+    encoded = "".join(chr(byte) if byte in PLAIN else f"\\0{byte:03o}" for byte in program.encode())
+    return f"""exec sh -c 'eval "$(printf %b "$1")"' sh '{encoded}'"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import shlex
 import signal
 import threading
 import time
@@ -21,7 +20,7 @@ from slipway.engine.reporter import Reporter, notes_only, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Cancelled, ConnectionLost, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts, preflight
-from slipway.hosts.host import NO_PROXY, Command, Privilege, Result, Stream, script
+from slipway.hosts.host import NO_PROXY, Command, ForwardedSocket, Privilege, Result, Stream, script
 from slipway.hosts.process import InputStream, ProcessPump
 from slipway.hosts.ssh.command_line import (
     AS_USER,
@@ -29,6 +28,7 @@ from slipway.hosts.ssh.command_line import (
     SUDO_WITHOUT_PASSWORD,
     PrivilegeEscalation,
     command_line,
+    for_any_shell,
     sudo_with_password,
 )
 from slipway.hosts.ssh.reconnect import ATTEMPTS, CHANNEL_TIMEOUT, ReconnectingConnection
@@ -41,12 +41,13 @@ from slipway.hosts.ssh.remote_scripts import (
     UPLOAD_STATE,
     as_job,
 )
-from slipway.hosts.ssh.session import ChannelStream, RemoteProcess, UploadProgress, close_channel
+from slipway.hosts.ssh.session import ChannelStream, RemoteProcess, UploadProgress, close_channel, ended_by_itself
 from slipway.hosts.tunnels import unix_socket_tunnel
 
 if TYPE_CHECKING:
     from slipway.hosts.ssh.authentication import AskSecret
 
+PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254, 5.1)
 COMMANDS, STREAMS, SIGNALS = 4, 4, 2  # at once on one connection, whose MaxSessions is 10 (sshd_config(5))
 
 
@@ -129,16 +130,28 @@ class SshHost:
             process = RemoteProcess(self.name, channel, partial(self._signal_group, escalation))
             pump = ProcessPump(process, command, report, stdin)
             try:
-                return pump.run()
+                result = pump.run()
             except (Problem, Cancelled):
                 if command.resumable:
                     report.note(f"`{command.argv[0]}` continues on {self.name}; the same command attaches to it")
                 pump.stop()
                 raise
+            if not process.started and escalation is AS_USER:
+                raise self._not_run(result.stdout + result.stderr)
+            return result
         except (SSHException, OSError, EOFError) as error:
             raise self.connection.lost(error) from error
         finally:
             close_channel(channel)
+
+    def _not_run(self, said: bytes) -> Problem:
+        """The error for a host that ran something else than the command, as nologin(8) or a forced command does."""
+        hint = (
+            "is its login shell one that runs commands (getent passwd)? is there a `command=` in authorized_keys, "
+            f"or a ForceCommand in sshd_config? ssh {self.name} true shows the same"
+        )
+        details = said.decode(errors="replace").strip() or "it printed nothing"
+        return Unreachable(f"{self.name} accepts the login, but does not run commands", details=details, hint=hint)
 
     def _signal_group(self, escalation: PrivilegeEscalation | None, group: int, number: signal.Signals) -> None:
         """Signal a process group of the host, beside all that runs; one that is gone already is fine."""
@@ -247,9 +260,10 @@ class SshHost:
     # Sockets
 
     @contextmanager
-    def forward_socket(self, target: str) -> Iterator[str]:
-        with unix_socket_tunnel(partial(self._connect_socket, target)) as path:
-            yield path
+    def forward_socket(self, target: str) -> Iterator[ForwardedSocket]:
+        self.connection.transport(notes_only(self.report))  # what refuses it is told here, not behind the socket
+        with unix_socket_tunnel(partial(self._connect_socket, target)) as forwarded:
+            yield forwarded
 
     def _connect_socket(self, target: str) -> Stream:
         self._stream_slots.acquire()
@@ -266,24 +280,37 @@ class SshHost:
         mark = OUTPUT_MARK + b"\n"
         try:
             channel.settimeout(CHANNEL_TIMEOUT)
-            channel.exec_command("exec " + shlex.join(["sh", "-c", DIAL_STDIO, "sh", target]))
+            channel.exec_command(for_any_shell("sh", "-c", DIAL_STDIO, "sh", target))
             head = b""
             while mark not in head:
                 if not (chunk := channel.recv(4096)):
+                    if ended_by_itself(channel):
+                        raise self._not_run(head + channel.recv_stderr(4096))
                     raise EOFError("it ended before it began")
                 head += chunk
             channel.settimeout(None)
+        except Problem:
+            close_channel(channel)
+            raise
         except (SSHException, OSError, EOFError) as error:
             close_channel(channel)
             raise self.connection.lost(error) from error
-        return ChannelStream(channel, head.partition(mark)[2], self._stream_slots.release)
+        return ChannelStream(channel, head.partition(mark)[2], self._stream_slots.release, self._no_socket)
+
+    def _no_socket(self, said: str) -> Problem:
+        """Why there is no stream to a socket there: what Docker's own client printed in place of one."""
+        final = "denied" in said.lower() or "not found" in said.lower()
+        kind, commands = Unreachable if final else ConnectionLost, [NextCommand("setup", {"host": self.name})]
+        return kind(f"Docker does not answer on {self.name}", details=said, commands=commands)
 
     def open_tcp(self, address: str, port: int) -> Stream:
-        from paramiko import SSHException
+        from paramiko import ChannelException, SSHException
 
         try:
             transport = self.connection.transport(notes_only(self.report))
             return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CHANNEL_TIMEOUT)
         except (SSHException, OSError, EOFError) as error:
             summary = f"{address}:{port} does not answer on {self.name}"
-            raise Unreachable(summary, details=str(error)) from error
+            forbidden = isinstance(error, ChannelException) and error.code == PROHIBITED
+            hint = "check AllowTcpForwarding and PermitOpen in its sshd_config" if forbidden else ""
+            raise Unreachable(summary, details=str(error), hint=hint) from error

@@ -116,7 +116,9 @@ def read(config: SshConfig, hosts: Hosts, note: Note) -> KnownHosts:
 
 def _find(file: Path, name: str) -> Iterator[Entry]:
     argv = ["ssh-keygen", "-F", name, "-f", str(file)]
-    answer = subprocess.run(argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace")
+    answer = subprocess.run(
+        argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace", start_new_session=True
+    )
     number = 0
     for line in answer.stdout.splitlines():
         if header := FOUND.fullmatch(line):

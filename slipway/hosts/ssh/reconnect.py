@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
 from slipway.engine.reporter import Reporter
-from slipway.errors import ConnectionLost, ConnectionThrottled, HostUnreachable, NextCommand, Problem
+from slipway.errors import ConnectionLost, ConnectionThrottled, HostUnreachable, NextCommand, Problem, Unreachable
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -66,12 +66,21 @@ class ReconnectingConnection:
                 return transport.open_session(timeout=CHANNEL_TIMEOUT)
             except (SSHException, OSError, EOFError) as error:
                 if attempt == ATTEMPTS:
-                    raise self.lost(error) from error
+                    raise self._refused(error) from error
                 if isinstance(error, ChannelException):
                     time.sleep(0.3 * attempt)  # the connection is intact, but has as many sessions as sshd allows
                 else:
                     transport.close()
         raise AssertionError  # pragma: no cover  the loop returns or raises
+
+    def _refused(self, error: Exception) -> Problem:
+        """The error for a channel that could not be opened, over an intact connection or because that broke."""
+        from paramiko import ChannelException
+
+        if not isinstance(error, ChannelException):
+            return self.lost(error)
+        hint = "raise MaxSessions in its sshd_config to 10, which is sshd's default, and reload sshd"
+        return Unreachable(f"{self._name} opens no more sessions on one connection", details=str(error), hint=hint)
 
     def lost(self, error: object) -> ConnectionLost:
         """The error for a connection that broke while something ran over it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from slipway.engine.reporter import Reporter
+from slipway.errors import Problem
 from slipway.hosts.process import Chunk, StreamName
 from slipway.hosts.ssh.remote_scripts import OUTPUT_MARK, PROCESS_GROUP_MARK
 
@@ -31,16 +32,32 @@ def close_channel(channel: Channel) -> None:
         channel.close()
 
 
-class ChannelStream:
-    """A channel as a `Stream`: `head` was read from it already, `release` is called once when it is closed."""
+def ended_by_itself(channel: Channel) -> bool:
+    """Whether the command of a channel whose output has ended did so too, and not with the connection."""
+    channel.status_event.wait(LINK_END_TIMEOUT)
+    return channel.exit_status != NO_EXIT_STATUS
 
-    def __init__(self, channel: Channel, head: bytes, release: Callable[[], None]) -> None:
-        self._channel, self._head, self._release = channel, head, [release]
+
+class ChannelStream:
+    """A channel as a `Stream`: `head` was read from it already, `release` is called once when it is closed.
+
+    Where it ends before anything came, because its command failed, reading raises what `failed` makes of its errors.
+    """
+
+    def __init__(
+        self, channel: Channel, head: bytes, release: Callable[[], None], failed: Callable[[str], Problem]
+    ) -> None:
+        self._channel, self._head, self._release, self._failed = channel, head, [release], failed
+        self._began = False
         self.sendall, self.shutdown = channel.sendall, channel.shutdown
 
     def recv(self, size: int, /) -> bytes:
         head, self._head = self._head[:size], self._head[size:]
-        return head or self._channel.recv(size)
+        data = head or self._channel.recv(size)
+        if not data and not self._began and (said := self._channel.recv_stderr(READ_SIZE)):
+            raise self._failed(said.decode(errors="replace").strip())
+        self._began = True
+        return data
 
     def close(self) -> None:
         close_channel(self._channel)
@@ -71,6 +88,7 @@ class RemoteProcess:
 
     def __init__(self, host: str, channel: Channel, signal_group: Callable[[int, signal.Signals], None]) -> None:
         self.location = f" on {host}"
+        self.started = False  # whether the wrapper has said so
         self._channel, self._signal_group = channel, signal_group
         self._stdin_open = True
         self._group = 0
@@ -159,6 +177,7 @@ class RemoteProcess:
             if not newline:
                 return  # the mark's line is not complete
             del self._before_mark[stream]
+            self.started = True
             if stream == "stderr":
                 self._group, rest = int(number.strip() or 0), before + rest
             chunk = rest

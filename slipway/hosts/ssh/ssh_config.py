@@ -74,7 +74,13 @@ def _ask_ssh(destination: Destination) -> dict[str, list[str]]:
         argv = ["ssh", *(["-F", str(file)] if file else []), *options, "--", destination.host]
         try:
             answer = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False, errors="replace"
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=False,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is this process's
             )
         except subprocess.TimeoutExpired:
             hint = f"ssh -G {destination.host} shows it: does a `Match exec` of ~/.ssh/config wait for something?"

@@ -45,6 +45,8 @@ class Sshd:
     keys: tuple[PKey, ...] = ()
     before: bytes = b""
     home: Path = Path("/")
+    login_shell: tuple[str, ...] = ("sh", "-c")
+    max_sessions: int = 100
     rewrite: tuple[str, str] = ("", "")  # what is put in place of what in a command's line
     tried: list[str] = field(default_factory=list)  # passwords that were sent
     offered: list[PKey] = field(default_factory=list)  # keys, also those that were only asked about
@@ -134,7 +136,8 @@ class _Session(ServerInterface):
         self._link.close()
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002  a fixed signature
-        return OPEN_SUCCEEDED
+        open_ones = len(self._link._channels.values())  # type: ignore[attr-defined]
+        return OPEN_SUCCEEDED if open_ones < self._server.max_sessions else OPEN_FAILED_CONNECT_FAILED
 
     def check_channel_direct_tcpip_request(
         self,
@@ -180,7 +183,7 @@ def _run(channel: Channel, line: str, server: Sshd) -> None:
     if server.before:
         channel.sendall(server.before)
     process = subprocess.Popen(
-        ["sh", "-c", line],
+        [*server.login_shell, line],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

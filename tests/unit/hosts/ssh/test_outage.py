@@ -253,9 +253,9 @@ def test_ctrl_c_in_a_tunnel_ends_the_conversation_without_a_traceback(capfd: pyt
     def dial() -> Stream:
         raise Cancelled
 
-    with tunnels.unix_socket_tunnel(dial) as path, socket.socket(socket.AF_UNIX) as client:
+    with tunnels.unix_socket_tunnel(dial) as forwarded, socket.socket(socket.AF_UNIX) as client:
         client.settimeout(TIGHT)
-        client.connect(path)
+        client.connect(forwarded.path)
         assert client.recv(1) == b""
     assert capfd.readouterr().err == ""
 
@@ -291,18 +291,18 @@ def test_a_socket_that_can_not_be_reached_does_not_occupy_a_stream_for_ever(
         monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
         (home / "docker").write_text("#!/bin/sh\nexec cat\n")
         (home / "docker").chmod(0o755)
-        with box.forward_socket("/run/docker.sock") as path:
+        with box.forward_socket("/run/docker.sock") as forwarded:
             for _ in range(ssh_host.STREAMS + 1):
                 with socket.socket(socket.AF_UNIX) as client:
                     monkeypatch.setattr(Channel, "exec_command", _dead)
                     client.settimeout(TIGHT)
-                    client.connect(path)
+                    client.connect(forwarded.path)
                     assert client.recv(1) == b""
             monkeypatch.undo()
             monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(TIGHT)
-                client.connect(path)
+                client.connect(forwarded.path)
                 client.sendall(b"ping")
                 assert client.recv(4) == b"ping"
 
