@@ -120,10 +120,10 @@ class Invocation:
 
     @cached_property
     def hosts(self) -> Hosts:
-        """The SSH hosts of hosts.yaml."""
+        """The SSH hosts of hosts.yaml. Raises UsageError, with every error of all files, where it has one."""
         from slipway.config.load import load_hosts
 
-        return load_hosts(ROOT, self._settings)
+        return load_hosts(ROOT, self._settings) or self.config.hosts
 
     def prefetch_facts(self, text: str) -> None:
         """Start to read the facts of the hosts in `--host a,b`, while the rest of the configuration is loaded."""

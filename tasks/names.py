@@ -27,7 +27,8 @@ def hosts(settings: str = "") -> list[str]:
     """The hosts of hosts.yaml; none where it has errors."""
     from slipway.config.load import load_hosts
 
-    return _sorted(load_hosts(ROOT, folder_option(settings, "SLIPWAY_SETTINGS", _cwd())).hosts)
+    found = load_hosts(ROOT, folder_option(settings, "SLIPWAY_SETTINGS", _cwd()))
+    return _sorted(found.hosts if found else ())
 
 
 def _cwd() -> Path:

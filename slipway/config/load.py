@@ -56,13 +56,15 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     )
 
 
-def load_hosts(root: Path, settings: Path | None) -> Hosts:
-    """hosts.yaml alone, so that hosts can be connected to while the rest is read. `load` reports its errors."""
+def load_hosts(root: Path, settings: Path | None) -> Hosts | None:
+    """hosts.yaml alone, so that hosts can be connected to while the rest is read. None: `load` reports its errors."""
     candidates = [folder / "hosts.yaml" for folder in (settings, root / "config") if folder]
     path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        return Hosts()
     ignored = FileErrors()
-    document = read(path, ignored) if path else None
-    return (parse(document, Hosts, ignored) if document else None) or Hosts()
+    document = read(path, ignored)
+    return parse(document, Hosts, ignored) if document else None
 
 
 def default_environment(root: Path) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from slipway.config.load import load_hosts
 from slipway.config.models import HostEntry
 from slipway.config.ssh_destination import Destination, parse_destination
 from tests.unit.config.conftest import errors
@@ -92,6 +93,7 @@ def test_what_is_no_destination_is_refused(text: str) -> None:
 )
 def test_an_invalid_address_is_reported_with_its_line(team: Path, text: str, error: str) -> None:
     (team / "config" / "hosts.yaml").write_text(f"hosts:\n  {text}\n")
+    assert load_hosts(team, None) is None  # so that whoever needs only this file asks `load` too
     (said,) = errors(team)
     assert said.startswith(error)
 
