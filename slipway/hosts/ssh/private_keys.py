@@ -100,21 +100,13 @@ def _public_half(data: bytes) -> bytes | None:
             return _public_line(data)
         if block[1] == b"OPENSSH ":
             return _openssh_header(b"".join(block[0].splitlines()[1:-1]))
-        return _unencrypted(block)
-    except (ValueError, IndexError, SSHException):
-        return None
-
-
-def _unencrypted(block: re.Match[bytes]) -> bytes | None:
-    """The public half of an unencrypted PEM file."""
-    try:
         return _parse(block, None).asbytes()
-    except (TypeError, UnsupportedAlgorithm, PasswordRequiredException):
+    except (ValueError, TypeError, UnsupportedAlgorithm, SSHException):  # it is encrypted, or no key at all
         return None
 
 
 def _public_line(data: bytes) -> bytes | None:
-    kind, text = data.split()[:2]
+    kind, text, *_ = data.split()  # ValueError: there are fewer
     key = base64.b64decode(text, validate=True)
     return key if Message(key).get_string() == kind else None
 
