@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from slipway.config.fields import Model
+from slipway.config.scalar import yaml_value
+from slipway.config.yaml_reader import Unreadable, documents, plain
 
 M = TypeVar("M", bound=Model)
 Keys = tuple[int | str, ...]  # the path to a value in a file: keys of mappings, indexes of lists
@@ -63,55 +65,15 @@ class Document:
 
 def read(path: Path, errors: FileErrors) -> Document | None:
     """One YAML file, or None with its error added."""
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        data = round_trip_yaml().load(path.read_text(encoding="utf-8"))
-    except (YAMLError, OSError, ValueError, RecursionError) as error:
-        line, summary = yaml_error(error)
-        # what follows may be a secret
-        errors.add(path, line, summary.partition(" with value ")[0] if isinstance(error, MarkedYAMLError) else summary)
+        found = [data for data in documents(path) if data is not None] or [{}]
+    except Unreadable as error:
+        errors.add(path, error.line, error.summary, error.hint)
         return None
-    if data is None:
-        data = {}
-    if not isinstance(data, Mapping):
-        errors.add(path, 1, "must be a mapping", "lines of `key: value`")
+    if len(found) > 1 or not isinstance(found[0], Mapping):
+        errors.add(path, 1, "must be one mapping" if len(found) > 1 else "must be a mapping", "lines of `key: value`")
         return None
-    return Document(path, data)
-
-
-def round_trip_yaml() -> Any:
-    """A parser that keeps line numbers and refuses duplicate keys."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="rt")
-    yaml.allow_duplicate_keys = False
-    return yaml
-
-
-def yaml_error(error: Exception) -> tuple[int, str]:
-    """The line of an error that reading YAML raised, and what is wrong in it."""
-    from ruamel.yaml.error import MarkedYAMLError
-
-    if isinstance(error, MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        return mark.line + 1 if mark else 1, str(error.problem or error.context or "not YAML").split("\n")[0]
-    lines = str(error).splitlines()
-    return 1, f"can't be read: {lines[0] if lines else type(error).__name__}"
-
-
-def plain(value: Any) -> Any:
-    """Round-trip types of ruamel as Python's own."""
-    if isinstance(value, Mapping):
-        return {k if isinstance(k, str) else str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(v) for v in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return str(value)
+    return Document(path, found[0])
 
 
 def parse(document: Document, model: type[M], errors: FileErrors, **extra: object) -> M | None:
@@ -158,13 +120,21 @@ def in_plain_words(error: Mapping[str, Any], keys: Keys, model: type[Model]) -> 
         return f"{name} is missing", ""
     if kind == "value_error":  # a validator of ours
         return f"{name}: {message.removeprefix('Value error, ')}", ""
-    got = "" if "secrets" in keys[:1] else f", not {error.get('input')!r:.60}"  # it may be the secret itself
+    got = (
+        "" if "secrets" in keys[:1] else f", not {yaml_value(error.get('input'))!r:.60}"
+    )  # it may be the secret itself
     if kind in TYPES:
-        return f"{name} must be {TYPES[kind]}{got}", ""
+        return f"{name} must be {TYPES[kind]}{got}", _quoted(name, error.get("input")) if kind == "string_type" else ""
     if kind in LIMITS:
         words, limit = LIMITS[kind]
         return f"{name} must be {f'{words} {context[limit]}'.strip()}{got}", ""
     return f"{name}: {message[:1].lower()}{message[1:]}{got}", ""
+
+
+def _quoted(name: str, value: object) -> str:
+    """How a value that YAML does not take for a text is written as one."""
+    text = {True: "true", False: "false", None: ""}.get(value) if value is None or isinstance(value, bool) else None
+    return "" if text is None else f"as a text: {name.rpartition('.')[2]}: '{text}'"
 
 
 def _known_keys(key: str, model: type[Model]) -> str:

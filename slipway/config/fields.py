@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from slipway.config import quantity
+from slipway.config.scalar import yaml_value
 from slipway.config.ssh_destination import USER, parse_destination
 
 
@@ -17,11 +18,6 @@ def dns_label(value: str) -> str:
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
         raise ValueError(f"'{value}' is not a DNS label (lower-case letters, digits and -, starting with a letter)")
     return value
-
-
-def _number_as_text(value: object) -> object:
-    """A bare number in YAML (`cpu: 2`) as text."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
@@ -79,18 +75,18 @@ def _ssh_user(value: str) -> str:
 
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Label = Annotated[str, AfterValidator(dns_label)]
-Text = Annotated[str, BeforeValidator(_number_as_text)]
-SshDestination = Annotated[Text, _parsed_by(parse_destination)]
-SshUser = Annotated[Text, AfterValidator(_ssh_user)]
-Cpus = Annotated[Text, _parsed_by(quantity.parse_cpus)]
-Size = Annotated[Text, _parsed_by(quantity.parse_bytes)]
-MinikubeSize = Annotated[Text, _parsed_by(quantity.parse_minikube_memory)]
+SshDestination = Annotated[str, _parsed_by(parse_destination)]
+SshUser = Annotated[str, AfterValidator(_ssh_user)]
+Cpus = Annotated[str, _parsed_by(quantity.parse_cpus)]
+Size = Annotated[str, _parsed_by(quantity.parse_bytes)]
+MinikubeSize = Annotated[str, _parsed_by(quantity.parse_minikube_memory)]
 Version = Annotated[str, AfterValidator(_version)]
 ToolVersion = Annotated[str, AfterValidator(_tool_version)]
 Regex = Annotated[str, AfterValidator(_regex)]
 JsonPath = Annotated[str, AfterValidator(_json_path)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-Whole = Annotated[int, Field(strict=True)]  # neither `true` nor '2'
+Whole = Annotated[int, Field(strict=True), BeforeValidator(yaml_value)]  # neither `true` nor '2'
+Seconds = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False), BeforeValidator(yaml_value)]
 Count = Annotated[Whole, Field(ge=1)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.config.document import Document, FileErrors, plain, round_trip_yaml, yaml_error
+from slipway.config import yaml_reader
+from slipway.config.document import Document, FileErrors
+from slipway.config.scalar import yaml_value
+from slipway.config.yaml_reader import Unreadable, plain
 
 FOLDER = "manifests"
 
@@ -15,23 +18,24 @@ FOLDER = "manifests"
 def documents(folder: Path) -> Iterator[dict[str, Any]]:
     """The objects of a service's own manifests, in which `check` found no error."""
     for path in sorted((folder / FOLDER).glob("*.yaml")):
-        yield from (plain(found.data) for found in _read(path))
+        for found in _read(path):
+            values = yaml_value(plain(found.data))
+            if isinstance(values, dict):
+                yield values
 
 
 def check(folder: Path, errors: FileErrors) -> None:
     """Add the errors in a service's own manifests."""
-    from ruamel.yaml.error import YAMLError
-
     for path in sorted((folder / FOLDER).glob("*.yaml")):
         try:
             for found in _read(path):
                 _check_object(found, errors)
-        except (YAMLError, OSError, ValueError, RecursionError) as error:
-            errors.add(path, *yaml_error(error))
+        except Unreadable as error:
+            errors.add(path, error.line, error.summary, error.hint)
 
 
 def _read(path: Path) -> Iterator[Document]:
-    for data in round_trip_yaml().load_all(path.read_text(encoding="utf-8")):
+    for data in yaml_reader.documents(path):
         if data is not None:
             yield Document(path, data)
 
@@ -47,7 +51,7 @@ def _check_object(found: Document, errors: FileErrors) -> None:
         "kind": found.data.get("kind"),
         "metadata.name": metadata.get("name") if isinstance(metadata, Mapping) else None,
     }
-    missing = [key for key, value in required.items() if not isinstance(value, str) or not value]
+    missing = [key for key, value in required.items() if not isinstance(yaml_value(value), str) or not value]
     if missing:
         errors.add(found.path, line, f"an object lacks {', '.join(missing)}", "each must be a string")
     for part in ("labels", "annotations"):
@@ -64,7 +68,7 @@ def _check_secret(found: Document, errors: FileErrors) -> None:
             errors.add(found.path, found.line((part,)), f"{part} must be a mapping")
             continue
         for key, value in values.items():
-            if not isinstance(value, str) or (part == "data" and not _is_base64(value)):
+            if not isinstance(yaml_value(value), str) or (part == "data" and not _is_base64(value)):
                 summary = f"{part}.{key} must be {'base64' if part == 'data' else 'a string'}"
                 errors.add(found.path, found.line((part, key)), summary, "its value is not shown")
 

@@ -21,7 +21,6 @@ from slipway.config.fields import (
     Size,
     SshDestination,
     SshUser,
-    Text,
     UserPath,
     Variable,
     Version,
@@ -116,7 +115,7 @@ class Service(Model):
     replicas: Count = 1
     autoscale: Autoscale | None = None
     resources: Resources = Resources()
-    env: dict[str, Text] = {}
+    env: dict[str, str] = {}
     secrets: dict[Variable, ServiceSources] = {}
     config: str | None = None
     health: Health | None = None
@@ -161,7 +160,7 @@ class Override(Model):
     replicas: Count | None = None
     autoscale: Autoscale | None = None
     resources: Resources | None = None
-    env: dict[str, Text] = {}
+    env: dict[str, str] = {}
     publish: Port | None = None
 
 

@@ -32,5 +32,5 @@ class Answer:
 
         try:
             return list(jsonpath.findall(path, json.loads(self.text)))
-        except ValueError:
+        except (ValueError, RecursionError, jsonpath.JSONPathError):  # no JSON, or nested too deep
             return []

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
-
-from pydantic import Field
 
 from slipway.config.assertions.answer import Answer
 from slipway.config.assertions.assertion import Assertion
+from slipway.config.fields import Seconds
 
 
-class Within(Assertion[Annotated[float, Field(gt=0, strict=True)]]):
+class Within(Assertion[Seconds]):
     """Seconds."""
 
     def failures(self, answer: Answer) -> Iterator[str]:

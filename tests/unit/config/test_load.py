@@ -29,7 +29,7 @@ def test_another_teams_layout_loads(team: Path) -> None:
     assert (found.published, found.leiningen, found.config) == (9000, False, None)
 
 
-@pytest.mark.parametrize("text", ["docker: {minimum: new}", "docker: {minimum: 20.10}"])
+@pytest.mark.parametrize("text", ["docker: {minimum: new}", "docker: {minimum: v20.10}"])
 def test_a_tools_version_must_be_one(team: Path, text: str) -> None:
     (team / "config" / "tools.yaml").write_text(f"{text}\n")
     assert errors(team)[0].startswith("config/tools.yaml:1: docker.minimum")

@@ -22,7 +22,7 @@ SERVICES: dict[str, dict[str, Any]] = {
         "port": 8443,
         "replicas": 2,
         "autoscale": {"max": 6, "cpu": 70},
-        "env": {"LOG_LEVEL": "info", "GRÜSSE": "ja", "NUMBER": 1},
+        "env": {"LOG_LEVEL": "info", "GRÜSSE": "ja", "NUMBER": "1"},
         "secrets": {"KEY": {"generate": {}}, "OTHER": {"of": "order"}},
         "health": {"ready": "/health/ready", "live": "/health/live"},
         "resources": {"cpu": "250m", "memory": "384Mi"},

@@ -1,0 +1,153 @@
+"""Reads YAML with ruamel: the line of every key, the text of every number, and errors in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from slipway.config.scalar import Scalar
+
+VALUES = 100_000  # of a file whose aliases are expanded: a few lines of aliases of aliases can be more than any memory
+
+
+class Unreadable(ValueError):
+    """A file that is not YAML: its line, what is wrong there, and a hint."""
+
+    def __init__(self, line: int, summary: str, hint: str = "") -> None:
+        super().__init__(summary)
+        self.line, self.summary, self.hint = line, summary, hint
+
+
+def documents(path: Path) -> Iterator[Any]:
+    """The documents of a file, in ruamel's round-trip types. Raises Unreadable."""
+    from ruamel.yaml.error import YAMLError
+
+    text = _text(path)
+    try:
+        for data in _parser().load_all(text):
+            _require_small(data)
+            yield data
+    except RecursionError:
+        raise Unreadable(1, "too many levels") from None
+    except YAMLError as error:
+        raise _unreadable(error, text) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        if path.is_symlink() and not path.exists():
+            raise Unreadable(1, f"a link to {path.readlink()}, which does not exist", "remove or repair it") from None
+        raise Unreadable(1, f"can't be read: {error.strerror}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise Unreadable(line, "not UTF-8 text", "save it as UTF-8") from None
+
+
+def _parser() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt")
+    yaml.allow_duplicate_keys = False
+    yaml.Constructor = _constructor()
+    return yaml
+
+
+@cache
+def _constructor() -> type:
+    """The constructor class, which keeps the text of numbers and dates and refuses the tags of other programs."""
+    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor
+
+    class Constructor(RoundTripConstructor):
+        def whole_number(self, node: Any) -> str:
+            return self._number(node, SafeConstructor.construct_yaml_int)
+
+        def number(self, node: Any) -> str:
+            return self._number(node, SafeConstructor.construct_yaml_float)
+
+        def _number(self, node: Any, value: Any) -> str:
+            try:
+                return Scalar(self.text(node), value(self, node))
+            except (ValueError, IndexError, OverflowError):  # such as `0x_`: a number to ruamel's patterns alone
+                return self.text(node)
+
+        def date(self, node: Any) -> Scalar:
+            return Scalar(self.text(node), self.text(node))
+
+        def text(self, node: Any) -> str:
+            return str(self.construct_scalar(node))
+
+        def unknown(self, node: Any) -> None:
+            raise ConstructorError(None, None, f"unknown tag {node.tag}", node.start_mark)
+
+    for tag, construct in {
+        "tag:yaml.org,2002:int": Constructor.whole_number,
+        "tag:yaml.org,2002:float": Constructor.number,
+        "tag:yaml.org,2002:timestamp": Constructor.date,
+        "tag:yaml.org,2002:str": Constructor.construct_scalar,
+        "tag:yaml.org,2002:binary": Constructor.unknown,
+        None: Constructor.unknown,
+    }.items():
+        Constructor.add_constructor(tag, construct)
+    return Constructor
+
+
+def _require_small(data: Any) -> None:
+    waiting, found = [data], 0
+    while waiting:
+        value, found = waiting.pop(), found + 1
+        if found > VALUES:
+            raise Unreadable(1, f"its aliases expand to more than {VALUES} values")
+        waiting += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+
+
+def _unreadable(error: Exception, text: str) -> Unreadable:
+    from ruamel.yaml.error import MarkedYAMLError
+
+    if not isinstance(error, MarkedYAMLError):
+        position = getattr(error, "position", 0)  # of a ReaderError: a character that YAML does not allow
+        return Unreadable(text.count("\n", 0, position) + 1, str(error).splitlines()[0])
+    mark = error.problem_mark or error.context_mark
+    summary = str(error.problem or error.context or "not YAML").split("\n")[0].partition(" with value ")[0]  # a secret?
+    if mark is None:
+        return Unreadable(1, summary)
+    line = "".join(text.splitlines()[mark.line : mark.line + 1])
+    return Unreadable(mark.line + 1, summary, _hint(summary, line[: mark.column]))
+
+
+def _hint(summary: str, before: str) -> str:
+    """What helps against ruamel's `summary`, where `before` is the line up to where it stopped."""
+    if "mapping values are not allowed" in summary:
+        if ": " not in before:
+            return "check the indentation"
+        return "a value with `: ` in it needs quotes, or `>-` behind the key and the value below it, indented"
+    if "'\\t'" in summary:
+        return "indent with spaces"
+    if "cannot start any token" in summary or "alias" in summary:
+        return "a value that starts with this character needs quotes"
+    if "',' or" in summary:
+        return "in {…} and […], a value with one of , : { } [ ] in it needs quotes"
+    if "end of stream" in summary:
+        return "a quote is not closed"
+    return "Slipway has no tags: remove it, or quote the value" if "unknown tag" in summary else ""
+
+
+def plain(value: Any) -> Any:
+    """Round-trip types as Python's own; numbers and dates stay a `Scalar`."""
+    if isinstance(value, Mapping):
+        return {_key(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | AbstractSet):
+        return [plain(one) for one in value]
+    if isinstance(value, Scalar) or value is None:
+        return value
+    return bool(value) if isinstance(value, int) else str(value)
+
+
+def _key(key: object) -> str:
+    return "null" if key is None else str(key).lower() if isinstance(key, bool) else str(key)
