@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from slipway.config.assertions.answer import Answer
-from slipway.config.curl import CurlLine, Word, refuse_file
+from slipway.config.curl import CurlLine, refuse_file
+from slipway.config.shell_words import Word
 
 ARGV = ("curl", "-q", "-K", "-")  # everything else is in the config on standard input: it may hold tokens
 EXIT_CODES = {  # curl(1), "EXIT CODES"
@@ -35,6 +36,7 @@ def config_file(line: CurlLine, values: Mapping[str, str], marker: str, timeout:
         ("silent", None),
         ("show-error", None),
         ("include", None),
+        ("globoff", None),  # what is filled in may have braces
         ("proto", "=http,https"),
         ("noproxy", "*"),
         ("max-time", f"{timeout:.1f}"),

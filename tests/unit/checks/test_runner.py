@@ -18,7 +18,7 @@ from slipway.checks.runner import CurlRunner
 from slipway.config.models import Check
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.reporter import Reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.hosts.host import Command, Result
 
 
@@ -97,6 +97,14 @@ def test_how_many_passed_is_reported(base: str) -> None:
         ("curl -L $BASE/redirect", {"status": 200, "json": {"$.path": "/after"}}),
         ("curl -G -d q=1 $BASE/s", {"json": {"$.path": "/s?q=1"}}),
         ("curl $BASE/binary", {"status": 200, "body": "binary$"}),
+        (
+            "curl \\\n  -X POST \\\n  $BASE/a \\\n  -d $'it\\'s\\t\\u00fc'\n",
+            {"json": {"$.body": "it's\tü".encode().decode("latin-1")}},
+        ),
+        ("curl -fsSo /dev/null -w '%{http_code}' --compressed $BASE/a", {"status": 200, "json": {"$.path": "/a"}}),
+        ("curl -F 'a=b c' --form-string d=@e $BASE", {"json": {"$.method": "POST"}, "body": "b c.*@e"}),
+        ("curl -g $BASE/{a}[1-2]", {"json": {"$.path": "/{a}[1-2]"}}),
+        ("curl -m 20 --connect-timeout 5 --no-location $BASE/redirect", {"status": 302}),
     ],
 )
 def test_a_request_arrives_as_written_and_its_answer_is_judged(base: str, line: str, expect: dict[str, Any]) -> None:
@@ -175,6 +183,35 @@ def test_a_check_whose_value_never_came_is_not_sent(base: str) -> None:
     outcome = ask(base, first, check("curl $BASE/$TOKEN", {}, name="second"))
     assert outcome.record == {"first": False, "second": False}
     assert "not sent: no earlier check saved $TOKEN" in outcome.text
+
+
+def test_a_saved_value_is_no_pattern_of_urls(base: str) -> None:
+    first = check("curl -g $BASE/[1-2]", {}, {"X": {"json": "$.path", "match": "/(.+)"}}, "first")
+    outcome = ask(base, first, check("curl $BASE/$X", {"json": {"$.path": "/[1-2]"}}, name="second"))
+    assert outcome.ok, outcome.text
+
+
+@pytest.mark.parametrize(
+    ("line", "expect", "limit"),
+    [("curl $BASE", {}, 2), ("curl $BASE", {"within": 3}, 6), ("curl -m 0.5 $BASE", {}, 0.5), ("curl --max-time 90 $BASE", {"within": 3}, 90)],
+)  # fmt: skip
+def test_an_answer_is_waited_for_as_long_as_the_line_or_the_check_says(line: str, expect: Any, limit: float) -> None:
+    commands: list[Command] = []
+
+    def run(command: Command, _: Reporter) -> Result:
+        commands.append(command)
+        return Result(command, 28, b"", b"")
+
+    outcome = CurlRunner(run, timeout=2).run([check(line, expect)], {"BASE": "http://h"}, null_reporter())
+    assert not outcome.ok
+    assert f'max-time = "{limit:.1f}"' in (commands[0].stdin or b"").decode()
+    assert commands[0].timeout == limit + 5
+
+
+def test_a_line_that_an_earlier_version_recorded_and_this_one_refuses_fails_its_check(base: str) -> None:
+    outcome = ask(base, check("curl $BASE $5", {}), check("curl $BASE", {"status": 200}, name="y"))
+    assert outcome.record == {"x": False, "y": True}
+    assert "not sent: $5… needs a shell" in outcome.text
 
 
 def test_a_refused_connection_is_reported_in_plain_words() -> None:
