@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from slipway.config.fields import Model
 from slipway.config.scalar import yaml_value
+from slipway.config.secret_sources.registry import advice
 from slipway.config.yaml_reader import Unreadable, documents, plain
 
 M = TypeVar("M", bound=Model)
@@ -79,7 +81,8 @@ def read(path: Path, errors: FileErrors) -> Document | None:
 def parse(document: Document, model: type[M], errors: FileErrors, **extra: object) -> M | None:
     """A document as a model, or None with its errors added."""
     try:
-        return model.model_validate({**plain(document.data), **extra})
+        data = {key: value for key, value in plain(document.data).items() if not key.startswith("x-")}  # of anchors
+        return model.model_validate({**data, **extra})
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
             keys = document.existing(error["loc"])
@@ -92,7 +95,6 @@ TYPES = {  # by pydantic's types of errors (docs.pydantic.dev, "Validation Error
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "float_type": "a number",
-    "string_type": "a string",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -105,7 +107,6 @@ LIMITS = {  # the same, with the limit's name in the error's context
     "less_than_equal": ("at most", "le"),
     "less_than": ("less than", "lt"),
     "literal_error": ("", "expected"),
-    "union_tag_invalid": ("one of", "expected_tags"),
     "string_pattern_mismatch": ("text that matches", "pattern"),
 }
 
@@ -120,11 +121,15 @@ def in_plain_words(error: Mapping[str, Any], keys: Keys, model: type[Model]) -> 
         return f"{name} is missing", ""
     if kind == "value_error":  # a validator of ours
         return f"{name}: {message.removeprefix('Value error, ')}", ""
-    got = (
-        "" if "secrets" in keys[:1] else f", not {yaml_value(error.get('input'))!r:.60}"
-    )  # it may be the secret itself
+    if kind == "union_tag_invalid":
+        hint = advice(str(keys[-1]), context["tag"], context["expected_tags"])
+        return f"{name} must be one of {context['expected_tags']}", hint
+    secret = "secrets" in keys[:1] and error["loc"][-1] != "[key]"
+    got = "" if secret else f", not {yaml_value(error.get('input'))!r:.60}"
+    if kind == "string_type":
+        return f"{name} must be a string{got}", _quoted(name, error.get("input"))
     if kind in TYPES:
-        return f"{name} must be {TYPES[kind]}{got}", _quoted(name, error.get("input")) if kind == "string_type" else ""
+        return f"{name} must be {TYPES[kind]}{got}", _example(name.rpartition(".")[2], model)
     if kind in LIMITS:
         words, limit = LIMITS[kind]
         return f"{name} must be {f'{words} {context[limit]}'.strip()}{got}", ""
@@ -137,23 +142,29 @@ def _quoted(name: str, value: object) -> str:
     return "" if text is None else f"as a text: {name.rpartition('.')[2]}: '{text}'"
 
 
+def _example(key: str, model: type[Model]) -> str:
+    examples = next((field.examples for name, field in _all_fields(model) if name == key and field.examples), [])
+    return f"for example {' or '.join(f'`{key}: {example}`' for example in examples)}" if examples else ""
+
+
 def _known_keys(key: str, model: type[Model]) -> str:
-    near = difflib.get_close_matches(key, sorted(_all_keys(model)), n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(_own_keys(model)))}"
+    near = difflib.get_close_matches(key, sorted({name for name, _ in _all_fields(model)}), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(_own_fields(model)))}"
 
 
-def _own_keys(model: type[Model]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()} - {"folder"}
+def _own_fields(model: type[Model]) -> dict[str, FieldInfo]:
+    """A model's fields, by their keys in a file."""
+    return {field.alias or name: field for name, field in model.model_fields.items() if name != "folder"}
 
 
-def _all_keys(model: type[Model]) -> Iterator[str]:
-    """Every key that is valid somewhere in a model's file."""
+def _all_fields(model: type[Model]) -> Iterator[tuple[str, FieldInfo]]:
+    """Every key that is valid somewhere in a model's file, with its field."""
     seen: set[type] = set()
     waiting: list[Any] = [model]
     while waiting:
-        kind = waiting.pop()
+        kind = waiting.pop(0)
         if isinstance(kind, type) and issubclass(kind, Model) and kind not in seen:
             seen.add(kind)
-            yield from _own_keys(kind)
+            yield from _own_fields(kind).items()
             waiting += [field.annotation for field in kind.model_fields.values()]
         waiting += getattr(kind, "__args__", ())

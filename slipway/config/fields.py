@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from slipway.config import quantity
 from slipway.config.scalar import yaml_value
@@ -92,6 +92,22 @@ Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 class Model(BaseModel):
-    """Frozen; an unknown key is an error."""
+    """Frozen; an unknown key is an error, and an empty section is its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_sections(cls, data: Any) -> Any:
+        """A key with nothing below it, or comments alone, is that section's default."""
+        if data is None:
+            return {}
+        if not isinstance(data, dict):
+            return data
+        sections = {
+            name
+            for field_name, field in cls.model_fields.items()
+            if isinstance(field.default, dict | tuple | BaseModel)
+            for name in (field_name, field.alias)
+        }
+        return {key: value for key, value in data.items() if value is not None or key not in sections}

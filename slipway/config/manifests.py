@@ -36,8 +36,16 @@ def check(folder: Path, errors: FileErrors) -> None:
 
 def _read(path: Path) -> Iterator[Document]:
     for data in yaml_reader.documents(path):
-        if data is not None:
-            yield Document(path, data)
+        yield from (Document(path, one) for one in _objects(data) if one is not None)
+
+
+def _objects(data: Any) -> Iterator[Any]:
+    """An object, or those of a List (`kind: List`, `kind: ConfigMapList`), as kubectl reads it."""
+    if isinstance(data, Mapping) and str(data.get("kind")).endswith("List") and isinstance(data.get("items"), list):
+        for item in data["items"]:
+            yield from _objects(item)
+    else:
+        yield data
 
 
 def _check_object(found: Document, errors: FileErrors) -> None:
@@ -55,7 +63,7 @@ def _check_object(found: Document, errors: FileErrors) -> None:
     if missing:
         errors.add(found.path, line, f"an object lacks {', '.join(missing)}", "each must be a string")
     for part in ("labels", "annotations"):
-        if isinstance(metadata, Mapping) and not isinstance(metadata.get(part, {}), Mapping):
+        if isinstance(metadata, Mapping) and not isinstance(metadata.get(part) or {}, Mapping):
             errors.add(found.path, found.line(("metadata", part)), f"metadata.{part} must be a mapping")
     if required["kind"] == "Secret":
         _check_secret(found, errors)
@@ -63,7 +71,7 @@ def _check_object(found: Document, errors: FileErrors) -> None:
 
 def _check_secret(found: Document, errors: FileErrors) -> None:
     for part in ("data", "stringData"):
-        values = found.data.get(part, {})
+        values = found.data.get(part) or {}
         if not isinstance(values, Mapping):
             errors.add(found.path, found.line((part,)), f"{part} must be a mapping")
             continue

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.config.assertions.expect import Expect
 from slipway.config.fields import (
@@ -26,7 +26,7 @@ from slipway.config.fields import (
     Version,
     Whole,
 )
-from slipway.config.secret_sources.registry import EnvironmentSources, ServiceSources
+from slipway.config.secret_sources.registry import EnvironmentSources, ServiceSources, by_name
 from slipway.config.ssh_destination import Destination, parse_destination
 from slipway.config.versions import Images, Tools
 
@@ -50,7 +50,7 @@ class Health(Model):
 
     ready: str | None = None
     live: str | None = None
-    exec: tuple[str, ...] | None = None
+    exec: tuple[str, ...] | None = Field(default=None, examples=["[pg_isready, --quiet]"])
 
     @model_validator(mode="after")
     def _paths_or_command(self) -> Self:
@@ -91,8 +91,8 @@ class Check(Model):
 
     name: str
     curl: str
-    expect: Expect
-    save: dict[Variable, Save] = {}
+    expect: Expect = Field(examples=["{status: 200}"])
+    save: dict[Variable, Save] = Field(default={}, examples=["{ID: {json: $.id}}"])
 
 
 def url_variable(need: str) -> str:
@@ -109,19 +109,23 @@ class Service(Model):
     image: str | None = None
     base: str = "clojure"
     dockerfile: str = "Dockerfile"
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = Field(default=(), examples=["[../shared]"])
     port: Port = 8080
     publish: Port | None = None
     replicas: Count = 1
-    autoscale: Autoscale | None = None
-    resources: Resources = Resources()
-    env: dict[str, str] = {}
-    secrets: dict[Variable, ServiceSources] = {}
+    autoscale: Autoscale | None = Field(default=None, examples=["{max: 6, cpu: 70}"])
+    resources: Resources = Field(default=Resources(), examples=["{cpu: 100m, memory: 256Mi}"])
+    env: dict[str, str] = Field(default={}, examples=["{LOG_LEVEL: info}"])
+    secrets: Annotated[dict[Variable, ServiceSources], BeforeValidator(by_name)] = Field(
+        default={}, examples=["[NAME]", "{NAME: {generate: {}}}"]
+    )
     config: str | None = None
-    health: Health | None = None
-    storage: dict[Label, Storage] = {}
-    needs: tuple[Label, ...] = ()
-    checks: tuple[Check, ...] = ()
+    health: Health | None = Field(default=None, examples=["{ready: /health/ready}", "{exec: [pg_isready]}"])
+    storage: dict[Label, Storage] = Field(default={}, examples=["{data: {path: /var/lib/data}}"])
+    needs: tuple[Label, ...] = Field(default=(), examples=["[auth]"])
+    checks: tuple[Check, ...] = Field(
+        default=(), examples=["[{name: it answers, curl: 'curl \"$BASE/\"', expect: {status: 200}}]"]
+    )
     folder: Path = Path()
 
     @property
@@ -281,6 +285,6 @@ class Config(Model):
         change = environment.services.get(name)
         if change is None:
             return service
-        update = {k: v for k, v in change.model_dump(exclude_unset=True).items() if k in {"replicas", "publish"}}
-        update |= {k: v for k in ("autoscale", "resources") if (v := getattr(change, k)) is not None}
+        names = ("replicas", "publish", "autoscale", "resources")
+        update = {name: value for name in names if (value := getattr(change, name)) is not None}
         return service.model_copy(update=update | {"env": {**service.env, **change.env}})

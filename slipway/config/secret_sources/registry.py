@@ -20,6 +20,26 @@ def shape(value: Any) -> str:
     return f"{{{', '.join(f'{key}: …' for key in keys)}}}"
 
 
+def by_name(secrets: Any) -> Any:
+    """`[NAME, …]`, which is short for generated secrets, as the mapping that it stands for."""
+    if not isinstance(secrets, list) or not all(isinstance(one, str | Mapping) for one in secrets):
+        return secrets
+    found = ({one: {"generate": {}}} if isinstance(one, str) else one for one in secrets)
+    return {name: source for one in found for name, source in one.items()}
+
+
+def advice(name: str, found: str, expected: str) -> str:
+    """What to write for the secret `name`, whose source has the shape `found` and not one of those `expected`."""
+    if "generate" in expected:
+        if "env: …" in found or "file: …" in found:
+            return f"that is for an environment's file; here: `{name}: {{generate: {{}}}}`"
+        short = f"`{name}: {{generate: {{}}}}`, or `secrets: [{name}]`"
+        return f"{short}, is generated; `{name}: {{of: SERVICE}}` is another's"
+    if "generate: …" in found or "of: …" in found:
+        return f"that is for service.yaml; here: `{name}: {{env: VARIABLE}}`"
+    return f"`{name}: {{env: VARIABLE}}`, or `{name}: {{file: PATH}}`"
+
+
 ServiceSources = Annotated[
     Annotated[Generated, Tag("{generate: …}")]
     | Annotated[Of, Tag("{of: …}")],

@@ -17,16 +17,16 @@ def own_manifests(project: str, namespace: str, service: Service) -> list[Object
     for document in documents(service.folder) if service.folder != Path() else ():
         meta = document["metadata"]
         meta["namespace"] = namespace
-        meta["labels"] = {**meta.get("labels", {}), **labels(project, service.name)}
+        meta["labels"] = {**(meta.get("labels") or {}), **labels(project, service.name)}
         if document["kind"] == "Secret":
             document["data"] = _encoded(document)
             document.pop("stringData", None)  # server-side apply never removes a key of it
-            meta["annotations"] = {**meta.get("annotations", {}), VALUES: values_fingerprint(document)}
+            meta["annotations"] = {**(meta.get("annotations") or {}), VALUES: values_fingerprint(document)}
         found.append(document)
     return found
 
 
 def _encoded(secret: Object) -> dict[str, str]:
-    data = {key: "".join(value.split()) for key, value in secret.get("data", {}).items()}
-    texts = secret.get("stringData", {}).items()
+    data = {key: "".join(value.split()) for key, value in (secret.get("data") or {}).items()}
+    texts = (secret.get("stringData") or {}).items()
     return {**data, **{key: base64.b64encode(value.encode()).decode() for key, value in texts}}

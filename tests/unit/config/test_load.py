@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from slipway.config.load import default_environment, load
+from slipway.config.models import Service
+from slipway.config.secret_sources.generated import Generate, Generated
+from slipway.config.secret_sources.reference import Of
 from slipway.config.versions import DockerTool
 from slipway.errors import Problem
 from tests.unit.config.conftest import PLAIN, errors, service
@@ -161,21 +164,115 @@ def test_no_text_gives_anything_but_a_problem(team: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("secrets: {KEY: hunter2}", "secrets.KEY must be one of '{generate: …}', '{of: …}'"),
-        ("secrets: {KEY: {generate: {}, of: db}}", "secrets.KEY must be one of '{generate: …}', '{of: …}'"),
-        ("secrets: {KEY: {vault: x}}", "secrets.KEY must be one of '{generate: …}', '{of: …}'"),
+        (
+            "secrets: {KEY: hunter2}",
+            "secrets.KEY must be one of '{generate: …}', '{of: …}' · `KEY: {generate: {}}`, or `secrets: [KEY]`, is generated; `KEY: {of: SERVICE}` is another's",
+        ),
+        (
+            "secrets: {KEY: {generate: {}, of: db}}",
+            "secrets.KEY must be one of '{generate: …}', '{of: …}' · `KEY: {generate: {}}`, or `secrets: [KEY]`, is generated; `KEY: {of: SERVICE}` is another's",
+        ),
+        (
+            "secrets: {KEY: {vault: x}}",
+            "secrets.KEY must be one of '{generate: …}', '{of: …}' · `KEY: {generate: {}}`, or `secrets: [KEY]`, is generated; `KEY: {of: SERVICE}` is another's",
+        ),
         ("secrets: {KEY: {generate: {bytes: 4}}}", "secrets.KEY.generate.bytes must be at least 8"),
         ("secrets: {KEY: {generate: {byte: 4}}}", "unknown key secrets.KEY.generate.byte · did you mean bytes?"),
-        ("secrets: {key: {of: db}}", "secrets.key must be text that matches ^[A-Z_][A-Z0-9_]*$"),
+        ("secrets: {key: {of: db}}", "secrets.key must be text that matches ^[A-Z_][A-Z0-9_]*$, not 'key'"),
         ("build: maven", "build must be 'lein' or 'none', not 'maven'"),
         ("replicas: 0", "replicas must be at least 1, not 0"),
         ("storage: {data: {path: data}}", "storage.data.path must be text that matches ^/, not 'data'"),
-        ("needs: web", "needs must be a list, not 'web'"),
+        (
+            "secrets: {KEY: {}}",
+            "secrets.KEY must be one of '{generate: …}', '{of: …}' · `KEY: {generate: {}}`, or `secrets: [KEY]`, is generated; `KEY: {of: SERVICE}` is another's",
+        ),
+        (
+            "secrets: {KEY: }",
+            "secrets.KEY must be one of '{generate: …}', '{of: …}' · `KEY: {generate: {}}`, or `secrets: [KEY]`, is generated; `KEY: {of: SERVICE}` is another's",
+        ),
+        (
+            "secrets: {KEY: {env: KEY}}",
+            "secrets.KEY must be one of '{generate: …}', '{of: …}' · that is for an environment's file; here: `KEY: {generate: {}}`",
+        ),
+        ("secrets: [key]", "secrets must be text that matches ^[A-Z_][A-Z0-9_]*$, not 'key'"),
+        (
+            "secrets: KEY",
+            "secrets must be a mapping · for example `secrets: [NAME]` or `secrets: {NAME: {generate: {}}}`",
+        ),
+        ("env: [A=1]", "env must be a mapping, not ['A=1'] · for example `env: {LOG_LEVEL: info}`"),
+        (
+            "health: /ready",
+            "health must be a mapping, not '/ready' · for example `health: {ready: /health/ready}` or `health: {exec: [pg_isready]}`",
+        ),
+        (
+            "health: {exec: pg_isready}",
+            "health.exec must be a list, not 'pg_isready' · for example `exec: [pg_isready, --quiet]`",
+        ),
+        (
+            "checks: [{name: x, curl: curl $BASE, expect: 200}]",
+            "checks.0.expect must be a mapping, not 200 · for example `expect: {status: 200}`",
+        ),
+        ("storage: {data: }", "storage.data.path is missing"),
+        ("needs: web", "needs must be a list, not 'web' · for example `needs: [auth]`"),
     ],
 )
 def test_an_error_is_in_plain_words_and_shows_no_secret(team: Path, text: str, error: str) -> None:
     service(team, "web", f"name: web\nport: 9000\n{text}\n")
     assert errors(team) == [f"apps/web/service.yaml:3: {error}"]
+
+
+def test_a_secret_of_an_environment_says_where_each_form_belongs(team: Path) -> None:
+    (team / "config" / "environments").mkdir()
+    (team / "config" / "environments" / "local.yaml").write_text("secrets:\n  A: {generate: {}}\n  B:\n")
+    form = "must be one of '{env: …}', '{file: …}'"
+    assert errors(team) == [
+        f"config/environments/local.yaml:2: secrets.A {form} · that is for service.yaml; here: `A: {{env: VARIABLE}}`",
+        f"config/environments/local.yaml:3: secrets.B {form} · `B: {{env: VARIABLE}}`, or `B: {{file: PATH}}`",
+    ]
+
+
+@pytest.mark.parametrize("form", ["[A, {B: {of: db}}]", "{A: {generate: {}}, B: {of: db}}"])
+def test_a_list_of_secrets_is_short_for_generated_ones(team: Path, form: str) -> None:
+    service(team, "web", PLAIN + f"secrets: {form}\n")
+    service(team, "db", "name: db\nbuild: none\nport: 5432\nsecrets: [B]\n")
+    assert load(team).services["web"].secrets == {"A": Generated(generate=Generate()), "B": Of(of="db")}
+
+
+def test_an_empty_section_is_as_if_it_were_not_there(team: Path) -> None:
+    sections = [
+        "env",
+        "secrets",
+        "checks",
+        "needs",
+        "storage",
+        "sources",
+        "health",
+        "autoscale",
+        "resources",
+        "config",
+        "image",
+        "publish",
+    ]
+    service(team, "web", PLAIN + "".join(f"{name}:\n  # nothing yet\n" for name in sections))
+    (team / "config" / "environments").mkdir()
+    file = team / "config" / "environments" / "local.yaml"
+    file.write_text("secrets:\nhost:\nservices:\n  web:\n    # replicas: 2\n  db:\n    env:\n    replicas:\n")
+    service(team, "db", "name: db\nbuild: none\nport: 5432\nreplicas: 2\nenv: {A: b}\n")
+    (team / "config" / "hosts.yaml").write_text("hosts:\n")
+    (team / "config" / "tools.yaml").write_text("docker:\n")
+    (team / "config" / "images.yaml").write_text("# nothing\n")
+    config = load(team)
+    web = config.services["web"]
+    assert web == Service(name="web", port=9000, build="none", folder=web.folder)
+    local = config.environments["local"]
+    assert config.service_for(local, "web") == web
+    assert config.service_for(local, "db") == config.services["db"]
+
+
+def test_keys_for_anchors_are_allowed_at_the_top(team: Path) -> None:
+    service(team, "web", PLAIN + "x-common: &common {A: 1.10}\nenv: {<<: *common, B: b}\n")
+    (team / "config" / "slipway.yaml").write_text("x-team: {}\nname: shop\nshort: sh\nservices: apps\n")
+    assert load(team).services["web"].env == {"B": "b", "A": "1.10"}
 
 
 @pytest.mark.parametrize("version", ["v1.34.4", "1.34", "latest", "1.34.4-rc.1"])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from slipway.config.load import load
+from slipway.kubernetes.manifests.own import own_manifests
 from tests.unit.config.conftest import errors
 
 
@@ -17,7 +19,11 @@ from tests.unit.config.conftest import errors
         ("apiVersion: v1\nkind: X\nmetadata: {name: x}\n---\napiVersion: v1\n", "own.yaml:5: an object lacks kind"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  A: not base64!\n", "own.yaml:5: data.A must be"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {A: 5}\n", "stringData.A must be a string"),
-        ("apiVersion: v1\nkind: X\nmetadata: {name: x, labels: }\n", "metadata.labels must be a mapping"),
+        ("apiVersion: v1\nkind: X\nmetadata: {name: x, labels: [a]}\n", "metadata.labels must be a mapping"),
+        (
+            "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: a}}\n- kind: B\n",
+            "own.yaml:5: an object lacks apiVersion, metadata.name",
+        ),
     ],
 )
 def test_an_error_in_a_services_own_manifest_is_reported_with_its_line(team: Path, text: str, error: str) -> None:
@@ -25,3 +31,31 @@ def test_an_error_in_a_services_own_manifest_is_reported_with_its_line(team: Pat
     own.parent.mkdir()
     own.write_text(text)
     assert error in errors(team)[0]
+
+
+def test_empty_sections_are_empty_and_a_list_is_its_items(team: Path) -> None:
+    own = team / "apps" / "web" / "manifests"
+    own.mkdir()
+    (own / "a.yaml").write_text("""
+apiVersion: v1
+kind: List
+metadata:
+items:
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: key
+    labels:
+    annotations:
+      # none
+  data:
+  stringData:
+- {apiVersion: v1, kind: ConfigMapList, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {A: b}}]}
+---
+# nothing
+""")
+    found = own_manifests("shop", "ns", load(team).services["web"])
+    assert [(one["kind"], one["metadata"]["name"], one["data"]) for one in found] == [
+        ("Secret", "key", {}),
+        ("ConfigMap", "one", {"A": "b"}),
+    ]
