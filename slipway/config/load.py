@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slipway.config import manifests
 from slipway.config.cross_checks import Files, check_checks, cross_check
 from slipway.config.document import Document, FileErrors, M, parse, read
+from slipway.config.files import visible, yaml_files
 from slipway.config.models import BUILT_IN, Config, Environment, Hosts, Project, Service
 from slipway.config.versions import Images, Tools
 from slipway.errors import UsageError
-
-PROJECT = Path("slipway.yaml")
 
 
 def load(root: Path, *, settings: Path | None = None, services: Path | None = None) -> Config:
@@ -25,16 +24,17 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
         raise UsageError(f"{settings} is not a folder", hint="name a folder like config/")
     errors = FileErrors()
     folders = [root / "config", *([settings] if settings else [])]
-    paths = {path.relative_to(folder): path for folder in folders for path in sorted(folder.rglob("*.yaml"))}
+    paths = {name: path for folder in folders for name, path in yaml_files(folder, errors).items()}
 
     project = _read_project(paths, root, errors)
-    hosts = _read_settings(paths, "hosts.yaml", Hosts, errors)
-    tools = _read_settings(paths, "tools.yaml", Tools, errors)
-    images = _read_settings(paths, "images.yaml", Images, errors)
-    environments, environment_documents = _read_environments(paths, errors)
+    hosts = _read_settings(paths, "hosts", Hosts, errors)
+    tools = _read_settings(paths, "tools", Tools, errors)
+    images = _read_settings(paths, "images", Images, errors)
+    environments, environment_documents = _read_environments(folders, errors)
     folder = services or root / (project.services if project else "services")
-    found, documents = _read_services(folder, errors)
-    invalid = {path.parent.name for path in folder.glob("*/service.yaml")} - {*found}
+    files = _service_files(folder, errors)
+    found, documents = _read_services(files, errors)
+    invalid = {path.parent.name for path in files} - {*found}
     cross_check(Files(found, documents, environments, environment_documents, hosts, invalid), errors)
 
     if errors.lines:
@@ -58,11 +58,11 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
 
 def load_hosts(root: Path, settings: Path | None) -> Hosts | None:
     """hosts.yaml alone, so that hosts can be connected to while the rest is read. None: `load` reports its errors."""
-    candidates = [folder / "hosts.yaml" for folder in (settings, root / "config") if folder]
-    path = next((path for path in candidates if path.is_file()), None)
+    ignored = FileErrors()
+    candidates = [yaml_files(folder, ignored).get("hosts") for folder in (settings, root / "config") if folder]
+    path = next((path for path in candidates if path), None)
     if path is None:
         return Hosts()
-    ignored = FileErrors()
     document = read(path, ignored)
     return parse(document, Hosts, ignored) if document else None
 
@@ -75,44 +75,50 @@ def default_environment(root: Path) -> str:
         return "local"
 
 
-def _read_project(paths: Mapping[Path, Path], root: Path, errors: FileErrors) -> Project | None:
-    if PROJECT not in paths:
+def _read_project(paths: Mapping[str, Path], root: Path, errors: FileErrors) -> Project | None:
+    if "slipway" not in paths:
         hint = "it names the project: `name: my-team` and `short: mt`"
-        errors.add(root / "config" / PROJECT, 1, "the file is missing", hint)
+        errors.add(root / "config" / "slipway.yaml", 1, "the file is missing", hint)
         return None
-    document = read(paths[PROJECT], errors)
+    document = read(paths["slipway"], errors)
     return parse(document, Project, errors) if document else None
 
 
-def _read_settings(paths: Mapping[Path, Path], name: str, model: type[M], errors: FileErrors) -> M | None:
+def _read_settings(paths: Mapping[str, Path], name: str, model: type[M], errors: FileErrors) -> M | None:
     """A file that may be absent; None where it has errors."""
-    if Path(name) not in paths:
+    if name not in paths:
         return model()
-    document = read(paths[Path(name)], errors)
+    document = read(paths[name], errors)
     return parse(document, model, errors) if document else None
 
 
 def _read_environments(
-    paths: Mapping[Path, Path], errors: FileErrors
+    folders: Sequence[Path], errors: FileErrors
 ) -> tuple[dict[str, Environment], dict[str, Document]]:
     found: dict[str, Environment] = {}
     documents: dict[str, Document] = {}
-    for relative, path in paths.items():
-        if relative.parent == Path("environments") and (document := read(path, errors)):
-            environment = parse(document, Environment, errors, name=path.stem)
-            if environment:
-                found[path.stem], documents[path.stem] = environment, document
+    files = (yaml_files(folder / "environments", errors) for folder in folders)
+    for name, path in {name: path for paths in files for name, path in paths.items()}.items():
+        document = read(path, errors)
+        environment = parse(document, Environment, errors, name=name) if document else None
+        if document and environment:
+            found[name], documents[name] = environment, document
     for name in BUILT_IN:
         found.setdefault(name, Environment(name=name))
     return found, documents
 
 
-def _read_services(folder: Path, errors: FileErrors) -> tuple[dict[str, Service], dict[str, Document]]:
-    found: dict[str, Service] = {}
-    documents: dict[str, Document] = {}
+def _service_files(folder: Path, errors: FileErrors) -> list[Path]:
     if not folder.is_dir():
         errors.add(folder, 1, "the services folder does not exist", "name another folder")
-    for path in sorted(folder.glob("*/service.yaml")):
+    found = (yaml_files(service, errors).get("service") for service in visible(folder, errors))
+    return [path for path in found if path]
+
+
+def _read_services(files: Sequence[Path], errors: FileErrors) -> tuple[dict[str, Service], dict[str, Document]]:
+    found: dict[str, Service] = {}
+    documents: dict[str, Document] = {}
+    for path in files:
         document = read(path, errors)
         service = parse(document, Service, errors, folder=path.parent) if document else None
         if document is None or service is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from slipway.config import yaml_reader
 from slipway.config.document import Document, FileErrors
+from slipway.config.files import yaml_files
 from slipway.config.scalar import yaml_value
 from slipway.config.yaml_reader import Unreadable, plain
 
@@ -17,7 +18,7 @@ FOLDER = "manifests"
 
 def documents(folder: Path) -> Iterator[dict[str, Any]]:
     """The objects of a service's own manifests, in which `check` found no error."""
-    for path in sorted((folder / FOLDER).glob("*.yaml")):
+    for path in yaml_files(folder / FOLDER, FileErrors()).values():
         for found in _read(path):
             values = yaml_value(plain(found.data))
             if isinstance(values, dict):
@@ -26,7 +27,7 @@ def documents(folder: Path) -> Iterator[dict[str, Any]]:
 
 def check(folder: Path, errors: FileErrors) -> None:
     """Add the errors in a service's own manifests."""
-    for path in sorted((folder / FOLDER).glob("*.yaml")):
+    for path in yaml_files(folder / FOLDER, errors).values():
         try:
             for found in _read(path):
                 _check_object(found, errors)

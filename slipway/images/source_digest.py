@@ -14,7 +14,7 @@ from slipway.hosts.host import Command, Host
 
 DIGITS = 16  # hex digits: 64 bits, enough to tell a team's sources apart
 EXCLUDED_AT_TOP = frozenset({"target", "test", "manifests", ".git", ".lein-failures", ".nrepl-port", ".DS_Store"})
-DEPLOYMENT_FILES = frozenset({"service.yaml", "README.md"})
+DEPLOYMENT_FILES = frozenset({"service.yaml", "service.yml", "README.md"})
 
 
 def source_files(folder: Path) -> Iterator[Path]:
