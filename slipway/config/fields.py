@@ -73,6 +73,14 @@ def _ssh_user(value: str) -> str:
     return value
 
 
+def _absolute_path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError(f"'{value}' is not an absolute path such as /var/lib/data")
+    return value
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
+Duration = Annotated[str, _parsed_by(quantity.seconds)]
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Label = Annotated[str, AfterValidator(dns_label)]
 SshDestination = Annotated[str, _parsed_by(parse_destination)]

@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.config.assertions.expect import Expect
 from slipway.config.fields import (
+    AbsolutePath,
     Count,
     Cpus,
+    Duration,
     JsonPath,
     Label,
     MinikubeSize,
@@ -26,6 +28,7 @@ from slipway.config.fields import (
     Version,
     Whole,
 )
+from slipway.config.quantity import seconds
 from slipway.config.secret_sources.registry import EnvironmentSources, ServiceSources, by_name
 from slipway.config.ssh_destination import Destination, parse_destination
 from slipway.config.versions import Images, Tools
@@ -67,7 +70,7 @@ class Health(Model):
 class Storage(Model):
     """A volume that outlives containers and `down`."""
 
-    path: Annotated[str, Field(pattern=r"^/")]
+    path: AbsolutePath
     size: Size = "1Gi"
 
 
@@ -100,6 +103,10 @@ def url_variable(need: str) -> str:
     return f"{need.upper().replace('-', '_')}_URL"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Service(Model):
     """service.yaml. `folder` is the folder that it is in."""
 
@@ -120,6 +127,7 @@ class Service(Model):
         default={}, examples=["[NAME]", "{NAME: {generate: {}}}"]
     )
     config: str | None = None
+    start_within: Duration | None = Field(default=None, exclude_if=_is_none)  # records of earlier versions lack it
     health: Health | None = Field(default=None, examples=["{ready: /health/ready}", "{exec: [pg_isready]}"])
     storage: dict[Label, Storage] = Field(default={}, examples=["{data: {path: /var/lib/data}}"])
     needs: tuple[Label, ...] = Field(default=(), examples=["[auth]"])
@@ -134,6 +142,11 @@ class Service(Model):
         return tuple(Path(os.path.normpath(self.folder / relative)) for relative in self.sources)
 
     @property
+    def start_seconds(self) -> int | None:
+        """How long a copy may take to be ready, where the service says so."""
+        return seconds(self.start_within) if self.start_within else None
+
+    @property
     def published(self) -> int:
         """The port that `local` publishes on this machine's loopback."""
         return self.publish or self.port
@@ -142,6 +155,14 @@ class Service(Model):
     def leiningen(self) -> bool:
         """Whether Leiningen builds its jar."""
         return self.image is None and (self.build or self._default_build()) == "lein"
+
+    def overridden_by(self, change: Override | None) -> Service:
+        """The service with what an environment changes of it."""
+        if change is None:
+            return self
+        names = ("replicas", "publish", "autoscale", "resources", "start_within")
+        update = {name: value for name in names if (value := getattr(change, name)) is not None}
+        return self.model_copy(update=update | {"env": {**self.env, **change.env}})
 
     def _default_build(self) -> str:
         return "lein" if (self.folder / "project.clj").is_file() else "none"
@@ -166,6 +187,7 @@ class Override(Model):
     resources: Resources | None = None
     env: dict[str, str] = {}
     publish: Port | None = None
+    start_within: Duration | None = None
 
 
 BUILT_IN = ("local", "minikube")  # the environments of this machine, which need no file
@@ -281,10 +303,4 @@ class Config(Model):
 
     def service_for(self, environment: Environment, name: str) -> Service:
         """A service with the overrides of an environment."""
-        service = self.services[name]
-        change = environment.services.get(name)
-        if change is None:
-            return service
-        names = ("replicas", "publish", "autoscale", "resources")
-        update = {name: value for name in names if (value := getattr(change, name)) is not None}
-        return service.model_copy(update=update | {"env": {**service.env, **change.env}})
+        return self.services[name].overridden_by(environment.services.get(name))

@@ -45,3 +45,12 @@ def parse_minikube_memory(text: str) -> int:
     if not found:
         raise ValueError(f"'{text}' is not a size such as 4g or 4096m")
     return int(found[1]) << 10 * " kmgt".index(found[2] or "m")
+
+
+def seconds(text: str) -> int:
+    """A duration as Go and Docker write it: 180s, 3m, 1m30s. Raises ValueError for what is not 1 s to 1 h."""
+    found = re.fullmatch(r"(?:(\d{1,4})m)?(?:(\d{1,4})s)?", text, re.ASCII)
+    total = 60 * int(found[1] or 0) + int(found[2] or 0) if found else 0
+    if not 1 <= total <= 3600:
+        raise ValueError(f"'{text}' is not a duration such as 180s or 3m, of at most 60m")
+    return total

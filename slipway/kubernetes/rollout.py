@@ -11,6 +11,7 @@ from slipway.docker.exit_causes import Cause
 from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.diagnose import MissingObject, causes
+from slipway.kubernetes.manifests.deployment import START
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import READY, container_statuses, oom_killed, pod_state, restarts
 from slipway.kubernetes.snapshot import Snapshot, read_full_snapshot, read_snapshot
@@ -46,6 +47,24 @@ def status(deployment: Object) -> str | None:
     if available < updated:
         return f"{available} of {updated} new pods are available"
     return None
+
+
+def grace(deployment: Object) -> float:
+    """Seconds for a cause that may go away by itself: GRACE, or all that a slow pod may take to start."""
+    return max(GRACE, START + late) if (late := _late(deployment)) else GRACE
+
+
+def deadline(deployment: Object) -> float:
+    """Seconds for a rollout: DEADLINE, and for each of its pods what it may take longer than usual to start."""
+    return DEADLINE + _late(deployment) * int(deployment["spec"].get("replicas", 1))
+
+
+def _late(deployment: Object) -> float:
+    """How many seconds longer than usual a pod may take to start."""
+    containers = deployment["spec"].get("template", {}).get("spec", {}).get("containers", [])
+    probes = [one["startupProbe"] for one in containers if "startupProbe" in one]
+    starts = [probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10) for probe in probes]
+    return float(max((START, *starts)) - START)
 
 
 def failure(service: str, snapshot: Snapshot, pending: str) -> Problem:
@@ -123,9 +142,9 @@ class _Wait:
         self._since = {key: self._since.get(key, now) for key in known}
         return (
             any(cause.final and not self._exists(cause) for cause in found)
-            or any(now - since > GRACE for since in self._since.values())
+            or any(now - since > grace(snapshot.deployment) for since in self._since.values())
             or (bool(found) and self._crashes(snapshot.pods))
-            or now - self._began > DEADLINE
+            or now - self._began > deadline(snapshot.deployment)
             or (observed and _deadline_exceeded(snapshot.deployment))
         )
 

@@ -11,7 +11,7 @@ from slipway.docker.exit_causes import Cause, exit_cause, nothing_listens, wrong
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
 
-TIMEOUT = 60.0  # seconds that a container gets to become ready
+TIMEOUT = 60.0  # seconds that a container gets to become ready, unless its service has `start_within`
 COMMAND_TIMEOUT = 10  # seconds for a readiness command
 NO_LISTENER = "no listener"
 
@@ -26,10 +26,11 @@ def wait_until_ready(daemon: Daemon, container: str, service: Service, url: str,
     began = time.monotonic()
     check = (service.health or Health()).readiness
     fault = NO_LISTENER
-    while (waited := time.monotonic() - began) < TIMEOUT:
+    timeout = service.start_seconds or TIMEOUT
+    while (waited := time.monotonic() - began) < timeout:
         report.cancel.wait(0.03 if waited < 5 else 0.25)
         if waited > 1:
-            report.progress(waited, TIMEOUT, "seconds")
+            report.progress(waited, timeout, "seconds")
         if fault == NO_LISTENER or int(waited * 10) % 5 == 0:
             _ensure_running(daemon, container, service)
         found = _readiness_fault(daemon, container, check, url, report)
@@ -37,7 +38,7 @@ def wait_until_ready(daemon: Daemon, container: str, service: Service, url: str,
             return
         fault = found
     cause = _timeout_cause(check, fault, container, service.port)
-    raise cause.problem(f"{service.name}: not ready within {TIMEOUT:.0f} s")
+    raise cause.problem(f"{service.name}: not ready within {timeout:.0f} s")
 
 
 def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:

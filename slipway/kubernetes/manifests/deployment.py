@@ -10,6 +10,7 @@ from slipway.kubernetes.manifests.labels import claim_name, config_map_name, lab
 from slipway.kubernetes.objects import Object
 
 DRAIN = 5  # seconds that a pod goes on answering while endpoints and proxies learn that it is terminating
+START = 60  # seconds that a pod gets to start, unless its service has `start_within`
 GROUP = 10001  # fsGroup: may write to a service's volumes, whatever user its image has
 
 
@@ -18,7 +19,7 @@ def deployment(project: str, namespace: str, service: Service, image: str, secre
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
     spec = {
         **({} if service.autoscale else {"replicas": service.replicas}),
-        "progressDeadlineSeconds": 120,
+        "progressDeadlineSeconds": max(120, (service.start_seconds or 0) + 60),
         "revisionHistoryLimit": 2,
         "selector": {"matchLabels": labels(project, service.name)},
         "strategy": {"type": "Recreate"} if service.storage else rolling,
@@ -80,10 +81,13 @@ def _container(service: Service, image: str, secrets: Mapping[str, str]) -> Obje
 
 
 def _probes(service: Service) -> Object:
-    health = service.health
+    health, attempts = service.health, service.start_seconds or START
     if health is None:
         connect: dict[str, Any] = {"tcpSocket": {"port": "main"}}
-        return {"startupProbe": {**connect, "periodSeconds": 1, "failureThreshold": 60}, "readinessProbe": connect}
+        return {
+            "startupProbe": {**connect, "periodSeconds": 1, "failureThreshold": attempts},
+            "readinessProbe": connect,
+        }
     if health.exec:
         ready: dict[str, Any] = {"exec": {"command": list(health.exec)}}
         live = ready
@@ -91,7 +95,7 @@ def _probes(service: Service) -> Object:
         ready = {"httpGet": {"path": health.ready or health.live or "/", "port": "main"}}
         live = {"httpGet": {"path": health.live or health.ready or "/", "port": "main"}}
     return {
-        "startupProbe": {**live, "periodSeconds": 1, "failureThreshold": 60, "timeoutSeconds": 2},
+        "startupProbe": {**live, "periodSeconds": 1, "failureThreshold": attempts, "timeoutSeconds": 2},
         "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 3, "timeoutSeconds": 2},
         "livenessProbe": {**live, "periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 3},
     }

@@ -181,7 +181,7 @@ def test_no_text_gives_anything_but_a_problem(team: Path, text: str) -> None:
         ("secrets: {key: {of: db}}", "secrets.key must be text that matches ^[A-Z_][A-Z0-9_]*$, not 'key'"),
         ("build: maven", "build must be 'lein' or 'none', not 'maven'"),
         ("replicas: 0", "replicas must be at least 1, not 0"),
-        ("storage: {data: {path: data}}", "storage.data.path must be text that matches ^/, not 'data'"),
+        ("storage: {data: {path: data}}", "storage.data.path: 'data' is not an absolute path such as /var/lib/data"),
         (
             "secrets: {KEY: {}}",
             "secrets.KEY must be one of '{generate: …}', '{of: …}' · `KEY: {generate: {}}`, or `secrets: [KEY]`, is generated; `KEY: {of: SERVICE}` is another's",
@@ -213,6 +213,7 @@ def test_no_text_gives_anything_but_a_problem(team: Path, text: str) -> None:
             "checks.0.expect must be a mapping, not 200 · for example `expect: {status: 200}`",
         ),
         ("storage: {data: }", "storage.data.path is missing"),
+        ("start_within: 180", "start_within: '180' is not a duration such as 180s or 3m, of at most 60m"),
         ("needs: web", "needs must be a list, not 'web' · for example `needs: [auth]`"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity as reference
 
-from slipway.config.quantity import UNITS, parse_bytes, parse_cpus, parse_minikube_memory, parse_quantity
+from slipway.config.quantity import UNITS, parse_bytes, parse_cpus, parse_minikube_memory, parse_quantity, seconds
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,14 @@ def test_what_is_no_quantity_to_kubernetes_own_client_is_none_here(text: str) ->
 
 def test_a_quantity_is_the_same_however_it_is_written() -> None:
     assert parse_quantity("700m") == parse_quantity("0.7")
+
+
+@pytest.mark.parametrize(("text", "value"), [("180s", 180), ("3m", 180), ("1m30s", 90), ("1s", 1), ("60m", 3600)])
+def test_a_duration_is_read(text: str, value: int) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["180", "0s", "61m", "1h", "-5s", "1.5m", "", "s", "5s1m", "٣s"])
+def test_what_is_not_a_duration_of_at_most_an_hour_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration such as 180s"):
+        seconds(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from slipway.config.models import Service
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Progress
 from slipway.engine.reporter import Reporter, null_reporter
@@ -15,6 +16,7 @@ from slipway.errors import Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.diagnose import causes
+from slipway.kubernetes.manifests import deployment as render
 from slipway.kubernetes.pods import settled_since
 from slipway.kubernetes.snapshot import Snapshot, last_lines
 from slipway.kubernetes.workload import Workload
@@ -74,6 +76,14 @@ def test_restarts_of_a_pod_during_the_wait_fail_it(monkeypatch: pytest.MonkeyPat
 def test_how_a_container_ended_before_the_one_that_is_ready_is_no_cause() -> None:
     assert causes(Snapshot(deployment(2), [pod("a", 2, ready=True)])) == []
     assert causes(Snapshot(deployment(2), [pod("a", 2, ready=False)])) != []
+
+
+@pytest.mark.parametrize(
+    ("start_within", "grace", "deadline"), [(None, 40, 180), ("10s", 40, 180), ("60s", 40, 180), ("180s", 180, 420)]
+)
+def test_pods_that_may_start_late_are_waited_for(start_within: str | None, grace: float, deadline: float) -> None:
+    found = render.deployment("hh", "hh", Service(name="web", replicas=2, start_within=start_within), "IMAGE", {})
+    assert (rollout.grace(found), rollout.deadline(found)) == (grace, deadline)
 
 
 class Lines(FakeCluster):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -51,14 +52,21 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-def wait(health: dict[str, Any] | None, url: str, change: Callable[[FakeDaemon, str], None] | None = None) -> None:
+def wait(
+    health: dict[str, Any] | None,
+    url: str,
+    change: Callable[[FakeDaemon, str], None] | None = None,
+    start_within: str | None = None,
+) -> None:
     daemon = FakeDaemon()
     daemon.images.import_rootfs(b"root", "web", [])
     container = daemon.containers.create(ContainerSpec("web", "web"))
     daemon.containers.start(container)
     if change:
         change(daemon, container)
-    service = Service(name="web", port=80, health=Health.model_validate(health) if health else None)
+    service = Service(
+        name="web", port=80, health=Health.model_validate(health) if health else None, start_within=start_within
+    )
     wait_until_ready(daemon, container, service, url, null_reporter())
 
 
@@ -69,6 +77,13 @@ def test_a_port_that_listens_is_ready(server: str) -> None:
 def test_a_port_on_which_nobody_listens_is_named(silent: str) -> None:
     with pytest.raises(Problem, match="web: not ready within 0 s: nothing listens on port 80"):
         wait(None, silent)
+
+
+def test_a_service_that_may_take_longer_is_waited_for_as_long_as_it_says(silent: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(Problem, match="web: not ready within 1 s: nothing listens on port 80"):
+        wait(None, silent, start_within="1s")
+    assert time.monotonic() - began > 1
 
 
 def test_a_port_whose_connections_are_closed_at_once_is_not_ready() -> None:
