@@ -192,6 +192,10 @@ def scale(invocation: Invocation, service: str = "", replicas: str = "") -> None
         raise UsageError(
             "a deployed service has at least one copy", hint="remove it; its data stays", commands=commands
         )
+    if number and number > 1 and settings.storage:
+        raise UsageError(
+            f"{settings.name} has storage: its copies would write to the same files", hint="it runs as one copy"
+        )
     invocation.workspace.secrets.hide(settings)
     text = f"{settings.replicas} copies, as in the service file" if number is None else f"{number} copies"
     operations = invocation.workspace.deployments.operations

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from slipway.config import curl
 from slipway.config.document import Document, FileErrors
+from slipway.config.feasibility import faults
 from slipway.config.models import Environment, Hosts, Service, url_variable
+from slipway.config.quantity import parse_minikube_memory
 from slipway.config.secret_sources.generated import Generated
+
+MINIKUBE_MEMORY = 1800 * 2**20  # bytes: minikube refuses less (minikube, cmd/minikube/cmd/start.go, minUsableMem)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def cross_check(files: Files, errors: FileErrors) -> None:
     """Add every error that only shows when the files are seen together."""
     check_ports(files, errors)
     for name, service in files.services.items():
+        check_feasibility(service, files.service_documents[name], errors)
         check_needs(files, service, files.service_documents[name], errors)
         check_secrets(files, service, files.service_documents[name], errors)
     check_cycles(files, errors)
@@ -54,6 +59,27 @@ def check_ports(files: Files, errors: FileErrors) -> None:
         document = files.service_documents[name]
         line = document.line(("publish",) if files.services[name].publish else ("port",))
         errors.add(document.path, line, summary, hint)
+
+
+def check_feasibility(service: Service, document: Document, errors: FileErrors) -> None:
+    """Nothing of a service may be what can't work later."""
+    for fault in faults(service):
+        errors.add(document.path, document.line(fault.keys), fault.summary, fault.hint)
+
+
+def check_overrides(files: Files, environment: Environment, document: Document, errors: FileErrors) -> None:
+    """Nor may anything that an environment makes of it."""
+    for name, override in environment.services.items():
+        if service := files.services.get(name):
+            known = {*faults(service)}
+            for fault in faults(service.overridden_by(override)):
+                if fault not in known:
+                    errors.add(
+                        document.path,
+                        document.line(("services", name, *fault.keys)),
+                        f"{name}: {fault.summary}",
+                        fault.hint,
+                    )
 
 
 def check_needs(files: Files, service: Service, document: Document, errors: FileErrors) -> None:
@@ -98,6 +124,10 @@ def check_environment(files: Files, environment: Environment, document: Document
     }
     for name, summary, hint in port_conflicts(files.published | changed, changed):
         errors.add(document.path, document.line(("services", name, "publish")), summary, hint)
+    check_overrides(files, environment, document, errors)
+    if parse_minikube_memory(environment.cluster_spec.memory) < MINIKUBE_MEMORY:
+        summary = f"cluster.memory: {environment.cluster_spec.memory} is too little for a Minikube"
+        errors.add(document.path, document.line(("cluster", "memory")), summary, "at least 1800m; 4g is the default")
     for name in environment.services:
         if name not in files.services and name not in files.invalid:
             line = document.line(("services", name))

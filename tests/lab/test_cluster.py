@@ -550,7 +550,7 @@ def test_an_object_that_somebody_else_created_is_refused_and_stays(toy: Toys) ->
 
 
 def test_storage_outlives_pods_and_down_and_ends_with_purge(toy: Toys) -> None:
-    toy.write(storage={"data": {"path": "/data", "size": "10Mi"}})
+    toy.write(storage={"data": {"path": "/data", "size": "10Mi"}}, replicas=1)
     done = toy.deploy()
     assert (done.exit, done.steps["storage"]) == (0, "changed"), done.out
     assert toy.object("pvc", "toy-data")["status"]["phase"] == "Bound"

@@ -15,4 +15,6 @@ class FromEnv(EnvironmentSource):
     def read(self) -> str:
         if self.env not in os.environ:
             raise ValueError(f"the environment variable {self.env} is not set")
+        if not os.environ[self.env]:
+            raise ValueError(f"the environment variable {self.env} is empty")
         return os.environ[self.env]

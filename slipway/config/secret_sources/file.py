@@ -13,8 +13,11 @@ class FromFile(EnvironmentSource):
 
     def read(self) -> str:
         try:
-            return expand_user(self.file).read_text().rstrip("\n")
+            value = expand_user(self.file).read_text().rstrip("\n")
         except OSError as error:
             raise ValueError(f"can't read {self.file}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise ValueError(f"{self.file} is not text") from error
+        if not value.strip() or "\0" in value:
+            raise ValueError(f"{self.file} is {'not text' if value.strip() else 'empty'}")
+        return value

@@ -51,7 +51,7 @@ def test_a_value_is_the_text_that_was_written(team: Path, text: str) -> None:
 )
 @given(st.from_regex(r"[-+.]?[0-9a-fA-F]([0-9a-fA-FxoeE_.:TZ+-]{0,12}[0-9a-fZ_.])?", fullmatch=True))
 def test_any_plain_scalar_is_the_text_of_the_file(tmp_path: Path, text: str) -> None:
-    assert values(tmp_path, f"a: {text}\nb: [{text}]\n{text}: c\n") == {"a": text, "b": [text], text: "c"}
+    assert values(tmp_path, f"one: {text}\ntwo: [{text}]\n{text}: c\n") == {"one": text, "two": [text], text: "c"}
 
 
 def values(folder: Path, text: str) -> Any:

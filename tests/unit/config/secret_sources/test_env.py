@@ -15,3 +15,9 @@ def test_the_value_is_the_variables_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_variable_that_is_not_set_is_named() -> None:
     with pytest.raises(ValueError, match="the environment variable NO_SUCH_VARIABLE is not set"):
         FromEnv(env="NO_SUCH_VARIABLE").read()
+
+
+def test_a_variable_that_is_empty_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_A", "")
+    with pytest.raises(ValueError, match="the environment variable SECRET_A is empty"):
+        FromEnv(env="SECRET_A").read()

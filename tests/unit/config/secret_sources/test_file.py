@@ -22,3 +22,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> 
     (tmp_path / "b").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="/b is not text"):
         FromFile(file=str(tmp_path / "b")).read()
+
+
+@pytest.mark.parametrize(("content", "reason"), [("", "empty"), ("\n \n", "empty"), ("a\0b", "not text")])
+def test_a_file_without_a_value_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / "b").write_text(content)
+    with pytest.raises(ValueError, match=f"/b is {reason}"):
+        FromFile(file=str(tmp_path / "b")).read()
