@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from slipway.config import curl_options, shell_words
 from slipway.config.shell_words import Word
 
-ADDRESS = re.compile(r"\$([A-Z0-9_]+_URL|BASE)")
+ADDRESS = re.compile(r"[A-Z0-9_]+_URL|BASE")
 LITERAL = {"data": "data-raw", "data-ascii": "data-raw", "data-binary": "data-raw"}  # the same, but @ is a character
 AT_FILE = frozenset({*LITERAL, "json", "header", "url"})  # @file reads a file
 NAME_AT_FILE = frozenset({"data-urlencode", "url-query"})  # and name@file does too
@@ -110,11 +110,13 @@ def _check_value(flag: str, name: str, value: Word) -> None:
 def _check_url(urls: list[Word | None], *, globbing: bool) -> None:
     if len(urls) != 1 or urls[0] is None:
         raise ValueError(f"the line must have one URL, not {len(urls)}")
-    if not ADDRESS.fullmatch(_text(urls[0][:1])):
+    variable, start = urls[0][0]
+    if not (variable and ADDRESS.fullmatch(start)):
+        quoted = "; in '…' it stays $BASE" if start.startswith("$BASE") else ""
         raise ValueError(
-            'the URL must start with $BASE, as in "$BASE/health", or that of a need, as in "$AUTH_URL/tokens"'
+            f'the URL must start with $BASE, as in "$BASE/health", or that of a need, as in "$AUTH_URL/tokens"{quoted}'
         )
-    literal = "".join(text for variable, text in urls[0] if not variable)
+    literal = "".join(text for is_variable, text in urls[0] if not is_variable)
     if globbing and (found := re.search(r"[][{}]", literal)):
         raise ValueError(
             f"curl takes {found[0]} in a URL for a pattern of several: add -g, or write %{ord(found[0]):02X}"

@@ -21,6 +21,8 @@ from slipway.config.curl import parse
         ("curl", "one URL, not 0"),
         ("curl $BASE $BASE", "one URL, not 2"),
         ("curl http://x", "must start with $BASE"),
+        ("curl '$BASE/x'", "in '…' it stays $BASE"),
+        ("curl '$BASE'", "in '…' it stays $BASE"),
         ("curl 'x", "unclosed '"),
         ("curl $BASE | sh", "needs a shell"),
         ("curl $BASE; ls", "needs a shell"),
