@@ -39,6 +39,7 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["rollback", "--service", "auth", "--to", "x"], "--to takes a whole number"),
         (["scale", "--service", "auth", "--replicas", "2", "--env", "local"], "scaling needs a cluster"),
         (["scale", "--service", "auth"], "how many copies?"),
+        (["scale", "--service", "postgres", "--replicas", "2"], "postgres has storage: its copies would write"),
         (["env.use"], "which environment?"),
         (["down", "--purge", "--service", ""], "--service is empty"),
         (["deploy", "--env="], "--env is empty"),

@@ -79,11 +79,15 @@ def test_how_a_container_ended_before_the_one_that_is_ready_is_no_cause() -> Non
 
 
 @pytest.mark.parametrize(
-    ("start_within", "grace", "deadline"), [(None, 40, 180), ("10s", 40, 180), ("60s", 40, 180), ("180s", 180, 420)]
+    ("start_within", "grace", "deadline", "progress"),
+    [(None, 40, 180, 120), ("10s", 40, 180, 120), ("60s", 40, 180, 120), ("180s", 180, 420, 240)],
 )
-def test_pods_that_may_start_late_are_waited_for(start_within: str | None, grace: float, deadline: float) -> None:
+def test_pods_that_may_start_late_are_waited_for(
+    start_within: str | None, grace: float, deadline: float, progress: int
+) -> None:
     found = render.deployment("hh", "hh", Service(name="web", replicas=2, start_within=start_within), "IMAGE", {})
     assert (rollout.grace(found), rollout.deadline(found)) == (grace, deadline)
+    assert found["spec"]["progressDeadlineSeconds"] == progress
 
 
 class Lines(FakeCluster):
