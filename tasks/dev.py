@@ -109,7 +109,7 @@ def bench(_: Context, *, defects: bool = False) -> None:
     """Run the benchmarks, each next to a peer; exit 1 when a target is missed.
 
     It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, deploys to the lab's Minikube,
-    and runs commands in a random order on both.
+    runs commands in a random order on both, and loads files with anything in them.
 
     Examples:
       ./invoke bench
@@ -117,10 +117,10 @@ def bench(_: Context, *, defects: bool = False) -> None:
 
     """
     prepare()
-    from tests.benchmarks import cluster, hosts, local, planted, walk
+    from tests.benchmarks import cluster, fuzz, hosts, local, planted, walk
 
     missed = 0
-    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows, walk.rows)
+    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows, walk.rows, fuzz.rows)
     for row in (row for rows in sources for row in rows()):
         print(row.text, flush=True)  # noqa: T201  the task's answer
         missed += not row.ok

@@ -122,7 +122,8 @@ def in_plain_words(error: Mapping[str, Any], keys: Keys, model: type[Model]) -> 
     if kind == "value_error":  # a validator of ours
         return f"{name}: {message.removeprefix('Value error, ')}", ""
     if kind == "union_tag_invalid":
-        hint = advice(str(keys[-1]), context["tag"], context["expected_tags"])
+        is_secret = keys[:1] == ("secrets",)
+        hint = advice(str(keys[-1]), context["tag"], context["expected_tags"]) if is_secret else ""
         return f"{name} must be one of {context['expected_tags']}", hint
     secret = "secrets" in keys[:1] and error["loc"][-1] != "[key]"
     got = "" if secret else f", not {yaml_value(error.get('input'))!r:.60}"
@@ -138,8 +139,9 @@ def in_plain_words(error: Mapping[str, Any], keys: Keys, model: type[Model]) -> 
 
 def _quoted(name: str, value: object) -> str:
     """How a value that YAML does not take for a text is written as one."""
-    text = {True: "true", False: "false", None: ""}.get(value) if value is None or isinstance(value, bool) else None
-    return "" if text is None else f"as a text: {name.rpartition('.')[2]}: '{text}'"
+    if value is not None and not isinstance(value, bool):
+        return ""
+    return f"as a text: {name.rpartition('.')[2]}: '{'' if value is None else str(value).lower()}'"
 
 
 def _example(key: str, model: type[Model]) -> str:

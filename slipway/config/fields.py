@@ -33,7 +33,7 @@ def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
 def _regex(value: str) -> str:
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"'{value}' is not a regular expression: {error}") from None
     return value
 
@@ -43,13 +43,14 @@ def _json_path(value: str) -> str:
 
     try:
         compile(value)
-    except JSONPathError as error:
-        raise ValueError(f"'{value}' is not a JSONPath: {str(error).splitlines()[0]}") from None
+    except (JSONPathError, RecursionError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"'{value}' is not a JSONPath: {reason}") from None
     return value
 
 
 def _user_path(value: str) -> str:
-    if not value.startswith(("/", "~")):
+    if not value.startswith(("/", "~")) or "\0" in value:
         raise ValueError(f"'{value}' must be an absolute path or start with ~")
     return value
 

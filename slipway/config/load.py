@@ -10,6 +10,7 @@ from slipway.config.cross_checks import Files, check_checks, cross_check
 from slipway.config.document import Document, FileErrors, M, parse, read
 from slipway.config.files import visible, yaml_files
 from slipway.config.models import BUILT_IN, Config, Environment, Hosts, Project, Service
+from slipway.config.paths import is_file, is_folder
 from slipway.config.versions import Images, Tools
 from slipway.errors import UsageError
 
@@ -20,7 +21,7 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     A file in the folder `settings` replaces the one of the same name in `root/config`. Raises one UsageError whose
     details list every error in every file.
     """
-    if settings and not settings.is_dir():
+    if settings and not is_folder(settings):
         raise UsageError(f"{settings} is not a folder", hint="name a folder like config/")
     errors = FileErrors()
     folders = [root / "config", *([settings] if settings else [])]
@@ -109,8 +110,9 @@ def _read_environments(
 
 
 def _service_files(folder: Path, errors: FileErrors) -> list[Path]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         errors.add(folder, 1, "the services folder does not exist", "name another folder")
+        return []
     found = (yaml_files(service, errors).get("service") for service in visible(folder, errors))
     return [path for path in found if path]
 
@@ -137,16 +139,16 @@ def _check_folder(service: Service, document: Document, errors: FileErrors) -> N
     if service.name != folder.name:
         summary = f"name is {service.name}, but the folder is {folder.name}"
         errors.add(path, document.line(("name",)), summary, "rename one of them")
-    if service.image is None and not (folder / service.dockerfile).is_file():
+    if service.image is None and not is_file(folder / service.dockerfile):
         errors.add(path, document.line(("dockerfile",)), f"{service.dockerfile} does not exist", relative_hint)
-    if service.config and not (folder / service.config).is_file():
+    if service.config and not is_file(folder / service.config):
         errors.add(path, document.line(("config",)), f"{service.config} does not exist", relative_hint)
-    if service.image is None and service.build == "lein" and not (folder / "project.clj").is_file():
+    if service.image is None and service.build == "lein" and not is_file(folder / "project.clj"):
         hint = "build: none uses the Dockerfile alone"
         errors.add(path, document.line(("build",)), "build: lein needs a project.clj", hint)
     for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
         line = document.line(("sources", index))
-        if not shared.is_dir():
+        if not is_folder(shared):
             errors.add(path, line, f"{relative} is not a folder", relative_hint)
         elif shared.is_relative_to(folder):
             hint = "sources are folders outside of it"

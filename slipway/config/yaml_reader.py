@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 
 from slipway.config.scalar import Scalar
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 VALUES = 100_000  # of a file whose aliases are expanded: a few lines of aliases of aliases can be more than any memory
 
 
@@ -28,7 +30,7 @@ def documents(path: Path) -> Iterator[Any]:
     text = _text(path)
     try:
         for data in _parser().load_all(text):
-            _require_small(data)
+            _require_usable(data, text)
             yield data
     except RecursionError:
         raise Unreadable(1, "too many levels") from None
@@ -73,7 +75,9 @@ def _constructor() -> type:
 
         def _number(self, node: Any, value: Any) -> str:
             try:
-                return Scalar(self.text(node), value(self, node))
+                found = value(self, node)
+                str(found)  # of more digits than Python writes it raises ValueError
+                return Scalar(self.text(node), found)
             except (ValueError, IndexError, OverflowError):  # such as `0x_`: a number to ruamel's patterns alone
                 return self.text(node)
 
@@ -98,13 +102,22 @@ def _constructor() -> type:
     return Constructor
 
 
-def _require_small(data: Any) -> None:
+def _require_usable(data: Any, text: str) -> None:
+    """Raise Unreadable where aliases expand without end, or where an escape is half a character."""
     waiting, found = [data], 0
     while waiting:
         value, found = waiting.pop(), found + 1
         if found > VALUES:
             raise Unreadable(1, f"its aliases expand to more than {VALUES} values")
-        waiting += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        if isinstance(value, str) and SURROGATE.search(value):
+            line = next(
+                (n for n, one in enumerate(text.splitlines(), 1) if re.search(r"(?i)\\u(0{4})?d[89a-f]", one)), 1
+            )
+            raise Unreadable(line, "a surrogate is no character", "write the character itself, or its \\U escape")
+        if isinstance(value, Mapping):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _unreadable(error: Exception, text: str) -> Unreadable:

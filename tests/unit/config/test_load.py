@@ -276,6 +276,12 @@ def test_keys_for_anchors_are_allowed_at_the_top(team: Path) -> None:
     assert load(team).services["web"].env == {"B": "b", "A": "1.10"}
 
 
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(" * 3000, "["])
+def test_a_pattern_that_no_regular_expression_can_be_is_refused(team: Path, pattern: str) -> None:
+    service(team, "web", PLAIN + f"checks: [{{name: x, curl: curl $BASE, expect: {{body: '{pattern}'}}}}]\n")
+    assert "is not a regular expression" in errors(team)[0]
+
+
 @pytest.mark.parametrize("version", ["v1.34.4", "1.34", "latest", "1.34.4-rc.1"])
 def test_a_kubernetes_version_is_three_numbers(team: Path, version: str) -> None:
     (team / "config" / "environments").mkdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.config.paths import expand_user, folder_option
+from slipway.config.paths import expand_user, folder_option, is_file, is_folder
 
 
 def test_a_tilde_is_the_users_home_and_an_unknown_users_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +23,12 @@ def test_a_flag_comes_before_the_variable_and_both_are_relative_to_where_the_use
     assert folder_option(None, "FOLDER", tmp_path) == tmp_path.parent / "from-variable"
     monkeypatch.delenv("FOLDER")
     assert folder_option(None, "FOLDER", tmp_path) is None
+
+
+def test_a_path_that_no_system_call_takes_is_neither_file_nor_folder(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    assert is_file(tmp_path / "f")
+    assert is_folder(tmp_path)
+    for name in ("a" * 300, "a\0b", "a/" * 3000):
+        assert not is_file(tmp_path / name)
+        assert not is_folder(tmp_path / name)

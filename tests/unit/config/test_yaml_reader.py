@@ -34,7 +34,9 @@ NUMBERS = [
 DATES = ["2024-05-01T10:00:00Z", "2024-05-01", "2024-05-01 10:00:00 +2"]
 
 
-@pytest.mark.parametrize("text", [*NUMBERS, *DATES, "yes", "off", "1:30", "1.2.3", "0x_", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", [*NUMBERS, *DATES, "yes", "off", "1:30", "1.2.3", "0x_", "9" * 5000, "0x" + "f" * 5000]
+)
 def test_a_value_is_the_text_that_was_written(team: Path, text: str) -> None:
     service(team, "web", PLAIN + f"env: {{VALUE: {text}}}\nversion: 1.10\n")
     (team / "config" / "environments").mkdir()
@@ -105,6 +107,7 @@ def test_what_yaml_takes_for_no_text_says_how_it_is_written_as_one(team: Path, v
         (b"a: !!binary aGk=\n", "1: unknown tag tag:yaml.org,2002:binary"),
         (b"a: 1\nb: gr\xfc\xdf\n", "2: not UTF-8 text · save it as UTF-8"),
         (b"a: 1\nb: \x07\n", "2: unacceptable character #x0007: special characters are not allowed"),
+        (b'a: 1\nb: "\\ud800"\n', "2: a surrogate is no character"),
         (b"[" * 2000, "1: too many levels"),
         (b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [*%c, *%c, *%c, *%c, *%c]\n" % (i + 1, i + 1, *[i] * 5) for i in range(97, 107)), "1: its aliases expand to more than"),
     ],
