@@ -12,6 +12,7 @@ ADDRESS = re.compile(r"[A-Z0-9_]+_URL|BASE")
 LITERAL = {"data": "data-raw", "data-ascii": "data-raw", "data-binary": "data-raw"}  # the same, but @ is a character
 AT_FILE = frozenset({*LITERAL, "json", "header", "url"})  # @file reads a file
 NAME_AT_FILE = frozenset({"data-urlencode", "url-query"})  # and name@file does too
+CURLY = "\u201c\u201d\u2018\u2019"  # quotes of a word processor
 NUMBERS = frozenset({"connect-timeout", "expect100-timeout", "max-filesize", "max-redirs", "max-time"})
 
 
@@ -109,7 +110,9 @@ def _check_value(flag: str, name: str, value: Word) -> None:
 
 def _check_url(urls: list[Word | None], *, globbing: bool) -> None:
     if len(urls) != 1 or urls[0] is None:
-        raise ValueError(f"the line must have one URL, not {len(urls)}")
+        curly = any(quote in part for url in urls for _, part in url or () for quote in CURLY)
+        hint = "; curly quotes are letters to a shell: write straight ones" if curly else ""
+        raise ValueError(f"the line must have one URL, not {len(urls)}{hint}")
     variable, start = urls[0][0]
     if not (variable and ADDRESS.fullmatch(start)):
         quoted = "; in '…' it stays $BASE" if start.startswith("$BASE") else ""

@@ -20,6 +20,7 @@ from slipway.config.curl import parse
         ("wget $BASE", "start with curl"),
         ("curl", "one URL, not 0"),
         ("curl $BASE $BASE", "one URL, not 2"),
+        ("curl -H “Accept: text/html” $BASE", "one URL, not 2; curly quotes are letters to a shell"),
         ("curl http://x", "must start with $BASE"),
         ("curl '$BASE/x'", "in '…' it stays $BASE"),
         ("curl '$BASE'", "in '…' it stays $BASE"),
