@@ -15,7 +15,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Team:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_content_is_used_or_refused_with_the_files_name(project: Team, name: str, data: st.DataObject) -> None:
     project.use(name, data.draw(contents(name)))
