@@ -27,7 +27,7 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["nope"], "hint: ./invoke --list"),
         (["dploy"], "hint: did you mean deploy?"),
         (["deploy", "--nope"], "hint: ./invoke --help deploy"),
-        (["env.use", "local"], "hint: ./invoke --help env.use"),
+        (["status", "local"], "hint: local is an environment: ./invoke status --env local"),
         (["--config"], "needed value"),
         (["--config", "/nope", "deploy"], "/nope"),
         (["--command-timeout", "x", "deploy"], "wrong usage"),
@@ -124,18 +124,6 @@ def test_plain_invoke_and_its_dry_flag_do_the_same() -> None:
     assert plain.returncode == dry.returncode == ours.returncode
     assert plain.returncode in {0, 3}
     assert "Traceback" not in plain.stderr + dry.stderr
-
-
-def test_bash_completes_tasks_and_their_flags() -> None:
-    script = f"""
-        cd '{ROOT}'; source <(./invoke --print-completion-script bash)
-        complete -p ./invoke
-        COMP_WORDS=(./invoke deploy --se); "$(complete -p ./invoke | sed 's/.*-F \\([^ ]*\\).*/\\1/')" ./invoke --se
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-    assert "--service" in done.stdout.splitlines(), done.stdout + done.stderr
-    assert "--settings" in done.stdout.splitlines()
 
 
 def hanging(folder: Path) -> dict[str, str]:

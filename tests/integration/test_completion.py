@@ -32,20 +32,20 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect.sp
     terminal.close(force=True)
 
 
-@pytest.mark.parametrize(
-    ("line", "rest"),
-    [
-        ("./invoke deploy consu", "mer"),
-        ("./invoke deploy auth consu", "mer"),
-        ("./invoke deploy --env mini", "kube"),
-        ("./invoke status --output pl", "ain"),
-        ("./invoke deploy --pl", "an"),
-        ("./invoke bundle.ver", "ify"),
-        ("services/../invoke logs -s provi", "der"),
-    ],
-)
-def test_tab_completes_services_environments_views_flags_and_commands(
-    shell: pexpect.spawn[str], line: str, rest: str
-) -> None:
-    shell.send(f"{line}\t")
-    shell.expect_exact(line.split()[-1] + rest)
+LINES = {  # what is typed, and what Tab adds
+    "./invoke deploy consu": "mer",
+    "./invoke deploy auth consu": "mer",
+    "./invoke deploy --env mini": "kube",
+    "./invoke status --output pl": "ain",
+    "./invoke deploy --pl": "an",
+    "./invoke bundle.ver": "ify",
+    "services/../invoke logs -s provi": "der",
+}
+KILL_LINE = "\x15"  # Ctrl-U
+
+
+def test_tab_completes_services_environments_views_flags_and_commands(shell: pexpect.spawn[str]) -> None:
+    for line, rest in LINES.items():
+        shell.send(f"{line}\t")
+        shell.expect_exact(line.split()[-1] + rest)
+        shell.send(KILL_LINE)
