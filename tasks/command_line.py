@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from invoke import Collection as TaskCollection
@@ -24,9 +24,9 @@ class Commands:
     families: Collection[str]
 
 
-def commands(collection: TaskCollection) -> Commands:
-    """What there is to type."""
-    contexts = {str(context.name): context for context in collection.to_contexts()}
+def commands(collection: TaskCollection, parsed: Iterable[ParserContext]) -> Commands:
+    """What there is to type: the commands of a collection, and their flags."""
+    contexts = {str(context.name): context for context in parsed}
     bare = {name: str(getattr(collection[name], "bare", "")) for name in contexts}
     return Commands(contexts, bare, tuple(collection.collections))
 

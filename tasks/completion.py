@@ -40,7 +40,7 @@ def candidates(words: Sequence[str], collection: Collection) -> list[str]:
         before.pop()
     elif word == "=":
         word = ""
-    known = commands(collection)
+    known = commands(collection, collection.to_contexts())
     try:
         typed = expand(before, known)
     except ParseError:

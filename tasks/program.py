@@ -11,6 +11,7 @@ from typing import Any
 
 from invoke import Collection, Config, Exit, Program
 from invoke.exceptions import AmbiguousEnvVar, ParseError, UncastableEnvVar, UnknownFileType
+from invoke.parser import Parser
 
 from tasks import GROUPS, command_line, merged, ns, team
 from tasks.paths import ROOT
@@ -37,6 +38,7 @@ class Slipway(Program):
         super().__init__(version="0.1.0", name="Slipway", binary="./invoke", binary_names=names, config_class=OwnConfig)
         self.groups: Mapping[str, Collection] = GROUPS
         self.collection = ns
+        self._parser: Parser | None = None  # made once: it copies what it parses into
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002, FBT001, FBT002  Invoke's
         """Run the commands; what can't be parsed ends with a hint and exit code 2."""
@@ -89,8 +91,14 @@ class Slipway(Program):
             words = [*words[1:], "--help"] if words[1:] else []
         if words and words[0] in self.collection.collections and {*words[1:]} <= {"--help", "-h"}:
             self.args.list.value, words = words[0], []
-        self.core.unparsed = command_line.expand(words, command_line.commands(self.collection))
+        known = command_line.commands(self.collection, self._make_parser().contexts.values())
+        self.core.unparsed = command_line.expand(words, known)
         super().parse_tasks()
+
+    def _make_parser(self) -> Parser:
+        if self._parser is None:
+            self._parser = super()._make_parser()
+        return self._parser
 
     def parse_cleanup(self) -> None:
         """What is asked of Invoke itself, where it can be answered."""

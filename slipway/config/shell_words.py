@@ -17,10 +17,13 @@ UNQUOTED = re.compile(
     rf"""(?P<joined>\\\n) | \\(?P<escaped>.)
     | '(?P<single>[^']*)' | \$'(?P<ansi>(?:[^'\\]|\\.)*)' | \$?"(?P<double>(?:[^"\\]|\\.)*)"
     | {VARIABLE} | {EXPANSION}
-    | (?P<unclosed>\$?['"]) | (?P<blank>[ \t]+) | (?P<newline>\n) | (?P<operator>[|;<>&()]) | (?P<char>.)""",
+    | (?P<unclosed>\$?['"]) | (?P<blank>[ \t]+) | (?P<newline>\n) | (?P<operator>[|;<>&()])
+    | (?P<char>[A-Za-z0-9_:/.=-]+|.)""",
     re.DOTALL | re.VERBOSE,
 )
-DOUBLE_QUOTED = re.compile(rf'(?P<joined>\\\n)|\\(?P<escaped>[$`"\\])|{VARIABLE}|{EXPANSION}|(?P<char>.)', re.DOTALL)
+DOUBLE_QUOTED = re.compile(
+    rf'(?P<joined>\\\n)|\\(?P<escaped>[$`"\\])|{VARIABLE}|{EXPANSION}|(?P<char>[^$`"\\]+|.)', re.DOTALL
+)
 ANSI_C = re.compile(
     r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|(.))|([^\\]+)", re.DOTALL
 )
@@ -64,6 +67,7 @@ class _Word:
         self.begun = False
 
     def add_unquoted(self, char: str) -> None:
+        """Add a character, or several of those that mean nothing to a shell."""
         if char == "\\":
             raise ValueError("the line ends with a backslash")
         if char.isspace() and not char.isascii():

@@ -104,6 +104,8 @@ def _constructor() -> type:
 
 def _require_usable(data: Any, text: str) -> None:
     """Raise Unreadable where aliases expand without end, or where an escape is half a character."""
+    if "*" not in text and "\\" not in text:  # neither an alias nor an escape
+        return
     waiting, found = [data], 0
     while waiting:
         value, found = waiting.pop(), found + 1

@@ -22,7 +22,7 @@ from tasks.program import Slipway
 from tasks.task import Command
 
 ROOT = Path(__file__).resolve().parents[3]
-KNOWN = commands(ns)
+KNOWN = commands(ns, ns.to_contexts())
 
 
 def run(
