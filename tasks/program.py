@@ -93,7 +93,8 @@ class Slipway(Program):
             self.args.list.value, words = words[0], []
         known = command_line.commands(self.collection, self._make_parser().contexts.values())
         self.core.unparsed = command_line.expand(words, known)
-        super().parse_tasks()
+        with _usage_errors():
+            super().parse_tasks()
 
     def _make_parser(self) -> Parser:
         if self._parser is None:

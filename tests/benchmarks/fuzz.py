@@ -1,4 +1,4 @@
-"""Anything in the files that a team writes, longer than a test may take: no content may give a traceback."""
+"""Anything in the files that a team writes, and typed, longer than a test may take: nothing may give a traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,42 +15,48 @@ from hypothesis import strategies as st
 
 from tests.benchmarks.measure import Row
 from tests.unit.config.fuzz import FILES, Team, contents
+from tests.unit.tasks.fuzz import WORDS, parse
 
-MINUTES = 3  # for each row: service.yaml, whose values have the most forms, and all other files
+MINUTES = 3  # for each row: service.yaml, whose values have the most forms, all other files, and command lines
 EXAMPLES = 200  # in a round, which one seed repeats
 SERVICE = "apps/web/service.yaml"
+Use = Callable[[st.DataObject], None]
 
 
 def rows() -> Iterator[Row]:
-    """What is found in service.yaml, and in all other files. SLIPWAY_SEED repeats the round that a row names."""
-    yield fuzzed("service.yaml", [SERVICE])
-    yield fuzzed("the other files", [name for name in FILES if name != SERVICE])
-
-
-def fuzzed(what: str, names: list[str]) -> Row:
-    """A row of rounds for so many minutes; the first content that gives a traceback ends them."""
-    given_seed = os.environ.get("SLIPWAY_SEED")
-    faults: tuple[str, ...] = ()
-    rounds, until = 0, time.monotonic() + 60 * MINUTES
+    """What is found in service.yaml, in all other files, and typed. SLIPWAY_SEED repeats the round that a row names."""
     with TemporaryDirectory() as folder:
         team = Team(Path(folder))
-        while not faults and time.monotonic() < until and not (given_seed and rounds):
-            number, rounds = int(given_seed or secrets.randbelow(10**6)), rounds + 1
-            try:
-                fuzz(team, names, number)
-            except Exception:  # noqa: BLE001  a fault is what is looked for; hypothesis adds the content to it
-                faults = (f"SLIPWAY_SEED={number}", traceback.format_exc())
-    return Row(f"{rounds * EXAMPLES} contents of {what}", len(faults), 0, unit="faults", notes=faults)
+        yield fuzzed("contents of service.yaml", content_of(team, [SERVICE]))
+        yield fuzzed("contents of the other files", content_of(team, [name for name in FILES if name != SERVICE]))
+    yield fuzzed("command lines", lambda data: parse(data.draw(WORDS)))
 
 
-def fuzz(team: Team, names: list[str], number: int) -> None:
-    """One round."""
+def content_of(team: Team, names: list[str]) -> Use:
+    """Use any content of one of these files."""
 
-    @seed(number)
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(st.data())
     def use(data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(names))
         team.use(name, data.draw(contents(name)))
 
-    use()
+    return use
+
+
+def fuzzed(what: str, use: Use) -> Row:
+    """A row of rounds for so many minutes; the first input that gives a traceback ends them."""
+    given_seed = os.environ.get("SLIPWAY_SEED")
+    faults: tuple[str, ...] = ()
+    rounds, until = 0, time.monotonic() + 60 * MINUTES
+    while not faults and time.monotonic() < until and not (given_seed and rounds):
+        number, rounds = int(given_seed or secrets.randbelow(10**6)), rounds + 1
+        try:
+            fuzz(use, number)
+        except Exception:  # noqa: BLE001  a fault is what is looked for; hypothesis adds the input to it
+            faults = (f"SLIPWAY_SEED={number}", traceback.format_exc())
+    return Row(f"{rounds * EXAMPLES} {what}", len(faults), 0, unit="faults", notes=faults)
+
+
+def fuzz(use: Use, number: int) -> None:
+    """One round."""
+    checked = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    seed(number)(checked(given(st.data())(use)))()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -12,14 +11,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from invoke.exceptions import ParseError
 
 from tasks import execution, names, ns
 from tasks.command_line import DESTRUCTIVE, commands, expand
 from tasks.completion import candidates, script
 from tasks.program import Slipway
-from tasks.task import Command
+from tests.unit.tasks import fuzz
 
 ROOT = Path(__file__).resolve().parents[3]
 KNOWN = commands(ns, ns.to_contexts())
@@ -161,6 +159,11 @@ def test_flags_for_shell_commands_are_refused_for_commands_that_run_none(flag: s
     assert "is for tasks of tasks_local.py: `status`" in run(*flag.split(), "status", code=2).stderr
 
 
+@pytest.mark.parametrize("typed", ["-T x status", "status -T x", "status -D many"])
+def test_a_word_where_a_number_belongs_is_wrong_usage(typed: str) -> None:
+    assert run(*typed.split(), code=2).stderr.startswith("wrong usage: ")
+
+
 @pytest.mark.parametrize("flags", [("-r", "/"), ("-c", "others")])
 def test_other_tasks_than_this_checkouts_are_refused(flags: tuple[str, str]) -> None:
     assert "these are the tasks of" in run(*flags, "--list", code=2).stderr
@@ -247,25 +250,7 @@ def test_completion_for_another_shell_is_refused() -> None:
     assert "bash, fish, zsh" in run("--print-completion-script", "tcsh", code=2).stderr
 
 
-WORDS = st.one_of(
-    st.sampled_from(
-        [*ns.task_names, "cluster", "env", "auth", "local", "--", "-", "--help", "-n", "-e", "-s", "--dry"]
-    ),
-    st.sampled_from(
-        ["--env", "--service=auth", "--plan=x", "--list", "-F", "json", "-l", "--yes", "--tail", "-T", "-1"]
-    ),
-    st.text(max_size=8),
-    st.binary(max_size=6).map(os.fsdecode),
-)
-
-
 @settings(max_examples=60, deadline=None)
-@given(st.lists(WORDS, max_size=7))
+@given(fuzz.WORDS)
 def test_no_words_end_in_a_traceback(words: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(SystemExit):
-        patch.setattr(execution, "execute", lambda *_: None)
-        for task in ns.tasks.values():
-            if not isinstance(task, Command):
-                patch.setattr(task, "body", lambda *_, **__: None)
-        Slipway().run(["./invoke", *words])
-    candidates(words, ns)
+    fuzz.parse(words)
