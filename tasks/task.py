@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from invoke import Context, Task, task
+from invoke.parser import Argument
 
 from slipway.ui.views import OUTPUTS
 
@@ -31,6 +32,13 @@ class Command(Task[Any]):
     """A task with short flags. Words behind it that belong to no flag go to `bare`, its first flag for text."""
 
     bare = ""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001  Invoke's
+        """Its flags. (Invoke's own takes the help texts away as it reads them: the second time there are none.)"""
+        texts = dict(self.help)
+        found: list[Argument] = super().get_arguments(ignore_unknown_help)
+        self.help = texts
+        return found
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         """Invoke's options of a flag, with its short name."""
