@@ -72,7 +72,7 @@ def setup(fleet: Fleet, *words: str, **env: str) -> Done:
     [
         ({"address": "no-such-host.invalid"}, 4, "the name has no address"),
         ({"port": 9}, 4, "refuses connections"),
-        ({"address": "203.0.113.1"}, 4, "can't be reached|does not answer"),
+        ({"address": "203.0.113.1"}, 4, "does not answer|can't be reached|is no SSH server"),  # a proxy may answer
         ({"user": "nobody-known"}, 4, "authentication failed for user nobody-known"),
         ({"key": "~/.ssh/no-such-key"}, 2, "no-such-key"),
     ],
