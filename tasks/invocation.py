@@ -127,12 +127,15 @@ class Invocation:
 
     def prefetch_facts(self, text: str) -> None:
         """Start to read the facts of the hosts in `--host a,b`, while the rest of the configuration is loaded."""
-        import slipway.hosts.ssh.connection  # noqa: F401  before the threads start: two must not import it at once
-
         names = dict.fromkeys(split_names(text))
+        hosts = [self.ssh(name) for name in names if name in self.hosts.hosts]
         threads = Threads(self.hosts.at_once)
-        for name in (name for name in names if name in self.hosts.hosts):
-            threads.submit(self.ssh(name).probe.facts)  # an error is raised again by its first step
+        for host in hosts:
+            threads.submit(host.connection.look_up)  # ssh's programs run while this one imports
+        import slipway.hosts.ssh.connection  # noqa: F401  before threads connect: two must not import it at once
+
+        for host in hosts:
+            threads.submit(host.probe.facts)  # an error is raised again by its first step
 
     @cached_property
     def environment(self) -> Environment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -15,28 +15,20 @@ from paramiko.client import MissingHostKeyPolicy
 from paramiko.config import SSHConfig
 
 from slipway.config.host_secrets import host_secret
-from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled
-from slipway.hosts.ssh import keepalive, known_hosts, ssh_config
+from slipway.hosts.ssh import keepalive
 from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
 from slipway.hosts.ssh.jump import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
-from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts, Note
-from slipway.hosts.ssh.route import Stop, route
+from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
+from slipway.hosts.ssh.route import Stop
 
 AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up, the agent may want a touch
 
 
-def ignore(_: str) -> None:
-    """Nobody is told."""
-
-
-def connect(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel, note: Note = ignore) -> Connection:
-    """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not.
-
-    `note` is told what the files of ssh have that is ignored.
-    """
-    hops = hops_to(name, hosts, note)
+def connect(stops: Sequence[Stop], ask: AskSecret, cancel: Cancel) -> Connection:
+    """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not."""
+    hops = hops_to(stops)
     with closed_on_failure(hops, cancel):
         for hop in hops:
             with translated_errors(hop):
@@ -54,18 +46,15 @@ def close(connection: Connection) -> None:
 # Before connecting: which hops there are, and which keys they may present
 
 
-def hops_to(name: str, hosts: Hosts, note: Note = ignore) -> list[Hop]:
-    """The hops to a host, none open yet: the nearest first, the host itself last; each must present a known key."""
-    if not ssh_config.openssh():
-        known_hosts.note_once(note, ssh_config.NO_OPENSSH)
+def hops_to(stops: Sequence[Stop]) -> list[Hop]:
+    """The hops of a route, none open yet; each must present a known key."""
     hops: list[Hop] = []
-    for stop in route(name, hosts):
-        gateway = hops[-1].connection if hops else None
-        hops.append(_hop(stop, name, gateway, known_hosts.read(stop.config, hosts, note)))
+    for stop in stops:
+        hops.append(_hop(stop, stops[-1].name, hops[-1].connection if hops else None))
     return hops
 
 
-def _hop(stop: Stop, destination: str, gateway: Connection | None, known: KnownHosts) -> Hop:
+def _hop(stop: Stop, destination: str, gateway: Connection | None) -> Hop:
     """A hop that is opened only with a known key; types of keys that are on record are asked for first."""
     config = stop.config
     connection = Connection(
@@ -80,10 +69,10 @@ def _hop(stop: Stop, destination: str, gateway: Connection | None, known: KnownH
         "banner_timeout": config.connect_timeout or CONNECT_TIMEOUT,
         "auth_timeout": AUTH_TIMEOUT,
         "channel_timeout": CONNECT_TIMEOUT,
-        "transport_factory": _transport_factory({entry.kind for entry in known.keys}),
+        "transport_factory": _transport_factory({entry.kind for entry in stop.known.keys}),
     }
-    connection.client.set_missing_host_key_policy(VerifyKnownKey(known))
-    return Hop(stop.name, destination, connection, config, known, stop.key)
+    connection.client.set_missing_host_key_policy(VerifyKnownKey(stop.known))
+    return Hop(stop.name, destination, connection, config, stop.known, stop.key)
 
 
 @cache

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
 from slipway.engine.reporter import Reporter
+from slipway.engine.steps import Probe
 from slipway.errors import ConnectionLost, ConnectionThrottled, HostUnreachable, NextCommand, Problem, Unreachable
+from slipway.hosts.ssh.route import route
+from slipway.hosts.ssh.ssh_config import openssh
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -28,7 +31,8 @@ class ReconnectingConnection:
     """The connection to host `name`; threads share it. Cancelling `report` ends what waits for the host."""
 
     def __init__(self, name: str, hosts: Hosts, ask: AskSecret, report: Reporter) -> None:
-        self._name, self._hosts, self._ask, self._report, self._cancel = name, hosts, ask, report, report.cancel
+        self._name, self._ask, self._report, self._cancel = name, ask, report, report.cancel
+        self._route = Probe(lambda: route(name, hosts, report.note))
         self._connection: Connection | None = None
         self._refusal: tuple[float, Problem | None] = (0.0, None)
         self._broken_since: float | None = None
@@ -38,6 +42,11 @@ class ReconnectingConnection:
     def was_connected(self) -> bool:
         """Whether the host was reached at least once."""
         return self._connection is not None
+
+    def look_up(self) -> None:
+        """Ask ssh's programs now what connecting will need to know."""
+        if openssh():  # paramiko, which is asked instead, takes as long to import as to ask
+            self._route.facts()
 
     def close(self) -> None:
         """End the connection and those of its jump hosts; the next use makes a new one."""
@@ -113,7 +122,10 @@ class ReconnectingConnection:
     def _connect(self) -> Connection:
         from slipway.hosts.ssh import connection
 
-        return connection.connect(self._name, self._hosts, self._ask, self._cancel, self._report.note)
+        try:
+            return connection.connect(self._route.facts(), self._ask, self._cancel)
+        finally:
+            self._route.forget()  # ssh, too, reads its files each time
 
     def _reconnect(self, broken: Connection, report: Reporter) -> Connection:
         """A new connection in place of a broken one; all threads that wait for it share RECONNECT_TIMEOUT."""

@@ -12,18 +12,10 @@ from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
 from slipway.hosts.ssh import known_hosts
-from slipway.hosts.ssh.connection import (
-    AskSecret,
-    Note,
-    VerifyKnownKey,
-    close,
-    closed_on_failure,
-    hops_to,
-    ignore,
-    open_hop,
-)
+from slipway.hosts.ssh.connection import AskSecret, VerifyKnownKey, close, closed_on_failure, hops_to, open_hop
 from slipway.hosts.ssh.jump import HostKeyRejected, translated_errors
-from slipway.hosts.ssh.known_hosts import KeyStatus
+from slipway.hosts.ssh.known_hosts import KeyStatus, Note
+from slipway.hosts.ssh.route import ignore, route
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel, note:
 
     There is no login where the key is read. Raises HostUnreachable, or Unreachable for a changed or revoked key.
     """
-    hops = hops_to(name, hosts, note)
+    hops = hops_to(route(name, hosts, note))
     hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(hops[-1].known))
     with closed_on_failure(hops, cancel):
         for hop in hops:

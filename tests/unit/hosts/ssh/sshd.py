@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fabric import Connection
 from paramiko import Channel, Ed25519Key, Message, PKey, RSAKey, ServerInterface, Transport
 from paramiko.common import (
     AUTH_FAILED,
@@ -29,9 +30,11 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
-from slipway.hosts.ssh import known_hosts
+from slipway.hosts.ssh import connection, known_hosts
 from slipway.hosts.ssh.authentication import AskSecret
 from slipway.hosts.ssh.host import SshHost
+from slipway.hosts.ssh.known_hosts import Note
+from slipway.hosts.ssh.route import ignore, route
 
 KEY = RSAKey.generate(1024)  # of every server that is given no other
 
@@ -227,6 +230,11 @@ def _answer(source: int, send: object) -> None:
 
 
 TIGHT = 25.0  # seconds: less than any of the real waits
+
+
+def connect(named: Hosts, ask: AskSecret, cancel: Cancel | None = None, note: Note = ignore) -> Connection:
+    """A connection to the host that is called box."""
+    return connection.connect(route("box", named, note), ask, cancel or Cancel())
 
 
 def nobody(kind: str, host: str) -> str:

@@ -12,11 +12,10 @@ import pytest
 from paramiko import PKey
 
 from slipway.config.models import HostEntry, Hosts
-from slipway.engine.cancellation import Cancel
 from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, hosts, nobody, sealed, serving
+from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, connect, hosts, nobody, sealed, serving
 
 NAMES = [f"key{number}" for number in range(8)]
 
@@ -37,7 +36,7 @@ def offered_by_ssh(home: Path, server: Sshd) -> list[bytes]:
 def offered_here(server: Sshd, named: Hosts | None = None) -> list[bytes]:
     server.offered.clear()
     with suppress(Unreachable):
-        connection.close(connection.connect("box", named or Hosts(), nobody, Cancel()))
+        connection.close(connect(named or Hosts(), nobody))
     return _once(server)
 
 
@@ -105,7 +104,7 @@ def test_an_agent_with_many_keys_fails_as_authentication_not_as_a_lost_network(
     with serving(server), agent(home, monkeypatch, *(home / name for name in NAMES)):
         configure(home, server)
         with pytest.raises(Problem, match="authentication failed for user deploy: too many attempts") as failed:
-            connection.connect("box", Hosts(), nobody, Cancel())
+            connect(Hosts(), nobody)
         assert "Too many authentication failures" in failed.value.details
         assert "IdentitiesOnly" in failed.value.hint
         assert type(failed.value) is Unreachable
@@ -125,7 +124,7 @@ def test_the_agent_signs_for_a_sealed_key_and_no_passphrase_is_asked_for(
             assert offered_here(server, named) == [keys[7].asbytes()]
     with serving(server):  # no agent now
         with pytest.raises(Problem, match="a public key, whose private key the SSH agent does not have") as alone:
-            connection.connect("box", hosts(home, server, box=at(server, key=str(home / "key7.pub"))), nobody, Cancel())
+            connect(hosts(home, server, box=at(server, key=str(home / "key7.pub"))), nobody)
         assert isinstance(alone.value, UsageError)
 
 
@@ -134,10 +133,10 @@ def test_a_sealed_key_is_asked_for_only_after_everything_that_needs_no_question(
     server = Sshd(keys=(keys[0],))
     with serving(server):
         configure(home, server, "IdentityFile ~/.ssh/id_ed25519", f"IdentityFile {home}/key0")
-        connection.close(connection.connect("box", Hosts(), nobody, Cancel()))
+        connection.close(connect(Hosts(), nobody))
         server.keys = (PKey.from_path(str(home / ".ssh" / "id_ed25519"), b"open sesame"),)  # type: ignore[arg-type]
         ask, asked = answers(box="open sesame")
-        connection.close(connection.connect("box", Hosts(), ask, Cancel()))
+        connection.close(connect(Hosts(), ask))
         assert asked == [("passphrase", "box")]
 
 
@@ -153,7 +152,7 @@ def test_an_agent_that_can_not_be_asked_is_named_where_authentication_fails(
             listener.listen()
         monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "agent"))
         with pytest.raises(Problem, match="no key or password to authenticate user deploy") as failed:
-            connection.connect("box", hosts(home, server, box=at(server)), nobody, Cancel())
+            connect(hosts(home, server, box=at(server)), nobody)
         assert f"the SSH agent at {home}/agent can't be asked" in failed.value.details
 
 
@@ -162,7 +161,7 @@ def test_a_second_factor_is_given_after_the_key(home: Path, monkeypatch: pytest.
     monkeypatch.setenv("SLIPWAY_SSH_PASSWORD", "secret")
     with serving(server):
         configure(home, server, f"IdentityFile {home}/key0")
-        connection.close(connection.connect("box", Hosts(), answers(box="secret")[0], Cancel()))
+        connection.close(connect(Hosts(), answers(box="secret")[0]))
     assert server.tried == ["secret"]
 
 
@@ -171,5 +170,5 @@ def test_a_user_and_a_port_of_hosts_yaml_win(home: Path, keys: list[PKey]) -> No
     with serving(server):
         configure(home, server, f"IdentityFile {home}/key0")
         entry = HostEntry(address="box", user="admin", port=server.port)
-        connection.close(connection.connect("box", Hosts(hosts={"box": entry}), nobody, Cancel()))
+        connection.close(connect(Hosts(hosts={"box": entry}), nobody))
     assert server.users == ["admin"]

@@ -15,7 +15,7 @@ from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection, trust
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, hosts, nobody, sealed, serving, ssh
+from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, connect, hosts, nobody, sealed, serving, ssh
 
 OTHER = RSAKey.generate(1024)
 
@@ -39,7 +39,7 @@ def test_a_jump_hosts_key_is_recorded_under_its_own_name_and_then_the_hosts(home
         named = hosts(home, box=HostEntry(address="box"))
         for server, name in ((gate, "gate"), (box, "box")):
             with pytest.raises(Problem, match="not known here") as unknown:
-                connection.connect("box", named, nobody, Cancel())
+                connect(named, nobody)
             assert unknown.value.summary.startswith(name)
             assert unknown.value.commands == (NextCommand("host.trust", {"host": "box"}),)
             offer = trust.presented_key("box", named, nobody, Cancel())
@@ -47,7 +47,7 @@ def test_a_jump_hosts_key_is_recorded_under_its_own_name_and_then_the_hosts(home
                 name, f"[127.0.0.1]:{server.port}", server.key, False)  # fmt: skip
             trust.record_key(offer)
         assert trust.presented_key("box", named, nobody, Cancel()).known
-        connection.close(connection.connect("box", named, nobody, Cancel()))
+        connection.close(connect(named, nobody))
 
 
 def test_a_changed_key_of_a_jump_host_is_reported_as_its_own_with_the_command_that_removes_it(home: Path) -> None:
@@ -55,9 +55,9 @@ def test_a_changed_key_of_a_jump_host_is_reported_as_its_own_with_the_command_th
     with serving(gate, box):
         named = hosts(home, box, gate=at(gate), box=at(box, jump="gate"))
         Path(str(named.known_hosts)).write_text(box.known() + gate.known(OTHER))
-        for ask in (connection.connect, trust.presented_key):
+        for ask in (lambda: connect(named, nobody), lambda: trust.presented_key("box", named, nobody, Cancel())):
             with pytest.raises(Problem, match="HAS CHANGED") as changed:
-                ask("box", named, nobody, Cancel())
+                ask()
             assert changed.value.summary.startswith("gate (127.0.0.1), on the way to box")
             assert f"ssh-keygen -f '{named.known_hosts}' -R '[127.0.0.1]:{gate.port}'" in changed.value.hint
             assert f"{named.known_hosts}:2" in changed.value.details
@@ -99,10 +99,10 @@ def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: st
         known.write_text(text.format(place=place, port=server.port, key=own, other=other, hashed=hashed))
         assert (ssh(server, home / "key", UserKnownHostsFile=known).returncode == 0) is (not words)
         if not words:
-            connection.close(connection.connect("box", named, nobody, Cancel()))
+            connection.close(connect(named, nobody))
             return
         with pytest.raises(Problem, match=words) as refused:
-            connection.connect("box", named, nobody, Cancel())
+            connect(named, nobody)
         assert refused.value.hint
 
 
@@ -115,9 +115,7 @@ def test_each_hop_is_given_its_own_password_and_no_other(home: Path, monkeypatch
     monkeypatch.setenv("SLIPWAY_SSH_PASSWORD_BOX", "for the box")
     ask, _ = answers(gate="for the gate", box="for the box")
     with serving(gate, box):
-        connection.close(
-            connection.connect("box", hosts(home, gate, box, gate=at(gate), box=at(box, jump="gate")), ask, Cancel())
-        )
+        connection.close(connect(hosts(home, gate, box, gate=at(gate), box=at(box, jump="gate")), ask))
     assert (gate.tried, box.tried) == (["for the gate"], ["for the box"])
 
 
@@ -127,13 +125,13 @@ def test_a_password_is_prompted_for_where_the_keys_were_refused_and_the_host_acc
     ask, asked = answers(box="secret")
     with serving(box):
         named = hosts(home, box, box=at(box))
-        connection.close(connection.connect("box", named, ask, Cancel()))
+        connection.close(connect(named, ask))
         assert asked == [("password", "box")]
         with pytest.raises(Problem, match="password of box is wanted") as none:
-            connection.connect("box", named, nobody, Cancel())
+            connect(named, nobody)
         assert isinstance(none.value, UsageError)
         with pytest.raises(Problem, match=r"box .*authentication failed for user deploy") as wrong:
-            connection.connect("box", named, answers(box="wrong")[0], Cancel())
+            connect(named, answers(box="wrong")[0])
         assert "was not accepted" in wrong.value.hint
         assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.hint
 
@@ -141,7 +139,7 @@ def test_a_password_is_prompted_for_where_the_keys_were_refused_and_the_host_acc
 def test_no_password_is_prompted_for_where_the_host_accepts_none(home: Path) -> None:
     sealed(home / ".ssh" / "id_ed25519")
     with serving(box := Sshd()), pytest.raises(Problem, match="authentication failed for user deploy") as refused:
-        connection.connect("box", hosts(home, box, box=at(box)), nobody, Cancel())
+        connect(hosts(home, box, box=at(box)), nobody)
     assert (type(refused.value), "ssh-copy-id" in refused.value.hint) == (Unreachable, True)
 
 
@@ -151,18 +149,18 @@ def test_a_key_that_can_not_be_opened_says_why(home: Path, monkeypatch: pytest.M
     ask, asked = answers(box="open sesame")
     with serving(box):
         named = hosts(home, box, box=at(box, key=str(home / "key")))
-        connection.close(connection.connect("box", named, ask, Cancel()))
+        connection.close(connect(named, ask))
         assert asked == [("passphrase", "box")]
         with pytest.raises(Problem, match="wrong passphrase") as wrong:
-            connection.connect("box", named, answers(box="wrong")[0], Cancel())
+            connect(named, answers(box="wrong")[0])
         for name, words in (("absent", "absent can't be read"), ("text", "text: not a private key")):
             with pytest.raises(Problem, match=words) as unread:
-                connection.connect("box", hosts(home, box, box=at(box, key=str(home / name))), nobody, Cancel())
+                connect(hosts(home, box, box=at(box, key=str(home / name))), nobody)
             assert type(unread.value) is type(wrong.value) is UsageError
         (home / "key").rename(home / ".ssh" / "id_ed25519")  # the user's own, named nowhere
         monkeypatch.setenv("SLIPWAY_SSH_PASSPHRASE", "wrong")
         with pytest.raises(Problem, match="id_ed25519: wrong passphrase") as own:
-            connection.connect("box", hosts(home, box, box=at(box)), answers(box="wrong")[0], Cancel())
+            connect(hosts(home, box, box=at(box)), answers(box="wrong")[0])
         assert isinstance(own.value, UsageError)
 
 
@@ -192,7 +190,7 @@ def test_a_file_of_ssh_that_can_not_be_read_is_named(home: Path, name: str) -> N
         (home / name).unlink(missing_ok=True)
         (home / name).symlink_to("/proc/self/mem")  # there, and a file; reading it fails for root too
         with pytest.raises(Problem, match=f"{name} can't be read") as unread:
-            connection.connect("box", known, nobody, Cancel())
+            connect(known, nobody)
         assert isinstance(unread.value, UsageError)
 
 

@@ -12,12 +12,11 @@ from paramiko import RSAKey
 
 from slipway.config.models import Hosts
 from slipway.config.ssh_destination import Destination
-from slipway.engine.cancellation import Cancel
 from slipway.hosts.ssh import connection, known_hosts, ssh_config
 from slipway.hosts.ssh.known_hosts import KeyStatus
 from slipway.hosts.ssh.ssh_config import SshConfig
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import KEY, Sshd, at, hosts, nobody, sealed, serving, ssh
+from tests.unit.hosts.ssh.sshd import KEY, Sshd, at, connect, hosts, nobody, sealed, serving, ssh
 
 OTHER = RSAKey.generate(1024)
 
@@ -77,7 +76,7 @@ def test_lines_that_ssh_skips_are_named_once_and_stop_nothing(home: Path, server
     good, wrapped = file.read_text(), f"box {KEY.get_name()} {KEY.get_base64()[:70]}\n{KEY.get_base64()[70:]}\n"
     file.write_text(f"# a comment\nbox 1024 35 1234\n<<<<<<< HEAD\n{wrapped}{good}\0\0\0\ngetaddrinfo box: failed\n")
     for _ in range(2):
-        connection.close(connection.connect("box", named, nobody, Cancel(), notes.append))
+        connection.close(connect(named, nobody, note=notes.append))
     assert notes == [f"{file}: skipped line 2, 3, 4, 5, 8, which ssh ignores: not a host key"]
 
 
@@ -88,7 +87,7 @@ def test_the_files_and_the_alias_of_the_configuration_are_used(home: Path, serve
         f"Host box\n HostName 127.0.0.1\n Port {server.port}\n User deploy\n IdentityFile {home}/key\n"
         f" HostKeyAlias Alias.example\n UserKnownHostsFile {home}/one {home}/two\n"
     )
-    connection.close(connection.connect("box", Hosts(), nobody, Cancel()))
+    connection.close(connect(Hosts(), nobody))
     config = ssh_config.read(Destination("box"))
     assert known_hosts.files(config, Hosts())[:2] == [home / "one", home / "two"]
     assert known_hosts.read(config, Hosts(), lambda _: None).lookup_name == "alias.example"
@@ -104,4 +103,4 @@ def test_verification_that_is_turned_off_uses_the_users_own_file(home: Path, ser
     assert known_hosts.files(config, Hosts())[0] == home / ".ssh" / "known_hosts"
     assert known_hosts.read(config, Hosts(), lambda _: None).status(KEY.asbytes()) is KeyStatus.UNKNOWN
     (home / ".ssh" / "known_hosts").write_text(server.known())
-    connection.close(connection.connect("box", Hosts(), nobody, Cancel()))
+    connection.close(connect(Hosts(), nobody))

@@ -26,7 +26,7 @@ from slipway.hosts.ssh import connection, keepalive, reconnect
 from slipway.hosts.ssh import host as ssh_host
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, at, hosts, lost, nobody, reached, sealed, serving, until
+from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, at, connect, hosts, lost, nobody, reached, sealed, serving, until
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_a_jump_host_or_a_host_that_falls_silent_ends_the_connection(
     with serving(*servers.values()):
         entries = {name: at(server, key=str(home / "key")) for name, server in servers.items()}
         entries["box"] = entries["box"].model_copy(update={"jump": "gate"})
-        made = connection.connect("box", hosts(home, *servers.values(), **entries), nobody, Cancel())
+        made = connect(hosts(home, *servers.values(), **entries), nobody)
         server, answered, silence = servers[hop].links[0], list[int](), threading.Event()
         send = server.packetizer.send_message
 
@@ -103,7 +103,7 @@ def test_ctrl_c_works_while_a_host_is_silent(home: Path) -> None:
         threading.Timer(0.2, cancel.request).start()
         began = time.monotonic()
         with pytest.raises(Cancelled):
-            connection.connect("box", hosts(home, box=entry), nobody, cancel)
+            connect(hosts(home, box=entry), nobody, cancel)
         assert time.monotonic() - began < connection.CONNECT_TIMEOUT / 2
 
 

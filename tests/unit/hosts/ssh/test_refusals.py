@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from slipway.config.models import HostEntry
-from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
 from slipway.errors import ConnectionThrottled, HostUnreachable, Problem, Unreachable
 from slipway.hosts.host import Command
 from slipway.hosts.ssh import connection, reconnect
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, hosts, nobody, reached, serving
+from tests.unit.hosts.ssh.sshd import TIGHT, Sshd, connect, hosts, nobody, reached, serving
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +66,7 @@ def test_what_answers_without_a_banner_is_told_apart(
     with answering(text) as port:
         named = hosts(home, box=HostEntry(address="127.0.0.1", port=port, user="deploy"))
         with pytest.raises(Problem, match=words) as failed:
-            connection.connect("box", named, nobody, Cancel())
+            connect(named, nobody)
     assert type(failed.value) is kind
     assert details in failed.value.details
 

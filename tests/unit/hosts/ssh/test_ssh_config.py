@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.config.ssh_destination import Destination
-from slipway.engine.cancellation import Cancel
 from slipway.errors import Problem, UsageError
 from slipway.hosts.ssh import connection, ssh_config
 from slipway.hosts.ssh.route import route
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import Sshd, nobody, sealed, serving
+from tests.unit.hosts.ssh.sshd import Sshd, connect, nobody, sealed, serving
 
 DERANDOMIZED = settings(
     max_examples=60,
@@ -155,11 +154,11 @@ def test_without_openssh_paramiko_reads_the_file(home: Path, monkeypatch: pytest
         write(home, f"Host box\n HostName 127.0.0.1\n Port {server.port}\n IdentityFile {home}/key\n")
         known, notes = home / ".ssh" / "known_hosts", list[str]()
         known.write_text("not a key\n" + server.known())
-        connection.close(connection.connect("box", Hosts(), nobody, Cancel(), notes.append))
+        connection.close(connect(Hosts(), nobody, note=notes.append))
         assert [note for note in notes if "there is no ssh program" in note]
         known.write_text(f"@revoked * {server.known().partition(' ')[2]}{server.known()}")
         with pytest.raises(Problem, match="REVOKED"):
-            connection.connect("box", Hosts(), nobody, Cancel())
+            connect(Hosts(), nobody)
 
 
 # The way to a host
@@ -187,7 +186,7 @@ def test_jump_hosts_are_passed_in_the_order_of_ssh(home: Path) -> None:
                 server.users.clear()
             return found
 
-        connection.close(connection.connect("box", Hosts(), nobody, Cancel()))
+        connection.close(connect(Hosts(), nobody))
         here = passed()
         subprocess.run(["ssh", "-F", str(file), "box", "true"], stdin=subprocess.DEVNULL, check=True, timeout=30)
         assert here == passed()
@@ -257,11 +256,11 @@ def test_a_proxy_command_is_run_by_a_shell(home: Path) -> None:
             f"Host box\n HostName box.example\n Port 99\n IdentityFile {home}/key\n UserKnownHostsFile {home}/known_hosts\n"
             f" ProxyCommand python3 {home}/relay.py 127.0.0.1 $(echo {server.port}) 2>/dev/null\n",
         )
-        connection.close(connection.connect("box", Hosts(), nobody, Cancel()))
+        connection.close(connect(Hosts(), nobody))
         text = (home / ".ssh" / "config").read_text()
         write(home, text.replace("python3", "echo broken >&2; false"))
         with pytest.raises(Problem, match="box") as failed:
-            connection.connect("box", Hosts(), nobody, Cancel())
+            connect(Hosts(), nobody)
         assert "broken" in failed.value.details
 
 
@@ -272,5 +271,5 @@ def test_files_and_variables_of_fabric_and_invoke_change_nothing(home: Path, mon
     for name in ("FABRIC_PORT", "INVOKE_PORT"):
         monkeypatch.setenv(name, "2200")
     connection._no_files.cache_clear()
-    (hop,) = connection.hops_to("box", Hosts())
+    (hop,) = connection.hops_to(route("box", Hosts()))
     assert (hop.connection.port, hop.connection.gateway, hop.connection.user) == (22, None, hop.config.user)
