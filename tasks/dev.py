@@ -47,17 +47,19 @@ def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not 
 
     """
     prepare()
-    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    totals, failures = {"passed": 0, "failed": 0, "skipped": 0}, list[str]()
     for suite in SUITES if lab else [name for name in SUITES if name != "lab"]:
-        counts = _suite(suite)
+        counts, failed = _suite(suite)
         totals = {key: totals[key] + counts[key] for key in totals}
-    print(", ".join(f"{count} {name}" for name, count in totals.items()), flush=True)  # noqa: T201  the last line
+        failures += failed
+    line = ", ".join(f"{count} {name}" for name, count in totals.items())
+    print(*failures, line, sep="\n", flush=True)  # noqa: T201  the task's answer; scripts read its last line
     if totals["failed"] or not totals["passed"]:
         raise Exit(code=1)
 
 
-def _suite(name: str) -> dict[str, int]:
-    """Run a suite, and count its tests that passed, failed and were skipped."""
+def _suite(name: str) -> tuple[dict[str, int], list[str]]:
+    """Run a suite: how many of its tests passed, failed and were skipped, and what failed."""
     from concurrent.futures import ThreadPoolExecutor
     from tempfile import TemporaryDirectory
 
@@ -71,10 +73,11 @@ def _suite(name: str) -> dict[str, int]:
             for words, report, label in zip(parts.values(), reports, labels, strict=True)
         ]
         found = [_counts(report, run.result()) for run, report in zip(runs, reports, strict=True)]
+        failures = [text for report in reports for text in _failures(report)]
     counts = {key: sum(one[key] for one in found) for key in found[0]}
     text = ", ".join(f"{count} {key}" for key, count in counts.items())
     print(f"suite {name}: {text} in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  the task's answer
-    return counts
+    return counts, failures
 
 
 def _pytest(words: Sequence[str], label: str) -> int:
@@ -98,6 +101,18 @@ def _counts(report: Path, code: int) -> dict[str, int]:
     tests, failures, errors, skipped = (int(root.get(key, "0")) if root is not None else 0 for key in keys)
     failed = failures + errors or int(code != 0)
     return {"passed": tests - failures - errors - skipped, "failed": failed, "skipped": skipped}
+
+
+def _failures(report: Path) -> list[str]:
+    """The tests of a JUnit report that failed, each with the first lines of why."""
+    import xml.etree.ElementTree as ET
+
+    failures = []
+    for case in ET.parse(report).getroot().iter("testcase") if report.is_file() else ():  # noqa: S314  our own
+        for failure in (*case.findall("failure"), *case.findall("error")):
+            reason = failure.get("message", "").splitlines()[:9]
+            failures.append("\n    ".join([f"failed: {case.get('classname')}::{case.get('name')}", *reason]))
+    return failures
 
 
 @task(
