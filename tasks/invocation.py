@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tasks.signals import SignalHandler
     from tasks.workspace import WorkspaceFactory
 
+LOOKUPS = 3  # programs of ssh that run at once beside this one
+
 
 @dataclass
 class Invocation:
@@ -129,9 +131,9 @@ class Invocation:
         """Start to read the facts of the hosts in `--host a,b`, while the rest of the configuration is loaded."""
         names = dict.fromkeys(split_names(text))
         hosts = [self.ssh(name) for name in names if name in self.hosts.hosts]
-        threads = Threads(self.hosts.at_once)
+        lookups, threads = Threads(LOOKUPS), Threads(self.hosts.at_once)
         for host in hosts:
-            threads.submit(host.connection.look_up)  # ssh's programs run while this one imports
+            lookups.submit(host.connection.look_up)  # ssh's programs run while this one imports
         import slipway.hosts.ssh.connection  # noqa: F401  before threads connect: two must not import it at once
 
         for host in hosts:
