@@ -14,11 +14,12 @@ from tasks.command_line import argument_of, commands, expand
 from tasks.task import SEVERAL
 
 SCRIPTS = Path(__file__).parent / "completions"
-VALUES: Mapping[str, Callable[[], Iterable[str]]] = {
+VALUES: Mapping[str, Callable[[], Iterable[str]]] = {  # by flag, or by command and flag
     "service": names.services,
     "env": names.environments,
     "host": names.hosts,
     "output": lambda: OUTPUTS,
+    "env.use name": lambda: names.EVERYWHERE,
 }
 
 
@@ -53,18 +54,18 @@ def candidates(words: Sequence[str], collection: Collection) -> list[str]:
     command = known.contexts[name]
     flag, equals, value = word.partition("=")
     if equals and flag in command.flags:
-        return [f"{flag}={one}" for one in _values(str(command.flags[flag].name), value)]
+        return [f"{flag}={one}" for one in _values(name, str(command.flags[flag].name), value)]
     if word.startswith("-"):
         return _starting(word, [flag for flag in command.flags if flag.startswith("--") or word == flag])
     last = argument_of(command, typed[-1])
     if last and last.takes_value:
-        return _values(str(last.name), word)
-    return _values(known.bare[name], word) or _starting(word, known.contexts)
+        return _values(name, str(last.name), word)
+    return _values(name, known.bare[name], word) or _starting(word, known.contexts)
 
 
-def _values(flag: str, word: str) -> list[str]:
-    """The values of a flag that begin with `word`, which may be a list whose last name is unfinished."""
-    read = VALUES.get(flag)
+def _values(command: str, flag: str, word: str) -> list[str]:
+    """The values of a command's flag that begin with `word`, which may be a list whose last name is unfinished."""
+    read = VALUES.get(f"{command} {flag}") or VALUES.get(flag)
     if not read:
         return []
     done, comma, last = word.rpartition(",") if flag in SEVERAL else ("", "", word)

@@ -9,6 +9,8 @@ from pathlib import Path
 from slipway.config.paths import folder_option
 from tasks.paths import ROOT
 
+EVERYWHERE = ("local", "minikube")  # environments of every checkout: config's BUILT_IN, which takes 0.1 s to import
+
 
 def services(folder: str = "") -> list[str]:
     """The services in a folder, else in SLIPWAY_SERVICES, else in the checkout's own."""
@@ -20,7 +22,7 @@ def environments(settings: str = "") -> list[str]:
     """The environments of the settings' folders, and those that every checkout has."""
     folders = (ROOT / "config", folder_option(settings, "SLIPWAY_SETTINGS", _cwd()))
     files = (path for folder in folders if folder for path in folder.glob("environments/[!.]*.y*ml"))
-    return _sorted(["local", "minikube", *(path.stem for path in files)])
+    return _sorted([*EVERYWHERE, *(path.stem for path in files)])
 
 
 def hosts(settings: str = "") -> list[str]:

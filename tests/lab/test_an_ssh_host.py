@@ -119,6 +119,13 @@ def test_a_changed_key_stops_the_run_and_both_fingerprints_are_reported(fleet: F
             ("host.check", "--host", "h1"),
             ("setup", "--host", "h1"),
             ("host.trust", "--host", "h1", "--yes"),
+            ("status",),
+            ("deploy", "--plan"),
+            ("deploy",),
+            ("logs", "--service", "toy"),
+            ("rollback", "--service", "toy"),
+            ("down",),
+            ("cluster.status",),
         ):
             done = fleet.invoke(*words)
             said = done.out + done.err

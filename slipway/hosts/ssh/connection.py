@@ -158,7 +158,14 @@ def open_hop(hop: Hop, ask: AskSecret, cancel: Cancel) -> None:
         connection.connect_kwargs["sock"] = _proxy(hop.config.proxy_command)
     elif connection.gateway is None:
         timeout = connection.connect_timeout
-        connection.connect_kwargs["sock"] = keepalive.connect_tcp(connection.host, connection.port, timeout, cancel)
+        connection.connect_kwargs["sock"] = keepalive.connect_tcp(
+            connection.host,
+            connection.port,
+            timeout,
+            cancel,
+            family=hop.config.address_family,
+            source=hop.config.bind_address,
+        )
     connection.open()
     keepalive.start_keepalive(connection.transport)
 

@@ -80,15 +80,22 @@ class MonitoredSocket:
             self._sock.close()
 
 
-def connect_tcp(host: str, port: int, timeout: float, cancel: Cancel) -> socket.socket:
-    """A TCP connection with TCP_NODELAY. Raises OSError, or Cancelled, which also interrupts the wait."""
+def connect_tcp(
+    host: str, port: int, timeout: float, cancel: Cancel, *, family: int = socket.AF_UNSPEC, source: str = ""
+) -> socket.socket:
+    """A TCP connection with TCP_NODELAY, from the address `source` if one is given.
+
+    Raises OSError, or Cancelled, which also interrupts the wait.
+    """
     errors: list[OSError] = []
     name = host.encode() if host.isascii() else host  # a str would load the tables of international names: 12 ms
-    for family, kind, protocol, _, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
+    for found, kind, protocol, _, address in socket.getaddrinfo(name, port, family, socket.SOCK_STREAM):
+        sock = socket.socket(found, kind, protocol)
         sock.settimeout(timeout)
         unregister = cancel.on_request(MonitoredSocket(sock).shut_down)
         try:
+            if source:
+                sock.bind((source, 0))
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:

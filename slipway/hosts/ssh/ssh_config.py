@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from slipway.errors import UsageError
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 TIMEOUT = 30  # seconds for `ssh -G`, which runs the commands of `Match exec` and resolves names to canonicalize them
+FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 NO_OPENSSH = "there is no ssh program: ~/.ssh/config is read by paramiko, which does not know all of its keywords"
 
 
@@ -40,6 +42,8 @@ class SshConfig:
     identities_only: bool = False
     identity_agent: str = ""  # its socket; empty if there is none
     connect_timeout: int | None = None  # seconds
+    address_family: int = socket.AF_UNSPEC  # IPv4 and IPv6
+    bind_address: str = ""  # of this machine, which the connection comes from
     refused_methods: frozenset[str] = frozenset()  # of authentication
 
     @property
@@ -198,6 +202,8 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",
         identity_agent=_agent(settings.get("identityagent", ["SSH_AUTH_SOCK"])[0], tokens),
+        address_family=FAMILIES.get(one("addressfamily"), socket.AF_UNSPEC),
+        bind_address=one("bindaddress"),
         connect_timeout=int(timeout) if timeout.isdigit() and int(timeout) else None,
         refused_methods=frozenset(method for method, key in methods.items() if one(key, "yes") in {"no", "false"}),
     )

@@ -220,6 +220,8 @@ def test_a_teams_own_tasks_are_found_and_run(monkeypatch: pytest.MonkeyPatch, tm
         (["deploy", "--env=mi"], ["--env=minikube"]),
         (["deploy", "--env", "=", "mi"], ["minikube"]),
         (["deploy", "--env", "="], ["local", "minikube"]),
+        (["env.use", "mi"], ["minikube"]),
+        (["new", "--name", "mi"], []),
         (["status", "--output", ""], ["auto", "json", "live", "plain"]),
         (["deploy", "--pl"], ["--plan"]),
         (["deploy", "--settings", ""], []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -65,6 +66,8 @@ values = st.one_of(
     st.tuples(st.just("ConnectTimeout"), st.sampled_from(["3", "1m"])),
     st.tuples(st.just("IdentityFile"), st.sampled_from(["/keys/one", "~/two", '"/keys/a b"'])),
     st.tuples(st.just("IdentitiesOnly"), st.sampled_from(["yes", "no"])),
+    st.tuples(st.just("AddressFamily"), st.sampled_from(["any", "inet", "inet6"])),
+    st.tuples(st.just("BindAddress"), st.sampled_from(["127.0.0.2", "::1"])),
     st.tuples(st.just("Include"), st.sampled_from(["more", "more.d/*", "absent"])),
     st.tuples(st.just("UserKnownHostsFile"), st.sampled_from(["/k/one /k/two", "none", "~/known"])),
 )
@@ -118,6 +121,9 @@ def test_what_slipway_connects_to_is_what_ssh_says(home: Path, text: str, more: 
     assert found.proxy_command == command
     assert found.host_key_alias == answer.get("hostkeyalias", [""])[0]
     assert str(found.connect_timeout or "none") == answer["connecttimeout"][0]
+    families = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+    assert found.address_family == families[answer["addressfamily"][0]]
+    assert found.bind_address == answer.get("bindaddress", [""])[0]
     assert found.identities_only == (answer["identitiesonly"] == ["yes"])
     pw_home = str(Path("~root").expanduser())
     expected = [name.replace("~", str(home)).replace(pw_home, str(home)) for name in answer["identityfile"]]
