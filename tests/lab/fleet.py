@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -58,16 +59,16 @@ class Fleet(Toys):
                                 env=env, start_new_session=True)  # fmt: skip
 
 
-def awaited(process: subprocess.Popen[str], text: str, seconds: float = 120) -> str:
-    """Read a command's lines until one has that text; what was read."""
+def awaited(process: subprocess.Popen[str], *texts: str, seconds: float = 120) -> str:
+    """Read a command's lines until one has all of these texts; what was read."""
     assert process.stdout
     deadline, lines = time.monotonic() + seconds, []
     for line in process.stdout:
         lines.append(line)
-        if text in line:
+        if all(text in line for text in texts):
             return "".join(lines)
         assert time.monotonic() < deadline, "".join(lines)
-    raise AssertionError(f"{text!r} never came:\n{''.join(lines)}")
+    raise AssertionError(f"{texts} never came:\n{''.join(lines)}")
 
 
 def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -102,13 +103,26 @@ def far(hosts: list[Host], delay: str, first_port: int) -> Iterator[dict[str, di
     by_address = {host.address: ports[host.name] for host in hosts}
     with known.open("a") as file:
         file.writelines(f"[127.0.0.1]:{by_address[a]} {key}\n" for a, key in lines if a in by_address)
-    time.sleep(0.2)
+    for port in ports.values():
+        _listened(port)
     try:
         yield {name: {"address": "127.0.0.1", "port": port} for name, port in ports.items()}
     finally:
         relay.terminate()
         relay.communicate()
         known.write_text(text)
+
+
+def _listened(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"nothing listens on port {port}"
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager

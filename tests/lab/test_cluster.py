@@ -63,7 +63,9 @@ def test_nothing_changes_again_nor_from_a_second_clone(toys: Toys, tmp_path: Pat
     assert (again.exit, set(again.steps.values())) == (0, {"unchanged"}), again.out
     assert toys.deploy("--plan").exit == 0
     second = tmp_path / "second clone"
-    shutil.copytree(ROOT, second, ignore=shutil.ignore_patterns(".slipway", "target", ".git"), symlinks=True)
+    shutil.copytree(
+        ROOT, second, ignore=shutil.ignore_patterns(".slipway", "target", ".git", "__pycache__"), symlinks=True
+    )
     words = [str(second / "invoke"), *toys.command("deploy", "--output", "json")[1:]]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     events = [json.loads(line) for line in done.stdout.splitlines()]

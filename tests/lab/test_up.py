@@ -26,7 +26,7 @@ def invoke(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def clone(jars: None, tmp_path: Path) -> Iterator[Path]:
     """A clone of its own, of auth alone, whose default environment is nobody else's; what it deploys is removed."""
     place = tmp_path / "a clone"
-    shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".slipway", ".git"), symlinks=True)
+    shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".slipway", ".git", "__pycache__"), symlinks=True)
     for folder in (place / "services").iterdir():
         if folder.name not in {"auth", "shared"}:
             shutil.rmtree(folder)
