@@ -118,6 +118,27 @@ def test_the_workspace_is_small() -> None:
     assert len((ROOT / "slipway/flows/workspace.py").read_text().splitlines()) < 100
 
 
+def test_paramiko_is_imported_at_its_root_before_any_part_of_it() -> None:
+    """Two threads that import it from two ends may find it half initialized; at the root, one waits for the other."""
+    entries = []
+    for file, module in modules():
+        for scope in (node for node in ast.walk(module) if isinstance(node, ast.Module | ast.FunctionDef)):
+            names = [
+                name
+                for node in scope.body
+                for name in (
+                    [alias.name for alias in node.names]
+                    if isinstance(node, ast.Import)
+                    else [node.module or ""]
+                    if isinstance(node, ast.ImportFrom)
+                    else []
+                )
+                if name.partition(".")[0] in {"paramiko", "fabric"}
+            ]
+            entries += [f"{file}: {name}" for name in names[:1] if name != "paramiko"]
+    assert entries == []
+
+
 def test_nothing_below_the_views_prints() -> None:
     calls = [
         f"{file.relative_to(ROOT)}:{node.lineno}"

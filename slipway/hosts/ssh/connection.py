@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import paramiko  # noqa: F401  whole, before Fabric imports parts of it: another thread may be importing it now
 from fabric import Config, Connection
 from paramiko import Message, PKey, ProxyCommand, SSHClient, Transport
 from paramiko.client import MissingHostKeyPolicy
@@ -55,7 +56,7 @@ def hops_to(stops: Sequence[Stop]) -> list[Hop]:
 
 
 def _hop(stop: Stop, destination: str, gateway: Connection | None) -> Hop:
-    """A hop that is opened only with a known key; types of keys that are on record are asked for first."""
+    """A hop that accepts only known keys; the types of its recorded keys are negotiated first."""
     config = stop.config
     connection = Connection(
         config.hostname,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import paramiko  # noqa: F401  whole, before Fabric imports parts of it
 from fabric import Connection
 from paramiko import PKey
 from paramiko.ssh_exception import (
@@ -171,7 +172,7 @@ def _no_banner(hop: Hop, sock: MonitoredSocket, error: Exception) -> Problem:
         return ConnectionThrottled(summary, details=details, hint=hint)
     if said:
         hint = f"check the port in hosts.yaml and ~/.ssh/config. {_debug_hint(hop)}"
-        summary = f"{hop.description}: what answers on port {port} is no SSH server"
+        summary = f"{hop.description}: what answers on port {port} is not an SSH server"
         return Unreachable(summary, details=said.splitlines()[0][:200], hint=hint)
     timeout = hop.connection.connect_timeout
     summary = f"{hop.description} accepts connections, but sends no SSH banner within {timeout} s"

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from slipway.config.models import Hosts
-from slipway.config.paths import expand_user
+from slipway.config.paths import expand_user, is_file
 from slipway.errors import UsageError
 from slipway.hosts.ssh import ssh_config
 from slipway.hosts.ssh.ssh_config import SshConfig
@@ -55,7 +55,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """What is on record for one host, under its name; `portless` is what is, without its port, if that is nothing."""
+    """What is on record for one host.
+
+    `entries` are the lines for its lookup name; `portless` those for its name without the port, which ssh falls back to
+    when `[host]:port` has no key.
+    """
 
     lookup_name: str
     entries: tuple[Entry, ...] = ()
@@ -102,7 +106,7 @@ def read(config: SshConfig, hosts: Hosts, note: Note) -> KnownHosts:
 
     Raises UsageError for a file that can't be read.
     """
-    found = [file for file in files(config, hosts) if file.is_file()]
+    found = [file for file in files(config, hosts) if is_file(file)]
     for file in found:
         _name_skipped_lines(file, note)
     find = _find if ssh_config.openssh() else _find_by_paramiko
@@ -116,9 +120,12 @@ def read(config: SshConfig, hosts: Hosts, note: Note) -> KnownHosts:
 
 def _find(file: Path, name: str) -> Iterator[Entry]:
     argv = ["ssh-keygen", "-F", name, "-f", str(file)]
-    answer = subprocess.run(
-        argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace", start_new_session=True
-    )
+    try:
+        answer = subprocess.run(
+            argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace", start_new_session=True
+        )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"{file}: ssh-keygen produced no answer for {TIMEOUT} s") from None
     number = 0
     for line in answer.stdout.splitlines():
         if header := FOUND.fullmatch(line):
@@ -129,8 +136,8 @@ def _find(file: Path, name: str) -> Iterator[Entry]:
 
 def _find_by_paramiko(file: Path, name: str) -> Iterator[Entry]:
     """The same without OpenSSH: paramiko reads names and hashes. Keys marked @revoked count for all hosts."""
-    from paramiko.hostkeys import HostKeyEntry, HostKeys
-    from paramiko.ssh_exception import SSHException
+    from paramiko import HostKeys, SSHException
+    from paramiko.hostkeys import HostKeyEntry
 
     for number, line in enumerate(_lines(file), 1):
         if not (entry := _entry(line, file, number)):

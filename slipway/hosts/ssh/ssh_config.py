@@ -17,11 +17,15 @@ from pathlib import Path
 from slipway.config.paths import expand_user
 from slipway.config.ssh_destination import Destination
 from slipway.errors import UsageError
+from slipway.hosts.this_user import user_name
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 TIMEOUT = 30  # seconds for `ssh -G`, which runs the commands of `Match exec` and resolves names to canonicalize them
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
-NO_OPENSSH = "there is no ssh program: ~/.ssh/config is read by paramiko, which does not know all of its keywords"
+NO_OPENSSH = (
+    "ssh and ssh-keygen can't be run (not installed, or this user is not in /etc/passwd): "
+    "paramiko reads ~/.ssh/config, and does not know all of its keywords"
+)
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ def _ask_ssh(destination: Destination) -> dict[str, list[str]]:
             hint = f"ssh -G {destination.host} shows it: does a `Match exec` of ~/.ssh/config wait for something?"
             raise UsageError(f"{destination.host}: ssh -G produced no answer for {TIMEOUT} s", hint=hint) from None
         if answer.returncode:
-            details = answer.stderr.strip().replace(str(file), str(_user_config()))
-            raise _refused(destination, details)
+            details = answer.stderr.strip()
+            raise _refused(destination, details.replace(str(file), str(_user_config())) if file else details)
     settings: dict[str, list[str]] = {}
     for line in answer.stdout.splitlines():
         key, _, value = line.partition(" ")
@@ -148,8 +152,7 @@ def _at_home(text: str, home: Path) -> str:
 
 def _ask_paramiko(destination: Destination) -> dict[str, list[str]]:
     """The same from paramiko's reader of the user's file alone, in the form of `ssh -G`."""
-    from paramiko.config import SSHConfig
-    from paramiko.ssh_exception import SSHException
+    from paramiko import SSHConfig, SSHException
 
     settings = {"userknownhostsfile": ["~/.ssh/known_hosts"], "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts"]}
     settings["identityfile"] = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
@@ -157,7 +160,7 @@ def _ask_paramiko(destination: Destination) -> dict[str, list[str]]:
         found = SSHConfig.from_path(str(_user_config())) if _user_config().exists() else SSHConfig()
         for key, value in found.lookup(destination.host).items():
             settings[key] = value if isinstance(value, list) else [str(value)]
-    except (OSError, SSHException, ValueError) as error:
+    except (OSError, KeyError, SSHException, ValueError) as error:  # KeyError: a user without a name
         raise _refused(destination, str(error)) from error
     if destination.user:
         settings["user"] = [destination.user]
@@ -174,9 +177,9 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         return "" if value.lower() == "none" else value
 
     hostname, port = one("hostname", destination.host), one("port", "22")
-    user = one("user") or _local_user()
+    user = one("user") or user_name()
     tokens = {"%": "%", "h": hostname, "n": destination.host, "p": port, "r": user, "d": str(Path.home())}
-    tokens |= {"u": _local_user(), "i": str(os.getuid()), "l": os.uname().nodename, "k": one("hostkeyalias", hostname)}
+    tokens |= {"u": user_name(), "i": str(os.getuid()), "l": os.uname().nodename, "k": one("hostkeyalias", hostname)}
     tokens |= {"L": tokens["l"].partition(".")[0], "j": one("proxyjump")}
 
     def files(*values: str) -> tuple[Path, ...]:
@@ -207,12 +210,6 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         connect_timeout=int(timeout) if timeout.isdigit() and int(timeout) else None,
         refused_methods=frozenset(method for method, key in methods.items() if one(key, "yes") in {"no", "false"}),
     )
-
-
-def _local_user() -> str:
-    import getpass
-
-    return getpass.getuser()
 
 
 def _paths(value: str) -> list[str]:

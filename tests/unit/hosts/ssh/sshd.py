@@ -56,6 +56,7 @@ class Sshd:
     users: list[str] = field(default_factory=list)  # who logged in
     dialled: list[int] = field(default_factory=list)  # ports that were connected to through it
     max_auth_tries: int = 100
+    methods: str = ""  # of authentication; else publickey, and password where there is one
     second_factor: bool = False  # whether it wants a password after a key
     port: int = 0
     links: list[Transport] = field(default_factory=list)
@@ -111,7 +112,7 @@ class _Session(ServerInterface):
         self._link, self._server, self._failures = link, server, 0
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002  a fixed signature
-        return "publickey,password" if self._server.passwords else "publickey"
+        return self._server.methods or ("publickey,password" if self._server.passwords else "publickey")
 
     def check_auth_password(self, username: str, password: str) -> int:
         self._server.tried.append(password)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection, trust
 from slipway.hosts.ssh.host import SshHost
+from tasks.paths import ROOT
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import KEY, TIGHT, Sshd, answers, at, connect, hosts, nobody, sealed, serving, ssh
 
@@ -106,6 +108,36 @@ def test_known_hosts_are_read_as_ssh_reads_them(home: Path, text: str, words: st
         assert refused.value.hint
 
 
+IMPORTS = """
+import sys, threading
+sys.modules["docker.transport.sshconn"] = None  # as slipway.hosts has it
+began, deep = threading.Event(), threading.Event()
+def pause(event, given):
+    thread = threading.current_thread().name
+    if (event, thread, given[0]) == ("import", "reads", "cryptography.hazmat.backends"):
+        began.set()
+        deep.wait(1)
+    if (event, thread, given[0]) == ("import", "connects", "paramiko.message"):
+        deep.set()
+sys.addaudithook(pause)
+def reads():
+    from paramiko import SSHException
+    print("imported")
+def connects():
+    began.wait()
+    from slipway.hosts.ssh import connection
+    print("imported")
+threads = [threading.Thread(target=work, name=work.__name__) for work in (reads, connects)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_two_threads_that_import_paramiko_at_once_both_have_it_whole() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("imported\nimported\n", "")
+
+
 # Whose secret it is.
 
 
@@ -134,6 +166,15 @@ def test_a_password_is_prompted_for_where_the_keys_were_refused_and_the_host_acc
             connect(named, answers(box="wrong")[0])
         assert "was not accepted" in wrong.value.hint
         assert "or set SLIPWAY_SSH_PASSWORD" not in wrong.value.hint
+
+
+def test_a_key_that_is_not_there_does_not_matter_to_a_host_that_takes_passwords_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_SSH_PASSWORD", "secret")
+    box = Sshd(passwords={"deploy": "secret"}, methods="password")
+    with serving(box):
+        connection.close(connect(hosts(home, box, box=at(box, key=str(home / "absent"))), answers(box="secret")[0]))
 
 
 def test_no_password_is_prompted_for_where_the_host_accepts_none(home: Path) -> None:
