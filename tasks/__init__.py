@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke import Collection, Task
 
-import tasks.launcher  # noqa: F401  first of all
+import tasks.launcher  # noqa: F401  before the modules below, which need .venv's packages
 from tasks import bundle, cluster, deploy, dev, environment, host, lab, operate, scaffold
 
 
@@ -42,6 +42,7 @@ def merged(groups: Iterable[Collection]) -> Collection:
     """All groups as one collection."""
     found = Collection()
     for group in groups:
+        found.configure(group.configuration())
         for name, task in group.tasks.items():
             found.add_task(task, name=name)
         for family in group.collections.values():

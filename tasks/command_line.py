@@ -17,18 +17,18 @@ DESTRUCTIVE = frozenset({"down", "cluster.delete", "lab.down"})  # never suggest
 
 @dataclass(frozen=True)
 class Commands:
-    """The commands of a collection with their flags, and by command the flag that words without one belong to."""
+    """The commands of a collection with their flags, and by command the flag that takes its positional words."""
 
     contexts: Mapping[str, ParserContext]
-    bare: Mapping[str, str]
+    positional: Mapping[str, str]
     families: Collection[str]
 
 
 def commands(collection: TaskCollection, parsed: Iterable[ParserContext]) -> Commands:
     """What there is to type: the commands of a collection, and their flags."""
     contexts = {str(context.name): context for context in parsed}
-    bare = {name: str(getattr(collection[name], "bare", "")) for name in contexts}
-    return Commands(contexts, bare, tuple(collection.collections))
+    positional = {name: str(getattr(collection[name], "positional_flag", "")) for name in contexts}
+    return Commands(contexts, positional, tuple(collection.collections))
 
 
 def expand(words: Sequence[str], known: Commands) -> list[str]:
@@ -40,12 +40,14 @@ def expand(words: Sequence[str], known: Commands) -> list[str]:
     """
     waiting = deque(words)
     found: list[str] = []
-    command, bare = ParserContext(), ""
+    command, positional = ParserContext(), ""
     given: dict[str, str] = {}
 
-    def give(flag: str, value: str) -> None:
-        if command.flags[f"--{flag}"].kind is not list and given.setdefault(flag, value) != value:
-            raise ParseError(f"--{flag} is given twice: {given[flag]} and {value}", command)
+    def give(argument: Argument, value: str) -> None:
+        name = argument.names[0]
+        if argument.kind is not list and given.setdefault(name, value) != value:
+            flag = f"--{name}" if len(name) > 1 else f"-{name}"
+            raise ParseError(f"{flag} is given twice: {given[name]} and {value}", command)
 
     while waiting:
         word = waiting.popleft()
@@ -60,13 +62,13 @@ def expand(words: Sequence[str], known: Commands) -> list[str]:
                 if not equals and waiting and waiting[0].partition("=")[0] not in command.flags:
                     value = waiting.popleft()
                     found.append(value)
-                give(str(argument.name), value)
+                give(argument, value)
         elif name in known.contexts:
-            command, bare, given = known.contexts[name], known.bare[name], {}
+            command, positional, given = known.contexts[name], known.positional[name], {}
             found.append(name)
-        elif bare:
-            give(bare, word)
-            found += [f"--{bare}", word]
+        elif positional:
+            give(command.flags[f"--{positional}"], word)
+            found += [f"--{positional}", word]
         else:
             found.append(word)
     return found

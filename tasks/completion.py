@@ -19,7 +19,7 @@ VALUES: Mapping[str, Callable[[], Iterable[str]]] = {  # by flag, or by command 
     "env": names.environments,
     "host": names.hosts,
     "output": lambda: OUTPUTS,
-    "env.use name": lambda: names.EVERYWHERE,
+    "env.use name": lambda: names.BUILT_IN,
 }
 
 
@@ -50,7 +50,9 @@ def candidates(words: Sequence[str], collection: Collection) -> list[str]:
         return []
     name = next((one for one in reversed(typed) if one in known.contexts), "")
     if not name:
-        return _starting(word, [*known.contexts, *known.families])
+        family = next((f"{one}." for one in typed[-1:] if one in known.families), "")
+        names = (*known.contexts, *known.families)
+        return _starting(word, (one.removeprefix(family) for one in names if one.startswith(family)))
     command = known.contexts[name]
     flag, equals, value = word.partition("=")
     if equals and flag in command.flags:
@@ -60,7 +62,7 @@ def candidates(words: Sequence[str], collection: Collection) -> list[str]:
     last = argument_of(command, typed[-1])
     if last and last.takes_value:
         return _values(name, str(last.name), word)
-    return _values(name, known.bare[name], word) or _starting(word, known.contexts)
+    return _values(name, known.positional[name], word) or _starting(word, known.contexts)
 
 
 def _values(command: str, flag: str, word: str) -> list[str]:

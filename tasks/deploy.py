@@ -66,8 +66,8 @@ def setup(invocation: Invocation, host: str = "") -> None:
 
     """
     if host:
-        invocation.prefetch_facts(host)
         names = invocation.host_names(host)
+        invocation.prefetch_facts(names)
         invocation.run_on_hosts([step for name in names for step in invocation.host_steps(name)])
         return
     from slipway.flows.setup import setup as flows_setup

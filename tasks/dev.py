@@ -1,4 +1,4 @@
-"""The project's own checks, for who works on Slipway: test, lint, bench."""
+"""The project's own checks, for those who work on Slipway: test, lint, bench."""
 
 from __future__ import annotations
 

@@ -18,14 +18,14 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, one_shot
 from slipway.engine.threads import Threads
-from slipway.errors import UsageError, unknown_name
+from slipway.errors import Problem, UsageError, unknown_name
 from slipway.ui.session import Session
 from tasks import exit_codes, tables
 from tasks.exit_codes import ExitCode
 from tasks.flags import split_names
 from tasks.hints import Hints
 from tasks.passwords import Passwords
-from tasks.paths import ROOT
+from tasks.paths import ROOT, working_directory
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
@@ -76,7 +76,7 @@ class Invocation:
         """The folder that a flag or a variable names, relative to the user's working directory."""
         from slipway.config.paths import folder_option
 
-        return folder_option(text, variable, Path(os.environ.get("SLIPWAY_CWD") or Path.cwd()))
+        return folder_option(text, variable, working_directory())
 
     def required_folder(self, text: str) -> Path:
         """The folder behind --dir. Raises UsageError if none is given."""
@@ -127,10 +127,9 @@ class Invocation:
 
         return load_hosts(ROOT, self._settings) or self.config.hosts
 
-    def prefetch_facts(self, text: str) -> None:
-        """Start to read the facts of the hosts in `--host a,b`, while the rest of the configuration is loaded."""
-        names = dict.fromkeys(split_names(text))
-        hosts = [self.ssh(name) for name in names if name in self.hosts.hosts]
+    def prefetch_facts(self, names: Sequence[str]) -> None:
+        """Start to read the facts of hosts, while the rest of the configuration is loaded."""
+        hosts = [self.ssh(name) for name in names]
         lookups, threads = Threads(LOOKUPS), Threads(self.hosts.at_once)
         for host in hosts:
             lookups.submit(host.connection.look_up)  # ssh's programs run while this one imports
@@ -206,11 +205,11 @@ class Invocation:
 
     def host_names(self, text: str) -> list[str]:
         """The hosts behind `--host a,b`, else the environment's, else all. Raises UsageError for an unknown one."""
-        known = self.hosts.hosts
-        behind = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
-        names = split_names(text) or behind
+        known, names = self.hosts.hosts, split_names(text)
         if not known:
             raise UsageError("hosts.yaml defines no hosts", hint="add the host to config/hosts.yaml")
+        if not names:
+            names = [self.environment.host] if self.flags["env"] and self.environment.host else sorted(known)
         self._refuse_unknown("host", names, known)
         return list(dict.fromkeys(names))
 
@@ -232,8 +231,12 @@ class Invocation:
         if self.plan:
             return
         file = ROOT / ".slipway" / "environment"
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        file.write_text(f"{name}\n")
+        try:
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+            file.write_text(f"{name}\n")
+        except OSError as error:
+            hint = "check its permissions, and that the disk is not full"
+            raise Problem(f"{file} can't be written", details=str(error), hint=hint) from error
 
     @cached_property
     def passwords(self) -> Passwords:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import select
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Deferred(ModuleType):
+class LazyModule(ModuleType):
     """A module that is imported when something in it is first used."""
 
     def __getattr__(self, name: str) -> Any:
@@ -24,7 +25,7 @@ class Deferred(ModuleType):
 
 def import_invoke() -> None:
     """Import Invoke without what only its configuration files and tests need: that is a third of `--list`'s time."""
-    sys.modules["invoke.vendor.yaml"] = Deferred("invoke.vendor.yaml")
+    sys.modules["invoke.vendor.yaml"] = LazyModule("invoke.vendor.yaml")
     sys.modules["unittest.mock"] = mock = ModuleType("unittest.mock")
     vars(mock)["Mock"] = _mock
     importlib.import_module("invoke")
@@ -50,7 +51,11 @@ def main() -> None:
         Slipway().run(sys.argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        if not output.poll(0):
+            raise  # another pipe's, such as that of a team's task
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` has read enough
         sys.exit(0)
     finally:
         gc.freeze()  # the process ends: to collect what is left would take a tenth of a second

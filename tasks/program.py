@@ -45,6 +45,10 @@ class Slipway(Program):
         try:
             super().run(argv, exit=exit)
         except SystemExit as end:
+            if isinstance(end.__context__, KeyboardInterrupt):
+                from tasks.exit_codes import ExitCode
+
+                sys.exit(int(ExitCode.INTERRUPTED))
             if isinstance(error := end.__context__, ParseError):
                 print(f"  hint: {self._hint(error)}", file=sys.stderr)  # noqa: T201  the answer
                 sys.exit(2)
@@ -102,23 +106,23 @@ class Slipway(Program):
         return self._parser
 
     def parse_cleanup(self) -> None:
-        """What is asked of Invoke itself, where it can be answered."""
+        """Refuse an unknown --list-format or family; then Invoke's --help and --list."""
         if (form := self.args["list-format"].value) not in FORMATS:
             raise ParseError(f"--list-format is one of {', '.join(FORMATS)}, not {form}")
         if isinstance(family := self.args.list.value, str) and family not in self.collection.collections:
-            raise ParseError(f"there is no family of commands called {family}")
+            raise ParseError(f"unknown family of commands: {family}")
         super().parse_cleanup()
 
     def update_config(self, merge: bool = True) -> None:  # noqa: FBT001, FBT002  Invoke's
         """Invoke's settings. Its flags for shell commands are refused for a command that runs none through Invoke."""
-        with _usage_errors():
-            super().update_config(merge)
         ours = next((task.name for task in self.tasks if isinstance(self.collection[task.name], Command)), None)
         if flag := next((flag for flag in FOR_TEAM_TASKS if ours and self.args[flag].value), None):
             raise ParseError(f"--{flag} is for tasks of tasks_local.py: `{ours}` runs nothing through Invoke")
+        with _usage_errors():
+            super().update_config(merge)
 
     def no_tasks_given(self) -> None:
-        """What there is."""
+        """List the commands."""
         self.list_tasks()
         raise Exit
 

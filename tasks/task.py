@@ -29,9 +29,9 @@ BUNDLE = {"bundle": ("", "a folder made by bundle.create: nothing that it holds 
 
 
 class Command(Task[Any]):
-    """A task with short flags. Words behind it that belong to no flag go to `bare`, its first flag for text."""
+    """A task with short flags. Words behind it that belong to no flag go to its first flag for text."""
 
-    bare = ""
+    positional_flag = ""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001  Invoke's
         """Its flags. (Invoke's own takes the help texts away as it reads them: the second time there are none.)"""
@@ -98,7 +98,7 @@ def command(
             auto_shortflags=False,
             help=texts,
         )
-        made.bare = own[0].name if own and isinstance(own[0].default, str) else ""
+        made.positional_flag = own[0].name if own and isinstance(own[0].default, str) else ""
         return made
 
     return wrap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
@@ -21,6 +22,7 @@ def collection(taken: Iterable[Collection]) -> Collection | None:
     loader = SourceFileLoader(FILE.stem, str(FILE))
     module = ModuleType(FILE.stem)
     module.__file__ = str(FILE)
+    sys.modules[FILE.stem] = module  # as Invoke does: dataclasses look their module up
     try:
         loader.exec_module(module)
         found = Collection.from_module(module)
@@ -29,6 +31,6 @@ def collection(taken: Iterable[Collection]) -> Collection | None:
         line = error.lineno if isinstance(error, SyntaxError) else line
         raise Exit(f"{FILE.name}:{line or 1}: {type(error).__name__}: {error}", code=2) from error
     names = {name for group in taken for name in (*group.tasks, *group.collections)}
-    if double := sorted(names & {*found.tasks, *found.collections}):
-        raise Exit(f"{FILE.name}: `{double[0]}` is a command of Slipway\n  hint: name it otherwise", code=2)
+    if double := sorted(names & {*found.tasks, *found.tasks.aliases, *found.collections}):
+        raise Exit(f"{FILE.name}: `{double[0]}` is a command of Slipway\n  hint: rename it", code=2)
     return found

@@ -13,7 +13,12 @@ LITERAL = {"data": "data-raw", "data-ascii": "data-raw", "data-binary": "data-ra
 AT_FILE = frozenset({*LITERAL, "json", "header", "url"})  # @file reads a file
 NAME_AT_FILE = frozenset({"data-urlencode", "url-query"})  # and name@file does too
 CURLY = "\u201c\u201d\u2018\u2019"  # quotes of a word processor
-NUMBERS = frozenset({"connect-timeout", "expect100-timeout", "max-filesize", "max-redirs", "max-time"})
+SECONDS = r"[0-9]+(\.[0-9]+)?"
+NUMBERS = {
+    **dict.fromkeys(("connect-timeout", "expect100-timeout", "max-time"), SECONDS),
+    "max-filesize": "[0-9]+[kKmMgGtTpP]?",
+    "max-redirs": "-1|[0-9]+",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def parse(text: str) -> CurlLine:
             continue
         flag, attached = _split_flag(word)
         name = _name(flag)
-        if not _takes_value(name):
+        if name not in curl_options.TAKES_VALUE:
             if attached and attached[0][0]:
                 raise ValueError(f"{flag}: a flag can't contain a variable")
             if attached:
@@ -84,7 +89,7 @@ def _name(flag: str) -> str:
     positive = name.removeprefix("no-")
     if name in curl_options.WITHOUT_EFFECT or positive in curl_options.WITHOUT_EFFECT:
         return ""
-    if name in curl_options.SWITCHES or positive in curl_options.SWITCHES or _takes_value(name):
+    if name in curl_options.SWITCHES or positive in curl_options.SWITCHES or name in curl_options.TAKES_VALUE:
         return name
     if name in curl_options.REFUSED:
         raise ValueError(f"curl's {flag} is not allowed in a check: {curl_options.REFUSED[name]}")
@@ -93,37 +98,33 @@ def _name(flag: str) -> str:
     raise ValueError(f"curl's {flag} is not supported in a check{hint}")
 
 
-def _takes_value(name: str) -> bool:
-    return name in curl_options.WITH_VALUE | curl_options.WITHOUT_EFFECT_WITH_VALUE | {"max-time", "output"}
-
-
 def _check_value(flag: str, name: str, value: Word) -> None:
     text = _text(value)
-    if name in NUMBERS and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+    if name in NUMBERS and not re.fullmatch(NUMBERS[name], text):
         raise ValueError(f"{flag} needs a number, not {text}")
     if name == "output" and text not in {"/dev/null", "-"}:
         raise ValueError(f"curl's {flag} is not allowed in a check: {curl_options.REFUSED[name]}")
     if name == "user" and text and ":" not in text and not any(variable for variable, _ in value):
         raise ValueError(f"{flag} {text}: curl would ask for the password; write {text}:PASSWORD")
-    refuse_file(name, text)
+    if name != "cookie" or not any(variable for variable, _ in value):  # else judged when it is filled in
+        refuse_file(name, text)
 
 
 def _check_url(urls: list[Word | None], *, globbing: bool) -> None:
     if len(urls) != 1 or urls[0] is None:
         curly = any(quote in part for url in urls for _, part in url or () for quote in CURLY)
-        hint = "; curly quotes are letters to a shell: write straight ones" if curly else ""
+        hint = "; a shell treats curly quotes as letters: use straight quotes" if curly else ""
         raise ValueError(f"the line must have one URL, not {len(urls)}{hint}")
     variable, start = urls[0][0]
     if not (variable and ADDRESS.fullmatch(start)):
         quoted = "; in '…' it stays $BASE" if start.startswith("$BASE") else ""
         raise ValueError(
-            f'the URL must start with $BASE, as in "$BASE/health", or that of a need, as in "$AUTH_URL/tokens"{quoted}'
+            'the URL must start with $BASE, as in "$BASE/health", or the URL of a service in needs, as in '
+            f'"$AUTH_URL/tokens"{quoted}'
         )
     literal = "".join(text for is_variable, text in urls[0] if not is_variable)
     if globbing and (found := re.search(r"[][{}]", literal)):
-        raise ValueError(
-            f"curl takes {found[0]} in a URL for a pattern of several: add -g, or write %{ord(found[0]):02X}"
-        )
+        raise ValueError(f"curl treats {found[0]} in a URL as a pattern: add -g, or write %{ord(found[0]):02X}")
 
 
 def refuse_file(key: str, value: str) -> None:

@@ -32,7 +32,7 @@ WITHOUT_EFFECT = _names("""
     progress-meter show-error silent styled-output suppress-connect-headers tcp-nodelay trace-ids trace-time
     verbose
 """)
-WITHOUT_EFFECT_WITH_VALUE = frozenset({"write-out"})
+TAKES_VALUE = WITH_VALUE | {"write-out", "max-time", "output"}  # the last two are for the parser itself
 _REASONS = {
     "it writes a file": """
         alt-svc clobber create-dirs create-file-mode etag-save hsts libcurl no-clobber output output-dir

@@ -66,9 +66,11 @@ def _storage(service: Service) -> Iterator[Fault]:
         path = posixpath.normpath(f"/{storage.path.lstrip('/')}")
         where = f"storage.{name}.path"
         if name == "tmp":
-            yield Fault(("storage", name), "storage can't be called tmp: the volume of /tmp is", "for example `data`")
+            summary = "storage can't be named tmp: the volume for /tmp has that name"
+            yield Fault(("storage", name), summary, "for example `data`")
         if re.search(r"[:,\0\n]", path):
-            yield Fault(("storage", name, "path"), f"{where} has a `:` or `,` in it", "use another folder")
+            summary = f"{where} has a `:`, `,` or newline, which a volume's path can't have"
+            yield Fault(("storage", name, "path"), summary, "use another folder")
         elif path == "/" or path.startswith(tuple(f"{system}/" for system in SYSTEM)) or path in SYSTEM:
             yield Fault(("storage", name, "path"), f"{where}: {path} can't be a volume", "for example /var/lib/data")
         elif path in taken:

@@ -18,7 +18,7 @@ class Scalar(str):
 
 
 def yaml_value(value: object) -> object:
-    """The value itself, of a `Scalar` YAML's: a number, or the text of a date, which JSON has no type for."""
+    """The value with YAML's types: a `Scalar` becomes its number, or for a date its text, since JSON has no dates."""
     if isinstance(value, Scalar):
         return value.value
     if isinstance(value, dict):

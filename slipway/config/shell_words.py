@@ -71,7 +71,7 @@ class _Word:
         if char == "\\":
             raise ValueError("the line ends with a backslash")
         if char.isspace() and not char.isascii():
-            raise ValueError(f"U+{ord(char):04X} looks like a space, and is none to a shell: write a space")
+            raise ValueError(f"U+{ord(char):04X} looks like a space but is not one to a shell: type a space")
         self._add((False, char))
         self.bare += char
 
@@ -92,7 +92,8 @@ class _Word:
             raise ValueError("{…} with a comma or .. becomes several words in a shell; quote it")
         if re.search(r"(^|[=:])~", self.bare):
             raise ValueError("~ becomes a folder in a shell; quote it")
-        if re.search(r"[*?]|\[.*\]", self.bare) and not self.parts[0][0]:  # no file is called like a URL
+        # a word that begins with a variable is a URL or a value: no file matches it
+        if re.search(r"[*?]|\[.*\]", self.bare) and not self.parts[0][0]:
             raise ValueError("*, ? and […] become the names of files in a shell; quote them")
         return tuple(part for part in self.parts if part[1]) or ((False, ""),)
 

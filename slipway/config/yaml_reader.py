@@ -42,7 +42,7 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        if path.is_symlink() and not path.exists():
+        if path.is_symlink() and isinstance(error, FileNotFoundError):
             raise Unreadable(1, f"a link to {path.readlink()}, which does not exist", "remove or repair it") from None
         raise Unreadable(1, f"can't be read: {error.strerror}") from None
     try:
@@ -87,6 +87,11 @@ def _constructor() -> type:
         def text(self, node: Any) -> str:
             return str(self.construct_scalar(node))
 
+        def boolean(self, node: Any) -> Any:
+            if self.text(node).lower() not in self.bool_values:
+                raise ConstructorError(None, None, "not true or false", node.start_mark)
+            return self.construct_yaml_sbool(node)
+
         def unknown(self, node: Any) -> None:
             raise ConstructorError(None, None, f"unknown tag {node.tag}", node.start_mark)
 
@@ -95,7 +100,10 @@ def _constructor() -> type:
         "tag:yaml.org,2002:float": Constructor.number,
         "tag:yaml.org,2002:timestamp": Constructor.date,
         "tag:yaml.org,2002:str": Constructor.construct_scalar,
+        "tag:yaml.org,2002:bool": Constructor.boolean,
         "tag:yaml.org,2002:binary": Constructor.unknown,
+        "tag:yaml.org,2002:omap": Constructor.unknown,
+        "tag:yaml.org,2002:pairs": Constructor.unknown,
         None: Constructor.unknown,
     }.items():
         Constructor.add_constructor(tag, construct)
@@ -110,12 +118,12 @@ def _require_usable(data: Any, text: str) -> None:
     while waiting:
         value, found = waiting.pop(), found + 1
         if found > VALUES:
-            raise Unreadable(1, f"its aliases expand to more than {VALUES} values")
+            raise Unreadable(1, f"more than {VALUES} values, counting what aliases repeat")
         if isinstance(value, str) and SURROGATE.search(value):
             line = next(
                 (n for n, one in enumerate(text.splitlines(), 1) if re.search(r"(?i)\\u(0{4})?d[89a-f]", one)), 1
             )
-            raise Unreadable(line, "a surrogate is no character", "write the character itself, or its \\U escape")
+            raise Unreadable(line, "a surrogate is not a character", "write the character itself, or its \\U escape")
         if isinstance(value, Mapping):
             waiting += [*value.keys(), *value.values()]
         elif isinstance(value, list):

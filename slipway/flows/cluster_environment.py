@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
 from slipway.hosts.host import step_title
+from slipway.hosts.this_user import user_name
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
     def read() -> State:
         return state_of(namespace, cluster.lifecycle)
 
-    who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
+    who = f"{user_name()}@{socket.gethostname()} (pid {os.getpid()})"
     checks = partial(check_pod, client, project, found.namespace, host.run, probe_image)
     scope = NamespaceScope(client, project, found.namespace, host, checks, who)
     namespace = ProjectNamespace(scope, Probe(read), cluster.volumes)

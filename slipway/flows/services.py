@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from slipway.deployers.deployer import Deployer, DesiredRelease
 from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.flows.secrets import SecretValues
+from slipway.hosts.this_user import user_name
 from slipway.images import base_images, jar, source_digest
 
 M = TypeVar("M")
@@ -69,7 +69,7 @@ def _resolved(
 
     def release() -> DesiredRelease[M]:
         values = secrets.of(settings)
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        who = f"{user_name()}@{socket.gethostname()}"
         return DesiredRelease(settings, sources.facts().digest, values, deployer.render(settings, values), who)
 
     return ResolvedService(settings, config.needs(name), sources, Probe(release), read)

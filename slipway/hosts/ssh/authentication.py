@@ -21,6 +21,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
+from slipway.config.paths import is_file
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
@@ -120,7 +121,7 @@ def _file_offers(config: SshConfig) -> Iterator[Offer]:
     for file in config.identity_files:
         beside = file.with_name(f"{file.name}-cert.pub")
         public = public_key(file)
-        if public or file.is_file():
+        if public or is_file(file):
             yield Offer(public, file)
         if not config.certificate_files and (found := _certificate(beside)):
             yield Offer(found[0], file, certificate=beside)
@@ -196,8 +197,10 @@ class OpenSshAuthentication:
             return False
         except (SSHException, EOFError) as error:
             if not transport.is_active():
-                farewell = getattr(transport, "farewell", "") or str(error)
-                raise TooManyFailures(f"{farewell} (after {self._tried} keys and passwords)") from error
+                farewell = getattr(transport, "farewell", "")
+                if not farewell and not self._tried:
+                    raise EOFError("the connection ended during the login") from error
+                raise TooManyFailures(f"{farewell or error} (after {self._tried} keys and passwords)") from error
             return False
         self._methods = self._allowed(more)
         return not more
@@ -207,7 +210,7 @@ class OpenSshAuthentication:
         sealed: list[Offer] = []
         keys = [SigningKey(agent, key.blob, key.comment) for key in agent.get_keys()]
         offered = offers(self._offering(), keys) if "publickey" in self._methods else []
-        if self._key and not offered:
+        if self._key and "publickey" in self._methods and not offered:
             load_private_key(self._key, None)  # raises: it is not there
         for offer in offered:
             try:

@@ -16,8 +16,8 @@ from slipway.engine.cancellation import Cancel
 
 INTERVAL = 5.0  # seconds between two keepalive requests, as ssh's ServerAliveInterval
 SILENCE_LIMIT = 20.0  # seconds without a byte, though answers were requested, after which the host is gone
-HEAD = 1024  # bytes that are kept of what came first
-STOPPED = 2.0  # seconds that a read with a timeout of 0.1 s takes only if this process was stopped meanwhile
+HEAD_SIZE = 1024  # bytes that are kept of what came first
+SUSPENDED = 2.0  # seconds that a read with a timeout of 0.1 s takes only if this process was stopped meanwhile
 
 
 class MonitoredSocket:
@@ -26,7 +26,7 @@ class MonitoredSocket:
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._last_data = time.monotonic()
-        self.head = b""  # what came first: the banner, or what is none
+        self.head = b""  # the first bytes received: an SSH banner, or whatever else answers there
         self.ended = False  # whether the other side has ended it
 
     @property
@@ -51,7 +51,7 @@ class MonitoredSocket:
             data: bytes = self._sock.recv(size)
         except TimeoutError:
             now = time.monotonic()
-            if now - started > STOPPED:
+            if now - started > SUSPENDED:
                 self._last_data = now  # it was this process that did not run (Ctrl-Z, a suspended laptop)
             process = getattr(self._sock, "process", None)  # of a ProxyCommand
             if now - self._last_data > SILENCE_LIMIT or (process and process.poll() is not None):
@@ -62,8 +62,8 @@ class MonitoredSocket:
             self.ended = True
             raise
         self._last_data, self.ended = time.monotonic(), not data
-        if len(self.head) < HEAD:
-            self.head += data[: HEAD - len(self.head)]
+        if len(self.head) < HEAD_SIZE:
+            self.head += data[: HEAD_SIZE - len(self.head)]
         return data
 
     def shut_down(self) -> None:
@@ -89,13 +89,21 @@ def connect_tcp(
     """
     errors: list[OSError] = []
     name = host.encode() if host.isascii() else host  # a str would load the tables of international names: 12 ms
-    for found, kind, protocol, _, address in socket.getaddrinfo(name, port, family, socket.SOCK_STREAM):
-        sock = socket.socket(found, kind, protocol)
+    try:
+        addresses = socket.getaddrinfo(name, port, family, socket.SOCK_STREAM)
+    except UnicodeError as error:  # a name that can't be one
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
+    for found, kind, protocol, _, address in addresses:
+        try:
+            sock = socket.socket(found, kind, protocol)
+        except OSError as error:  # this machine has no IPv6
+            errors.append(error)
+            continue
         sock.settimeout(timeout)
         unregister = cancel.on_request(MonitoredSocket(sock).shut_down)
         try:
             if source:
-                sock.bind((source, 0))
+                _bind(sock, source)
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
@@ -106,7 +114,14 @@ def connect_tcp(
         finally:
             unregister()
         cancel.check()
-    raise errors[0]
+    raise errors[-1]
+
+
+def _bind(sock: socket.socket, source: str) -> None:
+    try:
+        sock.bind((source, 0))
+    except OSError as error:
+        raise OSError(f"BindAddress {source}: {error}") from error
 
 
 def start_keepalive(transport: Transport) -> None:

@@ -36,6 +36,7 @@ class ReconnectingConnection:
         self._connection: Connection | None = None
         self._refusal: tuple[float, Problem | None] = (0.0, None)
         self._broken_since: float | None = None
+        self._closed = False  # on purpose
         self._lock = threading.RLock()
 
     @property
@@ -50,10 +51,11 @@ class ReconnectingConnection:
 
     def close(self) -> None:
         """End the connection and those of its jump hosts; the next use makes a new one."""
-        from slipway.hosts.ssh import connection
-
         with self._lock:
             if self._connection:
+                from slipway.hosts.ssh import connection
+
+                self._closed = True
                 connection.close(self._connection)
 
     def transport(self, report: Reporter) -> Transport:
@@ -131,7 +133,9 @@ class ReconnectingConnection:
         """A new connection in place of a broken one; all threads that wait for it share RECONNECT_TIMEOUT."""
         from slipway.hosts.ssh import connection
 
-        report.note(f"the connection to {self._name} was lost; reconnecting")
+        if not self._closed:
+            report.note(f"the connection to {self._name} was lost; reconnecting")
+        self._closed = False
         connection.close(broken)  # those to its jump hosts may be intact
         self._broken_since = self._broken_since or time.monotonic()
         while True:

@@ -33,7 +33,7 @@ class Stop:
 
 
 def ignore(_: str) -> None:
-    """Nobody is told."""
+    """A `Note` that discards its text."""
 
 
 def route(name: str, hosts: Hosts, note: Note = ignore) -> list[Stop]:

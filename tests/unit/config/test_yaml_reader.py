@@ -105,11 +105,13 @@ def test_what_yaml_takes_for_no_text_says_how_it_is_written_as_one(team: Path, v
         (b"a: 'b\n", "2: found unexpected end of stream · a quote is not closed"),
         (b"a: 1\nb: !vault x\n", "2: unknown tag !vault · Slipway has no tags"),
         (b"a: !!binary aGk=\n", "1: unknown tag tag:yaml.org,2002:binary"),
+        (b"a: !!omap [{a: 1}, {a: 2}]\n", "1: unknown tag tag:yaml.org,2002:omap"),
+        (b"b: 1\na: !!bool maybe\n", "2: not true or false"),
         (b"a: 1\nb: gr\xfc\xdf\n", "2: not UTF-8 text · save it as UTF-8"),
         (b"a: 1\nb: \x07\n", "2: unacceptable character #x0007: special characters are not allowed"),
-        (b'a: 1\nb: "\\ud800"\n', "2: a surrogate is no character"),
+        (b'a: 1\nb: "\\ud800"\n', "2: a surrogate is not a character"),
         (b"[" * 600, "1: too many levels"),
-        (b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [*%c, *%c, *%c, *%c, *%c]\n" % (i + 1, i + 1, *[i] * 5) for i in range(97, 107)), "1: its aliases expand to more than"),
+        (b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [*%c, *%c, *%c, *%c, *%c]\n" % (i + 1, i + 1, *[i] * 5) for i in range(97, 107)), "1: more than 100000 values"),
     ],
 )  # fmt: skip
 def test_what_is_not_yaml_is_told_with_its_line_and_a_hint(tmp_path: Path, text: bytes, error: str) -> None:

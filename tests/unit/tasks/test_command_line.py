@@ -154,7 +154,9 @@ def test_every_name_of_the_json_list_runs() -> None:
     assert names_in(only) == ["env.list", "env.use"]
 
 
-@pytest.mark.parametrize("flag", ["--echo", "--hide=both", "--pty", "--warn-only", "--no-dedupe", "-T 5"])
+@pytest.mark.parametrize(
+    "flag", ["--echo", "--hide=both", "--pty", "--warn-only", "--no-dedupe", "-T 5", "--prompt-for-sudo-password"]
+)
 def test_flags_for_shell_commands_are_refused_for_commands_that_run_none(flag: str) -> None:
     assert "is for tasks of tasks_local.py: `status`" in run(*flag.split(), "status", code=2).stderr
 
@@ -187,16 +189,26 @@ def test_a_teams_own_tasks_are_found_and_run(monkeypatch: pytest.MonkeyPatch, tm
     file = tmp_path / "tasks_local.py"
     monkeypatch.setattr("tasks.team.FILE", file)
     file.write_text(
-        "from invoke import task\n\n\n@task\ndef tidy(c, level=1):\n    c.run(f'echo tidy {level}', in_stream=False)\n"
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom invoke import Collection, task\n\n\n"
+        "@dataclass\nclass Level:\n    value: int\n\n\n@task\ndef tidy(c, level=1, dry_run='', n=1):\n"
+        "    c.run(f'echo tidy {Level(level).value}{dry_run}{n} {c.colour}', in_stream=False)\n\n\n"
+        "ns = Collection(tidy)\nns.configure({'colour': 'red'})\n"
     )
+    Slipway().run(["./invoke", "tidy", "--dry-run", "x", "-n", "7"])
+    assert "tidy 1x7 red\n" in capfd.readouterr().out
+    with pytest.raises(SystemExit) as left:
+        Slipway().run(["./invoke", "tidy", "-n", "7", "-n", "8"])
+    assert left.value.code == 2
+    assert "-n is given twice: 7 and 8" in capfd.readouterr().err
     Slipway().run(["./invoke", "--echo", "tidy", "--level", "2"])
-    assert "tidy 2\n" in capfd.readouterr().out
+    assert "tidy 21 red\n" in capfd.readouterr().out
     with pytest.raises(SystemExit) as left:
         Slipway().run(["./invoke"])
     assert left.value.code == 0
     assert "This team's own:\n\n  tidy" in capfd.readouterr().out
     for wrong, told in {
         "from invoke import task\n\n\n@task\ndef deploy(c):\n    pass\n": "`deploy` is a command of Slipway",
+        "from invoke import task\n\n\n@task(aliases=['deploy'])\ndef ship(c):\n    pass\n": "`deploy` is a command of",
         "import nothing_like_it\n": "tasks_local.py:1: ModuleNotFoundError: ",
         "\nx = (\n": "tasks_local.py:2: SyntaxError: ",
     }.items():
@@ -220,6 +232,7 @@ def test_a_teams_own_tasks_are_found_and_run(monkeypatch: pytest.MonkeyPatch, tm
         (["deploy", "--env=mi"], ["--env=minikube"]),
         (["deploy", "--env", "=", "mi"], ["minikube"]),
         (["deploy", "--env", "="], ["local", "minikube"]),
+        (["cluster", "s"], ["start", "status", "stop"]),
         (["env.use", "mi"], ["minikube"]),
         (["new", "--name", "mi"], []),
         (["status", "--output", ""], ["auto", "json", "live", "plain"]),
@@ -232,6 +245,27 @@ def test_a_teams_own_tasks_are_found_and_run(monkeypatch: pytest.MonkeyPatch, tm
 )
 def test_what_can_follow_the_words_typed_so_far(words: list[str], found: list[str]) -> None:
     assert candidates(words, ns) == found
+
+
+def test_ctrl_c_during_a_teams_task_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "tasks_local.py"
+    monkeypatch.setattr("tasks.team.FILE", file)
+    file.write_text("from invoke import task\n\n\n@task\ndef wait(c):\n    raise KeyboardInterrupt\n")
+    with pytest.raises(SystemExit) as left:
+        Slipway().run(["./invoke", "wait"])
+    assert left.value.code == 130
+
+
+def test_completion_offers_the_services_of_the_folder_that_slipway_yaml_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apps" / "web").mkdir(parents=True)
+    (tmp_path / "apps" / "web" / "service.yml").touch()
+    (tmp_path / "slipway.yaml").write_text(f"name: team\nshort: tm\nservices: {tmp_path}/apps\n")
+    monkeypatch.setenv("SLIPWAY_SETTINGS", str(tmp_path))
+    assert candidates(["deploy", ""], ns)[0] == "web"
+    (tmp_path / "slipway.yaml").write_text("services: [")
+    assert "auth" in candidates(["deploy", ""], ns)
 
 
 def test_completion_offers_the_services_of_another_team(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tasks.paths import ROOT
 
@@ -20,6 +22,30 @@ assert context.run("x").stdout == "done"
 context.run.assert_called_once_with("x")
 assert invoke.config.yaml.safe_load("a: [1]") == {"a": [1]}
 """
+
+
+BROKEN_PIPE = "from invoke import task\n\n\n@task\ndef pipe(c):\n    raise BrokenPipeError('of a socket')\n"
+
+
+def test_a_reader_that_has_read_enough_is_no_error_and_another_broken_pipe_is_one(tmp_path: Path) -> None:
+    closed = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" tasks/main.py --list; echo "code $?" >&2'],
+        cwd=ROOT, stdout=closed_pipe(), stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert closed.stderr == "code 0\n"
+    (tmp_path / "tasks_local.py").write_text(BROKEN_PIPE)
+    program = f"import tasks.team, tasks.main, pathlib; tasks.team.FILE = pathlib.Path({str(tmp_path)!r}) / 'tasks_local.py'; tasks.main.main()"
+    other = subprocess.run(
+        [sys.executable, "-c", program, "pipe"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (other.returncode, "BrokenPipeError: of a socket" in other.stderr) == (1, True)
+
+
+def closed_pipe() -> int:
+    """The end to write to of a pipe that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    return write
 
 
 def test_deferred_modules_are_imported_when_they_are_used() -> None:

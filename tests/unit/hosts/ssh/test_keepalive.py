@@ -34,7 +34,9 @@ def test_a_connection_comes_from_the_address_and_is_of_the_family_that_are_confi
         with connect_tcp("localhost", port, 5, Cancel(), family=socket.AF_INET, source="127.0.0.2") as made:
             assert (made.family, made.getsockname()[0]) == (socket.AF_INET, "127.0.0.2")
             assert server.accept()[1][0] == "127.0.0.2"
-        with pytest.raises(OSError, match="assign requested address"):
+        with pytest.raises(OSError, match=r"BindAddress 192.0.2.1: .*assign requested address"):
             connect_tcp("127.0.0.1", port, 5, Cancel(), source="192.0.2.1")
+        with pytest.raises(socket.gaierror):
+            connect_tcp("\u00fc..x", port, 5, Cancel())
         with pytest.raises(socket.gaierror):
             connect_tcp("127.0.0.1", port, 5, Cancel(), family=socket.AF_INET6)

@@ -52,8 +52,8 @@ def answering(text: bytes | None) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("text", "words", "details", "kind"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n", "is no SSH server", "HTTP/1.1 400 Bad Request", Unreachable),
-        (b"220 mail.example ESMTP\r\n", "is no SSH server", "220 mail.example ESMTP", Unreachable),
+        (b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n", "is not an SSH server", "HTTP/1.1 400 Bad Request", Unreachable),
+        (b"220 mail.example ESMTP\r\n", "is not an SSH server", "220 mail.example ESMTP", Unreachable),
         (b"Exceeded MaxStartups\r\n", "closed the connection before its SSH banner", "Exceeded MaxStartups", ConnectionThrottled),
         (b"", "closed the connection before its SSH banner", "", ConnectionThrottled),
         (None, "accepts connections, but sends no SSH banner within 1 s", "", HostUnreachable),
