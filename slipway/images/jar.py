@@ -10,9 +10,12 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
+from slipway.engine.events import Emit, Event, Output
 from slipway.engine.reporter import Reporter
 from slipway.errors import NextCommand, Problem, untrusted_certificate
 from slipway.hosts import locks
@@ -23,6 +26,7 @@ CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is 
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
+RESOLVED = ("Compiling ", "Created ")  # what Leiningen prints once it has the dependencies
 LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
 
 
@@ -75,12 +79,16 @@ def build(
     def waiting(holder: str) -> None:
         report.note(f"waiting for {holder}")
 
-    with locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel) as lock:
+    project = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel)
+    with project as lock, ExitStack() as resolving:
         if jar := find(folder, digest):
             report.note("another process has just built it")
             return jar
         started = time.time()
-        result = host.run(replace(uberjar_command(folder, lein), pass_fds=(lock,)), report)
+        path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
+        resolving.enter_context(locks.file_lock(path, holder, waiting, report.cancel))
+        until_resolved = replace(report, emit=partial(_close_when_resolved, resolving, report.emit))
+        result = host.run(replace(uberjar_command(folder, lein), pass_fds=(lock,)), until_resolved)
         output = result.text + result.stderr.decode(errors="replace")
         if result.exit_code != 0:
             ensure_sources_unchanged()  # an edit in the middle of a build is the cause of whatever it broke
@@ -93,6 +101,13 @@ def build(
         verify(host, jar, lein, report)
         ensure_sources_unchanged()
         return name_by_digest(jar, digest)
+
+
+def _close_when_resolved(resolving: ExitStack, emit: Emit, event: Event) -> None:
+    """Let the next Leiningen resolve its dependencies: two that write to ~/.m2 at once read each other's half files."""
+    if isinstance(event, Output) and event.text.startswith(RESOLVED):
+        resolving.close()
+    emit(event)
 
 
 def created_jar(output: str) -> Path | None:
@@ -117,8 +132,9 @@ def build_failure(folder: Path, output: str) -> Problem:
     if "PKIX path" in output or "unable to find valid certification path" in output:
         lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
         return untrusted_certificate("a repository", "\n".join(lines[:5]))
-    if "Could not transfer" in output or "Could not find artifact" in output:
-        lines = re.findall(r"^.*Could not (?:transfer|find) artifact.*$", output, re.MULTILINE)
+    if lines := re.findall(
+        r"^.*(?:Could not (?:transfer|find) artifact|Failed to read artifact descriptor).*$", output, re.MULTILINE
+    ):
         return Problem(
             f"{name}: dependencies could not be downloaded",
             details="\n".join(lines[:5]),
