@@ -92,6 +92,13 @@ def _constructor() -> type:
                 raise ConstructorError(None, None, "not true or false", node.start_mark)
             return self.construct_yaml_sbool(node)
 
+        def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
+            try:
+                hash(key)
+            except TypeError:  # a list in a mapping that is a key
+                raise ConstructorError(None, None, "a key can't be a mapping or list", key_node.start_mark) from None
+            return bool(super().check_mapping_key(node, key_node, mapping, key, value))
+
         def unknown(self, node: Any) -> None:
             raise ConstructorError(None, None, f"unknown tag {node.tag}", node.start_mark)
 
@@ -154,6 +161,8 @@ def _hint(summary: str, before: str) -> str:
         return "indent with spaces"
     if "cannot start any token" in summary or "alias" in summary:
         return "a value that starts with this character needs quotes"
+    if "a key can't be" in summary:
+        return "a value that starts with {{ needs quotes"
     if "',' or" in summary:
         return "in {…} and […], a value with one of , : { } [ ] in it needs quotes"
     if "end of stream" in summary:

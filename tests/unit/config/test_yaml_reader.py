@@ -107,6 +107,7 @@ def test_what_yaml_takes_for_no_text_says_how_it_is_written_as_one(team: Path, v
         (b"a: !!binary aGk=\n", "1: unknown tag tag:yaml.org,2002:binary"),
         (b"a: !!omap [{a: 1}, {a: 2}]\n", "1: unknown tag tag:yaml.org,2002:omap"),
         (b"b: 1\na: !!bool maybe\n", "2: not true or false"),
+        (b"b: 1\na: {{x: [1]}}\n", "2: a key can't be a mapping or list · a value that starts with {{ needs quotes"),
         (b"a: 1\nb: gr\xfc\xdf\n", "2: not UTF-8 text · save it as UTF-8"),
         (b"a: 1\nb: \x07\n", "2: unacceptable character #x0007: special characters are not allowed"),
         (b'a: 1\nb: "\\ud800"\n', "2: a surrogate is not a character"),
