@@ -32,7 +32,10 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["deploy", "--nope"], "hint: ./invoke --help deploy"),
         (["status", "local"], "hint: local is an environment: ./invoke status --env local"),
         (["--config"], "needed value"),
-        (["--config", "/nope", "deploy"], "/nope"),
+        (
+            ["--config", "/nope", "deploy"],
+            "--config is for tasks of tasks_local.py: `deploy` runs nothing through Invoke",
+        ),
         (["--command-timeout", "x", "deploy"], "wrong usage"),
         (["deploy", "--env", "nowhere"], "unknown environment: nowhere"),
         (["deploy", "--service", "nobody"], "unknown service: nobody"),
