@@ -51,8 +51,8 @@ def candidates(words: Sequence[str], collection: Collection) -> list[str]:
     name = next((one for one in reversed(typed) if one in known.contexts), "")
     if not name:
         family = next((f"{one}." for one in typed[-1:] if one in known.families), "")
-        names = (*known.contexts, *known.families)
-        return _starting(word, (one.removeprefix(family) for one in names if one.startswith(family)))
+        typeable = (*known.contexts, *known.families)
+        return _starting(word, (one.removeprefix(family) for one in typeable if one.startswith(family)))
     command = known.contexts[name]
     flag, equals, value = word.partition("=")
     if equals and flag in command.flags:

@@ -79,8 +79,8 @@ def build(
     def waiting(holder: str) -> None:
         report.note(f"waiting for {holder}")
 
-    project = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel)
-    with project as lock, ExitStack() as resolving:
+    alone = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel)
+    with alone as lock, ExitStack() as resolving:
         if jar := find(folder, digest):
             report.note("another process has just built it")
             return jar

@@ -125,7 +125,8 @@ def _find(file: Path, name: str) -> Iterator[Entry]:
             argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace", start_new_session=True
         )
     except subprocess.TimeoutExpired:
-        raise UsageError(f"{file}: ssh-keygen produced no answer for {TIMEOUT} s") from None
+        hint = f"ssh-keygen -F {name} -f '{file}' shows it: is the file on a disk that does not answer?"
+        raise UsageError(f"{file}: ssh-keygen produced no answer for {TIMEOUT} s", hint=hint) from None
     number = 0
     for line in answer.stdout.splitlines():
         if header := FOUND.fullmatch(line):
