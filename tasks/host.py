@@ -147,9 +147,8 @@ def _record(invocation: Invocation, name: str, *, confirmed: bool) -> bool:
     """Record the key of a host, or of the first unknown jump host before it; returns whether it was the host's."""
     from slipway.hosts.ssh import trust
 
-    presented = trust.presented_key(
-        name, invocation.hosts, invocation.passwords.secret, invocation.cancel, invocation.session.print
-    )
+    secret = invocation.passwords.secret
+    presented = trust.presented_key(name, invocation.hosts, secret, invocation.reporter())
     key = presented.key
     way = "" if presented.hop == name else f", on the way to {name}"
     invocation.session.print(f"{presented.hop}{way}  {presented.lookup_name}  {key.get_name()}  {key.fingerprint}")

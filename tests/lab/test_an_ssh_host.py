@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import random
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -196,23 +198,35 @@ def test_a_password_a_passphrase_and_a_jump_host_reach_it_too(fleet: Fleet, tmp_
         opened = fleet.invoke("host.check", "--host", "h1", SLIPWAY_SSH_PASSPHRASE="open sesame")
         assert opened.exit == 0, opened.out
         fleet.describe(h1={"key": None})
-        by_password = fleet.invoke("host.check", "--host", "h1", HOME=str(tmp_path), SLIPWAY_SSH_PASSWORD=PASSWORD)
+        own = tmp_path / "ssh"
+        own.mkdir()
+        by_password = check_with_files(fleet, own, "h1", SLIPWAY_SSH_PASSWORD=PASSWORD)
         assert by_password.exit == 0, by_password.out
         key = json.loads((fleet.hosts[0].folder / "hosts.yaml").read_text())["hosts"]["h1"]["key"]
         with agent(key) as held:
-            by_agent = fleet.invoke("host.check", "--host", "h1", HOME=str(tmp_path), SSH_AUTH_SOCK=held)
+            by_agent = check_with_files(fleet, own, "h1", SSH_AUTH_SOCK=held)
         assert by_agent.exit == 0, by_agent.out
         fleet.describe(h2={"jump": "h1"})
         behind = fleet.invoke("host.check", "--host", "h2")
         assert behind.exit == 0, behind.out
-        (tmp_path / ".ssh").mkdir()
         alias = f"Host box\n  HostName {fleet.hosts[1].address}\n  ProxyJump deploy@{fleet.hosts[0].address}\n"
-        (tmp_path / ".ssh" / "config").write_text(alias)
+        (own / "config").write_text(alias)
         fleet.describe(h2={"address": "box"})
-        aliased = fleet.invoke("host.check", "--host", "h2", HOME=str(tmp_path), SLIPWAY_SSH_PASSWORD=PASSWORD)
+        aliased = check_with_files(fleet, own, "h2", SLIPWAY_SSH_PASSWORD=PASSWORD)
         assert aliased.exit == 0, aliased.out
     finally:
         fleet.describe()
+
+
+def check_with_files(fleet: Fleet, folder: Path, host: str, **env: str) -> Done:
+    """Run `host.check` where a folder is ~/.ssh, for Slipway and for ssh."""
+    own = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"
+    own.mkdir(mode=0o700, exist_ok=True)
+    line = f'mount --bind {shlex.quote(str(folder))} {shlex.quote(str(own))} && exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", line, "sh", *fleet.command("host.check", "--host", host)]
+    given = {**os.environ, **fleet.env, **env}
+    done = subprocess.run(words, capture_output=True, text=True, env=given, timeout=240, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -24,10 +24,12 @@ from paramiko.ssh_exception import (
 from slipway.config.paths import is_file
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
+from slipway.hosts.ssh.key_query import KeyQuery
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
 from slipway.hosts.ssh.ssh_config import SshConfig
 
 AGENT_TIMEOUT = 5.0  # seconds for the agent to list its keys; a signature may wait for a touch or a confirmation
+R = TypeVar("R")
 PASSWORD_METHODS = {"password", "keyboard-interactive"}
 
 
@@ -168,7 +170,7 @@ class OpenSshAuthentication:
         self._name, self._config, self._key, self._ask, self._cancel = name, config, key, ask, cancel
         self._secrets = secrets
         self._methods: set[str] = set()
-        self._unreadable: UsageError | None = None
+        self._unavailable: UsageError | None = None  # a key or a secret
         self._tried = 0
 
     def authenticate(self, transport: Transport) -> None:
@@ -179,7 +181,7 @@ class OpenSshAuthentication:
         agent = Agent(self._config.identity_agent, self._cancel)
         with contextlib.closing(agent):
             if not self._try(transport, "none") and not any(
-                self._try(transport, method, value) for method, value in self._attempts(agent)
+                self._try(transport, method, value) for method, value in self._attempts(transport, agent)
             ):
                 raise self._failure(agent)
 
@@ -188,50 +190,76 @@ class OpenSshAuthentication:
 
     def _try(self, transport: Transport, method: str, *value: Any) -> bool:
         """Whether the host is content now. Otherwise it says which methods it accepts next."""
-        self._cancel.check()
         self._tried += len(value)
+        more = self._answer(transport, lambda: getattr(transport, f"auth_{method}")(self._config.user, *value))
+        if more is None:
+            return False
+        self._methods = self._allowed(more)
+        return not more
+
+    def _answer(self, transport: Transport, question: Callable[[], R]) -> R | None:
+        """What the host answers; None if it refuses."""
+        self._cancel.check()
         try:
-            more = getattr(transport, f"auth_{method}")(self._config.user, *value)
+            return question()
         except BadAuthenticationType as refusal:
             self._methods = self._allowed(refusal.allowed_types)
-            return False
+            return None
         except (SSHException, EOFError) as error:
             if not transport.is_active():
                 farewell = getattr(transport, "farewell", "")
                 if not farewell and not self._tried:
                     raise EOFError("the connection ended during the login") from error
                 raise TooManyFailures(f"{farewell or error} (after {self._tried} keys and passwords)") from error
-            return False
-        self._methods = self._allowed(more)
-        return not more
+            return None
 
-    def _attempts(self, agent: Agent) -> Iterator[tuple[str, Any]]:
+    def _attempts(self, transport: Transport, agent: Agent) -> Iterator[tuple[str, Any]]:
         """What is tried, in order, each before the next one is made: nothing is asked for that the host refuses."""
-        sealed: list[Offer] = []
         keys = [SigningKey(agent, key.blob, key.comment) for key in agent.get_keys()]
         offered = offers(self._offering(), keys) if "publickey" in self._methods else []
         if self._key and "publickey" in self._methods and not offered:
             load_private_key(self._key, None)  # raises: it is not there
         for offer in offered:
+            if "publickey" not in self._methods:
+                break
             try:
                 key = self._load(offer, None)
             except PasswordRequiredException:
-                sealed.append(offer)
-                continue
-            if key and "publickey" in self._methods:
+                key = self._decrypted(transport, offer)
+            if key:
                 yield "publickey", key
-        if "password" in self._secrets and self._methods & PASSWORD_METHODS:
-            yield "password", self._secrets["password"]
-        for offer in sealed:
-            if "publickey" not in self._methods:
-                break
-            if "passphrase" not in self._secrets:
-                self._secrets["passphrase"] = self._ask("passphrase", self._name)
-            if key := self._load(offer, self._secrets["passphrase"]):
-                yield "publickey", key
-        if not self._key and "password" not in self._secrets and self._methods & PASSWORD_METHODS:
-            self._secrets["password"] = self._ask("password", self._name)
-            yield "password", self._secrets["password"]
+        wanted = self._accepts_password and ("password" in self._secrets or not self._key)
+        if wanted and (password := self._secret("password")):
+            yield "password", password
+
+    @property
+    def _accepts_password(self) -> bool:
+        return bool(self._methods & PASSWORD_METHODS)
+
+    def _decrypted(self, transport: Transport, offer: Offer) -> PKey | None:
+        """The key of an encrypted file; its passphrase is asked for if the host would accept the key, as ssh does.
+
+        Nobody is asked who gave a password that may do.
+        """
+        public = offer.public
+        if "passphrase" not in self._secrets:
+            if "password" in self._secrets and self._accepts_password:
+                return None
+            self._tried += 1
+            if public and not self._answer(transport, lambda: KeyQuery(transport, public).ask(self._config.user)):
+                return None
+        passphrase = self._secret("passphrase")
+        return self._load(offer, passphrase) if passphrase else None
+
+    def _secret(self, kind: str) -> str:
+        """A secret that was given, or is asked for; empty if nobody can be asked, which the failure tells then."""
+        if kind not in self._secrets:
+            try:
+                self._secrets[kind] = self._ask(kind, self._name)
+            except UsageError as error:
+                self._unavailable = self._unavailable or error
+                return ""
+        return self._secrets[kind]
 
     def _offering(self) -> SshConfig:
         if self._key is None:
@@ -246,7 +274,7 @@ class OpenSshAuthentication:
                 key = load_private_key(offer.file, passphrase)
             except UsageError as error:
                 if passphrase or self._key:
-                    self._unreadable = error
+                    self._unavailable = error
                 return None
         if key is None:
             return None
@@ -257,8 +285,8 @@ class OpenSshAuthentication:
         return key
 
     def _failure(self, agent: Agent) -> Exception:
-        if self._unreadable:
-            return self._unreadable
+        if self._unavailable:
+            return self._unavailable
         methods = ", ".join(sorted(self._methods)) or "nothing that ~/.ssh/config allows"
         details = f"the host accepts {methods}" + (f"\n{agent.error}" if agent.error else "")
         return AuthenticationException(details) if self._tried else NothingToOffer(details)

@@ -20,16 +20,16 @@ from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled
 from slipway.hosts.ssh import keepalive
 from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
-from slipway.hosts.ssh.jump import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
+from slipway.hosts.ssh.hop import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
-from slipway.hosts.ssh.route import Stop
+from slipway.hosts.ssh.route import HopSettings
 
 AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up, the agent may want a touch
 
 
-def connect(stops: Sequence[Stop], ask: AskSecret, cancel: Cancel) -> Connection:
+def connect(settings: Sequence[HopSettings], ask: AskSecret, cancel: Cancel) -> Connection:
     """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not."""
-    hops = hops_to(stops)
+    hops = hops_to(settings, cancel)
     with closed_on_failure(hops, cancel):
         for hop in hops:
             with translated_errors(hop):
@@ -47,17 +47,17 @@ def close(connection: Connection) -> None:
 # Before connecting: which hops there are, and which keys they may present
 
 
-def hops_to(stops: Sequence[Stop]) -> list[Hop]:
+def hops_to(settings: Sequence[HopSettings], cancel: Cancel) -> list[Hop]:
     """The hops of a route, none open yet; each must present a known key."""
     hops: list[Hop] = []
-    for stop in stops:
-        hops.append(_hop(stop, stops[-1].name, hops[-1].connection if hops else None))
+    for one in settings:
+        hops.append(_hop(one, settings[-1].name, hops[-1].connection if hops else None, cancel))
     return hops
 
 
-def _hop(stop: Stop, destination: str, gateway: Connection | None) -> Hop:
+def _hop(settings: HopSettings, destination: str, gateway: Connection | None, cancel: Cancel) -> Hop:
     """A hop that accepts only known keys; the types of its recorded keys are negotiated first."""
-    config = stop.config
+    config = settings.config
     connection = Connection(
         config.hostname,
         user=config.user,
@@ -70,10 +70,10 @@ def _hop(stop: Stop, destination: str, gateway: Connection | None) -> Hop:
         "banner_timeout": config.connect_timeout or CONNECT_TIMEOUT,
         "auth_timeout": AUTH_TIMEOUT,
         "channel_timeout": CONNECT_TIMEOUT,
-        "transport_factory": _transport_factory({entry.kind for entry in stop.known.keys}),
+        "transport_factory": _transport_factory(settings.known.kinds),
     }
-    connection.client.set_missing_host_key_policy(VerifyKnownKey(stop.known))
-    return Hop(stop.name, destination, connection, config, stop.known, stop.key)
+    connection.client.set_missing_host_key_policy(VerifyKnownKey(settings.known, cancel))
+    return Hop(settings.name, destination, connection, config, settings.known, settings.key)
 
 
 @cache
@@ -92,7 +92,7 @@ class HostTransport(Transport):
         self.farewell = m.get_text()
 
 
-def _transport_factory(kinds: set[str]) -> Any:
+def _transport_factory(kinds: frozenset[str]) -> Any:
     """What makes the transport of a hop whose recorded keys have these types."""
     if "ssh-rsa" in kinds:
         kinds = kinds | {"rsa-sha2-512", "rsa-sha2-256"}  # the same key, signed with another hash (RFC 8332)
@@ -117,12 +117,17 @@ def _with_gateways(connection: Any) -> Iterator[Connection]:
 class VerifyKnownKey(MissingHostKeyPolicy):
     """Accepts only known keys. Paramiko asks it about every key, since its own list of them is empty."""
 
-    def __init__(self, known: KnownHosts) -> None:
-        self.known = known
+    def __init__(self, known: KnownHosts, cancel: Cancel) -> None:
+        self._known, self._cancel = known, cancel
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        if (status := self.known.status(key.asbytes())) is not KeyStatus.KNOWN:
-            raise HostKeyRejected(self.known, key, status)
+        known = self._known.about(key.get_name(), key.asbytes(), self._cancel)
+        if not self.accepts(status := known.status(key.asbytes())):
+            raise HostKeyRejected(known, key, status)
+
+    def accepts(self, status: KeyStatus) -> bool:
+        """Whether to go on with a key."""
+        return status is KeyStatus.KNOWN
 
 
 # Connecting

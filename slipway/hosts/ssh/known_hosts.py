@@ -1,30 +1,25 @@
-"""Known host keys: known_hosts files, in which `ssh-keygen -F` finds a host's lines (sshd(8), SSH_KNOWN_HOSTS)."""
+"""Known host keys: which key a host may present, by the files and the command that ssh's configuration names."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import re
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from slipway.config.models import Hosts
 from slipway.config.paths import expand_user, is_file
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
-from slipway.hosts.ssh import ssh_config
-from slipway.hosts.ssh.ssh_config import SshConfig
+from slipway.hosts.ssh import known_hosts_file, openssh
+from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, REVOKED, Entry, note_once
+from slipway.hosts.ssh.ssh_config import SshConfig, expand
 
 USER_FILE = "~/.ssh/known_hosts"
-REVOKED, CERT_AUTHORITY = "@revoked", "@cert-authority"
-FOUND = re.compile(r"# Host .* found: line (\d+) ?\w*\s*")  # ssh-keygen's line before each one that it found
-TIMEOUT = 30  # seconds for ssh-keygen
-NAMED_LINES = 5  # of a file's lines that are skipped
-
-Note = Callable[[str], None]
+KRL_MAGIC = b"SSHKRL\n\0"  # what a key revocation list begins with (PROTOCOL.krl of OpenSSH)
 
 
 class KeyStatus(StrEnum):
@@ -38,37 +33,40 @@ class KeyStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of a file: a key as it is sent over the wire, and what the line is marked as."""
-
-    kind: str
-    key: bytes
-    marker: str
-    file: Path
-    line: int
-
-    @property
-    def location(self) -> str:
-        """FILE:LINE."""
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True)
 class KnownHosts:
     """What is on record for one host.
 
     `entries` are the lines for its lookup name; `portless` those for its name without the port, which ssh falls back to
-    when `[host]:port` has no key.
+    when `[host]:port` has no key; `kinds` the types of key to negotiate first. `command` (KnownHostsCommand) and
+    `revoked_files` (RevokedHostKeys) are asked about the key that the host presents.
     """
 
     lookup_name: str
     entries: tuple[Entry, ...] = ()
     portless: tuple[Entry, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    command: tuple[str, ...] = ()
+    revoked_files: tuple[Path, ...] = ()
 
     @property
     def keys(self) -> list[Entry]:
         """The keys on record; a host may have several, even of one type."""
         return [entry for entry in self.entries if not entry.marker]
+
+    def keys_of(self, kind: str) -> list[Entry]:
+        """The keys on record of one type, or all if there is none."""
+        return [entry for entry in self.keys if entry.kind == kind] or self.keys
+
+    def about(self, kind: str, key: bytes, cancel: Cancel) -> KnownHosts:
+        """The same with what is on record for one key that the host presents.
+
+        Raises UsageError if that can't be found out.
+        """
+        printed = _by_command(self.command, self.lookup_name, cancel, kind, key)
+        revoked = [
+            Entry(kind, key, REVOKED, file, 0) for file in self.revoked_files if _revokes(file, kind, key, cancel)
+        ]
+        return replace(self, entries=(*self.entries, *printed, *revoked))
 
     def status(self, key: bytes) -> KeyStatus:
         """What is known about the key that the host presents, by the rules of ssh (check_host_key)."""
@@ -97,113 +95,82 @@ def files(config: SshConfig, hosts: Hosts) -> list[Path]:
     """
     if hosts.known_hosts:
         return [expand_user(hosts.known_hosts)]
-    own = [file for file in config.user_known_hosts if file != Path("/dev/null")] or [expand_user(USER_FILE)]
+    own = [file for file in config.user_known_hosts if file != Path("/dev/null")] or [openssh.expand_user(USER_FILE)]
     return [*own, *config.global_known_hosts]
 
 
-def read(config: SshConfig, hosts: Hosts, note: Note) -> KnownHosts:
+def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
     """What is on record for a host in its files. A line that ssh skips is skipped, and named in a note.
 
-    Raises UsageError for a file that can't be read.
+    Raises UsageError for a file that can't be read, or a command that fails.
     """
     found = [file for file in files(config, hosts) if is_file(file)]
     for file in found:
-        _name_skipped_lines(file, note)
-    find = _find if ssh_config.openssh() else _find_by_paramiko
-    name = config.lookup_name
-    entries = tuple(entry for file in found for entry in find(file, name))
+        known_hosts_file.name_skipped_lines(file, report.note)
+    name, command = config.lookup_name, () if hosts.known_hosts else config.known_hosts_command
+    if command and not _is_run(Path(command[0])):
+        note_once(report.note, f"KnownHostsCommand {command[0]} is passed over, as by ssh: not the path of a program")
+        command = ()
+    entries, hostname = _in_files(found, name, report.cancel), config.hostname.lower()
     portless: tuple[Entry, ...] = ()
     if name.startswith("[") and not any(not entry.marker for entry in entries):
-        portless = tuple(entry for file in found for entry in find(file, config.hostname.lower()))
-    return KnownHosts(name, entries, portless)
+        portless = _in_files(found, hostname, report.cancel)
+    preferred = (*entries, *_by_command(command, hostname, report.cancel))
+    kinds = frozenset(entry.kind for entry in preferred if not entry.marker)
+    return KnownHosts(name, entries, portless, kinds, command, config.revoked_host_keys)
 
 
-def _find(file: Path, name: str) -> Iterator[Entry]:
-    argv = ["ssh-keygen", "-F", name, "-f", str(file)]
+def _is_run(program: Path) -> bool:
+    return program.is_absolute() and program.exists()
+
+
+def _in_files(files: Sequence[Path], name: str, cancel: Cancel) -> tuple[Entry, ...]:
+    return tuple(entry for file in files for entry in known_hosts_file.find(file, name, cancel))
+
+
+def _by_command(
+    command: Sequence[str], name: str, cancel: Cancel, kind: str = "NONE", key: bytes | None = None
+) -> tuple[Entry, ...]:
+    """What KnownHostsCommand prints for a host (load_hostkeys_command in sshconnect.c).
+
+    Without a key it is asked which types of keys to negotiate first.
+    """
+    if not command:
+        return ()
+    tokens = {"%": "%", "H": name, "I": "HOSTNAME" if key else "ORDER", "t": kind, "f": "NONE", "K": "NONE"}
+    if key:
+        tokens |= {"f": fingerprint(key), "K": base64.b64encode(key).decode()}
+    hint = "correct KnownHostsCommand in ~/.ssh/config: ssh refuses the connection too"
     try:
-        answer = subprocess.run(
-            argv, capture_output=True, timeout=TIMEOUT, check=False, errors="replace", start_new_session=True
-        )
-    except subprocess.TimeoutExpired:
-        hint = f"ssh-keygen -F {name} -f '{file}' shows it: is the file on a disk that does not answer?"
-        raise UsageError(f"{file}: ssh-keygen produced no answer for {TIMEOUT} s", hint=hint) from None
-    number = 0
-    for line in answer.stdout.splitlines():
-        if header := FOUND.fullmatch(line):
-            number = int(header[1])
-        elif number and (entry := _entry(line, file, number)):
-            yield entry
-
-
-def _find_by_paramiko(file: Path, name: str) -> Iterator[Entry]:
-    """The same without OpenSSH: paramiko reads names and hashes. Keys marked @revoked count for all hosts."""
-    from paramiko import HostKeys, SSHException
-    from paramiko.hostkeys import HostKeyEntry
-
-    for number, line in enumerate(_lines(file), 1):
-        if not (entry := _entry(line, file, number)):
-            continue
-        if entry.marker == REVOKED:
-            yield entry
-        elif not entry.marker:
-            hosts = HostKeys()
-            try:
-                parsed = HostKeyEntry.from_line(line, number)
-            except (SSHException, ValueError):
-                continue
-            if parsed and parsed.key:
-                for host in parsed.hostnames or ():
-                    hosts.add(host, parsed.key.get_name(), parsed.key)
-                if hosts.lookup(name):
-                    yield entry
-
-
-def _lines(file: Path) -> Sequence[str]:
-    try:
-        return file.read_text(errors="replace").split("\n")
+        answer = openssh.run(*(expand(word, tokens) for word in command), cancel=cancel)
     except OSError as error:
-        hint = "make it readable for this user: host keys can't be verified without it"
-        raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
+        raise UsageError(f"{name}: its KnownHostsCommand can't be run", details=str(error), hint=hint) from error
+    if answer.returncode:
+        details = answer.stderr.strip() or f"exit code {answer.returncode}"
+        raise UsageError(f"{name}: its KnownHostsCommand failed", details=details, hint=hint)
+    return tuple(known_hosts_file.find_in_text(answer.stdout, name, cancel))
 
 
-def _entry(line: str, file: Path, number: int) -> Entry | None:
-    """A line as an entry; None if it has no key that ssh could read."""
-    words = line.split()
-    marker = words.pop(0) if words and words[0].startswith("@") else ""
-    if len(words) < 3 or marker not in {"", REVOKED, CERT_AUTHORITY}:
-        return None
+def _revokes(file: Path, kind: str, key: bytes, cancel: Cancel) -> bool:
+    """Whether a file of RevokedHostKeys, a list of public keys or a revocation list, has a key.
+
+    Raises UsageError if it can't be read: ssh refuses every host then.
+    """
+    hint = "RevokedHostKeys in ~/.ssh/config names it, and ssh refuses every host while it can't be read"
     try:
-        return Entry(words[1], _key(words[1], words[2]), marker, file, number)
-    except ValueError:
-        return None
-
-
-def _key(kind: str, text: str) -> bytes:
-    key = base64.b64decode(text, validate=True)  # binascii.Error is a ValueError
-    size = int.from_bytes(key[:4], "big")
-    if key[4 : 4 + size] != kind.encode() or len(key) <= 4 + size:
-        raise binascii.Error(f"not a key of type {kind}")
-    return key
-
-
-_noted: set[str] = set()
-
-
-def note_once(note: Note, text: str) -> None:
-    """Say it unless it was said already: a host is connected to several times."""
-    if text not in _noted:
-        _noted.add(text)
-        note(text)
-
-
-def _name_skipped_lines(file: Path, note: Note) -> None:
-    """Say once which lines have no host key: ssh ignores them without a word."""
-    skipped = [
-        number
-        for number, line in enumerate(_lines(file), 1)
-        if line.strip("\0 \t\r") and not line.lstrip().startswith("#") and not _entry(line, file, number)
-    ]
-    if skipped:
-        more = f" and {len(skipped) - NAMED_LINES} more" if len(skipped) > NAMED_LINES else ""
-        numbers = ", ".join(map(str, skipped[:NAMED_LINES]))
-        note_once(note, f"{file}: skipped line {numbers}{more}, which ssh ignores: not a host key")
+        is_list = file.read_bytes().startswith(KRL_MAGIC)
+    except OSError as error:
+        raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
+    if not openssh.installed():
+        raise UsageError(f"{file} can't be read without ssh-keygen", hint=f"install OpenSSH's client. {hint}")
+    try:
+        if not is_list:
+            listed = openssh.run("ssh-keygen", "-l", "-f", str(file), cancel=cancel).stdout
+            return fingerprint(key) in listed.split()
+        line = f"{kind} {base64.b64encode(key).decode()}\n"
+        answer = openssh.run("ssh-keygen", "-Q", "-f", str(file), "/dev/stdin", cancel=cancel, stdin=line)
+    except TimeoutError as error:
+        raise UsageError(f"{file}: {error}", hint=hint) from None
+    if answer.returncode not in {0, 1}:
+        raise UsageError(f"{file} can't be read", details=answer.stderr.strip(), hint=hint)
+    return answer.returncode == 1

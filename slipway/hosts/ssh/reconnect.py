@@ -11,8 +11,8 @@ from slipway.config.models import Hosts
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
 from slipway.errors import ConnectionLost, ConnectionThrottled, HostUnreachable, NextCommand, Problem, Unreachable
+from slipway.hosts.ssh import openssh
 from slipway.hosts.ssh.route import route
-from slipway.hosts.ssh.ssh_config import openssh
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -32,7 +32,7 @@ class ReconnectingConnection:
 
     def __init__(self, name: str, hosts: Hosts, ask: AskSecret, report: Reporter) -> None:
         self._name, self._ask, self._report, self._cancel = name, ask, report, report.cancel
-        self._route = Probe(lambda: route(name, hosts, report.note))
+        self._route = Probe(lambda: route(name, hosts, report))
         self._connection: Connection | None = None
         self._refusal: tuple[float, Problem | None] = (0.0, None)
         self._broken_since: float | None = None
@@ -46,7 +46,7 @@ class ReconnectingConnection:
 
     def look_up(self) -> None:
         """Ask ssh's programs now what connecting will need to know."""
-        if openssh():  # paramiko, which is asked instead, takes as long to import as to ask
+        if openssh.installed():  # paramiko, which is asked instead, takes as long to import as to ask
             self._route.facts()
 
     def close(self) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 from slipway.config.models import Hosts
 from slipway.config.paths import expand_user
 from slipway.config.ssh_destination import Destination, parse_destination
+from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
-from slipway.hosts.ssh import known_hosts, ssh_config
-from slipway.hosts.ssh.known_hosts import KnownHosts, Note
+from slipway.hosts.ssh import known_hosts, openssh, ssh_config
+from slipway.hosts.ssh.known_hosts import KnownHosts
+from slipway.hosts.ssh.known_hosts_file import note_once
 from slipway.hosts.ssh.ssh_config import SshConfig
-
-Server = tuple[str, SshConfig, Path | None]  # what it is called, its settings, the only private key to try
 
 
 @dataclass(frozen=True)
-class Stop:
+class HopSettings:
     """One SSH server on the way, by its name in hosts.yaml or ~/.ssh/config, with the host keys known for it.
 
     `key` is the only private key to try.
@@ -28,31 +28,25 @@ class Stop:
 
     name: str
     config: SshConfig
-    key: Path | None
     known: KnownHosts
+    key: Path | None = None
 
 
-def ignore(_: str) -> None:
-    """A `Note` that discards its text."""
-
-
-def route(name: str, hosts: Hosts, note: Note = ignore) -> list[Stop]:
+def route(name: str, hosts: Hosts, report: Reporter) -> list[HopSettings]:
     """The servers to log in to, one behind the other: the nearest first, the host itself last.
 
-    `note` is told what the files of ssh have that is ignored. Raises UsageError for files that can't be read.
+    `report` is told what the files of ssh have that is ignored. Raises UsageError for files that can't be read.
     """
-    if not ssh_config.openssh():
-        known_hosts.note_once(note, ssh_config.NO_OPENSSH)
+    if not openssh.installed():
+        note_once(report.note, openssh.MISSING)
     names = [name]
     while jump := _jump(names[-1], hosts):
         if jump in names:
             loop, hint = " → ".join((*names, jump)), "remove one `jump` from hosts.yaml"
             raise UsageError(f"{name}: its jump hosts form a loop", details=loop, hint=hint)
         names.append(jump)
-    servers = [_server(one, hosts) for one in reversed(names)]
-    _, nearest, _ = servers[0]
-    servers = [*_jumps(nearest, (_destination(names[-1], hosts),)), *servers]
-    return [Stop(name, config, key, known_hosts.read(config, hosts, note)) for name, config, key in servers]
+    hops = [_hop(one, hosts, report) for one in reversed(names)]
+    return [*_proxy_jumps(hops[0].config, hosts, (_destination(names[-1], hosts),), report), *hops]
 
 
 def _jump(name: str, hosts: Hosts) -> str | None:
@@ -60,11 +54,12 @@ def _jump(name: str, hosts: Hosts) -> str | None:
     return entry.jump if entry else None
 
 
-def _server(name: str, hosts: Hosts) -> Server:
+def _hop(name: str, hosts: Hosts, report: Reporter) -> HopSettings:
     """A host of hosts.yaml, or one that only ~/.ssh/config knows."""
     entry = hosts.hosts.get(name)
     key = expand_user(entry.key) if entry and entry.key else None
-    return name, ssh_config.read(_destination(name, hosts)), key
+    config = ssh_config.read(_destination(name, hosts), report.cancel)
+    return HopSettings(name, config, known_hosts.read(config, hosts, report), key)
 
 
 def _destination(name: str, hosts: Hosts) -> Destination:
@@ -72,23 +67,25 @@ def _destination(name: str, hosts: Hosts) -> Destination:
     return entry.destination if entry else _parsed(name)
 
 
-def _jumps(config: SshConfig, behind: tuple[Destination, ...]) -> list[Server]:
+def _proxy_jumps(
+    config: SshConfig, hosts: Hosts, behind: tuple[Destination, ...], report: Reporter
+) -> list[HopSettings]:
     """The hosts of a ProxyJump as ssh passes them (ssh.c runs `ssh -J a -W … b` for `a,b`).
 
     The first is reached as its own configuration says; each other one through the one before it. A jump host that
     leads to itself would have ssh start itself again and again; `behind` are those whose way this is.
     """
-    servers: list[Server] = []
-    for hop in map(_parsed, config.proxy_jump):
-        if hop in behind:
-            loop = " → ".join(one.host for one in (*behind, hop))
-            hint = f"add `ProxyJump none` to `Host {hop.host}` in ~/.ssh/config"
+    hops: list[HopSettings] = []
+    for jump in map(_parsed, config.proxy_jump):
+        if jump in behind:
+            loop = " → ".join(one.host for one in (*behind, jump))
+            hint = f"add `ProxyJump none` to `Host {jump.host}` in ~/.ssh/config"
             raise UsageError(f"{behind[0].host}: its jump hosts form a loop", details=loop, hint=hint)
-        found = ssh_config.read(hop)
-        if not servers:
-            servers += _jumps(found, (*behind, hop))
-        servers.append((found.original, found, None))
-    return servers
+        found = ssh_config.read(jump, report.cancel)
+        if not hops:
+            hops += _proxy_jumps(found, hosts, (*behind, jump), report)
+        hops.append(HopSettings(found.original, found, known_hosts.read(found, hosts, report)))
+    return hops
 
 
 def _parsed(text: str) -> Destination:

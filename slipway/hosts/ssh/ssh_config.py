@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
-import shutil
+import shlex
 import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.config.paths import expand_user
 from slipway.config.ssh_destination import Destination
+from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
+from slipway.hosts.ssh import openssh
 from slipway.hosts.this_user import user_name
 
-SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
-TIMEOUT = 30  # seconds for `ssh -G`, which runs the commands of `Match exec` and resolves names to canonicalize them
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
-NO_OPENSSH = (
-    "ssh and ssh-keygen can't be run (not installed, or this user is not in /etc/passwd): "
-    "paramiko reads ~/.ssh/config, and does not know all of its keywords"
-)
 
 
 @dataclass(frozen=True)
@@ -41,6 +32,8 @@ class SshConfig:
     host_key_alias: str = ""
     user_known_hosts: tuple[Path, ...] = ()
     global_known_hosts: tuple[Path, ...] = ()
+    known_hosts_command: tuple[str, ...] = ()  # its words, with tokens expanded but for those of a host key
+    revoked_host_keys: tuple[Path, ...] = ()
     identity_files: tuple[Path, ...] = ()
     certificate_files: tuple[Path, ...] = ()
     identities_only: bool = False
@@ -58,44 +51,23 @@ class SshConfig:
         return self.hostname.lower() if self.port == 22 else f"[{self.hostname.lower()}]:{self.port}"
 
 
-def read(destination: Destination) -> SshConfig:
+def read(destination: Destination, cancel: Cancel) -> SshConfig:
     """The settings of a destination, whose user and port win. Raises UsageError with ssh's words if ssh refuses it."""
-    return _typed(destination, _ask_ssh(destination) if openssh() else _ask_paramiko(destination))
+    asked = _ask_ssh(destination, cancel) if openssh.installed() else _ask_paramiko(destination)
+    return _typed(destination, asked)
 
 
-def openssh() -> bool:
-    """Whether OpenSSH's programs can be asked. They refuse to run for a user who has no entry in /etc/passwd."""
-    return _home_of_user() is not None and shutil.which("ssh") is not None and shutil.which("ssh-keygen") is not None
-
-
-def _home_of_user() -> Path | None:
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        return None
-
-
-def _ask_ssh(destination: Destination) -> dict[str, list[str]]:
-    options = ["-G", *(["-l", destination.user] if destination.user else [])]
+def _ask_ssh(destination: Destination, cancel: Cancel) -> dict[str, list[str]]:
+    options = ["-o", "ControlPath=%C"]  # of no use here, so ssh can say by it what that token is
+    options += ["-l", destination.user] if destination.user else []
     options += ["-p", str(destination.port)] if destination.port else []
-    with _config_file() as file:
-        argv = ["ssh", *(["-F", str(file)] if file else []), *options, "--", destination.host]
-        try:
-            answer = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=TIMEOUT,
-                check=False,
-                errors="replace",
-                start_new_session=True,  # Ctrl-C is this process's
-            )
-        except subprocess.TimeoutExpired:
-            hint = f"ssh -G {destination.host} shows it: does a `Match exec` of ~/.ssh/config wait for something?"
-            raise UsageError(f"{destination.host}: ssh -G produced no answer for {TIMEOUT} s", hint=hint) from None
-        if answer.returncode:
-            details = answer.stderr.strip()
-            raise _refused(destination, details.replace(str(file), str(_user_config())) if file else details)
+    try:
+        answer = openssh.run("ssh", "-G", *options, "--", destination.host, cancel=cancel)
+    except TimeoutError as error:
+        hint = f"ssh -G {destination.host} shows it: does a `Match exec` of ~/.ssh/config wait for something?"
+        raise UsageError(f"{destination.host}: {error}", hint=hint) from None
+    if answer.returncode:
+        raise _refused(destination, answer.stderr.strip())
     settings: dict[str, list[str]] = {}
     for line in answer.stdout.splitlines():
         key, _, value = line.partition(" ")
@@ -112,52 +84,15 @@ def _refused(destination: Destination, details: str) -> UsageError:
     return UsageError("~/.ssh/config can't be read", details=details, hint=hint)
 
 
-def _user_config() -> Path:
-    return Path.home() / ".ssh" / "config"
-
-
-@contextmanager
-def _config_file() -> Iterator[Path | None]:
-    """The file to give ssh: none, where it reads the user's itself.
-
-    Ssh takes the home folder from /etc/passwd. Where $HOME is another one, as in a CI job, the files of that one count:
-    ssh is given a copy in which ~ is $HOME, followed by the system's file, as ssh would read them.
-    """
-    home = Path.home()
-    if home == _home_of_user():
-        yield None
-        return
-    try:
-        text = _user_config().read_text(errors="surrogateescape") if _user_config().exists() else ""
-    except OSError as error:
-        raise _refused(Destination("localhost"), str(error)) from error
-    known = f'UserKnownHostsFile "{home}/.ssh/known_hosts" "{home}/.ssh/known_hosts2"'
-    with tempfile.NamedTemporaryFile("w", prefix="slipway-", errors="surrogateescape") as file:
-        system = f"Include {SYSTEM_CONFIG}\n" if SYSTEM_CONFIG.exists() else ""
-        file.write(f"{_at_home(text, home)}\nMatch all\n{system}Match all\n{known}\n")
-        file.flush()
-        yield Path(file.name)
-
-
-def _at_home(text: str, home: Path) -> str:
-    """The text of the user's file with ~ as `home`, and what it includes as a path of its .ssh folder."""
-
-    def included(line: re.Match[str]) -> str:
-        words = re.sub(r'(^|\s)("?)(?![\s"/~])', rf"\1\2{home}/.ssh/", line[2].strip())
-        return line[1] + words
-
-    text = re.sub(r"(?im)^(\s*include(?:\s*=\s*|\s+))(.*)$", included, text)
-    return re.sub(r'(?m)([\s="])~(?=/)', rf"\g<1>{home}", text)
-
-
 def _ask_paramiko(destination: Destination) -> dict[str, list[str]]:
     """The same from paramiko's reader of the user's file alone, in the form of `ssh -G`."""
     from paramiko import SSHConfig, SSHException
 
+    file = openssh.home_folder() / ".ssh" / "config"
     settings = {"userknownhostsfile": ["~/.ssh/known_hosts"], "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts"]}
     settings["identityfile"] = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
     try:
-        found = SSHConfig.from_path(str(_user_config())) if _user_config().exists() else SSHConfig()
+        found = SSHConfig.from_path(str(file)) if file.exists() else SSHConfig()
         for key, value in found.lookup(destination.host).items():
             settings[key] = value if isinstance(value, list) else [str(value)]
     except (OSError, KeyError, SSHException, ValueError) as error:  # KeyError: a user without a name
@@ -178,9 +113,9 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
 
     hostname, port = one("hostname", destination.host), one("port", "22")
     user = one("user") or user_name()
-    tokens = {"%": "%", "h": hostname, "n": destination.host, "p": port, "r": user, "d": str(Path.home())}
+    tokens = {"%": "%", "h": hostname, "n": destination.host, "p": port, "r": user, "d": str(openssh.home_folder())}
     tokens |= {"u": user_name(), "i": str(os.getuid()), "l": os.uname().nodename, "k": one("hostkeyalias", hostname)}
-    tokens |= {"L": tokens["l"].partition(".")[0], "j": one("proxyjump")}
+    tokens |= {"L": tokens["l"].partition(".")[0], "j": one("proxyjump"), "C": one("controlpath", "%C")}
 
     def files(*values: str) -> tuple[Path, ...]:
         return tuple(_path(value, tokens) for value in values if value and value.lower() != "none")
@@ -197,10 +132,12 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         user=user,
         port=int(port),
         proxy_jump=tuple(one("proxyjump").split(",")) if one("proxyjump") else (),
-        proxy_command=_expand(one("proxycommand"), tokens),
+        proxy_command=expand(one("proxycommand"), tokens),
         host_key_alias=one("hostkeyalias"),
         user_known_hosts=files(*_paths(one("userknownhostsfile"))),
         global_known_hosts=files(*_paths(one("globalknownhostsfile"))),
+        known_hosts_command=_words(one("knownhostscommand"), tokens),
+        revoked_host_keys=files(*settings.get("revokedhostkeys", [])),
         identity_files=files(*settings.get("identityfile", [])),
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",
@@ -218,10 +155,21 @@ def _paths(value: str) -> list[str]:
 
 
 def _path(value: str, tokens: Mapping[str, str]) -> Path:
-    return expand_user(_expand_variables(_expand(value, tokens)))
+    return openssh.expand_user(_expand_variables(expand(value, tokens)))
 
 
-def _expand(value: str, tokens: Mapping[str, str]) -> str:
+def _words(command: str, tokens: Mapping[str, str]) -> tuple[str, ...]:
+    """A command that no shell runs; %% and the tokens of a host key are left for later."""
+    later = {key: value for key, value in tokens.items() if key != "%"}
+    try:
+        return tuple(expand(word, later) for word in shlex.split(command))
+    except ValueError as error:
+        hint = "correct its quotes in ~/.ssh/config"
+        raise UsageError(f"KnownHostsCommand {command} can't be read", details=str(error), hint=hint) from None
+
+
+def expand(value: str, tokens: Mapping[str, str]) -> str:
+    """A value with the tokens that are known (TOKENS in ssh_config(5))."""
     return re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), value)
 
 

@@ -6,16 +6,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from paramiko import PKey, SSHClient
+from paramiko import PKey
 
 from slipway.config.models import Hosts
-from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
 from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.connection import AskSecret, VerifyKnownKey, close, closed_on_failure, hops_to, open_hop
-from slipway.hosts.ssh.jump import HostKeyRejected, translated_errors
-from slipway.hosts.ssh.known_hosts import KeyStatus, Note
-from slipway.hosts.ssh.route import ignore, route
+from slipway.hosts.ssh.hop import HostKeyRejected, translated_errors
+from slipway.hosts.ssh.known_hosts import KeyStatus
+from slipway.hosts.ssh.route import route
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,23 @@ class PresentedKey:
 class RejectEveryKey(VerifyKnownKey):
     """Reads a host's key without logging in."""
 
-    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        raise HostKeyRejected(self.known, key, self.known.status(key.asbytes()))
+    def accepts(self, status: KeyStatus) -> bool:  # noqa: ARG002  a fixed signature
+        """No key is accepted: it was only to be read."""
+        return False
 
 
-def presented_key(name: str, hosts: Hosts, ask: AskSecret, cancel: Cancel, note: Note = ignore) -> PresentedKey:
+def presented_key(name: str, hosts: Hosts, ask: AskSecret, report: Reporter) -> PresentedKey:
     """The key of a host, or of the first jump host before it whose key is unknown.
 
     There is no login where the key is read. Raises HostUnreachable, or Unreachable for a changed or revoked key.
     """
-    hops = hops_to(route(name, hosts, note))
-    hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(hops[-1].known))
-    with closed_on_failure(hops, cancel):
+    hops = hops_to(route(name, hosts, report), report.cancel)
+    hops[-1].connection.client.set_missing_host_key_policy(RejectEveryKey(hops[-1].known, report.cancel))
+    with closed_on_failure(hops, report.cancel):
         for hop in hops:
             with translated_errors(hop):
                 try:
-                    open_hop(hop, ask, cancel)
+                    open_hop(hop, ask, report.cancel)
                 except HostKeyRejected as rejected:
                     if rejected.status in {KeyStatus.CHANGED, KeyStatus.REVOKED}:
                         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -27,14 +28,14 @@ from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.engine.cancellation import Cancel
+from slipway.engine.events import Output
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, UsageError
 from slipway.hosts.host import Command
-from slipway.hosts.ssh import connection, known_hosts
+from slipway.hosts.ssh import connection, known_hosts_file, openssh
 from slipway.hosts.ssh.authentication import AskSecret
 from slipway.hosts.ssh.host import SshHost
-from slipway.hosts.ssh.known_hosts import Note
-from slipway.hosts.ssh.route import ignore, route
+from slipway.hosts.ssh.route import route
 
 KEY = RSAKey.generate(1024)  # of every server that is given no other
 
@@ -233,9 +234,15 @@ def _answer(source: int, send: object) -> None:
 TIGHT = 25.0  # seconds: less than any of the real waits
 
 
-def connect(named: Hosts, ask: AskSecret, cancel: Cancel | None = None, note: Note = ignore) -> Connection:
+def connect(named: Hosts, ask: AskSecret, report: Reporter | None = None) -> Connection:
     """A connection to the host that is called box."""
-    return connection.connect(route("box", named, note), ask, cancel or Cancel())
+    report = report or null_reporter()
+    return connection.connect(route("box", named, report), ask, report.cancel)
+
+
+def noting(notes: list[str]) -> Reporter:
+    """A reporter that keeps what Slipway says."""
+    return Reporter("box", lambda event: notes.append(event.text) if isinstance(event, Output) else None, Cancel())
 
 
 def nobody(kind: str, host: str) -> str:
@@ -254,12 +261,28 @@ def answers(**said: str) -> tuple[AskSecret, list[tuple[str, str]]]:
 
 
 def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without keys, agent and configuration but the test's own."""
+    """A home without keys, agent and configuration but the test's own, for Slipway and for ssh.
+
+    Ssh looks up its user's home in /etc/passwd: one that comes first on PATH is told the files.
+    """
     monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setattr(openssh, "home_folder", lambda: folder)
+    config, known = folder / ".ssh" / "config", folder / ".ssh" / "known_hosts"
+    ssh, program = shutil.which("ssh"), folder / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *-F*) exec {ssh} "$@";; esac\n'
+        f"config='{config}'; [ -e \"$config\" ] || config=none\n"
+        f'grep -qis UserKnownHostsFile "$config" || set -- -o \'UserKnownHostsFile="{known}"\' "$@"\n'
+        f'exec {ssh} -F "$config" "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     for name in ("SSH_AUTH_SOCK", "SLIPWAY_SSH_PASSWORD", "SLIPWAY_SSH_PASSPHRASE"):
         monkeypatch.delenv(name, raising=False)
     (folder / ".ssh").mkdir()
-    known_hosts._noted.clear()
+    known_hosts_file._noted.clear()
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from paramiko import PKey
 from slipway.config.models import HostEntry, Hosts
 from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection
+from slipway.hosts.ssh.authentication import AskSecret
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, connect, hosts, nobody, sealed, serving
 
@@ -128,16 +130,58 @@ def test_the_agent_signs_for_a_sealed_key_and_no_passphrase_is_asked_for(
         assert isinstance(alone.value, UsageError)
 
 
-def test_a_sealed_key_is_asked_for_only_after_everything_that_needs_no_question(home: Path, keys: list[PKey]) -> None:
-    sealed(home / ".ssh" / "id_ed25519", "open sesame")
+def logged_in(server: Sshd, ask: AskSecret) -> PKey:
+    """The key that was logged in with."""
+    server.offered.clear()
+    connection.close(connect(Hosts(), ask))
+    return server.offered[-1]
+
+
+def test_an_encrypted_key_is_tried_in_its_turn_and_asked_for_only_where_the_host_accepts_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey]
+) -> None:
+    encrypted = sealed(home / ".ssh" / "id_ed25519", "open sesame")
     server = Sshd(keys=(keys[0],))
     with serving(server):
-        configure(home, server, "IdentityFile ~/.ssh/id_ed25519", f"IdentityFile {home}/key0")
-        connection.close(connect(Hosts(), nobody))
-        server.keys = (PKey.from_path(str(home / ".ssh" / "id_ed25519"), b"open sesame"),)  # type: ignore[arg-type]
+        configure(home, server, f"IdentityFile {home}/.ssh/id_ed25519", f"IdentityFile {home}/key0")
         ask, asked = answers(box="open sesame")
-        connection.close(connect(Hosts(), ask))
+        assert logged_in(server, ask) == keys[0]  # the other is not the host's
+        assert asked == []
+        assert server.offered[0] == encrypted
+        server.keys = (keys[0], encrypted)
+        assert logged_in(server, nobody) == keys[0]  # nobody is there to ask, and ssh goes on then too
+        assert logged_in(server, ask) == encrypted
         assert asked == [("passphrase", "box")]
+        server.keys = (encrypted,)
+        with pytest.raises(UsageError, match="passphrase of box is wanted"):
+            connect(Hosts(), nobody)
+        server.passwords["box"] = server.passwords["deploy"] = "secret"
+        with pytest.raises(UsageError, match="passphrase of box is wanted"):
+            connect(Hosts(), nobody)
+        monkeypatch.setenv("SLIPWAY_SSH_PASSWORD", "secret")
+        ask, asked = answers(box="secret")
+        connection.close(connect(Hosts(), ask))
+        assert asked == [("password", "box")]
+
+
+@pytest.mark.parametrize("passphrase", ["open sesame", ""])
+def test_ssh_asks_for_the_same_passphrases(home: Path, keys: list[PKey], passphrase: str) -> None:
+    encrypted = sealed(home / ".ssh" / "id_ed25519", "open sesame")
+    (home / "askpass").write_text(f"#!/bin/sh\necho asked >>{home}/asked\necho '{passphrase}'\n")
+    (home / "askpass").chmod(0o755)
+    environment = {**os.environ, "SSH_ASKPASS": str(home / "askpass"), "SSH_ASKPASS_REQUIRE": "force"}
+    for accepted in ((keys[0],), (keys[0], encrypted)):
+        server = Sshd(keys=accepted)
+        with serving(server):
+            configure(home, server, f"IdentityFile {home}/.ssh/id_ed25519", f"IdentityFile {home}/key0")
+            ask, asked = answers(box=passphrase)
+            ours = logged_in(server, ask if passphrase else nobody)
+            (home / "asked").unlink(missing_ok=True)
+            server.offered.clear()
+            subprocess.run(["ssh", "box", "true"], env=environment, stdin=subprocess.DEVNULL, check=True, timeout=30)
+            assert server.offered[-1] == ours
+            assert (home / "asked").exists() == (len(accepted) > 1)
+            assert bool(asked) == (bool(passphrase) and len(accepted) > 1)
 
 
 @pytest.mark.parametrize("kind", ["dead", "absent", "mute"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,14 @@ from paramiko import RSAKey
 
 from slipway.config.models import Hosts
 from slipway.config.ssh_destination import Destination
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import null_reporter
+from slipway.errors import Problem, UsageError
 from slipway.hosts.ssh import connection, known_hosts, ssh_config
 from slipway.hosts.ssh.known_hosts import KeyStatus
 from slipway.hosts.ssh.ssh_config import SshConfig
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import KEY, Sshd, at, connect, hosts, nobody, sealed, serving, ssh
+from tests.unit.hosts.ssh.sshd import KEY, Sshd, at, connect, hosts, nobody, noting, sealed, serving, ssh
 
 OTHER = RSAKey.generate(1024)
 
@@ -59,7 +64,7 @@ def test_a_host_key_is_accepted_where_ssh_accepts_it(server: Sshd, home: Path, m
     file, name = home / "known", f"[127.0.0.1]:{server.port}"
     file.write_text("".join(f"{line}\n" for line in made).replace("{name}", name))
     config = SshConfig("box", "127.0.0.1", "deploy", server.port)
-    status = known_hosts.read(config, Hosts(known_hosts=str(file)), lambda _: None).status(KEY.asbytes())
+    status = known_hosts.read(config, Hosts(known_hosts=str(file)), null_reporter()).status(KEY.asbytes())
     assert (status is KeyStatus.KNOWN) == (ssh(server, home / "key", UserKnownHostsFile=file).returncode == 0)
 
 
@@ -76,7 +81,7 @@ def test_lines_that_ssh_skips_are_named_once_and_stop_nothing(home: Path, server
     good, wrapped = file.read_text(), f"box {KEY.get_name()} {KEY.get_base64()[:70]}\n{KEY.get_base64()[70:]}\n"
     file.write_text(f"# a comment\nbox 1024 35 1234\n<<<<<<< HEAD\n{wrapped}{good}\0\0\0\ngetaddrinfo box: failed\n")
     for _ in range(2):
-        connection.close(connect(named, nobody, note=notes.append))
+        connection.close(connect(named, nobody, noting(notes)))
     assert notes == [f"{file}: skipped line 2, 3, 4, 5, 8, which ssh ignores: not a host key"]
 
 
@@ -88,9 +93,9 @@ def test_the_files_and_the_alias_of_the_configuration_are_used(home: Path, serve
         f" HostKeyAlias Alias.example\n UserKnownHostsFile {home}/one {home}/two\n"
     )
     connection.close(connect(Hosts(), nobody))
-    config = ssh_config.read(Destination("box"))
+    config = ssh_config.read(Destination("box"), Cancel())
     assert known_hosts.files(config, Hosts())[:2] == [home / "one", home / "two"]
-    assert known_hosts.read(config, Hosts(), lambda _: None).lookup_name == "alias.example"
+    assert known_hosts.read(config, Hosts(), null_reporter()).lookup_name == "alias.example"
 
 
 @pytest.mark.parametrize("value", ["none", "/dev/null"])
@@ -99,8 +104,122 @@ def test_verification_that_is_turned_off_uses_the_users_own_file(home: Path, ser
         f"Host box\n HostName 127.0.0.1\n Port {server.port}\n IdentityFile {home}/key\n"
         f" UserKnownHostsFile {value}\n StrictHostKeyChecking no\n"
     )
-    config = ssh_config.read(Destination("box"))
+    config = ssh_config.read(Destination("box"), Cancel())
     assert known_hosts.files(config, Hosts())[0] == home / ".ssh" / "known_hosts"
-    assert known_hosts.read(config, Hosts(), lambda _: None).status(KEY.asbytes()) is KeyStatus.UNKNOWN
+    assert known_hosts.read(config, Hosts(), null_reporter()).status(KEY.asbytes()) is KeyStatus.UNKNOWN
     (home / ".ssh" / "known_hosts").write_text(server.known())
     connection.close(connect(Hosts(), nobody))
+
+
+def configured(home: Path, server: Sshd, *lines: str) -> Path:
+    """A configuration in which box is the server, whose key `home`/known has."""
+    (home / "known").write_text(server.known())
+    config = home / ".ssh" / "config"
+    text = f"Host box\n HostName 127.0.0.1\n Port {server.port}\n User deploy\n IdentityFile {home}/key\n"
+    config.write_text(text + f" GlobalKnownHostsFile {home}/known\n" + "".join(f" {line}\n" for line in lines))
+    return config
+
+
+def accepted() -> bool:
+    try:
+        connection.close(connect(Hosts(), nobody))
+    except Problem:
+        return False
+    return True
+
+
+def accepted_by_ssh() -> bool:
+    argv = ["ssh", "-o", "BatchMode=yes", "box", "true"]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30).returncode == 0
+
+
+REVOCATIONS = {
+    "a list with the key": ("{key}", True),
+    "a list without it": ("{other}", False),
+    "a list with a line that is no key": ("junk\n# comment\n{other}\n{key}", True),
+    "an empty list": ("", False),
+    "no such file": (None, True),
+}
+
+
+@pytest.mark.parametrize("case", REVOCATIONS)
+def test_a_key_in_revoked_host_keys_is_refused_where_ssh_refuses_it(home: Path, server: Sshd, case: str) -> None:
+    text, refused = REVOCATIONS[case]
+    keys = {"key": f"ssh-rsa {KEY.get_base64()}\n", "other": f"ssh-rsa {OTHER.get_base64()}\n"}
+    if text is not None:
+        (home / "revoked").write_text(text.format(**keys))
+    configured(home, server, f"RevokedHostKeys {home}/revoked")
+    assert (accepted(), accepted_by_ssh()) == (not refused, not refused)
+
+
+def test_a_key_revocation_list_is_read_too(home: Path, server: Sshd) -> None:
+    (home / "key.pub").write_text(f"ssh-rsa {KEY.get_base64()}\n")
+    (home / "other.pub").write_text(f"ssh-rsa {OTHER.get_base64()}\n")
+    configured(home, server, "RevokedHostKeys ~/%h")
+    revoked = home / "127.0.0.1"
+    for name in ("other", "key"):
+        subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(revoked), str(home / f"{name}.pub")], check=True)
+        if name == "other":
+            assert accepted()
+    with pytest.raises(Problem, match="REVOKED") as problem:
+        connect(Hosts(), nobody)
+    assert f"is revoked by {revoked}" in problem.value.details
+    revoked.write_bytes(revoked.read_bytes()[:20])
+    with pytest.raises(UsageError, match=re.escape(f"{revoked} can't be read")):
+        connect(Hosts(), nobody)
+
+
+COMMANDS = {
+    "the key": ("echo '{name} {key}'", True),
+    "another key": ("echo '{name} {other}'", False),
+    "another host's key": ("echo 'elsewhere {key}'", False),
+    "the key, and a failure": ("echo '{name} {key}'; exit 3", False),
+    "a revoked key": ("echo '{name} {key}'; echo '@revoked {name} {key}'", False),
+    "the key when it is asked about that": ('[ "$2" = ORDER ] || echo "{name} $3 $4"', True),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_known_hosts_command_is_asked_as_ssh_asks_it(home: Path, server: Sshd, case: str) -> None:
+    script, right = COMMANDS[case]
+    keys = {"key": f"ssh-rsa {KEY.get_base64()}", "other": f"ssh-rsa {OTHER.get_base64()}"}
+    heard, program = home / "heard", home / "a command"
+    asked = f'printf "%s|" "$@" >>"{heard}"; echo >>"{heard}"\n'
+    program.write_text("#!/bin/sh\n" + asked + script.format(name=f"[127.0.0.1]:{server.port}", **keys))
+    program.chmod(0o755)
+    configured(home, server, f'KnownHostsCommand "{program}" %H %I %t %K %f %% %n %h %p %r "two words" %%H')
+    (home / "known").unlink()
+
+    def conversation(accepts: Callable[[], bool]) -> tuple[bool, list[str]]:
+        heard.unlink(missing_ok=True)
+        return accepts(), sorted(line for line in heard.read_text().splitlines() if "|ADDRESS|" not in line)
+
+    ours, theirs = conversation(accepted), conversation(accepted_by_ssh)
+    assert ours == theirs
+    assert ours[0] is right
+
+
+def test_a_changed_key_names_the_command_that_has_another(home: Path, server: Sshd) -> None:
+    line = f"[127.0.0.1]:{server.port} ssh-rsa {OTHER.get_base64()}"
+    configured(home, server, f"KnownHostsCommand /bin/echo {line}")
+    (home / "known").unlink()
+    with pytest.raises(Problem, match="HAS CHANGED") as problem:
+        connect(Hosts(), nobody)
+    assert "(KnownHostsCommand)" in problem.value.details
+    assert "correct what KnownHostsCommand prints" in problem.value.hint
+
+
+@pytest.mark.parametrize("command", ["sh {program}", "/absent"])
+def test_a_known_hosts_command_that_ssh_does_not_run_is_passed_over(home: Path, server: Sshd, command: str) -> None:
+    (home / "program").write_text(f"echo '[127.0.0.1]:{server.port} ssh-rsa {KEY.get_base64()}'\n")
+    configured(home, server, f"KnownHostsCommand {command.format(program=home / 'program', home=home)}")
+    assert (accepted(), accepted_by_ssh()) == (True, True)
+    (home / "known").unlink()
+    assert (accepted(), accepted_by_ssh()) == (False, False)
+
+
+def test_a_known_hosts_command_that_can_not_be_run_is_told(home: Path, server: Sshd) -> None:
+    configured(home, server, f"KnownHostsCommand {home}")
+    assert (accepted(), accepted_by_ssh()) == (False, False)
+    with pytest.raises(UsageError, match="its KnownHostsCommand can't be run"):
+        connect(Hosts(), nobody)

@@ -103,7 +103,7 @@ def test_ctrl_c_works_while_a_host_is_silent(home: Path) -> None:
         threading.Timer(0.2, cancel.request).start()
         began = time.monotonic()
         with pytest.raises(Cancelled):
-            connect(hosts(home, box=entry), nobody, cancel)
+            connect(hosts(home, box=entry), nobody, null_reporter(cancel))
         assert time.monotonic() - began < connection.CONNECT_TIMEOUT / 2
 
 

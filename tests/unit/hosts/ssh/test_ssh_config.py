@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.config.ssh_destination import Destination
-from slipway.errors import Problem, UsageError
-from slipway.hosts.ssh import connection, ssh_config
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import null_reporter
+from slipway.errors import Cancelled, Problem, UsageError
+from slipway.hosts.ssh import connection, openssh, ssh_config
 from slipway.hosts.ssh.route import route
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import Sshd, connect, nobody, sealed, serving
+from tests.unit.hosts.ssh.sshd import Sshd, connect, nobody, noting, sealed, serving, until
 
 DERANDOMIZED = settings(
     max_examples=60,
@@ -38,9 +41,9 @@ def write(home: Path, text: str) -> Path:
     return file
 
 
-def asked(file: Path, host: str, *options: str) -> dict[str, list[str]] | str:
+def asked(host: str, *options: str) -> dict[str, list[str]] | str:
     """What the real program says; its error if it says none."""
-    argv = ["ssh", "-F", str(file), "-G", *options, host]
+    argv = ["ssh", "-G", *options, host]
     answer = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if answer.returncode:
         return answer.stderr
@@ -97,23 +100,19 @@ files = st.lists(st.one_of(heads, lines, lines, st.just("# a comment"), st.just(
 @DERANDOMIZED
 @given(files, files, st.sampled_from([Destination("box"), Destination("other", "ann"), Destination("box", None, 2201)]))
 def test_what_slipway_connects_to_is_what_ssh_says(home: Path, text: str, more: str, where: Destination) -> None:
-    (home / ".ssh" / "more.d").mkdir(exist_ok=True)
+    (home / "more.d").mkdir(exist_ok=True)
     more = more.replace("Include", "# Include")
-    (home / ".ssh" / "more").write_text(more)
-    (home / ".ssh" / "more.d" / "a").write_text(more)
-    absolute = text
-    for included in ("more.d/*", "more", "absent"):
-        absolute = absolute.replace(f"Include {included}", f"Include {home}/.ssh/{included}")
-    (home / "oracle").write_text(absolute)
+    (home / "more").write_text(more)
+    (home / "more.d" / "a").write_text(more)
+    write(home, text.replace("Include ", f"Include {home}/"))
     options = [*(["-l", where.user] if where.user else []), *(["-p", str(where.port)] if where.port else [])]
-    answer = asked(home / "oracle", where.host, *options)
-    write(home, text)
+    answer = asked(where.host, *options)
     if isinstance(answer, str):
         with pytest.raises(UsageError) as refused:
-            ssh_config.read(where)
-        assert refused.value.details == answer.strip().replace(str(home / "oracle"), str(home / ".ssh" / "config"))
+            ssh_config.read(where, Cancel())
+        assert refused.value.details == answer.strip()
         return
-    found = ssh_config.read(where)
+    found = ssh_config.read(where, Cancel())
     (hostname,), (user,), (port,) = answer["hostname"], answer["user"], answer["port"]
     assert (found.hostname, found.user, found.port) == (hostname, user, int(port))
     assert ",".join(found.proxy_jump) == answer.get("proxyjump", [""])[0]
@@ -125,11 +124,8 @@ def test_what_slipway_connects_to_is_what_ssh_says(home: Path, text: str, more: 
     assert found.address_family == families[answer["addressfamily"][0]]
     assert found.bind_address == answer.get("bindaddress", [""])[0]
     assert found.identities_only == (answer["identitiesonly"] == ["yes"])
-    pw_home = str(Path("~root").expanduser())
-    expected = [name.replace("~", str(home)).replace(pw_home, str(home)) for name in answer["identityfile"]]
-    assert list(map(str, found.identity_files)) == expected
-    known = answer["userknownhostsfile"][0].replace(pw_home, str(home))
-    assert " ".join(map(str, found.user_known_hosts)) == known.replace("none", "")
+    assert list(map(str, found.identity_files)) == [name.replace("~", str(home)) for name in answer["identityfile"]]
+    assert " ".join(map(str, found.user_known_hosts)) == answer["userknownhostsfile"][0].replace("none", "")
 
 
 def test_paths_with_spaces_tokens_and_variables_are_those_that_ssh_opens(
@@ -139,28 +135,63 @@ def test_paths_with_spaces_tokens_and_variables_are_those_that_ssh_opens(
     write(
         home,
         'Host box\n HostName 10.0.0.5\n User ann\n Port 2222\n IdentityFile "~/a b/%h-%r"\n IdentityFile ${WHERE}/%n.key\n'
-        ' UserKnownHostsFile ~/one "/tmp/two three"\n CertificateFile ~/%u-cert.pub\n IdentityAgent ${WHERE}/%p\n'
+        ' UserKnownHostsFile /tmp/one "/tmp/two three"\n CertificateFile ~/%u-cert.pub\n IdentityAgent ${WHERE}/%p\n'
         ' ProxyCommand echo %% %h %n %p %r "q q"\n',
     )
-    found = ssh_config.read(Destination("box"))
+    found = ssh_config.read(Destination("box"), Cancel())
     assert found.identity_files == (home / "a b/10.0.0.5-ann", Path("/var/agent/box.key"))
-    assert found.user_known_hosts == (home / "one", Path("/tmp/two three"))
+    assert found.user_known_hosts == (Path("/tmp/one"), Path("/tmp/two three"))
     assert found.identity_agent == "/var/agent/2222"
     assert found.proxy_command == 'echo % 10.0.0.5 box 2222 ann "q q"'
-    for value, meant in (("none", ""), ("SSH_AUTH_SOCK", ""), ("$WHERE", "/var/agent"), ("~/sock", f"{home}/sock")):
+    for value, meant in (("none", ""), ("SSH_AUTH_SOCK", ""), ("$WHERE", "/var/agent"), ("/a/sock", "/a/sock")):
         write(home, f"IdentityAgent {value}\n")
-        assert ssh_config.read(Destination("box")).identity_agent == meant
+        assert ssh_config.read(Destination("box"), Cancel()).identity_agent == meant
+
+
+def test_the_hash_of_a_connection_is_the_one_that_ssh_makes(home: Path) -> None:
+    write(home, "Host box\n HostName box.example\n IdentityFile ~/%C\n")
+    said = subprocess.run(
+        ["ssh", "-G", "-o", "ControlPath=%C", "box"], capture_output=True, text=True, check=True
+    ).stdout
+    (expected,) = [line.split()[1] for line in said.splitlines() if line.startswith("controlpath ")]
+    assert ssh_config.read(Destination("box"), Cancel()).identity_files == (home / expected,)
+
+
+def command_line(process: int) -> bytes:
+    """The words of a process; none of one that has ended."""
+    file = Path(f"/proc/{process}/cmdline")
+    return file.read_bytes() if file.exists() else b""
+
+
+def test_ctrl_c_ends_ssh_and_what_it_started(home: Path) -> None:
+    cancel, mark = Cancel(), home / "began"
+    write(home, f'Match exec "echo $$ >{mark}; exec sleep 60"\n User ann\n')
+    outcome: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            ssh_config.read(Destination("box"), cancel)
+        except Cancelled as cancelled:
+            outcome.append(cancelled)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: mark.exists() and bool(mark.read_text().strip()))
+    cancel.request()
+    asking.join(sshd.TIGHT)
+    assert outcome
+    until(lambda: not command_line(int(mark.read_text())))
 
 
 def test_without_openssh_paramiko_reads_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_config, "openssh", lambda: False)
+    monkeypatch.setattr(openssh, "installed", lambda: False)
     key = sealed(home / "key")
     server, other = Sshd(keys=(key,)), Sshd(key=key)
     with serving(server, other):
         write(home, f"Host box\n HostName 127.0.0.1\n Port {server.port}\n IdentityFile {home}/key\n")
         known, notes = home / ".ssh" / "known_hosts", list[str]()
         known.write_text("not a key\n" + server.known())
-        connection.close(connect(Hosts(), nobody, note=notes.append))
+        connection.close(connect(Hosts(), nobody, noting(notes)))
         assert [note for note in notes if "can't be run" in note]
         known.write_text(f"@revoked * {server.known().partition(' ')[2]}{server.known()}")
         with pytest.raises(Problem, match="REVOKED"):
@@ -213,7 +244,7 @@ def test_jump_hosts_are_passed_in_the_order_of_ssh(home: Path) -> None:
 def test_jump_hosts_that_lead_to_themselves_are_told(home: Path, text: str, words: str) -> None:
     write(home, text)
     with pytest.raises(UsageError, match="loop") as loop:
-        route("box", Hosts())
+        route("box", Hosts(), null_reporter())
     assert words in loop.value.details
     assert "ProxyJump none" in loop.value.hint
 
@@ -232,14 +263,14 @@ def test_jump_hosts_that_lead_to_themselves_are_told(home: Path, text: str, word
 )
 def test_hops_are_those_of_proxy_jump(home: Path, text: str, hops: list[str]) -> None:
     write(home, text)
-    configs = [stop.config for stop in route("box", Hosts())]
+    configs = [hop.config for hop in route("box", Hosts(), null_reporter())]
     assert [f"{config.user}@{config.hostname}:{config.port}" for config in configs] == hops
 
 
 def test_jump_of_hosts_yaml_wins_over_proxy_jump(home: Path) -> None:
     write(home, "Host box\n ProxyJump never\nHost gate\n ProxyJump outer\n")
     named = Hosts(hosts={"box": HostEntry(address="box", jump="gate"), "gate": HostEntry(address="ann@gate:2201")})
-    configs = [stop.config for stop in route("box", named)]
+    configs = [hop.config for hop in route("box", named, null_reporter())]
     assert [(config.user, config.hostname, config.port) for config in configs][:2] == [
         (configs[2].user, "outer", 22),
         ("ann", "gate", 2201),
@@ -277,5 +308,5 @@ def test_files_and_variables_of_fabric_and_invoke_change_nothing(home: Path, mon
     for name in ("FABRIC_PORT", "INVOKE_PORT"):
         monkeypatch.setenv(name, "2200")
     connection._no_files.cache_clear()
-    (hop,) = connection.hops_to(route("box", Hosts()))
+    (hop,) = connection.hops_to(route("box", Hosts(), null_reporter()), Cancel())
     assert (hop.connection.port, hop.connection.gateway, hop.connection.user) == (22, None, hop.config.user)

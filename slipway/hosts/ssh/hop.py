@@ -23,7 +23,8 @@ from slipway.errors import ConnectionThrottled, HostUnreachable, NextCommand, Pr
 from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.authentication import NothingToOffer, TooManyFailures
 from slipway.hosts.ssh.keepalive import MonitoredSocket
-from slipway.hosts.ssh.known_hosts import CERT_AUTHORITY, KeyStatus, KnownHosts
+from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
+from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, REVOKED, Entry
 from slipway.hosts.ssh.ssh_config import SshConfig
 
 CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner, where ~/.ssh/config has no ConnectTimeout
@@ -82,7 +83,8 @@ def translated_errors(hop: Hop) -> Iterator[None]:
 
 
 def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
-    fingerprint, known = known_hosts.fingerprint(rejected.key.asbytes()), rejected.known
+    key, known = rejected.key.asbytes(), rejected.known
+    fingerprint = known_hosts.fingerprint(key)
     trust = [NextCommand("host.trust", {"host": hop.destination})]
     if rejected.status is KeyStatus.UNKNOWN:
         hint = "compare its fingerprint with the host's own, then record it"
@@ -98,20 +100,25 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
         details = f"{rejected.key.get_name()} {fingerprint}"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.REVOKED:
-        details = f"{fingerprint} of {known.lookup_name} is marked @revoked"
+        where = [one.location for one in (*known.entries, *known.portless) if (one.marker, one.key) == (REVOKED, key)]
+        details = f"{fingerprint} of {known.lookup_name} is revoked by {', '.join(dict.fromkeys(where))}"
         hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
         return Unreachable(f"{hop.description}: its host key is REVOKED", details=details, hint=hint)
-    entries = [one for one in known.keys if one.kind == rejected.key.get_name()] or known.keys
+    entries = known.keys_of(rejected.key.get_name())
     on_record = "\n".join(f"on record {known_hosts.fingerprint(one.key)} ({one.location})" for one in entries)
-    file = entries[0].file
-    sudo = "" if os.access(file, os.W_OK) else "sudo "
-    hint = (
-        "this may be a man-in-the-middle attack: ask whoever runs the host. If it was reinstalled: "
-        f"{sudo}ssh-keygen -f '{file}' -R '{known.lookup_name}', then record the new key"
-    )
+    remedy = _remedy(entries[0], known)
+    hint = f"this may be a man-in-the-middle attack: ask whoever runs the host. If it was reinstalled: {remedy}"
     details = f"{on_record}\npresented {fingerprint}"
     summary = f"{hop.description}: its host key HAS CHANGED"
     return Unreachable(summary, details=details, hint=hint, commands=trust)
+
+
+def _remedy(entry: Entry, known: KnownHosts) -> str:
+    """How to make room for a host's new key."""
+    if entry.file is None:
+        return f"correct what {entry.location} prints"
+    sudo = "" if os.access(entry.file, os.W_OK) else "sudo "
+    return f"{sudo}ssh-keygen -f '{entry.file}' -R '{known.lookup_name}', then record the new key"
 
 
 def _authentication_failed(hop: Hop, error: AuthenticationException) -> Problem:
