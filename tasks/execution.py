@@ -25,6 +25,7 @@ from tasks.signals import SignalHandler
 
 RUNS = ROOT / ".slipway" / "runs"  # logs and evidence, a folder per run
 KEEP = 50  # of the newest runs
+RECENT = 3600  # seconds for which an older one is kept too: it may go on
 CLOSE_TIMEOUT = 2.0  # seconds that connections get to close after Ctrl-C
 
 
@@ -78,4 +79,5 @@ def _call(body: Callable[..., None], invocation: Invocation, own: dict[str, Any]
 def _remove_old_runs() -> None:
     with contextlib.suppress(OSError):
         for folder in sorted(RUNS.iterdir())[:-KEEP]:
-            shutil.rmtree(folder, ignore_errors=True)
+            if time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > RECENT:
+                shutil.rmtree(folder, ignore_errors=True)
