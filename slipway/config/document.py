@@ -53,11 +53,21 @@ class Document:
         return int(line)
 
     def existing(self, loc: Keys) -> Keys:
-        """A pydantic error's `loc` without what pydantic put in: tags of unions, `[key]`. The last may be absent."""
+        """A pydantic error's `loc` without what pydantic put in: tags of unions, `[key]`. The last may be absent.
+
+        A tag that is the value of `kind` comes before any key of that mapping, which may have the same name.
+        """
         node: Any = self.data
+        tagged: Any = None
         keys: list[int | str] = []
         for position, part in enumerate(loc, 1):
-            found = part in node if isinstance(node, Mapping) else isinstance(node, list) and isinstance(part, int)
+            if isinstance(node, Mapping) and node is not tagged and node.get("kind") == part:
+                tagged = node
+                continue
+            if isinstance(node, Mapping):
+                found = part in node
+            else:
+                found = isinstance(node, list) and isinstance(part, int) and part < len(node)
             if found:
                 node = node[part]
             if found or (position == len(loc) and part != "[key]"):
@@ -84,11 +94,16 @@ def parse(document: Document, model: type[M], errors: FileErrors, **extra: objec
         data = {key: value for key, value in plain(document.data).items() if not key.startswith("x-")}  # of anchors
         return model.model_validate({**data, **extra})
     except ValidationError as invalid:
-        for error in invalid.errors(include_url=False):
+        for error in filter(_is_first, invalid.errors(include_url=False)):
             keys = document.existing(error["loc"])
             summary, hint = in_plain_words(error, keys, model)
             errors.add(document.path, document.line(keys), summary, hint)
         return None
+
+
+def _is_first(error: Mapping[str, Any]) -> bool:
+    """Whether an error is not only a result of others: without its invalid items, pydantic finds a list too short."""
+    return error["type"] != "too_short" or bool(len(error["input"]) < error["ctx"]["min_length"])
 
 
 TYPES = {  # by pydantic's types of errors (docs.pydantic.dev, "Validation Errors")
@@ -131,6 +146,8 @@ def in_plain_words(error: Mapping[str, Any], keys: Keys, model: type[Model]) -> 
         return f"{name} must be a string{got}", _quoted(name, error.get("input"))
     if kind in TYPES:
         return f"{name} must be {TYPES[kind]}{got}", _example(name.rpartition(".")[2], model)
+    if kind == "too_short":
+        return f"{name} must have at least {context['min_length']} item", ""
     if kind in LIMITS:
         words, limit = LIMITS[kind]
         return f"{name} must be {f'{words} {context[limit]}'.strip()}{got}", ""
@@ -141,7 +158,8 @@ def _quoted(name: str, value: object) -> str:
     """How a value that YAML does not take for a text is written as one."""
     if value is not None and not isinstance(value, bool):
         return ""
-    return f"as a text: {name.rpartition('.')[2]}: '{'' if value is None else str(value).lower()}'"
+    key = name.rpartition(".")[2]
+    return f"as a text: {'-' if key.isdecimal() else f'{key}:'} '{'' if value is None else str(value).lower()}'"
 
 
 def _example(key: str, model: type[Model]) -> str:

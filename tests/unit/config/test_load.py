@@ -38,6 +38,27 @@ def test_a_tools_version_must_be_one(team: Path, text: str) -> None:
     assert errors(team)[0].startswith("config/tools.yaml:1: docker.minimum")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "error"),
+    [
+        ("{kind: packages, packages: [], files: [a]}", "bases.web.recipe.packages must have at least 1 item"),
+        (
+            "{kind: packages, packages: [p], files: [null]}",
+            "bases.web.recipe.files.0 must be a string, not None · as a text: - ''",
+        ),
+        ("{kind: packages, packages: [a]}", "bases.web.recipe.files is missing"),
+        ("{kind: packages, files: [a]}", "bases.web.recipe.packages is missing"),
+        (
+            "{kind: packages, packages: [a, null], files: [a]}",
+            "bases.web.recipe.packages.1 must be a string, not None · as a text: - ''",
+        ),
+    ],
+)
+def test_a_key_that_is_named_as_its_kind_is_told_from_it(team: Path, recipe: str, error: str) -> None:
+    (team / "config" / "images.yaml").write_text(f"bases:\n  web:\n    recipe: {recipe}\n")
+    assert errors(team) == [f"config/images.yaml:3: {error}"]
+
+
 @pytest.mark.parametrize("text", ["20", "20.10", "1.34.4", "1.39.0-beta.0"])
 def test_a_tools_version_is_one_that_can_be_compared(text: str) -> None:
     assert Version(DockerTool.model_validate({"minimum": text}).minimum) > Version("1")
