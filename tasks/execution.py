@@ -77,7 +77,7 @@ def _call(body: Callable[..., None], invocation: Invocation, own: dict[str, Any]
 
 
 def _remove_old_runs() -> None:
-    with contextlib.suppress(OSError):
-        for folder in sorted(RUNS.iterdir())[:-KEEP]:
+    for folder in sorted(RUNS.glob("*/"))[:-KEEP]:
+        with contextlib.suppress(OSError):  # another process may remove it too
             if time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > RECENT:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -94,14 +94,14 @@ def parse(document: Document, model: type[M], errors: FileErrors, **extra: objec
         data = {key: value for key, value in plain(document.data).items() if not key.startswith("x-")}  # of anchors
         return model.model_validate({**data, **extra})
     except ValidationError as invalid:
-        for error in filter(_is_first, invalid.errors(include_url=False)):
+        for error in filter(_is_cause, invalid.errors(include_url=False)):
             keys = document.existing(error["loc"])
             summary, hint = in_plain_words(error, keys, model)
             errors.add(document.path, document.line(keys), summary, hint)
         return None
 
 
-def _is_first(error: Mapping[str, Any]) -> bool:
+def _is_cause(error: Mapping[str, Any]) -> bool:
     """Whether an error is not only a result of others: without its invalid items, pydantic finds a list too short."""
     return error["type"] != "too_short" or bool(len(error["input"]) < error["ctx"]["min_length"])
 

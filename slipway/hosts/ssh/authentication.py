@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -219,35 +220,39 @@ class OpenSshAuthentication:
         offered = offers(self._offering(), keys) if "publickey" in self._methods else []
         if self._key and "publickey" in self._methods and not offered:
             load_private_key(self._key, None)  # raises: it is not there
+        encrypted: list[Offer] = []
         for offer in offered:
             if "publickey" not in self._methods:
                 break
             try:
                 key = self._load(offer, None)
             except PasswordRequiredException:
+                if self._password_given and "passphrase" not in self._secrets:  # it may do, without a question
+                    encrypted.append(offer)
+                    continue
                 key = self._decrypted(transport, offer)
             if key:
                 yield "publickey", key
-        wanted = self._accepts_password and ("password" in self._secrets or not self._key)
-        if wanted and (password := self._secret("password")):
+        if self._password_given:
+            yield "password", self._secrets["password"]
+        for offer in encrypted:
+            if "publickey" in self._methods and (key := self._decrypted(transport, offer)):
+                yield "publickey", key
+        asked = "password" not in self._secrets and not self._key and self._methods & PASSWORD_METHODS
+        if asked and (password := self._secret("password")):
             yield "password", password
 
     @property
-    def _accepts_password(self) -> bool:
-        return bool(self._methods & PASSWORD_METHODS)
+    def _password_given(self) -> bool:
+        """Whether there is a password, and the host accepts one now."""
+        return "password" in self._secrets and bool(self._methods & PASSWORD_METHODS)
 
     def _decrypted(self, transport: Transport, offer: Offer) -> PKey | None:
-        """The key of an encrypted file; its passphrase is asked for if the host would accept the key, as ssh does.
-
-        Nobody is asked who gave a password that may do.
-        """
-        public = offer.public
-        if "passphrase" not in self._secrets:
-            if "password" in self._secrets and self._accepts_password:
-                return None
+        """The key of an encrypted file; its passphrase is asked for if the host would accept the key, as ssh does."""
+        unknown = offer.public if "passphrase" not in self._secrets else None
+        if unknown and not self._answer(transport, partial(KeyQuery(transport, unknown).ask, self._config.user)):
             self._tried += 1
-            if public and not self._answer(transport, lambda: KeyQuery(transport, public).ask(self._config.user)):
-                return None
+            return None
         passphrase = self._secret("passphrase")
         return self._load(offer, passphrase) if passphrase else None
 

@@ -21,10 +21,13 @@ SUSPENDED = 2.0  # seconds that a read with a timeout of 0.1 s takes only if thi
 
 
 class MonitoredSocket:
-    """A socket, or a channel of the hop before, that reads as ended once nothing came for SILENCE_LIMIT seconds."""
+    """A socket, or a channel of the hop before. Once it is `watched`, it reads as ended after SILENCE_LIMIT seconds.
+
+    Until then, while a person may be asked for a passphrase, the timeouts of the login bound the wait.
+    """
 
     def __init__(self, sock: Any) -> None:
-        self._sock = sock
+        self._sock, self._watched = sock, False
         self._last_data = time.monotonic()
         self.head = b""  # the first bytes received: an SSH banner, or whatever else answers there
         self.ended = False  # whether the other side has ended it
@@ -54,7 +57,8 @@ class MonitoredSocket:
             if now - started > SUSPENDED:
                 self._last_data = now  # it was this process that did not run (Ctrl-Z, a suspended laptop)
             process = getattr(self._sock, "process", None)  # of a ProxyCommand
-            if now - self._last_data > SILENCE_LIMIT or (process and process.poll() is not None):
+            silent = self._watched and now - self._last_data > SILENCE_LIMIT
+            if silent or (process and process.poll() is not None):
                 self.ended = True
                 return b""
             raise
@@ -65,6 +69,10 @@ class MonitoredSocket:
         if len(self.head) < HEAD_SIZE:
             self.head += data[: HEAD_SIZE - len(self.head)]
         return data
+
+    def watch(self) -> None:
+        """From now on answers are requested, so that silence means that the host is gone."""
+        self._watched, self._last_data = True, time.monotonic()
 
     def shut_down(self) -> None:
         """End the connection, so that a thread which reads from it returns at once."""
@@ -126,6 +134,8 @@ def _bind(sock: socket.socket, source: str) -> None:
 
 def start_keepalive(transport: Transport) -> None:
     """Request an answer now and then, as ssh's ServerAliveInterval does (keepalive@openssh.com)."""
+    monitored: Any = transport.sock
+    monitored.watch()
     threading.Thread(target=_request_answers, args=(transport,), daemon=True).start()
 
 

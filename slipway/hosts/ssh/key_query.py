@@ -21,7 +21,10 @@ class KeyQuery(AuthHandler):
         self._public, self._answered, self._accepted = public, threading.Event(), False
 
     def ask(self, user: str) -> bool:
-        """The host's answer. Raises what paramiko raises for a refused key, but AuthenticationException itself."""
+        """Whether the host would accept the key.
+
+        Raises BadAuthenticationType if it takes no keys now, SSHException or EOFError if the connection ended.
+        """
         handled: Any = self.transport
         handled.auth_handler = self
         no_private_key: Any = None
@@ -35,7 +38,11 @@ class KeyQuery(AuthHandler):
 
     def _parse_service_accept(self, _: Message) -> None:
         handler: Any = self  # types-paramiko does not know what its subclasses use
-        algorithm = handler._finalize_pubkey_algorithm(Message(self._public).get_text())
+        try:
+            algorithm = handler._finalize_pubkey_algorithm(Message(self._public).get_text())
+        except AuthenticationException:  # the host knows none for this type of key
+            self._answered.set()
+            return
         request = Message()
         request.add_byte(cMSG_USERAUTH_REQUEST)
         for text in (handler.username, "ssh-connection", "publickey"):

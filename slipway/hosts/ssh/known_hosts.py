@@ -107,8 +107,10 @@ def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
     found = [file for file in files(config, hosts) if is_file(file)]
     for file in found:
         known_hosts_file.name_skipped_lines(file, report.note)
-    name, command = config.lookup_name, () if hosts.known_hosts else config.known_hosts_command
-    if command and not _is_run(Path(command[0])):
+    name, command = config.lookup_name, config.known_hosts_command
+    if hosts.known_hosts or not openssh.installed():
+        command = ()
+    if command and not _ssh_would_run(Path(command[0])):
         note_once(report.note, f"KnownHostsCommand {command[0]} is passed over, as by ssh: not the path of a program")
         command = ()
     entries, hostname = _in_files(found, name, report.cancel), config.hostname.lower()
@@ -120,7 +122,7 @@ def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
     return KnownHosts(name, entries, portless, kinds, command, config.revoked_host_keys)
 
 
-def _is_run(program: Path) -> bool:
+def _ssh_would_run(program: Path) -> bool:
     return program.is_absolute() and program.exists()
 
 
@@ -142,13 +144,14 @@ def _by_command(
         tokens |= {"f": fingerprint(key), "K": base64.b64encode(key).decode()}
     hint = "correct KnownHostsCommand in ~/.ssh/config: ssh refuses the connection too"
     try:
-        answer = openssh.run(*(expand(word, tokens) for word in command), cancel=cancel)
+        answer = openssh.run(command[0], *(expand(word, tokens) for word in command[1:]), cancel=cancel)
+        found = tuple(known_hosts_file.find_in_text(answer.stdout, name, cancel))
     except OSError as error:
         raise UsageError(f"{name}: its KnownHostsCommand can't be run", details=str(error), hint=hint) from error
     if answer.returncode:
         details = answer.stderr.strip() or f"exit code {answer.returncode}"
         raise UsageError(f"{name}: its KnownHostsCommand failed", details=details, hint=hint)
-    return tuple(known_hosts_file.find_in_text(answer.stdout, name, cancel))
+    return found
 
 
 def _revokes(file: Path, kind: str, key: bytes, cancel: Cancel) -> bool:
@@ -165,8 +168,11 @@ def _revokes(file: Path, kind: str, key: bytes, cancel: Cancel) -> bool:
         raise UsageError(f"{file} can't be read without ssh-keygen", hint=f"install OpenSSH's client. {hint}")
     try:
         if not is_list:
-            listed = openssh.run("ssh-keygen", "-l", "-f", str(file), cancel=cancel).stdout
-            return fingerprint(key) in listed.split()
+            listed = openssh.run("ssh-keygen", "-l", "-f", str(file), cancel=cancel).stdout.splitlines()
+            lines = (line.strip() for line in known_hosts_file.lines(file))
+            if len(listed) != sum(1 for line in lines if line and not line.startswith("#")):
+                raise UsageError(f"{file} can't be read", details="not every line of it is a public key", hint=hint)
+            return any(fingerprint(key) in line.split() for line in listed)
         line = f"{kind} {base64.b64encode(key).decode()}\n"
         answer = openssh.run("ssh-keygen", "-Q", "-f", str(file), "/dev/stdin", cancel=cancel, stdin=line)
     except TimeoutError as error:

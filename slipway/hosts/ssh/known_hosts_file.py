@@ -47,6 +47,9 @@ def find(file: Path, name: str, cancel: Cancel) -> Iterator[Entry]:
     except TimeoutError as error:
         hint = f"ssh-keygen -F {name} -f '{file}' shows it: is the file on a disk that does not answer?"
         raise UsageError(f"{file}: {error}", hint=hint) from None
+    if answer.returncode not in {0, 1}:  # 1: no line is the host's
+        hint = f"ssh-keygen -F {name} -f '{file}' shows it"
+        raise UsageError(f"{file} can't be read", details=answer.stderr.strip(), hint=hint)
     return _found(answer.stdout, file)
 
 
@@ -70,7 +73,7 @@ def _find_by_paramiko(file: Path, name: str) -> Iterator[Entry]:
     from paramiko import HostKeys, SSHException
     from paramiko.hostkeys import HostKeyEntry
 
-    for number, line in enumerate(_lines(file), 1):
+    for number, line in enumerate(lines(file), 1):
         if not (entry := _entry(line, file, number)):
             continue
         if entry.marker == REVOKED:
@@ -88,7 +91,8 @@ def _find_by_paramiko(file: Path, name: str) -> Iterator[Entry]:
                     yield entry
 
 
-def _lines(file: Path) -> Sequence[str]:
+def lines(file: Path) -> Sequence[str]:
+    """A file's lines. Raises UsageError if it can't be read."""
     try:
         return file.read_text(errors="replace").split("\n")
     except OSError as error:
@@ -130,7 +134,7 @@ def name_skipped_lines(file: Path, note: Note) -> None:
     """Say once which lines have no host key: ssh ignores them without a word."""
     skipped = [
         number
-        for number, line in enumerate(_lines(file), 1)
+        for number, line in enumerate(lines(file), 1)
         if line.strip("\0 \t\r") and not line.lstrip().startswith("#") and not _entry(line, file, number)
     ]
     if skipped:

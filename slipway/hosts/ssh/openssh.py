@@ -59,6 +59,7 @@ def run(*argv: str, cancel: Cancel, stdin: str = "") -> subprocess.CompletedProc
     try:
         output, errors = process.communicate(stdin, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
+        _kill(process)  # perhaps it has ended, and what it started has not
         raise TimeoutError(f"{argv[0]} produced no answer for {TIMEOUT} s") from None
     finally:
         unregister()

@@ -114,7 +114,12 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
     hostname, port = one("hostname", destination.host), one("port", "22")
     user = one("user") or user_name()
     tokens = {"%": "%", "h": hostname, "n": destination.host, "p": port, "r": user, "d": str(openssh.home_folder())}
-    tokens |= {"u": user_name(), "i": str(os.getuid()), "l": os.uname().nodename, "k": one("hostkeyalias", hostname)}
+    tokens |= {
+        "u": user_name(),
+        "i": str(os.getuid()),
+        "l": os.uname().nodename,
+        "k": one("hostkeyalias", destination.host),
+    }
     tokens |= {"L": tokens["l"].partition(".")[0], "j": one("proxyjump"), "C": one("controlpath", "%C")}
 
     def files(*values: str) -> tuple[Path, ...]:
@@ -137,7 +142,7 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         user_known_hosts=files(*_paths(one("userknownhostsfile"))),
         global_known_hosts=files(*_paths(one("globalknownhostsfile"))),
         known_hosts_command=_words(one("knownhostscommand"), tokens),
-        revoked_host_keys=files(*settings.get("revokedhostkeys", [])),
+        revoked_host_keys=tuple(map(Path, settings.get("revokedhostkeys", ()))),  # has no tokens, nor ~
         identity_files=files(*settings.get("identityfile", [])),
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",
@@ -159,13 +164,10 @@ def _path(value: str, tokens: Mapping[str, str]) -> Path:
 
 
 def _words(command: str, tokens: Mapping[str, str]) -> tuple[str, ...]:
-    """A command that no shell runs; %% and the tokens of a host key are left for later."""
-    later = {key: value for key, value in tokens.items() if key != "%"}
-    try:
-        return tuple(expand(word, later) for word in shlex.split(command))
-    except ValueError as error:
-        hint = "correct its quotes in ~/.ssh/config"
-        raise UsageError(f"KnownHostsCommand {command} can't be read", details=str(error), hint=hint) from None
+    """A command that no shell runs: its program, and its arguments with the tokens of a host key left for later."""
+    known = {key: value.replace("%", "%%") for key, value in tokens.items() if key != "%"}
+    program, *arguments = shlex.split(command) or [""]
+    return (program, *(expand(_expand_variables(word), known) for word in arguments)) if program else ()
 
 
 def expand(value: str, tokens: Mapping[str, str]) -> str:

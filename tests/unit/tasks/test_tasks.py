@@ -23,7 +23,8 @@ import runpy, sys, threading
 shared = {"docker", "fabric", "kubernetes", "paramiko", "requests", "urllib3"}
 def imports(event, given):
     if event == "import" and given[0].partition(".")[0] in shared:
-        print("imports", given[0].partition(".")[0], threading.current_thread().name, sep="\t")
+        line = "\t".join(("imports", given[0].partition(".")[0], threading.current_thread().name))
+        sys.stdout.write(line + chr(10))  # at once: other threads write too
 sys.addaudithook(imports)
 runpy.run_path("tasks/main.py", run_name="__main__")
 """

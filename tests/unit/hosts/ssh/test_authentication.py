@@ -162,6 +162,9 @@ def test_an_encrypted_key_is_tried_in_its_turn_and_asked_for_only_where_the_host
         ask, asked = answers(box="secret")
         connection.close(connect(Hosts(), ask))
         assert asked == [("password", "box")]
+        server.passwords["deploy"] = "open sesame"  # what is given is refused, so that the key's turn comes
+        said = iter(["wrong", "open sesame"])
+        assert logged_in(server, lambda *_: next(said)) == encrypted
 
 
 @pytest.mark.parametrize("passphrase", ["open sesame", ""])

@@ -137,9 +137,16 @@ REVOCATIONS = {
     "a list with the key": ("{key}", True),
     "a list without it": ("{other}", False),
     "a list with a line that is no key": ("junk\n# comment\n{other}\n{key}", True),
+    "a line that is no key before others": ("junk\n{other}", True),
     "an empty list": ("", False),
     "no such file": (None, True),
 }
+
+
+def test_a_file_of_revoked_host_keys_is_named_without_tokens(home: Path, server: Sshd) -> None:
+    (home / "127.0.0.1").touch()
+    configured(home, server, f"RevokedHostKeys {home}/%h")
+    assert (accepted(), accepted_by_ssh()) == (False, False)
 
 
 @pytest.mark.parametrize("case", REVOCATIONS)
@@ -155,8 +162,8 @@ def test_a_key_in_revoked_host_keys_is_refused_where_ssh_refuses_it(home: Path, 
 def test_a_key_revocation_list_is_read_too(home: Path, server: Sshd) -> None:
     (home / "key.pub").write_text(f"ssh-rsa {KEY.get_base64()}\n")
     (home / "other.pub").write_text(f"ssh-rsa {OTHER.get_base64()}\n")
-    configured(home, server, "RevokedHostKeys ~/%h")
-    revoked = home / "127.0.0.1"
+    configured(home, server, f"RevokedHostKeys {home}/revoked")
+    revoked = home / "revoked"
     for name in ("other", "key"):
         subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(revoked), str(home / f"{name}.pub")], check=True)
         if name == "other":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,16 @@ def test_the_home_folder_is_the_one_that_ssh_takes_whatever_home_says(
 
 def test_a_program_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openssh, "TIMEOUT", 0.1)
+    began = time.monotonic()
     with pytest.raises(TimeoutError, match="sh produced no answer for 0"):
-        openssh.run("sh", "-c", "sleep 60", cancel=Cancel())
+        openssh.run("sh", "-c", "sleep 60 & wait", cancel=Cancel())
+    assert time.monotonic() - began < 30
 
 
-def test_nothing_is_asked_after_ctrl_c() -> None:
+def test_nothing_is_asked_after_ctrl_c(tmp_path: Path) -> None:
     cancel = Cancel()
     cancel.request()
     with pytest.raises(Cancelled):
-        openssh.run("false", cancel=cancel)
+        openssh.run("touch", str(tmp_path / "asked"), cancel=cancel)
+    assert not (tmp_path / "asked").exists()
     assert openssh.run("cat", cancel=Cancel(), stdin="text").stdout == "text"

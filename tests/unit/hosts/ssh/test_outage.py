@@ -231,6 +231,7 @@ def test_a_stop_of_this_process_is_no_silence_of_the_far_side(monkeypatch: pytes
     monkeypatch.setattr(keepalive, "time", SimpleNamespace(monotonic=lambda: now))
     silent_one = Silent()
     watched = keepalive.MonitoredSocket(silent_one)
+    watched.watch()
     for wait in (0.1, keepalive.SILENCE_LIMIT + 1, 0.1):  # as a tenth of a second looks behind Ctrl-Z
         silent_one.wait = wait
         with pytest.raises(TimeoutError):
