@@ -55,15 +55,11 @@ class Document:
     def existing(self, loc: Keys) -> Keys:
         """A pydantic error's `loc` without what pydantic put in: tags of unions, `[key]`. The last may be absent.
 
-        A tag that is the value of `kind` comes before any key of that mapping, which may have the same name.
+        A tag is no key that a file may have: `{kind: packages}`, not `packages`.
         """
         node: Any = self.data
-        tagged: Any = None
         keys: list[int | str] = []
         for position, part in enumerate(loc, 1):
-            if isinstance(node, Mapping) and node is not tagged and node.get("kind") == part:
-                tagged = node
-                continue
             if isinstance(node, Mapping):
                 found = part in node
             else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from slipway.config.fields import Count, Model, ToolVersion
 
@@ -122,11 +123,24 @@ class Debian(Model):
     owned: tuple[str, ...] = ()
 
 
+def _kind(value: Any) -> str:
+    """A recipe's tag: how its kind is written in a file."""
+    found = getattr(value, "kind", None) or (value.get("kind") if isinstance(value, Mapping) else None)
+    return f"{{kind: {found}}}"
+
+
+Recipe = Annotated[
+    Annotated[Jlink, Tag("{kind: jlink}")]
+    | Annotated[Debian, Tag("{kind: packages}")],
+    Discriminator(_kind),
+]  # fmt: skip
+
+
 class Base(Model):
     """Where a base image comes from, the first that works: a loaded bundle, a pinned reference, a recipe."""
 
     upstream: Annotated[str, Field(pattern=r"@sha256:[0-9a-f]{64}$")] | None = None
-    recipe: Annotated[Jlink | Debian, Field(discriminator="kind")] | None = None
+    recipe: Recipe | None = None
 
 
 class Images(Model):
