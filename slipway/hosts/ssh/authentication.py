@@ -249,12 +249,15 @@ class OpenSshAuthentication:
 
     def _decrypted(self, transport: Transport, offer: Offer) -> PKey | None:
         """The key of an encrypted file; its passphrase is asked for if the host would accept the key, as ssh does."""
-        unknown = offer.public if "passphrase" not in self._secrets else None
-        if unknown and not self._answer(transport, partial(KeyQuery(transport, unknown).ask, self._config.user)):
+        if "passphrase" not in self._secrets and not self._would_accept(transport, offer.public):
             self._tried += 1
             return None
         passphrase = self._secret("passphrase")
         return self._load(offer, passphrase) if passphrase else None
+
+    def _would_accept(self, transport: Transport, public: bytes | None) -> bool:
+        """Whether the host would accept a key, which it can't be asked where the public half is not known."""
+        return not public or bool(self._answer(transport, partial(KeyQuery(transport, public).ask, self._config.user)))
 
     def _secret(self, kind: str) -> str:
         """A secret that was given, or is asked for; empty if nobody can be asked, which the failure tells then."""

@@ -24,7 +24,7 @@ from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.authentication import NothingToOffer, TooManyFailures
 from slipway.hosts.ssh.keepalive import MonitoredSocket
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
-from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, REVOKED, Entry
+from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, Entry
 from slipway.hosts.ssh.ssh_config import SshConfig
 
 CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner, where ~/.ssh/config has no ConnectTimeout
@@ -100,8 +100,8 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
         details = f"{rejected.key.get_name()} {fingerprint}"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.REVOKED:
-        where = [one.location for one in (*known.entries, *known.portless) if (one.marker, one.key) == (REVOKED, key)]
-        details = f"{fingerprint} of {known.lookup_name} is revoked by {', '.join(dict.fromkeys(where))}"
+        where = ", ".join(dict.fromkeys(one.location for one in known.revoking(key)))
+        details = f"{fingerprint} of {known.lookup_name} is revoked by {where}"
         hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
         return Unreachable(f"{hop.description}: its host key is REVOKED", details=details, hint=hint)
     entries = known.keys_of(rejected.key.get_name())

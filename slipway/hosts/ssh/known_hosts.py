@@ -68,17 +68,20 @@ class KnownHosts:
         ]
         return replace(self, entries=(*self.entries, *printed, *revoked))
 
+    def revoking(self, key: bytes) -> list[Entry]:
+        """What revokes a key."""
+        return [one for one in (*self.entries, *self.portless) if (one.marker, one.key) == (REVOKED, key)]
+
     def status(self, key: bytes) -> KeyStatus:
         """What is known about the key that the host presents, by the rules of ssh (check_host_key)."""
-        both = (*self.entries, *self.portless)
-        if any(entry.marker == REVOKED and entry.key == key for entry in both):
+        if self.revoking(key):
             return KeyStatus.REVOKED
         known = {entry.key for entry in self.keys}
         if known:
             return KeyStatus.KNOWN if key in known else KeyStatus.CHANGED
         if any(not entry.marker and entry.key == key for entry in self.portless):
             return KeyStatus.KNOWN
-        certified = any(entry.marker == CERT_AUTHORITY for entry in both)
+        certified = any(entry.marker == CERT_AUTHORITY for entry in (*self.entries, *self.portless))
         return KeyStatus.CERTIFIED if certified else KeyStatus.UNKNOWN
 
 

@@ -39,23 +39,26 @@ class Entry:
 
 
 def find(file: Path, name: str, cancel: Cancel) -> Iterator[Entry]:
-    """A file's lines for a host. Raises UsageError if ssh-keygen does not answer."""
+    """A file's lines for a host. Raises UsageError if it can't be read."""
     if not openssh.installed():
         return _find_by_paramiko(file, name)
     try:
-        answer = openssh.run("ssh-keygen", "-F", name, "-f", str(file), cancel=cancel)
-    except TimeoutError as error:
+        return _find(str(file), "", name, cancel, file)
+    except OSError as error:
         hint = f"ssh-keygen -F {name} -f '{file}' shows it: is the file on a disk that does not answer?"
-        raise UsageError(f"{file}: {error}", hint=hint) from None
-    if answer.returncode not in {0, 1}:  # 1: no line is the host's
-        hint = f"ssh-keygen -F {name} -f '{file}' shows it"
-        raise UsageError(f"{file} can't be read", details=answer.stderr.strip(), hint=hint)
-    return _found(answer.stdout, file)
+        raise UsageError(f"{file} can't be read", details=str(error), hint=hint) from error
 
 
 def find_in_text(text: str, name: str, cancel: Cancel) -> Iterator[Entry]:
-    """The lines for a host in what a command printed."""
-    return _found(openssh.run("ssh-keygen", "-F", name, "-f", "/dev/stdin", cancel=cancel, stdin=text).stdout, None)
+    """The lines for a host in what a command printed. Raises OSError if ssh-keygen does not answer."""
+    return _find("/dev/stdin", text, name, cancel, None)
+
+
+def _find(path: str, stdin: str, name: str, cancel: Cancel, file: Path | None) -> Iterator[Entry]:
+    answer = openssh.run("ssh-keygen", "-F", name, "-f", path, cancel=cancel, stdin=stdin)
+    if answer.returncode not in {0, 1}:  # 1: no line is the host's
+        raise OSError(answer.stderr.strip())
+    return _found(answer.stdout, file)
 
 
 def _found(output: str, file: Path | None) -> Iterator[Entry]:

@@ -97,6 +97,7 @@ def _ask_paramiko(destination: Destination) -> dict[str, list[str]]:
             settings[key] = value if isinstance(value, list) else [str(value)]
     except (OSError, KeyError, SSHException, ValueError) as error:  # KeyError: a user without a name
         raise _refused(destination, str(error)) from error
+    settings.pop("controlpath", None)  # which holds the token %C where ssh is asked
     if destination.user:
         settings["user"] = [destination.user]
     if destination.port:
