@@ -321,6 +321,14 @@ def hosts(home: Path, *servers: Sshd, **entries: HostEntry) -> Hosts:
     return Hosts(known_hosts=str(known), hosts=entries)
 
 
+def configure(home: Path, server: Sshd, *lines: str) -> None:
+    """Make a server the host `box` of ~/.ssh/config."""
+    (home / "known_hosts").write_text(server.known())
+    known = f"UserKnownHostsFile {home}/known_hosts"
+    text = "\n".join(["Host box", "HostName 127.0.0.1", f"Port {server.port}", "User deploy", known, *lines])
+    (home / ".ssh" / "config").write_text(f"{text}\n")
+
+
 def at(server: Sshd, **more: object) -> HostEntry:
     return HostEntry(address="127.0.0.1", port=server.port, user="deploy", **more)  # type: ignore[arg-type]
 

@@ -17,7 +17,7 @@ from slipway.errors import Problem, Unreachable, UsageError
 from slipway.hosts.ssh import connection
 from slipway.hosts.ssh.authentication import AskSecret
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, connect, hosts, nobody, sealed, serving
+from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, configure, connect, hosts, nobody, sealed, serving
 
 NAMES = [f"key{number}" for number in range(8)]
 
@@ -45,14 +45,6 @@ def offered_here(server: Sshd, named: Hosts | None = None) -> list[bytes]:
 def _once(server: Sshd) -> list[bytes]:
     """The keys in order; ssh asks about a key, then signs with it."""
     return list(dict.fromkeys(key.asbytes() for key in server.offered))
-
-
-def configure(home: Path, server: Sshd, *lines: str) -> None:
-    """Make a server the host `box` of ~/.ssh/config."""
-    (home / "known_hosts").write_text(server.known())
-    known = f"UserKnownHostsFile {home}/known_hosts"
-    text = "\n".join(["Host box", "HostName 127.0.0.1", f"Port {server.port}", "User deploy", known, *lines])
-    (home / ".ssh" / "config").write_text(f"{text}\n")
 
 
 @pytest.mark.parametrize("accepted", [3, 6])

@@ -21,9 +21,11 @@ from slipway.hosts.ssh import connection, known_hosts, ssh_config
 from slipway.hosts.ssh.known_hosts import KeyStatus
 from slipway.hosts.ssh.ssh_config import SshConfig
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import KEY, Sshd, at, connect, hosts, nobody, noting, sealed, serving, ssh
+from tests.unit.hosts.ssh.sshd import KEY, Sshd, at, configure, connect, hosts, nobody, noting, sealed, serving, ssh
 
 OTHER = RSAKey.generate(1024)
+KEYS = {"key": f"ssh-rsa {KEY.get_base64()}", "other": f"ssh-rsa {OTHER.get_base64()}"}
+IDENTITY = "IdentityFile {home}/key"
 
 
 @pytest.fixture(autouse=True)
@@ -111,15 +113,6 @@ def test_verification_that_is_turned_off_uses_the_users_own_file(home: Path, ser
     connection.close(connect(Hosts(), nobody))
 
 
-def configured(home: Path, server: Sshd, *lines: str) -> Path:
-    """A configuration in which box is the server, whose key `home`/known has."""
-    (home / "known").write_text(server.known())
-    config = home / ".ssh" / "config"
-    text = f"Host box\n HostName 127.0.0.1\n Port {server.port}\n User deploy\n IdentityFile {home}/key\n"
-    config.write_text(text + f" GlobalKnownHostsFile {home}/known\n" + "".join(f" {line}\n" for line in lines))
-    return config
-
-
 def accepted() -> bool:
     try:
         connection.close(connect(Hosts(), nobody))
@@ -134,10 +127,10 @@ def accepted_by_ssh() -> bool:
 
 
 REVOCATIONS = {
-    "a list with the key": ("{key}", True),
-    "a list without it": ("{other}", False),
-    "a list with a line that is no key": ("junk\n# comment\n{other}\n{key}", True),
-    "a line that is no key before others": ("junk\n{other}", True),
+    "a list with the key": ("{key}\n", True),
+    "a list without it": ("# comment\n\n{other}\n", False),
+    "a list with a line that is no key": ("junk\n{other}\n{key}\n", True),
+    "a line that is no key before others": ("junk\n{other}\n", True),
     "an empty list": ("", False),
     "no such file": (None, True),
 }
@@ -145,24 +138,23 @@ REVOCATIONS = {
 
 def test_a_file_of_revoked_host_keys_is_named_without_tokens(home: Path, server: Sshd) -> None:
     (home / "127.0.0.1").touch()
-    configured(home, server, f"RevokedHostKeys {home}/%h")
+    configure(home, server, IDENTITY.format(home=home), f"RevokedHostKeys {home}/%h")
     assert (accepted(), accepted_by_ssh()) == (False, False)
 
 
 @pytest.mark.parametrize("case", REVOCATIONS)
 def test_a_key_in_revoked_host_keys_is_refused_where_ssh_refuses_it(home: Path, server: Sshd, case: str) -> None:
     text, refused = REVOCATIONS[case]
-    keys = {"key": f"ssh-rsa {KEY.get_base64()}\n", "other": f"ssh-rsa {OTHER.get_base64()}\n"}
     if text is not None:
-        (home / "revoked").write_text(text.format(**keys))
-    configured(home, server, f"RevokedHostKeys {home}/revoked")
+        (home / "revoked").write_text(text.format(**KEYS))
+    configure(home, server, IDENTITY.format(home=home), f"RevokedHostKeys {home}/revoked")
     assert (accepted(), accepted_by_ssh()) == (not refused, not refused)
 
 
 def test_a_key_revocation_list_is_read_too(home: Path, server: Sshd) -> None:
     (home / "key.pub").write_text(f"ssh-rsa {KEY.get_base64()}\n")
     (home / "other.pub").write_text(f"ssh-rsa {OTHER.get_base64()}\n")
-    configured(home, server, f"RevokedHostKeys {home}/revoked")
+    configure(home, server, IDENTITY.format(home=home), f"RevokedHostKeys {home}/revoked")
     revoked = home / "revoked"
     for name in ("other", "key"):
         subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(revoked), str(home / f"{name}.pub")], check=True)
@@ -189,13 +181,17 @@ COMMANDS = {
 @pytest.mark.parametrize("case", COMMANDS)
 def test_known_hosts_command_is_asked_as_ssh_asks_it(home: Path, server: Sshd, case: str) -> None:
     script, right = COMMANDS[case]
-    keys = {"key": f"ssh-rsa {KEY.get_base64()}", "other": f"ssh-rsa {OTHER.get_base64()}"}
     heard, program = home / "heard", home / "a command"
     asked = f'printf "%s|" "$@" >>"{heard}"; echo >>"{heard}"\n'
-    program.write_text("#!/bin/sh\n" + asked + script.format(name=f"[127.0.0.1]:{server.port}", **keys))
+    program.write_text("#!/bin/sh\n" + asked + script.format(name=f"[127.0.0.1]:{server.port}", **KEYS))
     program.chmod(0o755)
-    configured(home, server, f'KnownHostsCommand "{program}" %H %I %t %K %f %% %n %h %p %r "two words" %%H')
-    (home / "known").unlink()
+    configure(
+        home,
+        server,
+        IDENTITY.format(home=home),
+        f'KnownHostsCommand "{program}" %H %I %t %K %f %% %n %h %p %r "two words" %%H',
+    )
+    (home / "known_hosts").unlink()
 
     def conversation(accepts: Callable[[], bool]) -> tuple[bool, list[str]]:
         heard.unlink(missing_ok=True)
@@ -208,8 +204,8 @@ def test_known_hosts_command_is_asked_as_ssh_asks_it(home: Path, server: Sshd, c
 
 def test_a_changed_key_names_the_command_that_has_another(home: Path, server: Sshd) -> None:
     line = f"[127.0.0.1]:{server.port} ssh-rsa {OTHER.get_base64()}"
-    configured(home, server, f"KnownHostsCommand /bin/echo {line}")
-    (home / "known").unlink()
+    configure(home, server, IDENTITY.format(home=home), f"KnownHostsCommand /bin/echo {line}")
+    (home / "known_hosts").unlink()
     with pytest.raises(Problem, match="HAS CHANGED") as problem:
         connect(Hosts(), nobody)
     assert "(KnownHostsCommand)" in problem.value.details
@@ -219,14 +215,19 @@ def test_a_changed_key_names_the_command_that_has_another(home: Path, server: Ss
 @pytest.mark.parametrize("command", ["sh {program}", "/absent"])
 def test_a_known_hosts_command_that_ssh_does_not_run_is_passed_over(home: Path, server: Sshd, command: str) -> None:
     (home / "program").write_text(f"echo '[127.0.0.1]:{server.port} ssh-rsa {KEY.get_base64()}'\n")
-    configured(home, server, f"KnownHostsCommand {command.format(program=home / 'program', home=home)}")
+    configure(
+        home,
+        server,
+        IDENTITY.format(home=home),
+        f"KnownHostsCommand {command.format(program=home / 'program', home=home)}",
+    )
     assert (accepted(), accepted_by_ssh()) == (True, True)
-    (home / "known").unlink()
+    (home / "known_hosts").unlink()
     assert (accepted(), accepted_by_ssh()) == (False, False)
 
 
 def test_a_known_hosts_command_that_can_not_be_run_is_told(home: Path, server: Sshd) -> None:
-    configured(home, server, f"KnownHostsCommand {home}")
+    configure(home, server, IDENTITY.format(home=home), f"KnownHostsCommand {home}")
     assert (accepted(), accepted_by_ssh()) == (False, False)
     with pytest.raises(UsageError, match="its KnownHostsCommand can't be run"):
         connect(Hosts(), nobody)
