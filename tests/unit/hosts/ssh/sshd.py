@@ -113,6 +113,8 @@ class _Session(ServerInterface):
         self._link, self._server, self._failures = link, server, 0
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002  a fixed signature
+        if self._server.second_factor and self._server.users:
+            return "password"
         return self._server.methods or ("publickey,password" if self._server.passwords else "publickey")
 
     def check_auth_password(self, username: str, password: str) -> int:

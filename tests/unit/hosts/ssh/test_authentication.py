@@ -159,6 +159,32 @@ def test_an_encrypted_key_is_tried_in_its_turn_and_asked_for_only_where_the_host
         assert logged_in(server, lambda *_: next(said)) == encrypted
 
 
+def test_an_encrypted_key_that_hosts_yaml_names_and_a_second_factor_behind_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypted = sealed(home / "key", "open sesame")
+    server = Sshd(keys=(encrypted,), passwords={"deploy": "secret"}, second_factor=True, methods="publickey")
+    with serving(server):
+        named = hosts(home, server, box=at(server, key=str(home / "key")))
+        monkeypatch.setenv("SLIPWAY_SSH_PASSWORD", "secret")  # which the host takes only behind a key
+        said = {"passphrase": "open sesame", "password": "secret"}
+        asked: list[str] = []
+
+        def ask(kind: str, host: str) -> str:
+            asked.append(kind)
+            return said[kind]
+
+        connection.close(connect(named, ask))
+        assert asked == ["password", "passphrase"]  # the first is read from the variable
+        assert (server.offered, server.tried) == ([encrypted, encrypted], ["secret"])
+        server.keys = ()
+        server.users.clear()
+        asked.clear()
+        with pytest.raises(Unreachable, match="authentication failed for user deploy"):
+            connect(named, ask)
+        assert asked == ["password"]  # a key that the host refuses needs no passphrase
+
+
 @pytest.mark.parametrize("passphrase", ["open sesame", ""])
 def test_ssh_asks_for_the_same_passphrases(home: Path, keys: list[PKey], passphrase: str) -> None:
     encrypted = sealed(home / ".ssh" / "id_ed25519", "open sesame")
