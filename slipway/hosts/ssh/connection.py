@@ -11,7 +11,7 @@ from typing import Any
 
 import paramiko  # noqa: F401  whole, before Fabric imports parts of it: another thread may be importing it now
 from fabric import Config, Connection
-from paramiko import Message, PKey, ProxyCommand, SSHClient, Transport
+from paramiko import PKey, ProxyCommand, SSHClient, Transport
 from paramiko.client import MissingHostKeyPolicy
 from paramiko.config import SSHConfig
 
@@ -23,6 +23,7 @@ from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
 from slipway.hosts.ssh.hop import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
 from slipway.hosts.ssh.route import HopSettings
+from slipway.hosts.ssh.transport import HostTransport
 
 AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up, the agent may want a touch
 
@@ -80,16 +81,6 @@ def _hop(settings: HopSettings, destination: str, gateway: Connection | None, ca
 def _no_files() -> Config:
     """Fabric's defaults: no ~/.fabric.yaml, ~/.invoke.yaml or variable of those changes a connection."""
     return Config(lazy=True, ssh_config=SSHConfig())
-
-
-class HostTransport(Transport):
-    """A transport that remembers why the host ended the connection."""
-
-    farewell = ""
-
-    def _parse_disconnect(self, m: Message) -> None:
-        m.get_int()
-        self.farewell = m.get_text()
 
 
 def _transport_factory(kinds: frozenset[str]) -> Any:

@@ -23,7 +23,8 @@ class KeyQuery(AuthHandler):
     def ask(self, user: str) -> bool:
         """Whether the host would accept the key.
 
-        Raises BadAuthenticationType if it takes no keys now, SSHException or EOFError if the connection ended.
+        Raises BadAuthenticationType if it takes no keys now, AuthenticationException if it knows no algorithm for this
+        type of key, SSHException or EOFError if the connection ended.
         """
         handled: Any = self.transport
         handled.auth_handler = self
@@ -38,11 +39,7 @@ class KeyQuery(AuthHandler):
 
     def _parse_service_accept(self, _: Message) -> None:
         handler: Any = self  # types-paramiko does not know what its subclasses use
-        try:
-            algorithm = handler._finalize_pubkey_algorithm(Message(self._public).get_text())
-        except AuthenticationException:  # the host knows none for this type of key
-            self._answered.set()
-            return
+        algorithm = handler._finalize_pubkey_algorithm(Message(self._public).get_text())
         request = Message()
         request.add_byte(cMSG_USERAUTH_REQUEST)
         for text in (handler.username, "ssh-connection", "publickey"):

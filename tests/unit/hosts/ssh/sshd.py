@@ -21,6 +21,7 @@ from paramiko.common import (
     AUTH_PARTIALLY_SUCCESSFUL,
     AUTH_SUCCESSFUL,
     MSG_DISCONNECT,
+    MSG_SERVICE_ACCEPT,
     OPEN_FAILED_CONNECT_FAILED,
     OPEN_SUCCEEDED,
 )
@@ -57,6 +58,7 @@ class Sshd:
     users: list[str] = field(default_factory=list)  # who logged in
     dialled: list[int] = field(default_factory=list)  # ports that were connected to through it
     max_auth_tries: int = 100
+    unknown: tuple[str, ...] = ()  # algorithms that it takes no signature of
     methods: str = ""  # of authentication; else publickey, and password where there is one
     second_factor: bool = False  # whether it wants a password after a key
     port: int = 0
@@ -97,10 +99,23 @@ def serving(*servers: Sshd) -> Iterator[None]:
 def _accept(listener: socket.socket, server: Sshd) -> None:
     with suppress(OSError):
         while True:
-            link = Transport(listener.accept()[0])
+            link = _Link(listener.accept()[0], disabled_algorithms={"pubkeys": server.unknown})
             link.add_server_key(server.key)
             server.links.append(link)
             threading.Thread(target=_serve, args=(link, server), daemon=True).start()
+
+
+class _Link(Transport):
+    """A connection that ends where a client asks for the login twice, as at AsyncSSH's server and at Cisco's."""
+
+    asked = 0
+
+    def _send_message(self, data: Message) -> None:
+        self.asked += data.asbytes()[0] == MSG_SERVICE_ACCEPT
+        if self.asked > 1:
+            self.close()
+            return
+        super()._send_message(data)  # type: ignore[misc]
 
 
 def _serve(link: Transport, server: Sshd) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from paramiko import PKey
+from paramiko import PKey, RSAKey
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.errors import Problem, Unreachable, UsageError
@@ -183,6 +183,19 @@ def test_an_encrypted_key_that_hosts_yaml_names_and_a_second_factor_behind_it(
         with pytest.raises(Unreachable, match="authentication failed for user deploy"):
             connect(named, ask)
         assert asked == ["password"]  # a key that the host refuses needs no passphrase
+
+
+@pytest.mark.parametrize("passphrase", ["", "open sesame"])
+def test_a_key_whose_algorithms_the_host_does_not_know_is_passed_over(
+    home: Path, keys: list[PKey], passphrase: str
+) -> None:
+    rsa = RSAKey.generate(1024)
+    rsa.write_private_key_file(str(home / "rsa"), passphrase or None)
+    (home / "rsa.pub").write_text(f"{rsa.get_name()} {rsa.get_base64()}\n")
+    server = Sshd(keys=(keys[0],), unknown=("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"))
+    with serving(server):
+        configure(home, server, f"IdentityFile {home}/rsa", f"IdentityFile {home}/key0")
+        assert logged_in(server, nobody) == keys[0]
 
 
 @pytest.mark.parametrize("passphrase", ["open sesame", ""])
