@@ -38,6 +38,7 @@ from slipway.hosts.ssh.authentication import AskSecret
 from slipway.hosts.ssh.host import SshHost
 from slipway.hosts.ssh.route import route
 
+NO_AGENT = 2  # the exit code of ssh-add
 KEY = RSAKey.generate(1024)  # of every server that is given no other
 
 
@@ -322,8 +323,8 @@ def agent(home: Path, monkeypatch: pytest.MonkeyPatch, *keys: Path) -> Iterator[
     path = home / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
     try:
-        until(path.exists)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        until(lambda: subprocess.run(["ssh-add", "-l"], capture_output=True, check=False).returncode != NO_AGENT)
         for key in keys:
             subprocess.run(["ssh-add", "-q", str(key)], check=True)
         yield path
