@@ -40,13 +40,11 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def project(daemon: Daemon) -> Iterator[str]:
-    name = f"t{secrets.token_hex(4)}"
-    yield name
-    if isinstance(daemon, DockerDaemon):
-        leftover = Project.__new__(Project)
-        leftover.name = name
-        leftover.purge()
+def project() -> Iterator[str]:
+    leftover = Project.__new__(Project)
+    leftover.name = f"t{secrets.token_hex(4)}"
+    yield leftover.name
+    leftover.purge()
 
 
 def sleeper(daemon: Daemon, project: str, *command: str) -> str:
@@ -59,9 +57,8 @@ def sleeper(daemon: Daemon, project: str, *command: str) -> str:
             content = Path(path).read_bytes()
             entry.size, entry.mode = len(content), 0o755
             archive.addfile(entry, io.BytesIO(content))
-    return daemon.images.import_rootfs(
-        buffer.getvalue(), f"{project}/sleeper:1", [f"CMD {json.dumps(command or (TIMEOUT, '60', SLEEP, '60'))}"]
-    )
+    lines = [f"CMD {json.dumps(command or (TIMEOUT, '60', SLEEP, '60'))}", f"LABEL {LABEL}={project}"]
+    return daemon.images.import_rootfs(buffer.getvalue(), f"{project}/sleeper:1", lines)
 
 
 def test_a_container_lives_from_create_to_remove(daemon: Daemon, project: str) -> None:
