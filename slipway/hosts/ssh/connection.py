@@ -21,7 +21,6 @@ from slipway.errors import Cancelled
 from slipway.hosts.ssh import keepalive
 from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
 from slipway.hosts.ssh.hop import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
-from slipway.hosts.ssh.host_certificate import HostCertificate
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
 from slipway.hosts.ssh.route import HopSettings
 from slipway.hosts.ssh.transport import HostTransport
@@ -72,7 +71,7 @@ def _hop(settings: HopSettings, destination: str, gateway: Connection | None, ca
         "banner_timeout": config.connect_timeout or CONNECT_TIMEOUT,
         "auth_timeout": AUTH_TIMEOUT,
         "channel_timeout": CONNECT_TIMEOUT,
-        "transport_factory": _transport_factory(settings.known),
+        "transport_factory": _transport_factory(settings.known.kinds),
     }
     connection.client.set_missing_host_key_policy(VerifyKnownKey(settings.known, cancel))
     return Hop(settings.name, destination, connection, config, settings.known, settings.key)
@@ -84,16 +83,14 @@ def _no_files() -> Config:
     return Config(lazy=True, ssh_config=SSHConfig())
 
 
-def _transport_factory(known: KnownHosts) -> Any:
-    """What makes the transport of a hop: it prefers certificates of authorities, then the types of recorded keys."""
-    kinds = known.kinds
+def _transport_factory(kinds: frozenset[str]) -> Any:
+    """What makes the transport of a hop whose recorded keys have these types."""
     if "ssh-rsa" in kinds:
         kinds = kinds | {"rsa-sha2-512", "rsa-sha2-256"}  # the same key, signed with another hash (RFC 8332)
 
     def transport(sock: Any, **options: Any) -> Transport:
         monitored: Any = keepalive.MonitoredSocket(sock)
         made = HostTransport(monitored, **options)
-        made.prefers_certificates = bool(known.authorities)
         security = made.get_security_options()
         security.key_types = sorted(security.key_types, key=lambda kind: kind not in kinds)
         return made
@@ -115,10 +112,9 @@ class VerifyKnownKey(MissingHostKeyPolicy):
         self._known, self._cancel = known, cancel
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        certificate = HostCertificate(key.public_blob.key_blob) if key.public_blob else None
-        known = self._known.about(key.get_name(), key.asbytes(), self._cancel, certificate)
-        if not self.accepts(status := known.status(key.asbytes(), certificate)):
-            raise HostKeyRejected(known, key, status, certificate)
+        known = self._known.about(key.get_name(), key.asbytes(), self._cancel)
+        if not self.accepts(status := known.status(key.asbytes())):
+            raise HostKeyRejected(known, key, status)
 
     def accepts(self, status: KeyStatus) -> bool:
         """Whether to go on with a key."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-
-from paramiko import Message
 
 from slipway.config.models import Hosts
 from slipway.config.paths import expand_user, is_file
@@ -18,7 +15,6 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
 from slipway.hosts.ssh import known_hosts_file, openssh
-from slipway.hosts.ssh.host_certificate import HostCertificate
 from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, REVOKED, Entry, note_once
 from slipway.hosts.ssh.ssh_config import SshConfig, expand
 
@@ -33,7 +29,7 @@ class KeyStatus(StrEnum):
     UNKNOWN = "unknown"
     CHANGED = "changed"
     REVOKED = "revoked"
-    UNCERTIFIED = "uncertified"  # no key is on record, only an authority, and the host has no certificate of it
+    CERTIFIED = "certified"  # no key is on record, only an authority that may have signed the host's certificate
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,7 @@ class KnownHosts:
 
     `entries` are the lines for its lookup name; `portless` those for its name without the port, which ssh falls back to
     when `[host]:port` has no key; `kinds` the types of key to negotiate first. `command` (KnownHostsCommand) and
-    `revoked_files` (RevokedHostKeys) are asked about the key that the host presents. Authorities may sign its
-    certificate with `algorithms`.
+    `revoked_files` (RevokedHostKeys) are asked about the key that the host presents.
     """
 
     lookup_name: str
@@ -52,7 +47,6 @@ class KnownHosts:
     kinds: frozenset[str] = frozenset()
     command: tuple[str, ...] = ()
     revoked_files: tuple[Path, ...] = ()
-    algorithms: tuple[str, ...] = ()
 
     @property
     def keys(self) -> list[Entry]:
@@ -63,24 +57,14 @@ class KnownHosts:
         """The keys on record of one type, or all if there is none."""
         return [entry for entry in self.keys if entry.kind == kind] or self.keys
 
-    @property
-    def authorities(self) -> list[Entry]:
-        """Those whose certificates of the host are believed."""
-        return [one for one in (*self.entries, *self.portless) if one.marker == CERT_AUTHORITY]
-
-    def about(self, kind: str, key: bytes, cancel: Cancel, certificate: HostCertificate | None = None) -> KnownHosts:
-        """The same with what is on record for one key, and its certificate, that the host presents.
+    def about(self, kind: str, key: bytes, cancel: Cancel) -> KnownHosts:
+        """The same with what is on record for one key that the host presents.
 
         Raises UsageError if that can't be found out.
         """
-        printed = _by_command(self.command, self.lookup_name, cancel, kind, key, certificate)
-        presented = [(kind, key)]
-        if certificate:
-            presented += [(certificate.kind, certificate.blob), *_typed(certificate.authority)]
+        printed = _by_command(self.command, self.lookup_name, cancel, kind, key)
         revoked = [
-            Entry(kind, key, REVOKED, file, 0)
-            for file in self.revoked_files
-            if any(_revokes(file, *one, cancel) for one in presented)
+            Entry(kind, key, REVOKED, file, 0) for file in self.revoked_files if _revokes(file, kind, key, cancel)
         ]
         return replace(self, entries=(*self.entries, *printed, *revoked))
 
@@ -88,28 +72,17 @@ class KnownHosts:
         """What revokes a key."""
         return [one for one in (*self.entries, *self.portless) if (one.marker, one.key) == (REVOKED, key)]
 
-    def doubt(self, certificate: HostCertificate | None) -> str:
-        """Why the certificate that a host presents does not count; empty if it does."""
-        if certificate is None:
-            return "it presents no certificate"
-        if certificate.authority not in {one.key for one in self.authorities}:
-            return "its certificate is signed by another"
-        host = re.sub(r"^\[(.*)\]:\d+$", r"\1", self.lookup_name)
-        reason = certificate.doubt(host, self.algorithms)
-        return f"its certificate does not count: {reason}" if reason else ""
-
-    def status(self, key: bytes, certificate: HostCertificate | None = None) -> KeyStatus:
+    def status(self, key: bytes) -> KeyStatus:
         """What is known about the key that the host presents, by the rules of ssh (check_host_key)."""
-        if self.revoking(key) or (certificate and self.revoking(certificate.authority)):
+        if self.revoking(key):
             return KeyStatus.REVOKED
-        if not self.doubt(certificate):
-            return KeyStatus.KNOWN
         known = {entry.key for entry in self.keys}
         if known:
             return KeyStatus.KNOWN if key in known else KeyStatus.CHANGED
         if any(not entry.marker and entry.key == key for entry in self.portless):
             return KeyStatus.KNOWN
-        return KeyStatus.UNCERTIFIED if self.authorities else KeyStatus.UNKNOWN
+        certified = any(entry.marker == CERT_AUTHORITY for entry in (*self.entries, *self.portless))
+        return KeyStatus.CERTIFIED if certified else KeyStatus.UNKNOWN
 
 
 def fingerprint(key: bytes) -> str:
@@ -149,12 +122,7 @@ def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
         portless = _in_files(found, hostname, report.cancel)
     preferred = (*entries, *_by_command(command, hostname, report.cancel))
     kinds = frozenset(entry.kind for entry in preferred if not entry.marker)
-    return KnownHosts(name, entries, portless, kinds, command, config.revoked_host_keys, config.ca_signature_algorithms)
-
-
-def _typed(key: bytes) -> list[tuple[str, bytes]]:
-    """A public key with its type, which it begins with; nothing for none."""
-    return [(Message(key).get_text(), key)] if key else []
+    return KnownHosts(name, entries, portless, kinds, command, config.revoked_host_keys)
 
 
 def _ssh_would_run(program: Path) -> bool:
@@ -166,12 +134,7 @@ def _in_files(files: Sequence[Path], name: str, cancel: Cancel) -> tuple[Entry, 
 
 
 def _by_command(
-    command: Sequence[str],
-    name: str,
-    cancel: Cancel,
-    kind: str = "NONE",
-    key: bytes | None = None,
-    certificate: HostCertificate | None = None,
+    command: Sequence[str], name: str, cancel: Cancel, kind: str = "NONE", key: bytes | None = None
 ) -> tuple[Entry, ...]:
     """What KnownHostsCommand prints for a host (load_hostkeys_command in sshconnect.c).
 
@@ -182,8 +145,6 @@ def _by_command(
     tokens = {"%": "%", "H": name, "I": "HOSTNAME" if key else "ORDER", "t": kind, "f": "NONE", "K": "NONE"}
     if key:
         tokens |= {"f": fingerprint(key), "K": base64.b64encode(key).decode()}
-    if certificate:
-        tokens |= {"t": certificate.kind, "K": base64.b64encode(certificate.blob).decode()}
     hint = "correct KnownHostsCommand in ~/.ssh/config: ssh refuses the connection too"
     try:
         answer = openssh.run(command[0], *(expand(word, tokens) for word in command[1:]), cancel=cancel)

@@ -34,9 +34,6 @@ class SshConfig:
     global_known_hosts: tuple[Path, ...] = ()
     known_hosts_command: tuple[str, ...] = ()  # its words, with tokens expanded but for those of a host key
     revoked_host_keys: tuple[Path, ...] = ()
-    ca_signature_algorithms: tuple[
-        str, ...
-    ] = ()  # with which an authority may sign a host's certificate; empty: unknown
     identity_files: tuple[Path, ...] = ()
     certificate_files: tuple[Path, ...] = ()
     identities_only: bool = False
@@ -147,7 +144,6 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         global_known_hosts=files(*_paths(one("globalknownhostsfile"))),
         known_hosts_command=_words(one("knownhostscommand"), tokens),
         revoked_host_keys=tuple(map(Path, settings.get("revokedhostkeys", ()))),  # has no tokens, nor ~
-        ca_signature_algorithms=tuple(filter(None, one("casignaturealgorithms").split(","))),
         identity_files=files(*settings.get("identityfile", [])),
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",

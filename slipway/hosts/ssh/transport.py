@@ -8,8 +8,6 @@ from typing import Any
 from paramiko import Message, Transport
 from paramiko.common import MSG_SERVICE_REQUEST
 
-CERTIFICATE = "-cert-v01@openssh.com"
-
 
 class HostTransport(Transport):
     """A transport that asks for the login once, as ssh does, and remembers why the host ended the connection.
@@ -18,17 +16,7 @@ class HostTransport(Transport):
     """
 
     farewell = ""
-    prefers_certificates = False  # else they come last, and are taken for plain keys
     _login_asked = False
-
-    @property
-    def preferred_keys(self) -> tuple[str, ...]:
-        """The types of host keys to negotiate, the first one first."""
-        base: Any = super()
-        names: tuple[str, ...] = base.preferred_keys
-        certificates = tuple(name for name in names if name.endswith(CERTIFICATE))
-        plain = tuple(name for name in names if name not in certificates)
-        return (*certificates, *plain) if self.prefers_certificates else (*plain, *certificates)
 
     def _send_message(self, data: Message) -> None:
         base: Any = super()  # types-paramiko does not know what its subclasses use
