@@ -29,7 +29,8 @@ from slipway.hosts.ssh.key_query import KeyQuery
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
 from slipway.hosts.ssh.ssh_config import SshConfig
 
-AGENT_TIMEOUT = 5.0  # seconds for the agent to list its keys; a signature may wait for a touch or a confirmation
+AGENT_TIMEOUT = 5.0  # seconds for the agent to list its keys
+SIGN_TIMEOUT = 60.0  # seconds for a signature, which may wait for a touch or a confirmation
 R = TypeVar("R")
 PASSWORD_METHODS = {"password", "keyboard-interactive"}
 
@@ -61,7 +62,7 @@ class Agent(AgentSSH):  # types-paramiko does not know what its subclasses in pa
         try:
             connection.connect(path)
             self._connect(connection)  # type: ignore[attr-defined]
-            connection.settimeout(None)
+            connection.settimeout(SIGN_TIMEOUT)
         except (OSError, SSHException) as error:
             connection.close()
             self.error = f"the SSH agent at {path} can't be asked: {error}"
@@ -81,7 +82,10 @@ class SigningKey(AgentKey):
     def sign_ssh_data(self, data: Any, algorithm: str | None = None) -> Any:
         try:
             return super().sign_ssh_data(data, algorithm)
-        except (SSHException, OSError):
+        except (SSHException, OSError) as error:
+            if isinstance(error, TimeoutError):  # a late answer would be taken for that about the next key
+                with contextlib.suppress(OSError):
+                    self.agent._conn.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]  # noqa: SLF001
             refused = Message()
             refused.add_string(algorithm or self.get_name())
             refused.add_string(b"")

@@ -8,13 +8,14 @@ import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from paramiko import PKey, RSAKey
+from paramiko import Message, PKey, RSAKey
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.errors import Problem, Unreachable, UsageError
-from slipway.hosts.ssh import connection
+from slipway.hosts.ssh import authentication, connection
 from slipway.hosts.ssh.authentication import AskSecret
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, configure, connect, hosts, nobody, sealed, serving
@@ -250,3 +251,32 @@ def test_a_user_and_a_port_of_hosts_yaml_win(home: Path, keys: list[PKey]) -> No
         entry = HostEntry(address="box", user="admin", port=server.port)
         connection.close(connect(Hosts(hosts={"box": entry}), nobody))
     assert server.users == ["admin"]
+
+
+def test_an_agent_that_lists_a_key_and_never_signs_holds_nobody_up(
+    home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey]
+) -> None:
+    monkeypatch.setattr(authentication, "SIGN_TIMEOUT", 0.3)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "silent"))
+    listed = Message()
+    listed.add_byte(b"\x0c")  # SSH_AGENT_IDENTITIES_ANSWER
+    listed.add_int(1)
+    listed.add_string(keys[0].asbytes())
+    listed.add_string("a key")
+    answer = listed.asbytes()
+    server = Sshd(keys=(keys[0],))
+    with socket.socket(socket.AF_UNIX) as listener, serving(server):
+        listener.bind(str(home / "silent"))
+        listener.listen()
+        Thread(target=_list_only, args=(listener, len(answer).to_bytes(4, "big") + answer), daemon=True).start()
+        configure(home, server)
+        with pytest.raises(Unreachable, match="authentication failed for user deploy"):
+            connect(Hosts(), nobody)
+
+
+def _list_only(listener: socket.socket, answer: bytes) -> None:
+    asked = listener.accept()[0]
+    asked.recv(100)
+    asked.sendall(answer)
+    while asked.recv(1000):  # the request to sign, which gets no answer
+        pass
