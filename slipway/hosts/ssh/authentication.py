@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from paramiko import AgentKey, Message, PKey, Transport
+from paramiko import AgentKey, PKey, Transport
 from paramiko.agent import AgentSSH
 from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import (
@@ -67,29 +67,33 @@ class Agent(AgentSSH):  # types-paramiko does not know what its subclasses in pa
             connection.close()
             self.error = f"the SSH agent at {path} can't be asked: {error}"
 
+    def give_up(self) -> None:
+        """Ask it nothing more: a late signature would be taken for that of the next key."""
+        self.error = f"the SSH agent did not sign within {SIGN_TIMEOUT:g} s: does it wait for a touch or an answer?"
+        self._shut_down()
+
     def close(self) -> None:
         """End the conversation; a signature that is waited for is given up."""
         self._unregister()
+        self._shut_down()
+        self._close()  # type: ignore[attr-defined]
+
+    def _shut_down(self) -> None:
         with contextlib.suppress(OSError):
             if self._conn:  # type: ignore[attr-defined]
                 self._conn.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
-        self._close()  # type: ignore[attr-defined]
 
 
 class SigningKey(AgentKey):
-    """A key of an agent. One that the agent refuses to sign with is rejected by the host, as any wrong key is."""
+    """A key of an agent. One that the agent does not sign with is passed over, as by ssh."""
 
     def sign_ssh_data(self, data: Any, algorithm: str | None = None) -> Any:
         try:
             return super().sign_ssh_data(data, algorithm)
         except (SSHException, OSError) as error:
-            if isinstance(error, TimeoutError):  # a late answer would be taken for that about the next key
-                with contextlib.suppress(OSError):
-                    self.agent._conn.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]  # noqa: SLF001
-            refused = Message()
-            refused.add_string(algorithm or self.get_name())
-            refused.add_string(b"")
-            return refused.asbytes()
+            if isinstance(error, TimeoutError):
+                self.agent.give_up()  # type: ignore[attr-defined]
+            raise AuthenticationException(f"the SSH agent does not sign: {error}") from error
 
 
 @dataclass(frozen=True)

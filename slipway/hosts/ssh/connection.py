@@ -25,7 +25,7 @@ from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
 from slipway.hosts.ssh.route import HopSettings
 from slipway.hosts.ssh.transport import HostTransport
 
-AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up, the agent may want a touch
+AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up
 
 
 def connect(settings: Sequence[HopSettings], ask: AskSecret, cancel: Cancel) -> Connection:

@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001  a subclass of paramiko's, which sends what it has no public way to hold back
-"""Paramiko's transport where it differs from ssh's."""
+"""Paramiko's transport, made to do as ssh does where the two differ."""
 
 from __future__ import annotations
 

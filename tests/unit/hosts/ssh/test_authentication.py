@@ -270,8 +270,9 @@ def test_an_agent_that_lists_a_key_and_never_signs_holds_nobody_up(
         listener.listen()
         Thread(target=_list_only, args=(listener, len(answer).to_bytes(4, "big") + answer), daemon=True).start()
         configure(home, server)
-        with pytest.raises(Unreachable, match="authentication failed for user deploy"):
+        with pytest.raises(Unreachable, match="authentication failed for user deploy") as failed:
             connect(Hosts(), nobody)
+        assert "the SSH agent did not sign within 0.3 s" in failed.value.details
 
 
 def _list_only(listener: socket.socket, answer: bytes) -> None:
