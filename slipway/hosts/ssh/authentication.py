@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from paramiko import AgentKey, PKey, Transport
+from paramiko import AgentKey, Message, PKey, Transport
 from paramiko.agent import AgentSSH
 from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import (
@@ -25,9 +25,11 @@ from paramiko.ssh_exception import (
 from slipway.config.paths import is_file
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
+from slipway.hosts.ssh.host_certificate import SUFFIX
 from slipway.hosts.ssh.key_query import KeyQuery
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
 from slipway.hosts.ssh.ssh_config import SshConfig
+from slipway.hosts.ssh.transport import key_type
 
 AGENT_TIMEOUT = 5.0  # seconds for the agent to list its keys
 SIGN_TIMEOUT = 60.0  # seconds for a signature, which may wait for a touch or a confirmation
@@ -110,6 +112,7 @@ def offers(config: SshConfig, agent_keys: Sequence[AgentKey]) -> list[Offer]:
     """The keys that ssh would offer, in its order (pubkey_prepare in sshconnect2.c).
 
     Certificates that the configuration names; the agent's keys that it names, the agent's others, then key files.
+    Those that PubkeyAcceptedAlgorithms or RequiredRSASize leave out are not offered.
     """
     files = list(_file_offers(config))
     certificates = [found for file in config.certificate_files if (found := _certificate(file))]
@@ -124,7 +127,21 @@ def offers(config: SshConfig, agent_keys: Sequence[AgentKey]) -> list[Offer]:
         elif not config.identities_only:
             others.append(Offer(key.blob, agent_key=key))
     completed = [_with_agent(offer, agent_keys) for offer in files]
-    return [*named, *preferred, *others, *completed]
+    made = (*named, *preferred, *others, *completed)
+    return [offer for offer in made if not offer.public or _is_offered(offer.public, config)]
+
+
+def _is_offered(public: bytes, config: SshConfig) -> bool:
+    """Whether ssh would offer a key of this type and size."""
+    message = Message(public)
+    kind = message.get_string().decode(errors="replace")
+    if not kind.startswith("ssh-rsa"):
+        return not config.pubkey_algorithms or kind in config.pubkey_algorithms
+    if kind.endswith(SUFFIX):
+        message.get_string()  # nonce
+    message.get_mpint()  # exponent
+    signed_by = {key_type(name) for name in config.pubkey_algorithms} or {kind}
+    return kind in signed_by and message.get_mpint().bit_length() >= config.required_rsa_size
 
 
 def _file_offers(config: SshConfig) -> Iterator[Offer]:

@@ -18,7 +18,7 @@ from paramiko.config import SSHConfig
 from slipway.config.host_secrets import host_secret
 from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled
-from slipway.hosts.ssh import keepalive
+from slipway.hosts.ssh import host_certificate, keepalive
 from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
 from slipway.hosts.ssh.hop import CONNECT_TIMEOUT, Hop, HostKeyRejected, translated_errors
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
@@ -57,7 +57,7 @@ def hops_to(settings: Sequence[HopSettings], cancel: Cancel) -> list[Hop]:
 
 
 def _hop(settings: HopSettings, destination: str, gateway: Connection | None, cancel: Cancel) -> Hop:
-    """A hop that accepts only known keys; the types of its recorded keys are negotiated first."""
+    """A hop that accepts only known keys."""
     config = settings.config
     connection = Connection(
         config.hostname,
@@ -71,7 +71,7 @@ def _hop(settings: HopSettings, destination: str, gateway: Connection | None, ca
         "banner_timeout": config.connect_timeout or CONNECT_TIMEOUT,
         "auth_timeout": AUTH_TIMEOUT,
         "channel_timeout": CONNECT_TIMEOUT,
-        "transport_factory": _transport_factory(settings.known.kinds),
+        "transport_factory": _transport_factory(settings),
     }
     connection.client.set_missing_host_key_policy(VerifyKnownKey(settings.known, cancel))
     return Hop(settings.name, destination, connection, config, settings.known, settings.key)
@@ -83,16 +83,15 @@ def _no_files() -> Config:
     return Config(lazy=True, ssh_config=SSHConfig())
 
 
-def _transport_factory(kinds: frozenset[str]) -> Any:
-    """What makes the transport of a hop whose recorded keys have these types."""
-    if "ssh-rsa" in kinds:
-        kinds = kinds | {"rsa-sha2-512", "rsa-sha2-256"}  # the same key, signed with another hash (RFC 8332)
+def _transport_factory(settings: HopSettings) -> Any:
+    """What makes the transport of a hop."""
 
     def transport(sock: Any, **options: Any) -> Transport:
         monitored: Any = keepalive.MonitoredSocket(sock)
         made = HostTransport(monitored, **options)
-        security = made.get_security_options()
-        security.key_types = sorted(security.key_types, key=lambda kind: kind not in kinds)
+        made.host_key_algorithms = settings.known.algorithms
+        made.pubkey_algorithms = settings.config.pubkey_algorithms
+        made.required_rsa_size = settings.config.required_rsa_size
         return made
 
     return transport
@@ -112,9 +111,11 @@ class VerifyKnownKey(MissingHostKeyPolicy):
         self._known, self._cancel = known, cancel
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        known = self._known.about(key.get_name(), key.asbytes(), self._cancel)
-        if not self.accepts(status := known.status(key.asbytes())):
-            raise HostKeyRejected(known, key, status)
+        known, blob = self._known, key.public_blob
+        certificate = host_certificate.read(blob.key_blob, known.lookup_name, self._cancel) if blob else None
+        known = known.about(key.get_name(), key.asbytes(), self._cancel, certificate)
+        if not self.accepts(status := known.status(key.asbytes(), certificate)):
+            raise HostKeyRejected(known, key, status, certificate)
 
     def accepts(self, status: KeyStatus) -> bool:
         """Whether to go on with a key."""

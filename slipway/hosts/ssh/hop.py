@@ -22,9 +22,10 @@ from paramiko.ssh_exception import (
 from slipway.errors import ConnectionThrottled, HostUnreachable, NextCommand, Problem, Unreachable
 from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.authentication import NothingToOffer, TooManyFailures
+from slipway.hosts.ssh.host_certificate import HostCertificate
 from slipway.hosts.ssh.keepalive import MonitoredSocket
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
-from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, Entry
+from slipway.hosts.ssh.known_hosts_file import Entry
 from slipway.hosts.ssh.ssh_config import SshConfig
 
 CONNECT_TIMEOUT = 10  # seconds to connect, and again for the banner, where ~/.ssh/config has no ConnectTimeout
@@ -34,9 +35,11 @@ THROTTLED = b"Exceeded MaxStartups"  # what sshd says in place of its banner (ss
 class HostKeyRejected(Exception):
     """A host's key that is not accepted, or was only to be read; `known` is what is on record for the host."""
 
-    def __init__(self, known: KnownHosts, key: PKey, status: KeyStatus) -> None:
+    def __init__(
+        self, known: KnownHosts, key: PKey, status: KeyStatus, certificate: HostCertificate | None = None
+    ) -> None:
         super().__init__(known.lookup_name)
-        self.known, self.key, self.status = known, key, status
+        self.known, self.key, self.status, self.certificate = known, key, status, certificate
 
 
 @dataclass
@@ -91,16 +94,14 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
         details = f"{rejected.key.get_name()} {fingerprint}"
         summary = f"{hop.description}: its host key is not known here"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
-    if rejected.status is KeyStatus.CERTIFIED:
-        authorities = [entry.location for entry in (*known.entries, *known.portless) if entry.marker == CERT_AUTHORITY]
-        summary = f"{hop.description}: only {CERT_AUTHORITY} ({', '.join(authorities)}) vouches for its host key"
-        hint = (
-            "Slipway can't verify host certificates: compare the fingerprint with the host's own, then record the key"
-        )
-        details = f"{rejected.key.get_name()} {fingerprint}"
+    if rejected.status is KeyStatus.UNCERTIFIED:
+        authorities = ", ".join(entry.location for entry in known.authorities)
+        summary = f"{hop.description}: no authority that is known here ({authorities}) vouches for its host key"
+        hint = "have its certificate renewed; or compare the fingerprint with the host's own, then record the key"
+        details = f"{known.doubt(rejected.certificate)}\n{rejected.key.get_name()} {fingerprint}"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.REVOKED:
-        where = ", ".join(dict.fromkeys(one.location for one in known.revoking(key)))
+        where = ", ".join(dict.fromkeys(one.location for one in known.revoking(key, rejected.certificate)))
         details = f"{fingerprint} of {known.lookup_name} is revoked by {where}"
         hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
         return Unreachable(f"{hop.description}: its host key is REVOKED", details=details, hint=hint)

@@ -9,14 +9,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from paramiko import Message
+
 from slipway.config.models import Hosts
 from slipway.config.paths import expand_user, is_file
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
 from slipway.hosts.ssh import known_hosts_file, openssh
+from slipway.hosts.ssh.host_certificate import SUFFIX, HostCertificate
 from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, REVOKED, Entry, note_once
 from slipway.hosts.ssh.ssh_config import SshConfig, expand
+from slipway.hosts.ssh.transport import key_type
 
 USER_FILE = "~/.ssh/known_hosts"
 KRL_MAGIC = b"SSHKRL\n\0"  # what a key revocation list begins with (PROTOCOL.krl of OpenSSH)
@@ -29,24 +33,30 @@ class KeyStatus(StrEnum):
     UNKNOWN = "unknown"
     CHANGED = "changed"
     REVOKED = "revoked"
-    CERTIFIED = "certified"  # no key is on record, only an authority that may have signed the host's certificate
+    UNCERTIFIED = "uncertified"  # no key is on record, only an authority, and the host has no certificate of it
 
 
 @dataclass(frozen=True)
 class KnownHosts:
     """What is on record for one host.
 
-    `entries` are the lines for its lookup name; `portless` those for its name without the port, which ssh falls back to
-    when `[host]:port` has no key; `kinds` the types of key to negotiate first. `command` (KnownHostsCommand) and
-    `revoked_files` (RevokedHostKeys) are asked about the key that the host presents.
+    `entries` are the lines for its lookup name, `portless` those for its name without the port, which ssh falls back
+    to; `files` are what both are looked up in. `command` (KnownHostsCommand) and `revoked_files` (RevokedHostKeys) are
+    asked about the key that the host presents. `algorithms` are those of host keys to negotiate, the first one first;
+    empty if ssh's configuration has none. An authority signs a certificate for `certified_name`, with one of
+    `ca_algorithms`.
     """
 
     lookup_name: str
     entries: tuple[Entry, ...] = ()
     portless: tuple[Entry, ...] = ()
-    kinds: frozenset[str] = frozenset()
+    files: tuple[Path, ...] = ()
+    portless_name: str = ""
     command: tuple[str, ...] = ()
     revoked_files: tuple[Path, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    certified_name: str = ""
+    ca_algorithms: tuple[str, ...] = ()
 
     @property
     def keys(self) -> list[Entry]:
@@ -57,32 +67,87 @@ class KnownHosts:
         """The keys on record of one type, or all if there is none."""
         return [entry for entry in self.keys if entry.kind == kind] or self.keys
 
-    def about(self, kind: str, key: bytes, cancel: Cancel) -> KnownHosts:
-        """The same with what is on record for one key that the host presents.
+    @property
+    def authorities(self) -> list[Entry]:
+        """Those whose certificates of the host are believed."""
+        return [one for one in (*self.entries, *self.portless) if one.marker == CERT_AUTHORITY]
+
+    def about(self, kind: str, key: bytes, cancel: Cancel, certificate: HostCertificate | None = None) -> KnownHosts:
+        """The same with what is on record for one key, and its certificate, that the host presents.
 
         Raises UsageError if that can't be found out.
         """
-        printed = _by_command(self.command, self.lookup_name, cancel, kind, key)
+        printed = _by_command(self.command, self.lookup_name, cancel, kind, key, certificate)
+        presented = [(kind, key)]
+        if certificate:
+            authority = certificate.authority
+            presented += [(certificate.kind, certificate.blob), (Message(authority).get_text(), authority)]
         revoked = [
-            Entry(kind, key, REVOKED, file, 0) for file in self.revoked_files if _revokes(file, kind, key, cancel)
+            Entry(kind, key, REVOKED, file, 0)
+            for file in self.revoked_files
+            if any(_revokes(file, *one, cancel) for one in presented)
         ]
-        return replace(self, entries=(*self.entries, *printed, *revoked))
+        entries = (*self.entries, *printed, *revoked)
+        portless: tuple[Entry, ...] = ()
+        if self.portless_name and (certificate or not self.keys):
+            portless = _in_files(self.files, self.portless_name, cancel)
+        return replace(self, entries=entries, portless=portless)
 
-    def revoking(self, key: bytes) -> list[Entry]:
-        """What revokes a key."""
-        return [one for one in (*self.entries, *self.portless) if (one.marker, one.key) == (REVOKED, key)]
+    def revoking(self, key: bytes, certificate: HostCertificate | None) -> list[Entry]:
+        """What revokes a key, or who signed its certificate."""
+        return _revoking((*self.entries, *self.portless), key, certificate)
 
-    def status(self, key: bytes) -> KeyStatus:
-        """What is known about the key that the host presents, by the rules of ssh (check_host_key)."""
-        if self.revoking(key):
+    def doubt(self, certificate: HostCertificate | None) -> str:
+        """Why the certificate that a host presents does not count; empty if it does."""
+        if certificate is None:
+            return "it presents no certificate"
+        if certificate.authority not in {one.key for one in self.authorities}:
+            return "its certificate is signed by another"
+        reason = self._invalid(certificate)
+        return f"its certificate does not count: {reason}" if reason else ""
+
+    def _invalid(self, certificate: HostCertificate) -> str:
+        return certificate.doubt(self.certified_name, self.ca_algorithms)
+
+    def status(self, key: bytes, certificate: HostCertificate | None = None) -> KeyStatus:
+        """What is known about the key that the host presents."""
+        found = self._checked(key, certificate, self.entries, self.portless)
+        if found is not KeyStatus.KNOWN and self.revoking(key, certificate):
             return KeyStatus.REVOKED
-        known = {entry.key for entry in self.keys}
-        if known:
-            return KeyStatus.KNOWN if key in known else KeyStatus.CHANGED
-        if any(not entry.marker and entry.key == key for entry in self.portless):
+        return KeyStatus.UNCERTIFIED if found is KeyStatus.UNKNOWN and self.authorities else found
+
+    def _checked(
+        self,
+        key: bytes,
+        certificate: HostCertificate | None,
+        entries: tuple[Entry, ...],
+        portless: tuple[Entry, ...] = (),
+    ) -> KeyStatus:
+        """What ssh finds (check_host_key in sshconnect.c): a certificate that does not count is a plain key."""
+        found = self._compared(key, certificate, entries)
+        unknown = found is KeyStatus.UNKNOWN
+        if unknown and portless and self._checked(key, certificate, portless) is KeyStatus.KNOWN:
             return KeyStatus.KNOWN
-        certified = any(entry.marker == CERT_AUTHORITY for entry in (*self.entries, *self.portless))
-        return KeyStatus.CERTIFIED if certified else KeyStatus.UNKNOWN
+        if certificate and found not in {KeyStatus.KNOWN, KeyStatus.REVOKED}:
+            return self._checked(key, None, entries, portless)
+        return found
+
+    def _compared(self, key: bytes, certificate: HostCertificate | None, entries: tuple[Entry, ...]) -> KeyStatus:
+        if _revoking(entries, key, certificate):
+            return KeyStatus.REVOKED
+        if certificate:
+            if not any(one.marker == CERT_AUTHORITY and one.key == certificate.authority for one in entries):
+                return KeyStatus.UNKNOWN
+            return KeyStatus.CHANGED if self._invalid(certificate) else KeyStatus.KNOWN
+        known = {entry.key for entry in entries if not entry.marker}
+        if not known:
+            return KeyStatus.UNKNOWN
+        return KeyStatus.KNOWN if key in known else KeyStatus.CHANGED
+
+
+def _revoking(entries: Sequence[Entry], key: bytes, certificate: HostCertificate | None) -> list[Entry]:
+    keys = {key, certificate.authority} if certificate else {key}
+    return [entry for entry in entries if entry.marker == REVOKED and entry.key in keys]
 
 
 def fingerprint(key: bytes) -> str:
@@ -117,12 +182,35 @@ def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
         note_once(report.note, f"KnownHostsCommand {command[0]} is passed over, as by ssh: not the path of a program")
         command = ()
     entries, hostname = _in_files(found, name, report.cancel), config.hostname.lower()
-    portless: tuple[Entry, ...] = ()
-    if name.startswith("[") and not any(not entry.marker for entry in entries):
-        portless = _in_files(found, hostname, report.cancel)
     preferred = (*entries, *_by_command(command, hostname, report.cancel))
-    kinds = frozenset(entry.kind for entry in preferred if not entry.marker)
-    return KnownHosts(name, entries, portless, kinds, command, config.revoked_host_keys)
+    return KnownHosts(
+        name,
+        entries,
+        files=tuple(found),
+        portless_name=hostname if name != hostname and not config.host_key_alias else "",
+        command=command,
+        revoked_files=config.revoked_host_keys,
+        algorithms=_ordered(config.host_key_algorithms, preferred),
+        certified_name=config.host_key_alias.lower() or hostname,
+        ca_algorithms=config.ca_signature_algorithms,
+    )
+
+
+def _ordered(algorithms: Sequence[str], entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The algorithms of host keys as ssh prefers them (order_hostkeyalgs in sshconnect2.c).
+
+    As they are if the first one's key is on record; else those first whose key, or an authority for which, is.
+    """
+    kinds = {entry.kind for entry in entries if not entry.marker}
+    has_authority = any(entry.marker == CERT_AUTHORITY for entry in entries)
+
+    def known(algorithm: str) -> bool:
+        return key_type(algorithm).removesuffix(SUFFIX) in kinds
+
+    def last(algorithm: str) -> bool:
+        return not (known(algorithm) or (has_authority and algorithm.endswith(SUFFIX)))
+
+    return tuple(algorithms if any(map(known, algorithms[:1])) else sorted(algorithms, key=last))
 
 
 def _ssh_would_run(program: Path) -> bool:
@@ -134,7 +222,12 @@ def _in_files(files: Sequence[Path], name: str, cancel: Cancel) -> tuple[Entry, 
 
 
 def _by_command(
-    command: Sequence[str], name: str, cancel: Cancel, kind: str = "NONE", key: bytes | None = None
+    command: Sequence[str],
+    name: str,
+    cancel: Cancel,
+    kind: str = "NONE",
+    key: bytes | None = None,
+    certificate: HostCertificate | None = None,
 ) -> tuple[Entry, ...]:
     """What KnownHostsCommand prints for a host (load_hostkeys_command in sshconnect.c).
 
@@ -145,6 +238,8 @@ def _by_command(
     tokens = {"%": "%", "H": name, "I": "HOSTNAME" if key else "ORDER", "t": kind, "f": "NONE", "K": "NONE"}
     if key:
         tokens |= {"f": fingerprint(key), "K": base64.b64encode(key).decode()}
+    if certificate:
+        tokens |= {"t": certificate.kind, "K": base64.b64encode(certificate.blob).decode()}
     hint = "correct KnownHostsCommand in ~/.ssh/config: ssh refuses the connection too"
     try:
         answer = openssh.run(command[0], *(expand(word, tokens) for word in command[1:]), cancel=cancel)

@@ -12,6 +12,7 @@ from pathlib import Path
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
 from slipway.hosts.ssh import openssh
+from slipway.hosts.ssh.host_certificate import SUFFIX, certified_key
 
 REVOKED, CERT_AUTHORITY = "@revoked", "@cert-authority"
 FOUND = re.compile(r"# Host .* found: line (\d+) ?\w*\s*")  # ssh-keygen's line before each one that it found
@@ -109,10 +110,14 @@ def _entry(line: str, file: Path | None, number: int) -> Entry | None:
     marker = words.pop(0) if words and words[0].startswith("@") else ""
     if len(words) < 3 or marker not in {"", REVOKED, CERT_AUTHORITY}:
         return None
+    kind = words[1]
     try:
-        return Entry(words[1], _key(words[1], words[2]), marker, file, number)
+        key = _key(kind, words[2])
     except ValueError:
         return None
+    if marker and kind.endswith(SUFFIX):  # ssh compares the key alone
+        kind, key = kind.removesuffix(SUFFIX), certified_key(key)
+    return Entry(kind, key, marker, file, number)
 
 
 def _key(kind: str, text: str) -> bytes:

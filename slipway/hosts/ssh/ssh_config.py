@@ -16,6 +16,10 @@ from slipway.errors import UsageError
 from slipway.hosts.ssh import openssh
 from slipway.hosts.this_user import user_name
 
+RSA_BITS = 1024  # fewer are refused (RequiredRSASize in ssh_config(5))
+HOST_KEY_ALGORITHMS = (
+    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
+)
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
@@ -34,6 +38,10 @@ class SshConfig:
     global_known_hosts: tuple[Path, ...] = ()
     known_hosts_command: tuple[str, ...] = ()  # its words, with tokens expanded but for those of a host key
     revoked_host_keys: tuple[Path, ...] = ()
+    host_key_algorithms: tuple[str, ...] = ()  # the first one first
+    ca_signature_algorithms: tuple[str, ...] = ()  # with which an authority may sign a certificate
+    required_rsa_size: int = RSA_BITS
+    pubkey_algorithms: tuple[str, ...] = ()  # of this user's keys; empty: all
     identity_files: tuple[Path, ...] = ()
     certificate_files: tuple[Path, ...] = ()
     identities_only: bool = False
@@ -98,6 +106,8 @@ def _ask_paramiko(destination: Destination) -> dict[str, list[str]]:
     except (OSError, KeyError, SSHException, ValueError) as error:  # KeyError: a user without a name
         raise _refused(destination, str(error)) from error
     settings.pop("controlpath", None)  # which holds the token %C where ssh is asked
+    settings.pop("pubkeyacceptedalgorithms", None)
+    settings["hostkeyalgorithms"] = [HOST_KEY_ALGORITHMS]  # only ssh reads the patterns of these two
     if destination.user:
         settings["user"] = [destination.user]
     if destination.port:
@@ -126,6 +136,9 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
     def files(*values: str) -> tuple[Path, ...]:
         return tuple(_path(value, tokens) for value in values if value and value.lower() != "none")
 
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(filter(None, one(key).split(",")))
+
     timeout = one("connecttimeout")
     methods = {
         "publickey": "pubkeyauthentication",
@@ -144,6 +157,10 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         global_known_hosts=files(*_paths(one("globalknownhostsfile"))),
         known_hosts_command=_words(one("knownhostscommand"), tokens),
         revoked_host_keys=tuple(map(Path, settings.get("revokedhostkeys", ()))),  # has no tokens, nor ~
+        host_key_algorithms=names("hostkeyalgorithms"),
+        ca_signature_algorithms=names("casignaturealgorithms"),
+        required_rsa_size=int(one("requiredrsasize", str(RSA_BITS))),
+        pubkey_algorithms=names("pubkeyacceptedalgorithms"),
         identity_files=files(*settings.get("identityfile", [])),
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",

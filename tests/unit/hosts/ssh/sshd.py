@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import socket
@@ -47,6 +48,7 @@ class Sshd:
     """A server and what it saw. `passwords` and `keys` let users in; `before` is what a login shell says first."""
 
     key: PKey = KEY
+    more_keys: tuple[PKey, ...] = ()  # host keys of other types, or the same with a certificate: see `CertifiedKey`
     passwords: dict[str, str] = field(default_factory=dict)
     keys: tuple[PKey, ...] = ()
     before: bytes = b""
@@ -101,9 +103,33 @@ def _accept(listener: socket.socket, server: Sshd) -> None:
     with suppress(OSError):
         while True:
             link = _Link(listener.accept()[0], disabled_algorithms={"pubkeys": server.unknown})
-            link.add_server_key(server.key)
+            for key in (server.key, *server.more_keys):
+                link.add_server_key(key)
             server.links.append(link)
             threading.Thread(target=_serve, args=(link, server), daemon=True).start()
+
+
+class CertifiedKey(Ed25519Key):
+    """A host key that is presented with its certificate, from FILE and FILE-cert.pub."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(filename=str(file))
+        self.kind, text = (file.parent / f"{file.name}-cert.pub").read_text().split()[:2]
+        self.certificate = base64.b64decode(text)
+
+    def get_name(self) -> str:
+        return self.kind
+
+    def asbytes(self) -> bytes:
+        return self.certificate
+
+
+def packed(*strings: bytes | str) -> bytes:
+    """Strings as they are sent over the wire."""
+    message = Message()
+    for one in strings:
+        message.add_string(one)
+    return message.asbytes()
 
 
 class _Link(Transport):

@@ -61,13 +61,17 @@ def _once(server: Sshd) -> list[bytes]:
         ("IdentityFile {home}/key0", "CertificateFile {home}/key3-cert.pub"),
         ("IdentityFile {home}/key1",),  # it has a certificate beside it
         ("PubkeyAuthentication no",),
+        ("IdentityFile {home}/key6", "PubkeyAcceptedAlgorithms rsa-sha2-256,ssh-ed25519-cert-v01@openssh.com"),
+        ("IdentityFile {home}/rsa", "IdentityFile {home}/key6", "RequiredRSASize 4096"),
+        ("IdentityFile {home}/rsa", "PubkeyAcceptedAlgorithms -rsa*"),
+        ("IdentityFile {home}/rsa", "PubkeyAcceptedAlgorithms rsa-sha2-256,ssh-ed25519", "IdentitiesOnly yes"),
     ],
 )
 def test_the_keys_that_ssh_offers_are_offered_in_its_order(
     home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey], lines: tuple[str, ...], accepted: int
 ) -> None:
     in_agent = [home / name for name in NAMES if name not in {"key5", "key6"}]
-    server = Sshd(keys=(keys[accepted],), max_auth_tries=6)
+    server = Sshd(key=keys[0], keys=(keys[accepted],), max_auth_tries=6)
     with serving(server), agent(home, monkeypatch, *in_agent):
         configure(home, server, *(line.format(home=home) for line in lines))
         here = offered_here(server)
@@ -80,6 +84,7 @@ def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     for name in (*NAMES, "authority"):
         sealed(folder / name)
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(folder / "rsa")], check=True)
     for name in ("key1", "key3"):
         sign = ["ssh-keygen", "-q", "-s", str(folder / "authority"), "-I", name, "-n", "deploy", str(folder / name)]
         subprocess.run(sign, check=True, capture_output=True)

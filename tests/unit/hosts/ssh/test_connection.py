@@ -80,7 +80,7 @@ def test_a_changed_key_of_a_jump_host_is_reported_as_its_own_with_the_command_th
         ("{place} {key}\n{place} ssh-rsa AAAAB3Nza\n", ""),
         ("{place} {key}\none-word\n", ""),
         ("@what {place} {key}\n", "not known here"),
-        ("@cert-authority * {other}\n", "only @cert-authority .*known_hosts:1.* vouches"),
+        ("@cert-authority * {other}\n", "no authority that is known here .*known_hosts:1.* vouches"),
         ("127.0.0.1 {key}\n", ""),  # ssh: "found matching key w/out port"
         ("127.0.0.1 {other}\n", "not known here"),
         ("@revoked 127.0.0.1 {key}\n{place} {key}\n", ""),  # recorded for another port than this

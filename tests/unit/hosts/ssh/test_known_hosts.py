@@ -66,7 +66,8 @@ def test_a_host_key_is_accepted_where_ssh_accepts_it(server: Sshd, home: Path, m
     file, name = home / "known", f"[127.0.0.1]:{server.port}"
     file.write_text("".join(f"{line}\n" for line in made).replace("{name}", name))
     config = SshConfig("box", "127.0.0.1", "deploy", server.port)
-    status = known_hosts.read(config, Hosts(known_hosts=str(file)), null_reporter()).status(KEY.asbytes())
+    known = known_hosts.read(config, Hosts(known_hosts=str(file)), null_reporter())
+    status = known.about("ssh-rsa", KEY.asbytes(), Cancel()).status(KEY.asbytes())
     assert (status is KeyStatus.KNOWN) == (ssh(server, home / "key", UserKnownHostsFile=file).returncode == 0)
 
 
