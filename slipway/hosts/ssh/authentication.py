@@ -25,11 +25,10 @@ from paramiko.ssh_exception import (
 from slipway.config.paths import is_file
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
-from slipway.hosts.ssh.host_certificate import SUFFIX
+from slipway.hosts.ssh.host_key import CERTIFIED, key_type
 from slipway.hosts.ssh.key_query import KeyQuery
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
 from slipway.hosts.ssh.ssh_config import SshConfig
-from slipway.hosts.ssh.transport import key_type
 
 AGENT_TIMEOUT = 5.0  # seconds for the agent to list its keys
 SIGN_TIMEOUT = 60.0  # seconds for a signature, which may wait for a touch or a confirmation
@@ -135,13 +134,15 @@ def _is_offered(public: bytes, config: SshConfig) -> bool:
     """Whether ssh would offer a key of this type and size."""
     message = Message(public)
     kind = message.get_string().decode(errors="replace")
+    allowed = config.pubkey_algorithms
     if not kind.startswith("ssh-rsa"):
-        return not config.pubkey_algorithms or kind in config.pubkey_algorithms
-    if kind.endswith(SUFFIX):
+        return allowed is None or kind in allowed
+    if kind.endswith(CERTIFIED):
         message.get_string()  # nonce
     message.get_mpint()  # exponent
-    signed_by = {key_type(name) for name in config.pubkey_algorithms} or {kind}
-    return kind in signed_by and message.get_mpint().bit_length() >= config.required_rsa_size
+    if message.get_mpint().bit_length() < config.required_rsa_size:
+        return False
+    return allowed is None or kind in map(key_type, allowed)
 
 
 def _file_offers(config: SshConfig) -> Iterator[Offer]:
@@ -305,6 +306,8 @@ class OpenSshAuthentication:
         if key is None and offer.file:
             try:
                 key = load_private_key(offer.file, passphrase)
+                if not offer.public and not _is_offered(key.asbytes(), self._config):
+                    return None
             except UsageError as error:
                 if passphrase or self._key:
                     self._unavailable = error

@@ -111,9 +111,9 @@ class VerifyKnownKey(MissingHostKeyPolicy):
         self._known, self._cancel = known, cancel
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002  a fixed signature
-        known, blob = self._known, key.public_blob
-        certificate = host_certificate.read(blob.key_blob, known.lookup_name, self._cancel) if blob else None
-        known = known.about(key.get_name(), key.asbytes(), self._cancel, certificate)
+        blob = key.public_blob
+        certificate = host_certificate.read(blob.key_blob, self._cancel) if blob else None
+        known = self._known.about(key.get_name(), key.asbytes(), self._cancel, certificate)
         if not self.accepts(status := known.status(key.asbytes(), certificate)):
             raise HostKeyRejected(known, key, status, certificate)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from paramiko import PKey
 from paramiko.ssh_exception import (
     AuthenticationException,
     ChannelException,
+    IncompatiblePeer,
     ProxyCommandFailure,
     SSHException,
 )
@@ -23,6 +24,7 @@ from slipway.errors import ConnectionThrottled, HostUnreachable, NextCommand, Pr
 from slipway.hosts.ssh import known_hosts
 from slipway.hosts.ssh.authentication import NothingToOffer, TooManyFailures
 from slipway.hosts.ssh.host_certificate import HostCertificate
+from slipway.hosts.ssh.host_key import UnusableHostKey
 from slipway.hosts.ssh.keepalive import MonitoredSocket
 from slipway.hosts.ssh.known_hosts import KeyStatus, KnownHosts
 from slipway.hosts.ssh.known_hosts_file import Entry
@@ -81,7 +83,7 @@ def translated_errors(hop: Hop) -> Iterator[None]:
         raise _host_key_problem(hop, rejected) from None
     except AuthenticationException as error:
         raise _authentication_failed(hop, error) from error
-    except (SSHException, OSError, EOFError) as error:
+    except (SSHException, OSError, EOFError, UnicodeError) as error:  # UnicodeError: names that are no text
         raise _no_connection(hop, error) from error
 
 
@@ -95,16 +97,16 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
         summary = f"{hop.description}: its host key is not known here"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.UNCERTIFIED:
-        authorities = ", ".join(entry.location for entry in known.authorities)
+        authorities = _locations(known.authorities)
         summary = f"{hop.description}: no authority that is known here ({authorities}) vouches for its host key"
-        hint = "have its certificate renewed; or compare the fingerprint with the host's own, then record the key"
+        hint = (
+            "have one of them sign a certificate for it (HostCertificate in its sshd_config); or compare the "
+            "fingerprint with the host's own, then record the key"
+        )
         details = f"{known.doubt(rejected.certificate)}\n{rejected.key.get_name()} {fingerprint}"
         return Unreachable(summary, details=details, hint=hint, commands=trust)
     if rejected.status is KeyStatus.REVOKED:
-        where = ", ".join(dict.fromkeys(one.location for one in known.revoking(key, rejected.certificate)))
-        details = f"{fingerprint} of {known.lookup_name} is revoked by {where}"
-        hint = "do not connect: this key was compromised. Ask whoever runs the host for its new one"
-        return Unreachable(f"{hop.description}: its host key is REVOKED", details=details, hint=hint)
+        return _revoked_problem(hop, rejected)
     entries = known.keys_of(rejected.key.get_name())
     on_record = "\n".join(f"on record {known_hosts.fingerprint(one.key)} ({one.location})" for one in entries)
     remedy = _remedy(entries[0], known)
@@ -112,6 +114,24 @@ def _host_key_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
     details = f"{on_record}\npresented {fingerprint}"
     summary = f"{hop.description}: its host key HAS CHANGED"
     return Unreachable(summary, details=details, hint=hint, commands=trust)
+
+
+def _revoked_problem(hop: Hop, rejected: HostKeyRejected) -> Problem:
+    key, certificate, known = rejected.key.asbytes(), rejected.certificate, rejected.known
+    revoking = known.revoking(key, certificate)
+    revoked = {entry.key for entry in revoking}
+    what, fingerprint = "certificate", ""
+    if key in revoked:
+        what, fingerprint = "host key", f" {known_hosts.fingerprint(key)}"
+    elif certificate and certificate.authority in revoked:
+        what, fingerprint = "certificate's authority", f" {known_hosts.fingerprint(certificate.authority)}"
+    details = f"the {what}{fingerprint} of {known.lookup_name} is revoked by {_locations(revoking)}"
+    hint = f"do not connect: this {what} was compromised. Ask whoever runs the host for its new one"
+    return Unreachable(f"{hop.description}: its {what} is REVOKED", details=details, hint=hint)
+
+
+def _locations(entries: Sequence[Entry]) -> str:
+    return ", ".join(dict.fromkeys(entry.location for entry in entries))
 
 
 def _remedy(entry: Entry, known: KnownHosts) -> str:
@@ -144,12 +164,19 @@ def _authentication_failed(hop: Hop, error: AuthenticationException) -> Problem:
     return Unreachable(summary, details=str(error), hint=f"{hint}. {_debug_hint(hop)}")
 
 
-def _no_connection(hop: Hop, error: SSHException | OSError | EOFError) -> Problem:
+def _no_connection(hop: Hop, error: SSHException | OSError | EOFError | UnicodeError) -> Problem:
     """Why no SSH server was reached; a HostUnreachable where it may be there a moment later."""
     port, timeout = hop.connection.port, hop.connection.connect_timeout
     if isinstance(error, socket.gaierror):
         hint = "check `address` in hosts.yaml, and HostName in ~/.ssh/config"
         return Unreachable(f"{hop.description}: the name has no address", details=str(error), hint=hint)
+    if isinstance(error, UnusableHostKey):
+        hint = f"ssh refuses it too. Whoever runs the host can make a new one: ssh-keygen -A. {_debug_hint(hop)}"
+        return Unreachable(f"{hop.description}: its host key can't be used", details=str(error), hint=hint)
+    if isinstance(error, IncompatiblePeer):
+        hint = f"compare HostKeyAlgorithms in ~/.ssh/config, and the host's sshd_config, with it. {_debug_hint(hop)}"
+        summary = f"{hop.description}: it has no algorithm in common with this machine"
+        return Unreachable(summary, details=str(error), hint=hint)
     if isinstance(error, ChannelException):
         hint = f"{_debug_hint(hop)}. The jump host may forbid it: AllowTcpForwarding or PermitOpen in its sshd_config"
         summary = f"{hop.description} can't be reached from its jump host"

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from paramiko import Message
 
 from slipway.engine.cancellation import Cancel
-from slipway.errors import Unreachable
 from slipway.hosts.ssh import openssh
+from slipway.hosts.ssh.host_key import CERTIFIED, UnusableHostKey
 
-SUFFIX = "-cert-v01@openssh.com"  # of the type of a key that comes with a certificate
 HOST = 2  # the type of certificate; 1 is a user's
 KEY_FIELDS = {"ssh-ed25519": 1, "sk-ecdsa-sha2-nistp256": 3}  # a public key's; the others have 2
 
@@ -51,19 +50,14 @@ class HostCertificate:
         return next((reason for applies, reason in reasons if applies), "")
 
 
-def read(blob: bytes, host: str, cancel: Cancel) -> HostCertificate:
-    """A certificate that a host presents.
-
-    Raises Unreachable if it is malformed or its signature is wrong: ssh ends the connection then.
-    """
+def read(blob: bytes, cancel: Cancel) -> HostCertificate:
+    """A certificate that a host presents. Raises UnusableHostKey if it is malformed or its signature is wrong."""
     message = Message(blob)
     kind = message.get_text()
     line = f"{kind} {base64.b64encode(blob).decode()}\n"
     answer = openssh.run("ssh-keygen", "-L", "-f", "/dev/stdin", cancel=cancel, stdin=line)  # verifies the signature
     if answer.returncode:
-        hint = "ssh refuses it too: have its certificate signed again (HostCertificate in its sshd_config)"
-        details = answer.stderr.strip()
-        raise Unreachable(f"{host}: the certificate of its host key is invalid", details=details, hint=hint)
+        raise UnusableHostKey(f"its certificate is invalid: {answer.stderr.strip().removeprefix('/dev/stdin:1: ')}")
     _public_key(message)
     message.get_int64()  # serial number
     type_ = message.get_int()
@@ -86,7 +80,7 @@ def _public_key(message: Message) -> bytes:
     """The public key in a certificate, which is read up to the end of that."""
     message.rewind()
     plain = Message()
-    kind = message.get_text().removesuffix(SUFFIX)
+    kind = message.get_text().removesuffix(CERTIFIED)
     plain.add_string(kind if not kind.startswith("sk-") else f"{kind}@openssh.com")
     message.get_string()  # nonce
     for _ in range(KEY_FIELDS.get(kind, 2)):

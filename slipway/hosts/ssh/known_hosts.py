@@ -17,10 +17,10 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
 from slipway.hosts.ssh import known_hosts_file, openssh
-from slipway.hosts.ssh.host_certificate import SUFFIX, HostCertificate
+from slipway.hosts.ssh.host_certificate import HostCertificate
+from slipway.hosts.ssh.host_key import CERTIFIED, key_type
 from slipway.hosts.ssh.known_hosts_file import CERT_AUTHORITY, REVOKED, Entry, note_once
 from slipway.hosts.ssh.ssh_config import SshConfig, expand
-from slipway.hosts.ssh.transport import key_type
 
 USER_FILE = "~/.ssh/known_hosts"
 KRL_MAGIC = b"SSHKRL\n\0"  # what a key revocation list begins with (PROTOCOL.krl of OpenSSH)
@@ -83,9 +83,10 @@ class KnownHosts:
             authority = certificate.authority
             presented += [(certificate.kind, certificate.blob), (Message(authority).get_text(), authority)]
         revoked = [
-            Entry(kind, key, REVOKED, file, 0)
+            Entry(*one, REVOKED, file, 0)
             for file in self.revoked_files
-            if any(_revokes(file, *one, cancel) for one in presented)
+            for one in presented
+            if _revokes(file, *one, cancel)
         ]
         entries = (*self.entries, *printed, *revoked)
         portless: tuple[Entry, ...] = ()
@@ -94,17 +95,16 @@ class KnownHosts:
         return replace(self, entries=entries, portless=portless)
 
     def revoking(self, key: bytes, certificate: HostCertificate | None) -> list[Entry]:
-        """What revokes a key, or who signed its certificate."""
+        """What revokes a key, its certificate, or who signed that."""
         return _revoking((*self.entries, *self.portless), key, certificate)
 
     def doubt(self, certificate: HostCertificate | None) -> str:
-        """Why the certificate that a host presents does not count; empty if it does."""
+        """Why the certificate that a host presents does not count."""
         if certificate is None:
             return "it presents no certificate"
         if certificate.authority not in {one.key for one in self.authorities}:
-            return "its certificate is signed by another"
-        reason = self._invalid(certificate)
-        return f"its certificate does not count: {reason}" if reason else ""
+            return f"its certificate is signed by another, {fingerprint(certificate.authority)}"
+        return f"its certificate does not count: {self._invalid(certificate)}"
 
     def _invalid(self, certificate: HostCertificate) -> str:
         return certificate.doubt(self.certified_name, self.ca_algorithms)
@@ -146,7 +146,7 @@ class KnownHosts:
 
 
 def _revoking(entries: Sequence[Entry], key: bytes, certificate: HostCertificate | None) -> list[Entry]:
-    keys = {key, certificate.authority} if certificate else {key}
+    keys = {key, certificate.authority, certificate.blob} if certificate else {key}
     return [entry for entry in entries if entry.marker == REVOKED and entry.key in keys]
 
 
@@ -199,16 +199,21 @@ def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
 def _ordered(algorithms: Sequence[str], entries: Sequence[Entry]) -> tuple[str, ...]:
     """The algorithms of host keys as ssh prefers them (order_hostkeyalgs in sshconnect2.c).
 
-    As they are if the first one's key is on record; else those first whose key, or an authority for which, is.
+    As they are if the first one's key is on record; else those first whose key, or an authority for which, is. Of
+    several keys of a type the first one decides: it must not be revoked.
     """
-    kinds = {entry.kind for entry in entries if not entry.marker}
+    first: dict[str, bytes] = {}
+    for entry in entries:
+        if not entry.marker:
+            first.setdefault(entry.kind, entry.key)
+    kinds = {kind for kind, key in first.items() if not _revoking(entries, key, None)}
     has_authority = any(entry.marker == CERT_AUTHORITY for entry in entries)
 
     def known(algorithm: str) -> bool:
-        return key_type(algorithm).removesuffix(SUFFIX) in kinds
+        return key_type(algorithm).removesuffix(CERTIFIED) in kinds
 
     def last(algorithm: str) -> bool:
-        return not (known(algorithm) or (has_authority and algorithm.endswith(SUFFIX)))
+        return not (known(algorithm) or (has_authority and algorithm.endswith(CERTIFIED)))
 
     return tuple(algorithms if any(map(known, algorithms[:1])) else sorted(algorithms, key=last))
 

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from paramiko import Message
+
 from slipway.engine.cancellation import Cancel
 from slipway.errors import UsageError
 from slipway.hosts.ssh import openssh
-from slipway.hosts.ssh.host_certificate import SUFFIX, certified_key
+from slipway.hosts.ssh.host_certificate import certified_key
+from slipway.hosts.ssh.host_key import CERTIFIED, is_readable
 
 REVOKED, CERT_AUTHORITY = "@revoked", "@cert-authority"
 FOUND = re.compile(r"# Host .* found: line (\d+) ?\w*\s*")  # ssh-keygen's line before each one that it found
@@ -110,20 +113,19 @@ def _entry(line: str, file: Path | None, number: int) -> Entry | None:
     marker = words.pop(0) if words and words[0].startswith("@") else ""
     if len(words) < 3 or marker not in {"", REVOKED, CERT_AUTHORITY}:
         return None
-    kind = words[1]
     try:
-        key = _key(kind, words[2])
+        key = _key(words[1], words[2])
+        if marker and words[1].endswith(CERTIFIED):  # ssh compares the key alone
+            key = certified_key(key)
+        return Entry(Message(key).get_text(), key, marker, file, number)
     except ValueError:
         return None
-    if marker and kind.endswith(SUFFIX):  # ssh compares the key alone
-        kind, key = kind.removesuffix(SUFFIX), certified_key(key)
-    return Entry(kind, key, marker, file, number)
 
 
 def _key(kind: str, text: str) -> bytes:
     key = base64.b64decode(text, validate=True)  # binascii.Error is a ValueError
     size = int.from_bytes(key[:4], "big")
-    if key[4 : 4 + size] != kind.encode() or len(key) <= 4 + size:
+    if key[4 : 4 + size] != kind.encode() or len(key) <= 4 + size or not is_readable(kind, key):
         raise binascii.Error(f"not a key of type {kind}")
     return key
 

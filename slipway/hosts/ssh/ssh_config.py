@@ -41,7 +41,7 @@ class SshConfig:
     host_key_algorithms: tuple[str, ...] = ()  # the first one first
     ca_signature_algorithms: tuple[str, ...] = ()  # with which an authority may sign a certificate
     required_rsa_size: int = RSA_BITS
-    pubkey_algorithms: tuple[str, ...] = ()  # of this user's keys; empty: all
+    pubkey_algorithms: tuple[str, ...] | None = None  # of this user's keys; None: all
     identity_files: tuple[Path, ...] = ()
     certificate_files: tuple[Path, ...] = ()
     identities_only: bool = False
@@ -62,7 +62,10 @@ class SshConfig:
 def read(destination: Destination, cancel: Cancel) -> SshConfig:
     """The settings of a destination, whose user and port win. Raises UsageError with ssh's words if ssh refuses it."""
     asked = _ask_ssh(destination, cancel) if openssh.installed() else _ask_paramiko(destination)
-    return _typed(destination, asked)
+    try:
+        return _typed(destination, asked)
+    except ValueError as error:
+        raise _refused(destination, str(error)) from error
 
 
 def _ask_ssh(destination: Destination, cancel: Cancel) -> dict[str, list[str]]:
@@ -105,9 +108,9 @@ def _ask_paramiko(destination: Destination) -> dict[str, list[str]]:
             settings[key] = value if isinstance(value, list) else [str(value)]
     except (OSError, KeyError, SSHException, ValueError) as error:  # KeyError: a user without a name
         raise _refused(destination, str(error)) from error
-    settings.pop("controlpath", None)  # which holds the token %C where ssh is asked
-    settings.pop("pubkeyacceptedalgorithms", None)
-    settings["hostkeyalgorithms"] = [HOST_KEY_ALGORITHMS]  # only ssh reads the patterns of these two
+    for only_ssh_knows in ("controlpath", "pubkeyacceptedalgorithms", "requiredrsasize"):
+        settings.pop(only_ssh_knows, None)
+    settings["hostkeyalgorithms"] = [HOST_KEY_ALGORITHMS]  # its patterns too
     if destination.user:
         settings["user"] = [destination.user]
     if destination.port:
@@ -152,7 +155,7 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         port=int(port),
         proxy_jump=tuple(one("proxyjump").split(",")) if one("proxyjump") else (),
         proxy_command=expand(one("proxycommand"), tokens),
-        host_key_alias=one("hostkeyalias"),
+        host_key_alias=settings.get("hostkeyalias", [""])[0],  # `none` is a name like any other
         user_known_hosts=files(*_paths(one("userknownhostsfile"))),
         global_known_hosts=files(*_paths(one("globalknownhostsfile"))),
         known_hosts_command=_words(one("knownhostscommand"), tokens),
@@ -160,7 +163,7 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         host_key_algorithms=names("hostkeyalgorithms"),
         ca_signature_algorithms=names("casignaturealgorithms"),
         required_rsa_size=int(one("requiredrsasize", str(RSA_BITS))),
-        pubkey_algorithms=names("pubkeyacceptedalgorithms"),
+        pubkey_algorithms=names("pubkeyacceptedalgorithms") if "pubkeyacceptedalgorithms" in settings else None,
         identity_files=files(*settings.get("identityfile", [])),
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",

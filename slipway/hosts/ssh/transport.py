@@ -7,9 +7,9 @@ from typing import Any
 
 from paramiko import Message, RSAKey, Transport
 from paramiko.common import MSG_SERVICE_REQUEST
-from paramiko.ssh_exception import SSHException
 
-from slipway.hosts.ssh.host_certificate import SUFFIX, certified_key
+from slipway.hosts.ssh.host_certificate import certified_key
+from slipway.hosts.ssh.host_key import CERTIFIED, UNREADABLE, UnusableHostKey, key_type, packed
 
 
 class HostTransport(Transport):
@@ -21,9 +21,10 @@ class HostTransport(Transport):
 
     farewell = ""
     host_key_algorithms: tuple[str, ...] = ()  # the first one first
-    pubkey_algorithms: tuple[str, ...] = ()  # with which this user's keys may sign; empty: all
+    pubkey_algorithms: tuple[str, ...] | None = None  # with which this user's keys may sign; None: all
     required_rsa_size = 0  # bits of a host key
     _login_asked = False
+    _first_host_key = b""
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
@@ -36,26 +37,33 @@ class HostTransport(Transport):
         """The algorithms with which this user's keys may sign."""
         base: Any = super()
         names: tuple[str, ...] = base.preferred_pubkeys
-        allowed = self.pubkey_algorithms or names
-        return tuple(name for name in names if name in allowed or f"{name}{SUFFIX}" in allowed)
+        allowed = names if self.pubkey_algorithms is None else self.pubkey_algorithms
+        return tuple(name for name in names if name in allowed or f"{name}{CERTIFIED}" in allowed)
 
     def _verify_key(self, host_key: bytes, signature: bytes) -> None:
         """Paramiko's check of the exchange, of a key and a signature of the type that was agreed on (kexgen.c)."""
         base: Any = super()
         agreed = str(self.host_key_type)
         try:
-            presented = (Message(host_key).get_text(), Message(signature).get_text())
-            if presented != (key_type(agreed), agreed.removesuffix(SUFFIX)):
-                raise SSHException(f"it presents {' signed with '.join(presented)}, where {agreed} was agreed on")
+            presented, signed = Message(host_key).get_text(), Message(signature)
+            algorithm = signed.get_text()
+            if (presented, algorithm) != (key_type(agreed), agreed.removesuffix(CERTIFIED)):
+                raise UnusableHostKey(f"it presents {presented} signed with {algorithm}, where {agreed} was agreed on")
+            if packed(algorithm, signed.get_binary()) != signature:
+                raise UnusableHostKey("the signature with its host key is malformed")
             base._verify_key(host_key, signature)
-            plain = certified_key(host_key) if agreed.endswith(SUFFIX) else host_key
-            if not self.host_key or self.host_key.asbytes() != plain:
-                raise SSHException("its host key is not encoded as such a key is")
-        except (ValueError, NotImplementedError) as error:  # of the libraries that read keys
-            raise SSHException(f"its host key can't be read: {error}") from error
-        key = self.host_key
+            plain = certified_key(host_key) if agreed.endswith(CERTIFIED) else host_key
+            key = self.host_key
+            if not key or key.asbytes() != plain:
+                raise UnusableHostKey("its host key is not encoded as such a key is")
+        except UNREADABLE as error:
+            raise UnusableHostKey(f"its host key can't be read: {error}") from error
         if isinstance(key, RSAKey) and (size := key.get_bits()) < self.required_rsa_size:
-            raise SSHException(f"its RSA host key has {size} bits, fewer than RequiredRSASize {self.required_rsa_size}")
+            least = self.required_rsa_size
+            raise UnusableHostKey(f"its RSA host key has {size} bits, fewer than RequiredRSASize {least}")
+        if self._first_host_key not in {b"", plain}:
+            raise UnusableHostKey("it presents another host key within the connection")
+        self._first_host_key = plain
 
     def _send_message(self, data: Message) -> None:
         base: Any = super()
@@ -69,9 +77,4 @@ class HostTransport(Transport):
 
     def _parse_disconnect(self, m: Message) -> None:
         m.get_int()
-        self.farewell = m.get_text()
-
-
-def key_type(algorithm: str) -> str:
-    """The type of the key that an algorithm signs with: one of RSA has several (RFC 8332)."""
-    return f"ssh-rsa{SUFFIX if algorithm.endswith(SUFFIX) else ''}" if algorithm.startswith("rsa-sha2-") else algorithm
+        self.farewell = m.get_string().decode(errors="replace")

@@ -61,6 +61,7 @@ class Sshd:
     users: list[str] = field(default_factory=list)  # who logged in
     dialled: list[int] = field(default_factory=list)  # ports that were connected to through it
     max_auth_tries: int = 100
+    farewell: str | bytes = "Too many authentication failures"  # what it says behind the last of them
     unknown: tuple[str, ...] = ()  # algorithms that it takes no signature of
     methods: str = ""  # of authentication; else publickey, and password where there is one
     second_factor: bool = False  # whether it wants a password after a key
@@ -124,14 +125,6 @@ class CertifiedKey(Ed25519Key):
         return self.certificate
 
 
-def packed(*strings: bytes | str) -> bytes:
-    """Strings as they are sent over the wire."""
-    message = Message()
-    for one in strings:
-        message.add_string(one)
-    return message.asbytes()
-
-
 class _Link(Transport):
     """A connection that ends where a client asks for the login twice, as at AsyncSSH's server and at Cisco's."""
 
@@ -171,10 +164,10 @@ class _Session(ServerInterface):
             return AUTH_PARTIALLY_SUCCESSFUL if self._server.second_factor else AUTH_SUCCESSFUL
         self._failures += 1
         if self._failures >= self._server.max_auth_tries:
-            self._hang_up("Too many authentication failures")
+            self._hang_up(self._server.farewell)
         return AUTH_FAILED
 
-    def _hang_up(self, text: str) -> None:
+    def _hang_up(self, text: str | bytes) -> None:
         """As sshd does it: with SSH_MSG_DISCONNECT."""
         message = Message()
         message.add_byte(bytes([MSG_DISCONNECT]))

@@ -64,6 +64,7 @@ def _once(server: Sshd) -> list[bytes]:
         ("IdentityFile {home}/key6", "PubkeyAcceptedAlgorithms rsa-sha2-256,ssh-ed25519-cert-v01@openssh.com"),
         ("IdentityFile {home}/rsa", "IdentityFile {home}/key6", "RequiredRSASize 4096"),
         ("IdentityFile {home}/rsa", "PubkeyAcceptedAlgorithms -rsa*"),
+        ("IdentityFile {home}/key6", "PubkeyAcceptedAlgorithms -*"),
         ("IdentityFile {home}/rsa", "PubkeyAcceptedAlgorithms rsa-sha2-256,ssh-ed25519", "IdentitiesOnly yes"),
     ],
 )
@@ -76,7 +77,7 @@ def test_the_keys_that_ssh_offers_are_offered_in_its_order(
         configure(home, server, *(line.format(home=home) for line in lines))
         here = offered_here(server)
         assert here == offered_by_ssh(home, server)
-        assert bool(here) == ("PubkeyAuthentication no" not in lines)
+        assert bool(here) == (not {"PubkeyAuthentication no", "PubkeyAcceptedAlgorithms -*"} & set(lines))
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,31 @@ def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def keys(home: Path, key_folder: Path) -> list[PKey]:
     shutil.copytree(key_folder, home, dirs_exist_ok=True)
     return [PKey.from_path(str(home / name)) for name in NAMES]
+
+
+def test_an_encrypted_rsa_key_whose_size_is_seen_only_when_it_is_open_is_not_offered(home: Path) -> None:
+    made = [
+        "openssl",
+        "genrsa",
+        "-traditional",
+        "-aes128",
+        "-passout",
+        "pass:secret",
+        "-out",
+        str(home / "rsa"),
+        "2048",
+    ]
+    subprocess.run(made, check=True, capture_output=True)
+    (home / "rsa").chmod(0o600)
+    server = Sshd(key=sealed(home / "host"), keys=(RSAKey.from_private_key_file(str(home / "rsa"), "secret"),))
+    ask, asked = answers(box="secret")
+    with serving(server):
+        configure(home, server, f"IdentityFile {home}/rsa", "IdentitiesOnly yes", "RequiredRSASize 3072")
+        with pytest.raises(Problem, match="box"):
+            connect(Hosts(), ask)
+        assert (asked, server.offered) == ([("passphrase", "box")], [])
+        configure(home, server, f"IdentityFile {home}/rsa", "IdentitiesOnly yes")
+        connection.close(connect(Hosts(), ask))
 
 
 def test_an_agent_with_many_keys_fails_as_authentication_not_as_a_lost_network(

@@ -46,6 +46,7 @@ broken = st.sampled_from(
         "{name} 1024 35 1234",
         "{name} ssh-rsa AAAA",
         "{name} ssh-rsa\tx",
+        "{name} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAH3h4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",  # of 31 bytes
         "\0\0",
     ]
 )

@@ -203,6 +203,16 @@ def test_without_openssh_paramiko_reads_the_file(home: Path, monkeypatch: pytest
 # The way to a host
 
 
+def test_a_number_that_paramiko_takes_for_a_text_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openssh, "installed", lambda: False)
+    write(home, "Host box\n RequiredRSASize big\n")
+    assert ssh_config.read(Destination("box"), Cancel()).required_rsa_size == 1024
+    write(home, "Host box\n Port many\n")
+    with pytest.raises(UsageError, match="config can't be read") as told:
+        ssh_config.read(Destination("box"), Cancel())
+    assert "many" in told.value.details
+
+
 def test_jump_hosts_are_passed_in_the_order_of_ssh(home: Path) -> None:
     key = sealed(home / "key")
     servers = {name: Sshd(keys=(key,)) for name in ("outer", "first", "second", "box")}

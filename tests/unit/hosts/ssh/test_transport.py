@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import socket
+import struct
 import subprocess
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paramiko import ECDSAKey, Ed25519Key, Message, PKey, RSAKey
+from paramiko import ECDSAKey, Ed25519Key, Message, PKey, RSAKey, SSHException
 
 from slipway.config.models import Hosts
-from slipway.errors import Problem
+from slipway.errors import HostUnreachable, Problem, Unreachable
 from slipway.hosts.ssh import connection
+from slipway.hosts.ssh.host_key import packed
 from tests.unit.hosts.ssh import sshd
-from tests.unit.hosts.ssh.sshd import KEY, CertifiedKey, Sshd, configure, connect, nobody, packed, sealed, serving
+from tests.unit.hosts.ssh.sshd import KEY, CertifiedKey, Sshd, configure, connect, nobody, sealed, serving
 
 ECDSA = ECDSAKey.generate()
 
@@ -46,9 +52,12 @@ algorithms = st.one_of(
 )
 known = st.lists(
     st.sampled_from(
-        ["{place} {rsa}", "{place} {ecdsa}", "{place} {ed25519}", "@cert-authority * {ca}", "{place} {wrong}"]
+        [
+            *("{place} {rsa}", "{place} {ecdsa}", "{place} {ed25519}", "{place} {wrong}", "{place} {broken}"),
+            *("@cert-authority * {ca}", "@revoked * {ecdsa}", "@revoked * {wrong}"),
+        ]
     ),
-    max_size=3,
+    max_size=4,
     unique=True,
 )
 
@@ -94,6 +103,7 @@ def servers(home: Path) -> Any:
     more = (Ed25519Key(filename=str(home / "host")), ECDSA, CertifiedKey(home / "host"))
     server = Sshd(keys=(sealed(home / "key"),), more_keys=more)
     keys = {"rsa": f"ssh-rsa {KEY.get_base64()}", "ecdsa": f"{ECDSA.get_name()} {ECDSA.get_base64()}"}
+    keys["broken"] = f"ssh-ed25519 {base64.b64encode(packed('ssh-ed25519', b'x' * 31)).decode()}"
     for name, file in (("ed25519", "host"), ("ca", "ca"), ("wrong", "other")):
         keys[name] = (home / f"{file}.pub").read_text().strip()
     with serving(server):
@@ -103,8 +113,9 @@ def servers(home: Path) -> Any:
 class Presented(RSAKey):
     """A key of this type that presents other bytes as its public half, or signs by itself."""
 
-    def __init__(self, kind: str, blob: bytes, key: PKey = ECDSA, algorithm: str = "") -> None:
-        self.kind, self.blob, self.key_that_signs, self.algorithm = kind, blob, key, algorithm
+    def __init__(self, kind: str, blob: bytes, key: PKey = ECDSA, algorithm: str = "", signature: bytes = b"") -> None:
+        self.kind, self.blob, self.signature = kind, blob, signature
+        self.key_that_signs, self.algorithm = key, algorithm
 
     def get_name(self) -> str:
         return self.kind
@@ -113,26 +124,48 @@ class Presented(RSAKey):
         return self.blob
 
     def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> Message:
-        return self.key_that_signs.sign_ssh_data(data, self.algorithm or algorithm)
+        signed = self.key_that_signs.sign_ssh_data(data, self.algorithm or algorithm)
+        return Message(self.signature) if self.signature else signed
 
 
 POINT = ECDSA.asbytes()[-64:]
 COMPRESSED = packed("ecdsa-sha2-nistp256", "nistp256", bytes([2 + POINT[-1] % 2]) + POINT[:32])
+NEGATIVE = packed("ssh-rsa", b"\x01\x00\x01", b"\x81" + bytes(128))
 MALFORMED = {
-    "a key that is too short": Presented("ssh-ed25519", packed("ssh-ed25519", b"x" * 31)),
-    "no key": Presented("ssh-ed25519", b""),
-    "a type that is no text": Presented("ssh-ed25519", packed(b"\xff\xfe", b"x" * 32)),
-    "a compressed point": Presented("ecdsa-sha2-nistp256", COMPRESSED),
-    "an RSA key where another was agreed on": Presented("ssh-ed25519", KEY.asbytes(), KEY, "rsa-sha2-512"),
-    "a signature by another algorithm": Presented("rsa-sha2-512", KEY.asbytes(), KEY, "rsa-sha2-256"),
-    "bytes behind the key": Presented("ecdsa-sha2-nistp256", ECDSA.asbytes() + b"x"),
-    "a signature of another key": Presented("ecdsa-sha2-nistp256", ECDSA.asbytes(), ECDSAKey.generate()),
+    "a key that is too short": (
+        Presented("ssh-ed25519", packed("ssh-ed25519", b"x" * 31), signature=packed("ssh-ed25519", bytes(64))),
+        "can't be read",
+    ),
+    "no key": (Presented("ssh-ed25519", b""), "where ssh-ed25519 was agreed on"),
+    "a type that is no text": (Presented("ssh-ed25519", packed(b"\xff\xfe", b"x" * 32)), "can't be read"),
+    "a compressed point": (Presented("ecdsa-sha2-nistp256", COMPRESSED), "not encoded as such a key is"),
+    "a negative modulus": (Presented("rsa-sha2-512", NEGATIVE, KEY), "can't be read"),
+    "an RSA key where another was agreed on": (
+        Presented("ssh-ed25519", KEY.asbytes(), KEY, "rsa-sha2-512"),
+        "presents ssh-rsa signed with rsa-sha2-512, where ssh-ed25519 was agreed on",
+    ),
+    "a signature by another algorithm": (
+        Presented("rsa-sha2-512", KEY.asbytes(), KEY, "rsa-sha2-256"),
+        "signed with rsa-sha2-256, where rsa-sha2-512 was agreed on",
+    ),
+    "bytes behind the key": (
+        Presented("ecdsa-sha2-nistp256", ECDSA.asbytes() + b"x"),
+        "not encoded as such a key is",
+    ),
+    "bytes behind the signature": (
+        Presented("ecdsa-sha2-nistp256", ECDSA.asbytes(), signature=packed("ecdsa-sha2-nistp256", b"x") + b"x"),
+        "the signature with its host key is malformed",
+    ),
+    "a signature of another key": (
+        Presented("ecdsa-sha2-nistp256", ECDSA.asbytes(), ECDSAKey.generate()),
+        "Signature verification",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_host_key_that_ssh_does_not_take_is_told(home: Path, case: str) -> None:
-    presented = MALFORMED[case]
+    presented, said = MALFORMED[case]
     server = Sshd(key=presented, keys=(sealed(home / "key"),))
     with serving(server):
         configure(home, server, f"IdentityFile {home}/key", f"HostKeyAlgorithms {presented.kind}")
@@ -144,9 +177,58 @@ def test_a_host_key_that_ssh_does_not_take_is_told(home: Path, case: str) -> Non
         ]
         (home / "known_hosts").write_text("\n".join(lines))
         assert ssh().returncode == 255
-        with pytest.raises(Problem, match="box") as refused:
+        with pytest.raises(Unreachable, match="box") as refused:
             connect(Hosts(), nobody)
-        assert refused.value.details
+        assert said in refused.value.details
+        assert refused.value.hint
+
+
+def test_a_host_that_has_nothing_in_common_is_not_waited_for(home: Path) -> None:
+    with serving(server := Sshd(keys=(sealed(home / "key"),))):
+        configure(home, server, f"IdentityFile {home}/key", "HostKeyAlgorithms ssh-ed25519")
+        assert ssh().returncode == 255
+        with pytest.raises(Unreachable, match="no algorithm in common") as refused:
+            connect(Hosts(), nobody)
+        assert not isinstance(refused.value, HostUnreachable)
+        assert "HostKeyAlgorithms" in refused.value.hint
+
+
+def test_another_host_key_within_the_connection_ends_it(home: Path) -> None:
+    with serving(server := Sshd(keys=(sealed(home / "key"),))):
+        configure(home, server, f"IdentityFile {home}/key")
+        opened = connect(Hosts(), nobody)
+        transport: Any = opened.transport
+        transport.renegotiate_keys()  # the same one
+        server.links[-1].add_server_key(RSAKey.generate(1024))
+        with pytest.raises(SSHException, match="another host key"):
+            transport.renegotiate_keys()
+        connection.close(opened)
+
+
+def test_words_of_a_host_that_are_no_text_end_no_command_with_a_traceback(home: Path) -> None:
+    sealed(home / "key")
+    with serving(server := Sshd(max_auth_tries=1, farewell=b"\xff\xfebye")):
+        configure(home, server, f"IdentityFile {home}/key")
+        with pytest.raises(Problem, match="too many attempts") as refused:
+            connect(Hosts(), nobody)
+        assert "bye" in refused.value.details
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.port = listener.getsockname()[1]
+
+    def answer() -> None:
+        link = listener.accept()[0]
+        link.sendall(b"SSH-2.0-x\r\n")
+        names = b"\x14" + bytes(16) + packed(b"curve25519-sha256", b"\xff\xfe", *[b"x"] * 8) + bytes(5)
+        padding = 8 - (len(names) + 5) % 8 + 8
+        link.sendall(struct.pack(">IB", len(names) + padding + 1, padding) + names + bytes(padding))
+        with suppress(OSError):
+            link.recv(65536)
+
+    threading.Thread(target=answer, daemon=True).start()
+    configure(home, server)
+    with pytest.raises(Problem, match="box"):
+        connect(Hosts(), nobody)
+    listener.close()
 
 
 @pytest.mark.parametrize(("bits", "taken"), [(1024, True), (2048, False)])
