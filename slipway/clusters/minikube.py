@@ -53,8 +53,15 @@ def require_runtime(runtimes: Collection[str], cluster: ClusterSpec) -> None:
         raise UsageError(summary, hint=REPLACE_HINT, commands=[NextCommand("cluster.delete")])
 
 
-def start_command(cluster: ClusterSpec, tags: Collection[str], *, root: bool) -> Command:
-    """The command that starts the cluster, or creates it. `tags` are those of the images on the host's Docker."""
+def start_command(cluster: ClusterSpec, tags: Collection[str], facts: Facts) -> Command:
+    """The command that starts the cluster, or creates it. `tags` are those of the images on the host's Docker.
+
+    The node sees the whole memory of the machine: what the cluster may not have of it is reserved, so that the
+    scheduler and `status` count with what was asked for.
+    """
+    memory = quantity.parse_minikube_memory(cluster.memory) // 2**20
+    others = facts.total_memory // 2**20 - memory
+    reserved = (f"--extra-config=kubelet.system-reserved=memory={others}Mi",) if others > 0 else ()
     node = image_tag("node")
     offline = ("--base-image", node, "--preload=false") if node in tags else ()
     addons = ("--install-addons=false",) if offline and PROVISIONER not in tags else ()
@@ -66,14 +73,15 @@ def start_command(cluster: ClusterSpec, tags: Collection[str], *, root: bool) ->
         f"--container-runtime={cluster.runtime}",
         f"--kubernetes-version=v{cluster.kubernetes}",
         f"--cpus={cluster.cpus}",
-        f"--memory={quantity.parse_minikube_memory(cluster.memory) // 2**20}mb",
+        f"--memory={memory}mb",
         "--cni=bridge",
         "--wait=apiserver,node_ready",
         "--embed-certs",
         "--interactive=false",
         "--output=json",
     )
-    return Command((*argv, *offline, *addons, *(("--force",) if root else ())), timeout=1200, idle=600, resumable=True)
+    forced = ("--force",) if facts.root else ()
+    return Command((*argv, *reserved, *offline, *addons, *forced), timeout=1200, idle=600, resumable=True)
 
 
 def in_docker_group(command: Command, facts: Facts) -> Command:
@@ -97,7 +105,7 @@ def start(host: Host, daemon: Daemon, cluster: ClusterSpec, tags: Collection[str
     facts = host.probe.facts()
     lock, holder = locks.user_lock_path(f"minikube-{step_prefix(host)}"), "a `minikube start` that is still running"
     with locks.file_lock(lock, holder, waiting, report.cancel) as descriptor:
-        command = in_docker_group(start_command(cluster, tags, root=facts.root), facts)
+        command = in_docker_group(start_command(cluster, tags, facts), facts)
         command = replace(command, pass_fds=(descriptor,))
         known, has_node = has_context(host, report), daemon.containers.find(PROFILE) is not None
         if known and not has_node:

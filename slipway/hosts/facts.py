@@ -60,6 +60,7 @@ class Facts:
     tools: Mapping[str, str] = field(default_factory=dict)  # kubectl and minikube: version
     minikube_home: str = ""
     kubernetes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # v1.34.4: programs in minikube's cache
+    total_memory: int = 0
     memory: int = 0
     cpus: int = 0
     disk: int = 0
@@ -163,6 +164,7 @@ def parse(text: str, now: float | None = None) -> Facts:
         tools={name: version.removeprefix("v") for name, version in tools.items()},
         minikube_home=one("minikube_home"),
         kubernetes=cached,
+        total_memory=number("total_memory", 1024),
         memory=number("memory", 1024),
         cpus=number("cpus"),
         disk=number("disk", 1024),

@@ -75,6 +75,7 @@ for file in /etc/systemd/system/docker.service.d/slipway-proxy-*.conf; do
 done
 say proxy "${https_proxy:-${HTTPS_PROXY:-${http_proxy:-}}}"
 say ports "$(ss -Hltn 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -un | tr '\n' ' ')"
+say total_memory "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
 say memory "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null)"
 say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
 say disk "$(df -Pk / /var/lib 2>/dev/null | awk 'NR>1 && (!m || $4<m) {m=$4} END {print m}')"

@@ -56,6 +56,8 @@ def test_status_and_kubectl_agree_and_everything_is_as_the_house_rules_say(toys:
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     whole = json.loads(toys.invoke("status", "--output", "json").out)
     assert whole["nodes"][0]["cpu"]["requested"] < whole["nodes"][0]["cpu"]["allocatable"]
+    limit = int(subprocess.check_output(["docker", "inspect", "--format", "{{.HostConfig.Memory}}", "minikube"]))
+    assert whole["nodes"][0]["memory"]["allocatable"] == pytest.approx(limit, rel=0.01)
 
 
 def test_nothing_changes_again_nor_from_a_second_clone(toys: Toys, tmp_path: Path) -> None:

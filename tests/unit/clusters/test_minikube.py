@@ -23,18 +23,26 @@ def facts(**changes: object) -> Facts:
 
 
 def test_a_cluster_is_started_as_the_environment_says_and_offline_from_a_bundles_node() -> None:
-    words = start_command(CLUSTER, (), root=False).argv
+    words = start_command(CLUSTER, (), facts(uid=1000)).argv
     assert {"--driver=docker", "--container-runtime=containerd", "--kubernetes-version=v1.34.4"} <= set(words)
     assert "--memory=4096mb" in words
     assert "--force" not in words
     assert "--base-image" not in words
-    offline = start_command(CLUSTER, {image_tag("node")}, root=True).argv
+    offline = start_command(CLUSTER, {image_tag("node")}, facts(uid=0)).argv
     assert offline[offline.index("--base-image") + 1] == image_tag("node")
     assert {"--preload=false", "--install-addons=false", "--force"} <= set(offline)
 
 
+@pytest.mark.parametrize(
+    ("total", "words"), [(24, ["--extra-config=kubelet.system-reserved=memory=20480Mi"]), (4, []), (0, [])]
+)
+def test_the_rest_of_the_machines_memory_is_not_the_nodes(total: int, words: list[str]) -> None:
+    argv = start_command(CLUSTER, (), facts(total_memory=total * 2**30)).argv
+    assert [word for word in argv if "extra-config" in word] == words
+
+
 def test_minikube_runs_in_a_group_that_the_user_was_added_to_a_moment_ago() -> None:
-    command = start_command(CLUSTER, (), root=False)
+    command = start_command(CLUSTER, (), facts(uid=1000))
     joined = in_docker_group(command, facts(uid=1000, groups=("deploy",), enrolled=("deploy", "docker")))
     assert joined.argv == ("sg", "docker", "-c", command.line)
     assert in_docker_group(command, facts(uid=1000, groups=("docker",), enrolled=("docker",))) is command
