@@ -19,6 +19,7 @@ from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.images import base_images
 from slipway.images import image as images
 from slipway.images import jar as jars
+from slipway.images.build_context import build_context
 from slipway.secrets.resolution import resolve
 
 Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its image waits for
@@ -158,7 +159,7 @@ class BuildImage(Step[State | None]):
         base = work.config.images.bases.get(service.base)
         environment, services = Environment(name="image"), work.config.services
         made_up = resolve(service, environment, services, lambda _, how: how.new_value())
-        content = images.build_context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
+        content = build_context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
         self.service.ensure_sources_unchanged(sources.digest)
         recipe = images.ImageBuild(
             project=project,

@@ -16,6 +16,7 @@ from slipway.errors import Problem
 from slipway.flows.secrets import SecretValues
 from slipway.hosts.this_user import user_name
 from slipway.images import base_images, jar, source_digest
+from slipway.images.build_context import context_files
 
 M = TypeVar("M")
 
@@ -79,8 +80,18 @@ def _sources(config: Config, service: Service) -> Sources:
     base = config.images.bases.get(service.base)
     made = service.image or str(service.leiningen)
     settings = (made, service.dockerfile, base_images.identity(base) if base else service.base)
-    digest = source_digest.digest(service.folder, settings, service.shared)
+    digest = source_digest.digest(service.folder, settings, _files(service))
     return Sources(digest, jar.find(service.folder, digest))
+
+
+def _files(service: Service) -> list[Path]:
+    """What a service's jar and image are made from; of one that others built, what comes with it."""
+    shared = service.shared
+    if not service.leiningen and not service.image:
+        needed = source_digest.source_files(*shared) if shared else []
+        return [*context_files(service.folder, service.dockerfile), *needed]
+    files, dockerfile = source_digest.source_files(service.folder, *shared), service.folder / service.dockerfile
+    return files if service.image or dockerfile in files else [*files, dockerfile]
 
 
 AnyService = ResolvedService[Any]

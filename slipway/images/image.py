@@ -1,10 +1,8 @@
-"""A service's image: its build context, made in memory; its build by Docker; its tags by version and by digest."""
+"""A service's image: its build by Docker; its tags by version and by digest."""
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +13,6 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image, State
 from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
-from slipway.images import jar as jars
-from slipway.images import source_digest as source
-
-SPLIT_JAR = "target/slipway/"  # where a Dockerfile finds deps.jar and app.jar
 
 
 def digest_tag(project: str, service: str, digest: str) -> str:
@@ -113,40 +107,3 @@ def uses_base_argument(folder: Path, dockerfile: str) -> bool:
     """Whether the Dockerfile has `ARG BASE`, for a base image of the project."""
     argument = re.compile(r"^\s*ARG\s(?:.*\s)?BASE\b", re.MULTILINE | re.IGNORECASE)
     return argument.search((folder / dockerfile).read_text()) is not None
-
-
-def build_context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared: Sequence[Path] = ()) -> bytes:
-    """The build context as a tar: the service's files and its jar, as the Dockerfile names it.
-
-    A Dockerfile that copies `target/slipway/deps.jar` and `app.jar` gets the jar in two, so that a change of code
-    changes one small layer; any other finds the jar where Leiningen created it, by Leiningen's name. What the jar has
-    from `shared` folders counts as the service's own code.
-    """
-    sources = list(source.source_files(folder))
-    added: dict[str, bytes] = {}
-    if jar is not None:
-        if SPLIT_JAR in (folder / dockerfile).read_text():
-            own = [*sources, *(path for part in shared for path in source.source_files(part))]
-            added[SPLIT_JAR + "deps.jar"], added[SPLIT_JAR + "app.jar"] = jars.split_jar(jar, own)
-        else:
-            path = jar.with_name(jars.original_name(jar, digest)).relative_to(folder)
-            added[path.as_posix()] = jar.read_bytes()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in sources:
-            archive.addfile(_entry(path, folder), io.BytesIO(path.read_bytes()) if path.is_file() else None)
-        for name, content in sorted(added.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def _entry(path: Path, folder: Path) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
-    if not path.is_file():
-        entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
-        return entry
-    entry.size = path.stat().st_size
-    entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-    return entry

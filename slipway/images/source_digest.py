@@ -5,73 +5,103 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import translate
 from pathlib import Path
 
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts.host import Command, Host
+from slipway.images.git_files import unignored_files
 
 DIGITS = 16  # hex digits: 64 bits, enough to tell a team's sources apart
-EXCLUDED_AT_TOP = frozenset({"target", "test", "manifests", ".git", ".lein-failures", ".nrepl-port", ".DS_Store"})
-DEPLOYMENT_FILES = frozenset({"service.yaml", "service.yml", "README.md"})
+NOT_IN_A_JAR = frozenset({"target", "test", "manifests", "README.md"})  # at the top of a folder
+DEPLOYMENT_FILES = frozenset({"service.yaml", "service.yml"})  # at the top too; what they say has digests of its own
+SCRATCH = ("*.swp", "*~", ".#*", "#*#", ".lein-*", ".nrepl-port", "__pycache__", ".DS_Store")  # of editors and tools
+_scratch = re.compile("|".join(map(translate, SCRATCH)))
 
 
-def source_files(folder: Path) -> Iterator[Path]:
-    """The files that a build can read, sorted by name: what Git would not ignore, without tests and deployment files.
+def project_files(*folders: Path) -> list[list[Path]]:
+    """Per folder, the files that a build can read, in the order of a walk: what Git would not ignore.
 
-    A symbolic link counts as the file that it points to, and as a link only where it points to a folder or nowhere.
-    Raises UsageError for a link to a folder outside, whose content would be in no digest.
+    Without what editors leave behind and without service.yaml. Raises UsageError where Git can't read a repository.
     """
-    ignored = _ignored(folder)
-    for path, folders, names in os.walk(folder):
-        here = Path(path)
-        top = here == folder
-        skip = EXCLUDED_AT_TOP if top else frozenset({".git"})
-        base = "" if top else here.relative_to(folder).as_posix() + "/"
-        links = [f for f in folders if (here / f).is_symlink()]
-        folders[:] = sorted(f for f in folders if f not in skip and f not in links and not ignored(f"{base}{f}/"))
-        for name in sorted([*names, *links]):
-            if not (top and name in DEPLOYMENT_FILES | EXCLUDED_AT_TOP) and not ignored(base + name):
-                if name in links:
-                    _require_inside(here / name, folder)
-                if (here / name).is_file() or (here / name).is_symlink():  # no sockets or pipes
-                    yield here / name
+    return [
+        [folder / name for name in sorted(names, key=_walk_order) if _is_source(name)]
+        for folder, names in zip(folders, unignored_files(*folders), strict=True)
+    ]
 
 
-def _require_inside(link: Path, folder: Path) -> None:
-    if link.readlink().is_absolute() or not link.resolve().is_relative_to(folder.resolve()):
-        summary = f"{link} points to a folder outside {folder.name}"
-        hint = "list that folder under `sources` in service.yaml, or copy it"
-        raise UsageError(summary, details=f"its target is {link.readlink()}", hint=hint)
+def source_files(*folders: Path) -> list[Path]:
+    """The files that Leiningen can read: those of the project, without tests, documents and what was built.
+
+    A symbolic link counts as the file that it points to; one to a folder outside, as in `checkouts/`, as the files in
+    there; and as a link only where it points to a folder inside, or nowhere. Raises UsageError for a link to a folder
+    that the link itself is in.
+    """
+    listed = zip(folders, project_files(*folders), strict=True)
+    return [path for folder, files in listed for path in _with_linked(folder, files, (folder.resolve(),))]
 
 
-def digest(folder: Path, settings: Iterable[str], shared: Iterable[Path] = ()) -> str:
-    """The digest of what is built from: names, contents and executable bits of files, and `settings`.
+def points_outside(link: Path, folder: Path) -> bool:
+    """Whether this is a link to a folder that an image of `folder` can't have: outside, or by an absolute path."""
+    if not (link.is_symlink() and link.is_dir()):
+        return False
+    return link.readlink().is_absolute() or not link.resolve().is_relative_to(folder.resolve())
 
-    `shared` are other folders that the build reads too. Times, owners and the folder's own path do not count. The
-    result is the first `DIGITS` hex digits of a sha256.
+
+def digest(folder: Path, settings: Iterable[str], files: Iterable[Path]) -> str:
+    """The digest of what is built from: names, contents and executable bits of `files`, and `settings`.
+
+    Times, owners and the folder's own path do not count. The result is the first `DIGITS` hex digits of a sha256.
     """
     hashed = hashlib.sha256()
     for setting in settings:
         hashed.update(f"setting {len(setting)} {setting}\n".encode())
-    for path in (path for part in (folder, *shared) for path in source_files(part)):
-        content = path.read_bytes() if path.is_file() else str(path.readlink()).encode()
+    for path in files:
+        content = read_source(path)
         executable = os.access(path, os.X_OK)
         name = Path(os.path.relpath(path, folder)).as_posix()
-        hashed.update(f"file {len(name)} {name} {executable} {len(content)}\n".encode())
+        hashed.update(os.fsencode(f"file {len(name)} {name} {executable} {len(content)}\n"))
         hashed.update(content)
     return hashed.hexdigest()[:DIGITS]
 
 
-def _ignored(folder: Path) -> Callable[[str], bool]:
-    from pathspec import GitIgnoreSpec
+def read_source(path: Path) -> bytes:
+    """The content of a file, or where a link that is none points to. Raises UsageError if it can't be read."""
+    try:
+        return path.read_bytes() if path.is_file() else os.fsencode(path.readlink())
+    except OSError as error:
+        hint = "let Git or .dockerignore ignore it if it is no source; or run the same command again"
+        raise UsageError(f"{path} can't be read", details=str(error), hint=hint) from error
 
-    lines: list[str] = ["*.swp", "*~", ".#*", r"\#*#", ".lein-*", ".nrepl-port", "__pycache__/"]  # \# begins no comment
-    gitignore = folder / ".gitignore"
-    if gitignore.is_file():
-        lines += gitignore.read_text().splitlines()
-    return GitIgnoreSpec.from_lines(lines).match_file
+
+def _is_source(name: str) -> bool:
+    return name not in DEPLOYMENT_FILES and not any(_scratch.match(part) for part in name.split("/"))
+
+
+def _walk_order(name: str) -> list[tuple[bool, str]]:
+    """The files of a folder before its folders, each by name."""
+    *folders, file = name.split("/")
+    return [*((True, folder) for folder in folders), (False, file)]
+
+
+def _with_linked(folder: Path, files: Iterable[Path], above: tuple[Path, ...]) -> Iterator[Path]:
+    """The sources among files, with those of folders outside in place of the links to them.
+
+    `above` are the folders on the way; a link to one of those adds nothing.
+    """
+    for path in files:
+        if path.relative_to(folder).parts[0] in NOT_IN_A_JAR:
+            continue
+        if not points_outside(path, folder):
+            yield path
+        elif (target := path.resolve()) not in above:
+            if any(one.is_relative_to(target) for one in above):
+                hint = "link to the folder that is needed, or list that under `sources` in service.yaml"
+                raise UsageError(f"{path} points to a folder that it is in itself", details=str(target), hint=hint)
+            [linked] = project_files(path)
+            yield from _with_linked(path, linked, (*above, target))
 
 
 def commit(host: Host, root: Path) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker import labels
-from slipway.images import base_images, class_data_sharing, image, jar, source_digest
+from slipway.images import base_images, build_context, class_data_sharing, image, jar, source_digest
 from slipway.images import reproducible_layers as layers
 from slipway.images.rootfs import RootFs
 
@@ -53,8 +53,10 @@ def test_the_digest_of_sources(folder: Path) -> None:
     shared = folder.parent / "lib" / "src" / "lib.clj"
     shared.parent.mkdir(parents=True)
     shared.write_text("(ns lib)")
-    assert source_digest.digest(folder, ("True", "Dockerfile", "base")) == "ef4e5e310de06cef"
-    assert source_digest.digest(folder, ("True", "Dockerfile", "base"), [folder.parent / "lib"]) == "faf48e1d6e2d784f"
+    settings, alone = ("True", "Dockerfile", "base"), source_digest.source_files(folder)
+    assert source_digest.digest(folder, settings, alone) == "ef4e5e310de06cef"
+    both = source_digest.source_files(folder, folder.parent / "lib")
+    assert source_digest.digest(folder, settings, both) == "faf48e1d6e2d784f"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_the_label_and_the_tags_of_an_image() -> None:
 def test_the_bytes_of_a_build_context_and_of_a_root_file_system(folder: Path) -> None:
     (folder / "target" / f"a-standalone.{'1' * 16}.jar").write_bytes(b"jar")
     built = folder / "target" / f"a-standalone.{'1' * 16}.jar"
-    assert sha(image.build_context(folder, "Dockerfile", "1" * 16, built)) == "e31cf33a8ac3217b"
+    assert sha(build_context.build_context(folder, "Dockerfile", "1" * 16, built)) == "e31cf33a8ac3217b"
     tree = RootFs({"/usr/bin/run": folder / "bin" / "run"}, {"/bin": "usr/bin"}, ("/var/lib/data",))
     assert sha(tree.tar()) == "ac19870a026aa1e8"
     assert sha(layers.without_timestamps(tree.tar())) == "ac19870a026aa1e8"

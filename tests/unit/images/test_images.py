@@ -29,6 +29,7 @@ from slipway.images import class_data_sharing as classes
 from slipway.images import debian_packages as debian
 from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
+from slipway.images.build_context import SPLIT_JAR, build_context
 from slipway.images.rootfs import UID, RootFs
 
 
@@ -51,75 +52,112 @@ def folder(tmp_path: Path) -> Path:
     return service
 
 
+def digest(folder: Path, settings: list[str], *shared: Path) -> str:
+    """The digest of all sources, with those that are shared."""
+    return source.digest(folder, settings, source.source_files(folder, *shared))
+
+
 def test_a_digest_follows_content_and_nothing_else(folder: Path, tmp_path: Path) -> None:
-    before = source.digest(folder, ["x"])
+    before = digest(folder, ["x"])
     for name in ("service.yaml", "test/hh/auth_test.clj", "target/old.jar", "ignored/file"):
         (folder / name).write_text("changed")
     os.utime(folder / "project.clj", (1, 1))
     elsewhere = tmp_path / "other place" / "auth"
     elsewhere.parent.mkdir()
     folder.rename(elsewhere)
-    assert source.digest(elsewhere, ["x"]) == before
-    assert source.digest(elsewhere, ["y"]) != before
+    assert digest(elsewhere, ["x"]) == before
+    assert digest(elsewhere, ["y"]) != before
     (elsewhere / "src/hh/auth/main.clj").write_text("(ns hh.auth.main )")
-    assert source.digest(elsewhere, ["x"]) != before
+    assert digest(elsewhere, ["x"]) != before
 
 
 @pytest.mark.parametrize("name", ["project.clj", "Dockerfile", "resources/a.txt"])
 def test_what_a_build_sees_changes_the_digest(folder: Path, name: str) -> None:
-    before = source.digest(folder, [])
+    before = digest(folder, [])
     (folder / name).write_text("changed")
-    assert source.digest(folder, []) != before
+    assert digest(folder, []) != before
 
 
 def members(folder: Path) -> dict[str, tarfile.TarInfo]:
     """What a build of the folder is given."""
-    with tarfile.open(fileobj=io.BytesIO(image.build_context(folder, "Dockerfile", "0" * 16, None))) as content:
+    with tarfile.open(fileobj=io.BytesIO(build_context(folder, "Dockerfile", "0" * 16, None))) as content:
         return {member.name: member for member in content}
 
 
 @pytest.mark.parametrize("name", ["src/.#main.clj", "#main.clj#"])
 def test_lock_files_of_an_editor_change_nothing(folder: Path, name: str) -> None:
-    before = source.digest(folder, [])
+    before = digest(folder, [])
     (folder / name).symlink_to("ann@box.1234:1700000000")
-    assert source.digest(folder, []) == before
+    assert digest(folder, []) == before
     assert name not in members(folder)
 
 
 def test_a_symlink_to_a_file_is_that_file_wherever_it_is(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "outside.edn").write_text("1")
     (folder / "resources/linked.edn").symlink_to(tmp_path / "outside.edn")
-    before = source.digest(folder, [])
+    before = digest(folder, [])
     assert members(folder)["resources/linked.edn"].isreg()
     (tmp_path / "outside.edn").write_text("2")
-    assert source.digest(folder, []) != before
+    assert digest(folder, []) != before
 
 
 def test_a_symlink_that_points_nowhere_or_to_a_folder_of_the_service_stays_a_symlink(folder: Path) -> None:
-    before = source.digest(folder, [])
+    before = digest(folder, [])
     for name, target in (("gone", "nowhere"), ("loop", "loop"), ("resources/code", "../src/hh")):
         (folder / name).symlink_to(target)
-        after = source.digest(folder, [])
+        after = digest(folder, [])
         assert after != before
         before = after
         assert (members(folder)[name].issym(), members(folder)[name].linkname) == (True, target)
     assert "resources/code/auth/main.clj" not in members(folder)
 
 
-def test_a_symlink_to_a_folder_outside_is_refused_with_how_to_share_it(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "lib").mkdir()
-    (folder / "src/lib").symlink_to("../../lib")
-    with pytest.raises(Problem, match="points to a folder outside auth") as caught:
-        source.digest(folder, [])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_symlink_to_a_folder_outside_counts_as_the_files_in_there(
+    folder: Path, tmp_path: Path, *, absolute: bool
+) -> None:
+    code = tmp_path / "libs/util/src/util.clj"
+    code.parent.mkdir(parents=True)
+    code.write_text("(ns util)")
+    (folder / "checkouts").mkdir()
+    before = digest(folder, [])
+    (folder / "checkouts/util").symlink_to(tmp_path / "libs/util" if absolute else "../../libs/util")
+    linked = digest(folder, [])
+    assert linked != before
+    code.write_text("(ns util )")
+    assert digest(folder, []) not in {before, linked}
+    assert not [name for name in members(folder) if name.startswith("checkouts")]
+    code.write_text("(ns util)")
+    moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+    if not absolute:
+        assert digest(moved / "auth", []) == linked
+    moved.rename(tmp_path)
+
+
+def test_folders_that_link_to_each_other_are_read_once(folder: Path, tmp_path: Path) -> None:
+    util = tmp_path / "util"
+    (util / "checkouts").mkdir(parents=True)
+    (util / "util.clj").write_text("(ns util)")
+    (util / "checkouts/auth").symlink_to("../../auth")
+    (folder / "checkouts").mkdir()
+    (folder / "checkouts/util").symlink_to("../../util")
+    found = {path.relative_to(folder).as_posix() for path in source.source_files(folder)}
+    assert {name for name in found if name.startswith("checkouts")} == {"checkouts/util/util.clj"}
+
+
+def test_a_symlink_to_a_folder_that_it_is_in_is_refused(folder: Path) -> None:
+    (folder / "src/all").symlink_to("../..")
+    with pytest.raises(Problem, match="points to a folder that it is in itself") as caught:
+        digest(folder, [])
     assert "sources" in caught.value.hint
-    (folder / ".gitignore").write_text("src/lib\n")
-    source.digest(folder, [])
+    (folder / ".gitignore").write_text("src/all\n")
+    digest(folder, [])
 
 
 def test_a_socket_or_a_pipe_is_no_source(folder: Path) -> None:
-    before = source.digest(folder, [])
+    before = digest(folder, [])
     os.mkfifo(folder / "pipe")
-    assert source.digest(folder, []) == before
+    assert digest(folder, []) == before
     assert "pipe" not in members(folder)
 
 
@@ -133,22 +171,22 @@ def shared(folder: Path) -> Path:
 
 
 def test_a_shared_source_and_its_path_from_the_service_are_in_the_digest(folder: Path, shared: Path) -> None:
-    alone, before = source.digest(folder, []), source.digest(folder, [], [shared])
+    alone, before = digest(folder, []), digest(folder, [], shared)
     assert alone != before
     elsewhere = shared.rename(shared.with_name("library"))
-    assert source.digest(folder, [], [elsewhere]) != before
+    assert digest(folder, [], elsewhere) != before
     (elsewhere / "src/hh/lib.clj").write_text("(ns hh.lib )")
-    assert source.digest(folder, [], [elsewhere.rename(shared)]) != before
+    assert digest(folder, [], elsewhere.rename(shared)) != before
 
 
 def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: Path, shared: Path) -> None:
     jar_of_both = archive(folder / "target" / "a.jar", ENTRIES | {"hh/lib__init.class": "4", "hh/lib$f.class": "5"})
     parts = {}
-    context = image.build_context(folder, "Dockerfile", "0" * 16, jar_of_both, [shared])
+    context = build_context(folder, "Dockerfile", "0" * 16, jar_of_both, [shared])
     with tarfile.open(fileobj=io.BytesIO(context)) as content:
         assert not [name for name in content.getnames() if "lib" in name]
         for name in ("deps", "app"):
-            member = content.extractfile(f"{image.SPLIT_JAR}{name}.jar")
+            member = content.extractfile(f"{SPLIT_JAR}{name}.jar")
             assert member
             parts[name] = set(zipfile.ZipFile(io.BytesIO(member.read())).namelist())
     assert {"hh/lib__init.class", "hh/lib$f.class"} <= parts["app"]
@@ -277,9 +315,7 @@ def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: 
     whole = archive(folder / "target" / f"a-standalone.{'1' * 16}.jar", ENTRIES)
 
     def names() -> set[str]:
-        return set(
-            tarfile.open(fileobj=io.BytesIO(image.build_context(folder, "Dockerfile", "1" * 16, whole))).getnames()
-        )
+        return set(tarfile.open(fileobj=io.BytesIO(build_context(folder, "Dockerfile", "1" * 16, whole))).getnames())
 
     assert {"target/slipway/deps.jar", "target/slipway/app.jar"} <= names()
     (folder / "Dockerfile").write_text("FROM x\nCOPY target/a-standalone.jar /\n")
