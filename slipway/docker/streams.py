@@ -41,8 +41,8 @@ def built_image(stream: Iterator[dict[str, Any]], report: Reporter) -> BuiltImag
             stages[image.removeprefix("sha256:")[:12]] = base
         elif begins and (result := RESULT.fullmatch(text)):
             base, begins = stages.get(result[1], result[1] or ""), False
-        elif text:
-            begins = FROM.fullmatch(text) is not None
+        elif FROM.fullmatch(text):
+            begins = True  # until its result, which comes behind those of a base's ONBUILD
     report.cancel.check()
     if not built.id:
         raise Problem("Docker built no image and gave no reason", hint="docker version; then try again")

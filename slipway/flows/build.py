@@ -20,6 +20,7 @@ from slipway.images import base_images
 from slipway.images import image as images
 from slipway.images import jar as jars
 from slipway.images.build_context import build_context
+from slipway.images.dockerfile import uses_base_argument
 from slipway.secrets.resolution import resolve
 
 Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its image waits for
@@ -55,7 +56,7 @@ def image(
 ) -> Iterator[AnyNode]:
     """An image for each service, behind what it needs, and the base images that they are built on."""
     built = [service.settings for service in services if service.settings.image is None]
-    used = {service.base for service in built if images.uses_base_argument(service.folder, service.dockerfile)}
+    used = {service.base for service in built if uses_base_argument(service.folder / service.dockerfile)}
     bases = sorted(base for base in used if base in work.config.images.bases)
     for base in bases:
         users = tuple(service for service in services if service.settings.base == base)

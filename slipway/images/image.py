@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,9 +100,3 @@ def tag_prebuilt(
     for tag in (digest_tag(project, service, digest), version_tag(project, service, version)):
         daemon.images.tag(image, tag)
     report.note(f"{reference} is on this Docker")
-
-
-def uses_base_argument(folder: Path, dockerfile: str) -> bool:
-    """Whether the Dockerfile has `ARG BASE`, for a base image of the project."""
-    argument = re.compile(r"^\s*ARG\s(?:.*\s)?BASE\b", re.MULTILINE | re.IGNORECASE)
-    return argument.search((folder / dockerfile).read_text()) is not None

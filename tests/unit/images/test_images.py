@@ -30,6 +30,7 @@ from slipway.images import debian_packages as debian
 from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
 from slipway.images.build_context import SPLIT_JAR, build_context
+from slipway.images.dockerfile import uses_base_argument
 from slipway.images.rootfs import UID, RootFs
 
 
@@ -511,13 +512,24 @@ def test_a_docker_that_goes_away_is_no_reason_to_do_without(monkeypatch: pytest.
     [
         ("ARG BASE\nFROM $BASE\n", True),
         ("  arg\tV=1 BASE=x\nFROM $BASE\n", True),
+        ("\ufeffARG BASE\r\nFROM ${BASE}\r\n", True),
+        ("# syntax=docker/dockerfile:1\n\n# l\udcf6sche\nARG \\\n  # which\n\n  BASE=debian\nFROM $BASE\n", True),
+        ("# escape=`\nARG V=1 `\nBASE\nFROM --platform=$P ${BASE:-x} AS Runtime\n", True),
+        ('ARG V="a b" "BASE=x"\nFROM $BASE\n', True),
+        ("ARG V=1\\\\\nARG BASE\nFROM $BASE\n", True),
         ("ARG BASEMENT\nFROM x\n", False),
         ("# ARG BASE\nFROM x\n", False),
+        ("FROM x\nARG BASE\nRUN echo $BASE\n", False),
+        ("FROM x\nRUN <<EOF\nARG BASE\nFROM $BASE\nEOF\n", False),
+        ('ARG V="ARG BASE" W=BASE\nFROM x\n', False),
+        ("ARG V='\nFROM x\n", False),
+        ("FROM \\\n x\nARG BASE\n", False),
+        ("", False),
     ],
 )
 def test_a_dockerfile_uses_a_base_of_the_project_by_an_argument(tmp_path: Path, dockerfile: str, *, used: bool) -> None:
-    (tmp_path / "Dockerfile").write_text(dockerfile)
-    assert image.uses_base_argument(tmp_path, "Dockerfile") is used
+    (tmp_path / "Dockerfile").write_bytes(os.fsencode(dockerfile))
+    assert uses_base_argument(tmp_path / "Dockerfile") is used
 
 
 def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) -> None:
