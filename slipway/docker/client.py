@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from docker import APIClient
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, InvalidConfigFile
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+from docker.utils.config import find_config_file
 from requests import RequestException
 
 from slipway.docker.registry_errors import is_denied
-from slipway.errors import ConnectionLost, NextCommand, Problem, RegistryDenied, TagVanished, Unreachable
+from slipway.errors import ConnectionLost, NextCommand, Problem, RegistryDenied, TagVanished, Unreachable, UsageError
 from slipway.hosts.host import ForwardedSocket
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
@@ -47,7 +48,8 @@ def client(
 ) -> APIClient:
     """docker-py's client. `version` is the API's; `auto` costs a request. `opened` is called with each new socket.
 
-    Where the host of a forwarded socket can't be reached, its requests raise the Problem that says why.
+    Where the host of a forwarded socket can't be reached, its requests raise the Problem that says why. Raises
+    UsageError where Docker's configuration on this machine can't be read.
     """
     path = forwarded.path
 
@@ -63,7 +65,11 @@ def client(
 
     adapter = _OnePool(forwarded)
     adapter.pools["docker"] = Pool("docker", path, TIMEOUT, maxsize=POOL)
-    api = APIClient(base_url=f"unix://{path}", version=version, timeout=TIMEOUT)
+    try:
+        api = APIClient(base_url=f"unix://{path}", version=version, timeout=TIMEOUT)
+    except (InvalidConfigFile, ValueError, TypeError, AttributeError) as error:  # docker-py's, of what `auths` holds
+        file = find_config_file()
+        raise UsageError(f"{file} can't be read", details=str(error), hint="correct it, or docker login") from error
     api.get_adapter(api.base_url).close()
     api.mount("http+docker://", adapter)
     return api

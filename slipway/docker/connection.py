@@ -12,6 +12,7 @@ from docker import APIClient
 from docker.errors import DockerException
 
 from slipway.docker.client import client, unreachable
+from slipway.docker.registry_credentials import use_helpers
 from slipway.engine.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Connection:
         self._closing = closing
         self._socket: ForwardedSocket | None = None
         self._api: APIClient | None = None
+        self._failed_helpers: dict[str, str] = {}  # what those for credentials said
 
     @property
     def api(self) -> APIClient:
@@ -44,7 +46,8 @@ class Connection:
     def interruptible(self, report: Reporter) -> Iterator[APIClient]:
         """A client for one long request: cancelling the run shuts its sockets down, and the daemon ends the work.
 
-        Raises Cancelled then, whatever error the request itself ends with.
+        Raises Cancelled then, whatever error the request itself ends with; and where a registry wanted credentials that
+        a helper program failed to give, a Problem that says so.
         """
         version, sockets = self.api.api_version, list[socket.socket]()
         assert self._socket  # noqa: S101  the client above is connected to it
@@ -60,11 +63,14 @@ class Connection:
 
         report.cancel.check()
         api = client(self._socket, version, opened)
+        credentials = use_helpers(api, self._failed_helpers, report)
         forget = report.cancel.on_request(hang_up)
         try:
             yield api
-        except Exception:
+        except Exception as error:
             report.cancel.check()
+            if (explained := credentials.explain(error)) is not error:
+                raise explained from error
             raise
         finally:
             forget()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.auth import AuthConfig
 from docker.errors import APIError, NotFound
 from requests import Response
 
@@ -37,7 +38,7 @@ GONE = (
 class Builder:
     """An API whose builds answer one after the other."""
 
-    api_version = "1.43"
+    api_version, _auth_configs = "1.43", AuthConfig({})
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
@@ -54,7 +55,7 @@ class Builder:
 class Pusher:
     """An API whose pushes fail with these words."""
 
-    api_version = "1.43"
+    api_version, _auth_configs = "1.43", AuthConfig({})
 
     def __init__(self, words: str) -> None:
         self.words = words
@@ -69,7 +70,7 @@ class Pusher:
 class Remover:
     """An API whose removals end one after the other, well (None) or not."""
 
-    api_version = "1.43"
+    api_version, _auth_configs = "1.43", AuthConfig({})
 
     def __init__(self, *answers: Exception | None) -> None:
         self.answers, self.asked = list(answers), 0
@@ -185,7 +186,7 @@ def test_an_archive_without_an_image_is_told_by_the_words_of_docker(tmp_path: Pa
 class Shared:
     """An API beside whose every request another process makes and removes the same network."""
 
-    api_version = "1.43"
+    api_version, _auth_configs = "1.43", AuthConfig({})
 
     def __init__(self, *found: str) -> None:
         self.found = list(found)  # one answer for each look
