@@ -14,6 +14,10 @@ from slipway.docker.connection import Connection
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.state import Container
 
+TMP = (
+    "rw,exec,nosuid,nodev,size=64m,mode=1777"  # as on a cluster: programs load native libraries that they unpack there
+)
+
 
 class DockerContainers:
     """The `Containers` behind a connection."""
@@ -30,7 +34,7 @@ class DockerContainers:
                 port_bindings={port: ("127.0.0.1", published or None) for port, published in spec.publish.items()},
                 init=True,  # as process 1, a shell or a JVM started by one would never hear SIGTERM
                 read_only=True,
-                tmpfs={"/tmp": "rw,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108  the container's own
+                tmpfs={"/tmp": TMP},  # noqa: S108  the container's own
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 mem_limit=spec.memory or None,

@@ -1,12 +1,24 @@
-"""What docker-py returns for a container becomes ours."""
+"""What Docker is asked to create, and what docker-py returns for a container."""
 
 from __future__ import annotations
 
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slipway.docker import connection
+from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.containers import parse_container
+from slipway.docker.daemon import DockerDaemon
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
 
 PORT = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "19002"}]}
 
@@ -34,3 +46,53 @@ def test_a_container_publishes_what_it_was_created_with_in_every_state(state: di
     )
     assert (found.state, found.ports) == (state["Status"], {8080: ("127.0.0.1", 19002)})
     assert found.active == state["Running"]
+
+
+class Creator(BaseHTTPRequestHandler):
+    """A daemon that creates nothing, and keeps what it was asked for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._send(b'{"ApiVersion": "1.43"}')
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.created.append(json.loads(body))  # type: ignore[attr-defined]
+        self._send(b'{"Id": "c"}')
+
+    def _send(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "whoever"
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    path = str(tmp_path / "docker.sock")
+    monkeypatch.setattr(connection, "SOCKET", path)
+    with socketserver.ThreadingUnixStreamServer(path, Creator) as server:
+        server.daemon_threads = True
+        server.created = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server.created  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+def test_a_container_writes_to_its_tmp_alone_and_may_run_what_it_unpacks_there(created: list[dict[str, Any]]) -> None:
+    with ExitStack() as closing:
+        daemon = DockerDaemon(FakeHost("here", Facts("Linux", "x86_64")), closing)
+        assert daemon.containers.create(ContainerSpec("hh_auth_01", "hh/auth:0.0.1")) == "c"
+    [asked] = created
+    options = asked["HostConfig"]["Tmpfs"]["/tmp"].split(",")
+    assert {"exec", "nosuid", "nodev", "mode=1777"} <= set(options)
+    assert "noexec" not in options
+    assert asked["HostConfig"]["ReadonlyRootfs"]
+    assert asked["HostConfig"]["CapDrop"] == ["ALL"]
