@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 class ContainerSpec:
     """A container to create. `publish` maps its port to this machine's loopback port (0: a free one).
 
+    `image_name` is a tag that `docker ps` shows, if it is that of `image` when the container is created.
+
     It runs with a read-only root, a writable /tmp, no capabilities and no new privileges, whatever its image says.
     """
 
@@ -25,3 +27,4 @@ class ContainerSpec:
     scratch: tuple[str, ...] = ()  # paths of unnamed volumes, which are removed with the container
     memory: int = 0  # bytes; 0: no limit
     restart: str = "no"
+    image_name: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from docker.errors import NotFound
+from docker.errors import ImageNotFound, NotFound
 
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
@@ -28,30 +28,41 @@ class DockerContainers:
     def create(self, spec: ContainerSpec) -> str:
         """Create a container; its id."""
         with translated_errors(f"container {spec.name} could not be created"):
-            api = self._connection.api
-            host = api.create_host_config(
-                binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
-                port_bindings={port: ("127.0.0.1", published or None) for port, published in spec.publish.items()},
-                init=True,  # as process 1, a shell or a JVM started by one would never hear SIGTERM
-                read_only=True,
-                tmpfs={"/tmp": TMP},  # noqa: S108  the container's own
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-                mem_limit=spec.memory or None,
-                restart_policy={"Name": spec.restart},
-                network_mode=spec.network or "bridge",
-            )
-            created = api.create_container(
-                spec.image,
+            created = self._connection.api.create_container(
+                self._image(spec),
                 name=spec.name,
                 labels=dict(spec.labels),
                 environment=dict(spec.env),
                 ports=list(spec.publish),
                 volumes=list(spec.scratch),  # unnamed: created with the container, and removed with it
-                host_config=host,
+                host_config=self._host_config(spec),
                 networking_config=self._networking(spec),
             )
             return str(created["Id"])
+
+    def _image(self, spec: ContainerSpec) -> str:
+        """The image's name where it is this image's, as it is while this machine's Docker is locked; else its id."""
+        if not spec.image_name:
+            return spec.image
+        with suppress(ImageNotFound):
+            if self._connection.api.inspect_image(spec.image_name)["Id"] == spec.image:
+                return spec.image_name
+        return spec.image
+
+    def _host_config(self, spec: ContainerSpec) -> dict[str, Any]:
+        config = self._connection.api.create_host_config(
+            binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
+            port_bindings={port: ("127.0.0.1", published or None) for port, published in spec.publish.items()},
+            init=True,  # as process 1, a shell or a JVM started by one would never hear SIGTERM
+            read_only=True,
+            tmpfs={"/tmp": TMP},  # noqa: S108  the container's own
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            mem_limit=spec.memory or None,
+            restart_policy={"Name": spec.restart},
+            network_mode=spec.network or "bridge",
+        )
+        return dict(config)
 
     def _networking(self, spec: ContainerSpec) -> dict[str, Any] | None:
         if not spec.network:
@@ -140,5 +151,6 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
         read_only=bool(host.get("ReadonlyRootfs")),
         restart=(host.get("RestartPolicy") or {}).get("Name") or "no",
         restarts=raw.get("RestartCount", 0),
+        image_name=config.get("Image", ""),
         started=state.get("StartedAt", ""),
     )

@@ -48,6 +48,9 @@ class Store:
             raise Problem(summary or f"image {image} could not be tagged", details=f"No such image: {image}")
         return found
 
+    def is_tag(self, tag: str, image: str) -> bool:
+        return any(tag in found.tags for name, found in self.images.items() if name == image)
+
     def find(self, container: str) -> Container | None:
         return next((c for c in self.containers.values() if container in {c.id, c.name}), None)
 
@@ -174,6 +177,7 @@ class FakeContainers:
             memory=spec.memory,
             read_only=True,
             restart=spec.restart,
+            image_name=spec.image_name if self._store.is_tag(spec.image_name, spec.image) else spec.image,
         )
         return name
 

@@ -18,6 +18,11 @@ SETTINGS, IMAGE, CHECKS = "slipway.settings", "slipway.image", "slipway.checks"
 TIME, WHO, COMMIT = "slipway.time", "slipway.who", "slipway.commit"
 
 
+def source_tag(project: str, service: str, source: str) -> str:
+    """The tag of an image by the sources that it is built from: hh/auth:src-0123456789abcdef."""
+    return f"{project}/{service}:src-{source}"
+
+
 @dataclass(frozen=True)
 class Names:
     """The names of one project's containers and volumes on Docker."""
@@ -36,6 +41,10 @@ class Names:
     def smoke(self, service: str) -> str:
         """The container of a smoke test."""
         return f"{self.short}_{service}_smoke"
+
+    def image(self, service: str, source: str) -> str:
+        """The tag of the image of these sources; one made anew from the same sources takes it over."""
+        return source_tag(self.project, service, source)
 
     def release(self, service: str, number: int) -> str:
         """The empty volume whose labels are a release's record."""

@@ -51,6 +51,7 @@ class Container:
     read_only: bool = False
     restart: str = "no"
     restarts: int = 0
+    image_name: str = ""  # what it was created from: a tag, which may be another image's by now, or an id
     started: str = ""  # RFC 3339
 
     @property

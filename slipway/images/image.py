@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.docker.labels import LABEL, SERVICE, SOURCE
+from slipway.docker.labels import LABEL, SERVICE, SOURCE, source_tag
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image, State
 from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
-
-
-def digest_tag(project: str, service: str, digest: str) -> str:
-    """The image's tag by its sources."""
-    return f"{project}/{service}:src-{digest}"
 
 
 def version_tag(project: str, service: str, version: str) -> str:
@@ -26,7 +21,7 @@ def version_tag(project: str, service: str, version: str) -> str:
 
 def find(state: State, project: str, service: str, digest: str) -> Image | None:
     """The image of these sources, if the daemon has it."""
-    return state.tagged(digest_tag(project, service, digest))
+    return state.tagged(source_tag(project, service, digest))
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class ImageBuild:
     @property
     def tags(self) -> tuple[str, str]:
         """The image's tags: by its sources and by its version."""
-        digest = digest_tag(self.project, self.service, self.digest)
+        digest = source_tag(self.project, self.service, self.digest)
         return digest, version_tag(self.project, self.service, self.version)
 
 
@@ -97,6 +92,6 @@ def tag_prebuilt(
     """Tag an image that others built with the project's tags. Raises Problem if it can't be pulled."""
     present = next((i.id for i in daemon.state(project).images if reference in i.tags), None)
     image = present or daemon.transfers.pull(reference, report)
-    for tag in (digest_tag(project, service, digest), version_tag(project, service, version)):
+    for tag in (source_tag(project, service, digest), version_tag(project, service, version)):
         daemon.images.tag(image, tag)
     report.note(f"{reference} is on this Docker")

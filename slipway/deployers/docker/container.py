@@ -36,6 +36,7 @@ def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> C
     return ContainerSpec(
         name=names.container(service.name),
         image=desired.image,
+        image_name=names.image(service.name, desired.source),
         labels={
             LABEL: names.project,
             SERVICE: service.name,

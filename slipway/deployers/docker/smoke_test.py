@@ -135,6 +135,7 @@ class SmokeTestRun:
         return ContainerSpec(
             name=self._name(name),
             image=desired.image,
+            image_name=self.names.image(name, desired.source),
             labels={LABEL: self.names.project, SERVICE: name, ROLE: "smoke", OWNER: owner()},
             env={**service.env, **desired.secrets},
             publish={service.port: 0},

@@ -48,21 +48,29 @@ def test_a_container_publishes_what_it_was_created_with_in_every_state(state: di
     assert found.active == state["Running"]
 
 
+TAGS = {"hh/auth:src-1": "sha256:1", "hh/auth:src-2": "sha256:2"}
+
+
 class Creator(BaseHTTPRequestHandler):
     """A daemon that creates nothing, and keeps what it was asked for."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._send(b'{"ApiVersion": "1.43"}')
+        for tag, image in TAGS.items():
+            if self.path.endswith(f"/images/{tag}/json"):
+                return self._send(b'{"Id": "%s"}' % image.encode())
+        if "/images/" in self.path:
+            return self._send(b'{"message": "No such image: x"}', 404)
+        return self._send(b'{"ApiVersion": "1.43"}')
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.created.append(json.loads(body))  # type: ignore[attr-defined]
         self._send(b'{"Id": "c"}')
 
-    def _send(self, body: bytes) -> None:
-        self.send_response(200)
+    def _send(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -84,6 +92,25 @@ def created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[di
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield server.created  # type: ignore[attr-defined]
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("hh/auth:src-1", "hh/auth:src-1"),
+        ("hh/auth:src-2", "sha256:1"),
+        ("hh/auth:src-3", "sha256:1"),
+        ("", "sha256:1"),
+    ],
+    ids=["its tag", "another image's by now", "gone", "none"],
+)
+def test_a_container_is_created_from_a_tag_as_long_as_that_is_its_images(
+    created: list[dict[str, Any]], name: str, asked: str
+) -> None:
+    with ExitStack() as closing:
+        daemon = DockerDaemon(FakeHost("here", Facts("Linux", "x86_64")), closing)
+        daemon.containers.create(ContainerSpec("hh_auth_01", "sha256:1", image_name=name))
+    assert [one["Image"] for one in created] == [asked]
 
 
 def test_a_container_writes_to_its_tmp_alone_and_may_run_what_it_unpacks_there(created: list[dict[str, Any]]) -> None:

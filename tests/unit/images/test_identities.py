@@ -87,7 +87,7 @@ def test_the_key_of_class_data() -> None:
 
 def test_the_label_and_the_tags_of_an_image() -> None:
     assert labels.SOURCE == "slipway.source"
-    assert image.digest_tag("hh", "auth", "0" * 16) == f"hh/auth:src-{'0' * 16}"
+    assert labels.source_tag("hh", "auth", "0" * 16) == f"hh/auth:src-{'0' * 16}"
     assert image.version_tag("hh", "auth", "1.2.0") == "hh/auth:1.2.0"
 
 
