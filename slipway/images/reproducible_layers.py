@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import sys
 import tarfile
+import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from slipway.errors import Problem
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,10 @@ def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int) -> tuple[
     with tarfile.open(saved) as archive, tarfile.open(rewritten, "w") as out:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
         config = json.loads(_read(archive, manifest["Config"]))
-        contents = [_read(archive, name) for name in manifest["Layers"]]
+        given = zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True)
+        contents = [_read_layer(archive, name, diff_id) for name, diff_id in given]
         contents = [content if i < base_layers else without_timestamps(content) for i, content in enumerate(contents)]
-        ids = [f"sha256:{hashlib.sha256(content).hexdigest()}" for content in contents]
+        ids = [_diff_id(content) for content in contents]
         config["rootfs"]["diff_ids"] = ids
         config_json = json.dumps(config, separators=(",", ":")).encode()
         manifest["Config"] = f"{hashlib.sha256(config_json).hexdigest()}.json"
@@ -80,13 +91,33 @@ def describe(layers: Sequence[Layer], base_layers: int, before: Collection[str])
     return [*lines, f"{total / 1e6:8.2f} MB  in total, {sum(layer.size for layer in new) / 1e6:.2f} MB of it new"]
 
 
-def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    """A member, decompressed where the daemon stores compressed layers."""
-    import gzip
+def _read_layer(archive: tarfile.TarFile, name: str, diff_id: str) -> bytes:
+    """A layer's tar, which a daemon may store compressed. Raises Problem if it is not the one with that DiffID."""
+    content, details = _read(archive, name), "its content is not that of its digest"
+    try:
+        content = uncompressed(content)
+    except (OSError, EOFError, ValueError, zlib.error, zstd.ZstdError) as error:
+        details = str(error)
+    if _diff_id(content) != diff_id:
+        hint = "docker system df; the image store may be damaged, or compress layers in an unknown way"
+        raise Problem(f"layer {diff_id} of the image can't be read", details=details, hint=hint)
+    return content
 
+
+def uncompressed(content: bytes) -> bytes:
+    """A layer without its compression: gzip, zstd, or none (OCI image specification, media types of layers)."""
+    if content.startswith(b"\x1f\x8b"):
+        return gzip.decompress(content)
+    return zstd.decompress(content) if content.startswith(b"\x28\xb5\x2f\xfd") else content
+
+
+def _diff_id(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _read(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)  # through links: equal layers are saved once
-    content = file.read() if file else b""
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    return file.read() if file else b""
 
 
 def _write(archive: tarfile.TarFile, name: str, content: bytes) -> None:

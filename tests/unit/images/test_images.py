@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
+import lzma
 import os
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +35,7 @@ from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
 from slipway.images.build_context import SPLIT_JAR, build_context
 from slipway.images.dockerfile import uses_base_argument
+from slipway.images.reproducible_layers import zstd
 from slipway.images.rootfs import UID, RootFs
 
 
@@ -399,8 +404,11 @@ def test_a_root_is_the_same_bytes_whatever_the_umask_and_the_clock(tmp_path: Pat
         assert archive.getmember("tmp").mode == 0o1777
 
 
-def saved(folder: Path, times: int) -> Path:
-    """A `docker save` archive of two layers, as of that second."""
+Compress = Callable[[bytes], bytes]
+
+
+def saved(folder: Path, times: int, base: Compress = bytes, top: Compress = bytes) -> Path:
+    """A `docker save` archive of two layers, as of that second, stored as these functions make them."""
 
     def tar(members: dict[str, bytes | None]) -> bytes:
         buffer = io.BytesIO()
@@ -413,8 +421,9 @@ def saved(folder: Path, times: int) -> Path:
                 out.addfile(entry, io.BytesIO(content or b""))
         return buffer.getvalue()
 
+    layer = tar({"etc": None}), tar({"app": None, "app/app.jar": b"jar"})
     config = {
-        "rootfs": {"type": "layers", "diff_ids": ["sha256:old", "sha256:old"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(one).hexdigest()}" for one in layer]},
         "history": [
             {"created_by": "base"},
             {"created_by": "USER 1", "empty_layer": True},
@@ -426,8 +435,8 @@ def saved(folder: Path, times: int) -> Path:
     path.write_bytes(
         tar(
             {
-                "a/layer.tar": tar({"etc": None}),
-                "b/layer.tar": tar({"app": None, "app/app.jar": b"jar"}),
+                "a/layer.tar": base(layer[0]),
+                "b/layer.tar": top(layer[1]),
                 "c.json": json.dumps(config).encode(),
                 "manifest.json": json.dumps(manifest).encode(),
             }
@@ -449,6 +458,32 @@ def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
     assert config["rootfs"]["diff_ids"] == [layer.id for layer in first]
     with tarfile.open(fileobj=io.BytesIO(top)) as layer:
         assert [(m.name, m.mtime, m.mode) for m in layer] == [("app", 0, 0o755), ("app/app.jar", 0, 0o755)]
+
+
+def framed(content: bytes) -> bytes:
+    """Frames of a file compressed in chunks, and one to skip."""
+    return zstd.compress(content[:100]) + b"\x50\x2a\x4d\x18\x04\x00\x00\x00toc " + zstd.compress(content[100:])
+
+
+@pytest.mark.parametrize("base", [bytes, gzip.compress, zstd.compress])
+@pytest.mark.parametrize("top", [bytes, gzip.compress, zstd.compress, framed])
+def test_layers_are_the_same_however_a_docker_stores_them(tmp_path: Path, base: Compress, top: Compress) -> None:
+    plain = layers.rewrite_timestamps(saved(tmp_path, 5), tmp_path / "a", 1)
+    stored = layers.rewrite_timestamps(saved(tmp_path, 5, base, top), tmp_path / "b", 1)
+    assert stored == plain
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def cut(content: bytes) -> bytes:
+    return zstd.compress(content)[:-9]
+
+
+@pytest.mark.parametrize("store", [lzma.compress, cut, lambda content: gzip.compress(content)[:-20], reversed])
+@pytest.mark.parametrize("base_layers", [0, 1, 2])
+def test_a_layer_that_cannot_be_read_is_named(tmp_path: Path, store: Compress, base_layers: int) -> None:
+    archive = saved(tmp_path, 5, top=lambda content: bytes(store(content)))
+    with pytest.raises(Problem, match=r"layer sha256:[0-9a-f]{64} of the image can't be read"):
+        layers.rewrite_timestamps(archive, tmp_path / "a", base_layers)
 
 
 def test_what_an_image_weighs_names_the_layers_that_the_one_before_did_not_have() -> None:
