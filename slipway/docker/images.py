@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from docker.errors import APIError, NotFound
 
+from slipway.docker.build_errors import VANISHED, BuildSource
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.state import BuiltImage, ImageConfig
-from slipway.docker.streams import VANISHED, built_image
+from slipway.docker.streams import built_image
 from slipway.engine.reporter import Reporter
 from slipway.errors import ImageVanished
 
@@ -55,7 +56,7 @@ class DockerImages:
                         forcerm=True,
                         decode=True,
                     )
-                    built = built_image(stream, report)
+                    built = built_image(stream, BuildSource(context, dockerfile), report)
             for tag in tags:
                 self.tag(built.id, tag)
         return built

@@ -8,34 +8,31 @@ from typing import Any
 
 from docker.errors import APIError
 
+from slipway.docker.build_errors import BuildSource, build_problem
 from slipway.docker.state import BuiltImage
 from slipway.engine.reporter import Reporter
-from slipway.errors import ImageVanished, Problem
-
-VANISHED = re.compile(  # moby's words for an image of a build step, or a layer of one, that was removed meanwhile
-    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"
-    r"|(no such|unknown|unrecognized|not found).*sha256:[0-9a-f]{64}",
-    re.IGNORECASE | re.DOTALL,
-)
-
+from slipway.errors import Problem
 
 FROM = re.compile(r"Step \d+/\d+ : FROM\b.*", re.IGNORECASE | re.DOTALL)
 RESULT = re.compile(r"--->(?: ([0-9a-f]{12}))?")  # of a step: the id of its image, or nothing of `FROM scratch`
 
 
-def built_image(stream: Iterator[dict[str, Any]], report: Reporter) -> BuiltImage:
+def built_image(stream: Iterator[dict[str, Any]], source: BuildSource, report: Reporter) -> BuiltImage:
     """The image that a build ends with; its output is reported as it comes.
 
     What a stage is based on is what Docker says behind its FROM, whatever arguments and flags that has.
 
     Raises ImageVanished where an image of the build cache was removed meanwhile, Problem where the build failed.
     """
-    built, base, begins = BuiltImage("", ""), "", False
+    built, base, begins, step = BuiltImage("", ""), "", False, ""
     stages: dict[str, str] = {}  # what each stage is based on, by the id of its image
-    for message in stream:
+    for message in _until_refused(stream, source):
         report.cancel.check()
+        if "error" in message:
+            raise build_problem(str(message["error"]), step, source)
         image = _read_message(message, report)
         text = str(message.get("stream", "")).strip()
+        step = text if text.startswith("Step ") else step
         if image:
             built = BuiltImage(image, base)
             stages[image.removeprefix("sha256:")[:12]] = base
@@ -49,14 +46,15 @@ def built_image(stream: Iterator[dict[str, Any]], report: Reporter) -> BuiltImag
     return built
 
 
+def _until_refused(stream: Iterator[dict[str, Any]], source: BuildSource) -> Iterator[dict[str, Any]]:
+    try:
+        yield from stream
+    except APIError as error:  # of a Dockerfile that can't be parsed, before the first step
+        raise build_problem(str(error.explanation or error), "", source) from error
+
+
 def _read_message(message: dict[str, Any], report: Reporter) -> str:
     """The image's id if the message has it."""
-    if "error" in message:
-        details = str(message["error"])
-        kind = ImageVanished if VANISHED.search(details) else Problem
-        raise kind(
-            "the image could not be built", details=details, hint="fix the Dockerfile and run the same command again"
-        )
     text = str(message.get("stream", "")).strip()
     if text:
         report.output("stdout", text)

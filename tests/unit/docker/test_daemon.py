@@ -18,6 +18,7 @@ from docker.errors import APIError, NotFound
 from requests import Response
 
 from slipway.docker import connection
+from slipway.docker.build_errors import BuildSource
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.streams import built_image
 from slipway.engine.cancellation import Cancel
@@ -26,6 +27,7 @@ from slipway.errors import Cancelled, Problem, RegistryDenied, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
+NOTHING = BuildSource(b"", "Dockerfile")
 HERE = FakeHost("here", Facts("Linux", "x86_64"))
 ID = "a" * 64
 GONE = (
@@ -125,7 +127,7 @@ def step(text: str, result: str, stage: str = "") -> list[dict[str, Any]]:
     ids=["arguments", "scratch", "a stage", "two images", "triggers"],
 )  # fmt: skip
 def test_the_base_of_an_image_is_what_docker_says_it_is(steps: list[list[dict[str, Any]]], base: str) -> None:
-    found = built_image((message for messages in steps for message in messages), null_reporter())
+    found = built_image((message for messages in steps for message in messages), NOTHING, null_reporter())
     assert found.base == base
 
 

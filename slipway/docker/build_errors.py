@@ -1,0 +1,67 @@
+"""Why Docker could not build an image: its own words, the line that they are about, and what to do about it."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from dataclasses import dataclass
+
+from slipway.errors import ImageVanished, Problem
+
+VANISHED = re.compile(  # moby's words for an image of a build step, or a layer of one, that was removed meanwhile
+    r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"
+    r"|(no such|unknown|unrecognized|not found).*sha256:[0-9a-f]{64}",
+    re.IGNORECASE | re.DOTALL,
+)
+LINE = re.compile(r"parse error (?:on )?line (\d+)", re.IGNORECASE)
+BUILDKIT = re.compile(  # the classic builder's words for BuildKit's options, and for arguments that BuildKit sets
+    r"requires? BuildKit|unknown flag|failed to parse platform", re.IGNORECASE
+)
+HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\s.*<<-?\s*[\"']?\w.*", re.IGNORECASE | re.MULTILINE)
+UNKNOWN = re.compile(r"unknown instruction", re.IGNORECASE)  # what it says of a here-document's text
+CLASSIC = (
+    "Slipway builds with Docker's classic builder, and this is BuildKit's: write it without,\n"
+    "or build the image yourself with `docker buildx build --load` (apt-get install docker-buildx on Debian,\n"
+    "docker-buildx-plugin from Docker's own repository) and name it under `image` in service.yaml"
+)
+
+
+@dataclass(frozen=True)
+class BuildSource:
+    """What was sent to be built: the context, a tar, and the path of the Dockerfile in it."""
+
+    context: bytes
+    dockerfile: str
+
+    @property
+    def text(self) -> str:
+        """The Dockerfile; empty where the context has none."""
+        try:
+            with tarfile.open(fileobj=io.BytesIO(self.context)) as archive:
+                file = archive.extractfile(self.dockerfile)
+                return file.read().decode(errors="replace") if file else ""
+        except (tarfile.TarError, KeyError):
+            return ""
+
+
+def build_problem(details: str, step: str, source: BuildSource) -> Problem:
+    """The error of a failed build. `step` is the one that it came to, as Docker says it: `Step 2/3 : RUN x`.
+
+    ImageVanished where an image of the build cache was removed meanwhile.
+    """
+    if VANISHED.search(details):
+        return ImageVanished("the image could not be built", details=details)
+    text = source.text
+    heredoc = HEREDOC.search(text) if UNKNOWN.search(details) else None
+    hint = CLASSIC if heredoc or BUILDKIT.search(details) else "fix the Dockerfile and run the same command again"
+    lines = [heredoc[0].strip() if heredoc else "", _line(details, text) or step, details]
+    return Problem("the image could not be built", details="\n".join(filter(None, lines)), hint=hint)
+
+
+def _line(details: str, text: str) -> str:
+    """The line of the Dockerfile that a message is about; empty if it names none."""
+    found, lines = LINE.search(details), text.split("\n")
+    if not found or not 0 < int(found[1]) <= len(lines):
+        return ""
+    return f"line {found[1]}: {lines[int(found[1]) - 1].strip()}"
