@@ -44,7 +44,13 @@ def _ask_git(folders: Sequence[Path]) -> list[list[str]] | None:
     env = {name: value for name, value in os.environ.items() if name not in REPOSITORY} | {"LC_ALL": "C"}
     try:
         done = subprocess.run(
-            argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
+            start_new_session=True,  # Ctrl-C is this process's
         )
     except FileNotFoundError:
         return None

@@ -18,7 +18,7 @@ DIGITS = 16  # hex digits: 64 bits, enough to tell a team's sources apart
 NOT_IN_A_JAR = frozenset({"target", "test", "manifests", "README.md"})  # at the top of a folder
 DEPLOYMENT_FILES = frozenset({"service.yaml", "service.yml"})  # at the top too; what they say has digests of its own
 SCRATCH = ("*.swp", "*~", ".#*", "#*#", ".lein-*", ".nrepl-port", "__pycache__", ".DS_Store")  # of editors and tools
-_scratch = re.compile("|".join(map(translate, SCRATCH)))
+_SCRATCH = re.compile("|".join(map(translate, SCRATCH)))
 
 
 def project_files(*folders: Path) -> list[list[Path]]:
@@ -77,7 +77,7 @@ def read_source(path: Path) -> bytes:
 
 
 def _is_source(name: str) -> bool:
-    return name not in DEPLOYMENT_FILES and not any(_scratch.match(part) for part in name.split("/"))
+    return name not in DEPLOYMENT_FILES and not any(_SCRATCH.match(part) for part in name.split("/"))
 
 
 def _walk_order(name: str) -> list[tuple[bool, str]]:
