@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 
-UNITS = {
-    **{unit: Decimal(1000) ** power for power, unit in enumerate(("n", "u", "m", "", *"kMGTPE"), -3)},
-    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
-}
-QUANTITY = re.compile(
-    r"(?P<number>[+-]?(\d+\.?\d*|\.\d+))((?P<unit>[numkMGTPE]|[KMGTPE]i)|(?P<exponent>[eE][+-]?\d{1,2}))?", re.ASCII
-)
+# The grammar of k8s.io/apimachinery, pkg/api/resource/quantity.go; the reader below takes more, such as NaN and `1_0`.
+QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?", re.ASCII)
 
 
-def parse_quantity(text: str | int) -> float | None:
-    """The number of CPUs or bytes; None for what is not a quantity.
+def parse_quantity(text: str | float) -> Decimal | None:
+    """The number of CPUs or bytes, as the kubernetes package reads it; None for what is not a quantity."""
+    return _reader()(str(text)) if QUANTITY.fullmatch(str(text)) else None
 
-    It is computed in decimal, so that 700m, which is how a cluster writes 0.7, is the same.
-    """
-    found = QUANTITY.fullmatch(str(text))
-    return float(Decimal(found["number"] + (found["exponent"] or "")) * UNITS[found["unit"] or ""]) if found else None
+
+@cache
+def _reader() -> Callable[[str], Decimal]:
+    """`kubernetes.utils.quantity.parse_quantity`: its file alone, since importing the package takes half a second."""
+    package = importlib.util.find_spec("kubernetes")
+    folder = Path(next(iter(package.submodule_search_locations or ()))) if package else Path()
+    spec = importlib.util.spec_from_file_location("slipway.kubernetes_quantity", folder / "utils" / "quantity.py")
+    if spec is None or spec.loader is None:  # pragma: no cover  requirements.txt has the package
+        raise ModuleNotFoundError("kubernetes.utils.quantity")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    reader: Callable[[str], Decimal] = module.parse_quantity
+    return reader
 
 
 def parse_bytes(text: str) -> int:
@@ -36,7 +45,7 @@ def parse_cpus(text: str) -> float:
     found = parse_quantity(text) if re.fullmatch(r"[0-9.]+m?", text) else None
     if not found:
         raise ValueError(f"'{text}' is not a number of CPUs such as 100m or 2")
-    return found
+    return float(found)
 
 
 def parse_minikube_memory(text: str) -> int:

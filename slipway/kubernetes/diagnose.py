@@ -90,11 +90,11 @@ def _unschedulable(message: str, pod: Object, snapshot: Snapshot) -> Cause:
     requests = [c["resources"].get("requests", {}) for c in pod["spec"]["containers"] if "resources" in c]
     for resource, unit, size in (("cpu", "CPUs", 1.0), ("memory", "MiB", 2.0**20)):
         if f"Insufficient {resource}" in message:
-            want = sum((parse_quantity(one.get(resource, 0)) or 0.0) for one in requests) / size
+            want = float(sum((parse_quantity(one.get(resource, 0)) or 0) for one in requests)) / size
             free = []
             for node in snapshot.nodes:
                 name = node["metadata"]["name"]
-                allocatable = (parse_quantity(node["status"]["allocatable"][resource]) or 0.0) / size
+                allocatable = float(parse_quantity(node["status"]["allocatable"][resource]) or 0) / size
                 used = snapshot.requested[name][resource == "memory"] / size if snapshot.requested else 0
                 free.append(f"{name} has {allocatable - used:.2f} of {allocatable:.2f} {unit} left")
             summary = f"no node has room: a pod asks for {want:.2f} {unit}; {'; '.join(free)}"

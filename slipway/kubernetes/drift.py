@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from slipway.config.quantity import parse_quantity
 from slipway.errors import FieldConflict
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER, VALUES, values_fingerprint
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.quantities import Keys, same_quantity
 
 IGNORED_ANNOTATIONS = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
 PERSON = re.compile(r"kubectl(-|$)|Mozilla|node-fetch")  # field managers behind which is a person: kubectl, a dashboard
@@ -34,7 +34,7 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
             found.append(f"{kind} {name} does not exist")
             continue
         actual = without_entries_of_other_tools(other)
-        paths = [*changed(_comparable(one), actual), *added(one, other), *secret_values_changed(one, other)]
+        paths = [*changed(one, _comparable(one), actual), *added(one, other), *secret_values_changed(one, other)]
         if paths:
             found.append(f"{kind} {name}: {', '.join(paths[:4])}")
     return found
@@ -53,40 +53,40 @@ def secret_values_changed(wanted: Object, live: Object) -> Iterator[str]:
         yield "its values were changed"
 
 
-def changed(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
-    """The paths with another value than the wanted one. What the live object has besides is no difference."""
+def changed(whole: Object, wanted: Any, live: Any, keys: Keys = ()) -> Iterator[str]:
+    """The paths with another value than the wanted one. What the live object has besides is no difference.
+
+    `wanted` is what the object `whole` has at `keys`.
+    """
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
-            yield f"{path} was removed"
+            yield f"{_path(keys)} was removed"
             return
         for key, value in wanted.items():
-            inner = f"{path}.{key}" if path else str(key)
+            inner = (*keys, str(key))
             if key in live:
-                yield from changed(value, live[key], inner)
+                yield from changed(whole, value, live[key], inner)
             elif not _is_empty(value):
-                yield f"{inner} was removed"
+                yield f"{_path(inner)} was removed"
     elif isinstance(wanted, list):
         if not isinstance(live, list) or len(wanted) != len(live):
-            yield f"{path} has {len(live) if isinstance(live, list) else 'no'} entries instead of {len(wanted)}"
+            have = len(live) if isinstance(live, list) else "no"
+            yield f"{_path(keys)} has {have} entries instead of {len(wanted)}"
             return
         for index, value in enumerate(wanted):
-            yield from changed(value, live[index], f"{path}[{index}]")
-    elif not _equal(wanted, live):
-        yield f"{path} is {live} instead of {wanted}"
+            yield from changed(whole, value, live[index], (*keys, index))
+    elif wanted != live and not same_quantity(whole, keys, wanted, live):
+        yield f"{_path(keys)} is {live} instead of {wanted}"
+
+
+def _path(keys: Keys) -> str:
+    """Keys as one reads them: spec.containers[0].image."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
 
 
 def _is_empty(value: Any) -> bool:
     """Whether the API server may omit a value: for most fields "", {}, false and 0 mean the same as no value."""
     return all(_is_empty(inner) for inner in value.values()) if isinstance(value, Mapping) else not value
-
-
-def _equal(wanted: Any, live: Any) -> bool:
-    """Whether two values are the same; a quantity can be written in several ways."""
-    if wanted == live:
-        return True
-    if not (isinstance(wanted, str | int | float) and isinstance(live, str | int | float)):
-        return False
-    return (one := parse_quantity(str(wanted))) is not None and one == parse_quantity(str(live))
 
 
 def added(wanted: Object, live: Object) -> Iterator[str]:

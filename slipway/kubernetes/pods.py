@@ -74,7 +74,9 @@ def requests_by_node(pods: Iterable[Object]) -> dict[str, tuple[float, float]]:
         node = pod["spec"].get("nodeName")
         if node and pod.get("status", {}).get("phase") in {"Pending", "Running"}:
             requests = [c.get("resources", {}).get("requests", {}) for c in pod["spec"]["containers"]]
-            cpu, memory = (sum(parse_quantity(one.get(k, 0)) or 0.0 for one in requests) for k in ("cpu", "memory"))
+            cpu, memory = (
+                float(sum(parse_quantity(one.get(k, 0)) or 0 for one in requests)) for k in ("cpu", "memory")
+            )
             before = found.get(node, (0.0, 0.0))
             found[node] = (before[0] + cpu, before[1] + memory)
     return found

@@ -77,8 +77,8 @@ def nodes(cluster: Client) -> list[NodeUsage]:
         found.append(
             NodeUsage(
                 name=name,
-                cpu={"requested": round(cpu, 3), "allocatable": parse_quantity(have["cpu"]) or 0.0},
-                memory={"requested": memory, "allocatable": parse_quantity(have["memory"]) or 0.0},
+                cpu={"requested": round(cpu, 3), "allocatable": float(parse_quantity(have["cpu"]) or 0)},
+                memory={"requested": memory, "allocatable": float(parse_quantity(have["memory"]) or 0)},
             )
         )
     return found

@@ -82,9 +82,13 @@ def test_what_another_tool_added_to_a_list_is_no_drift_and_what_a_person_added_i
 
 @pytest.mark.parametrize("wanted", [False, "", 0, {}, [], None, {"privileged": False}])
 def test_what_is_empty_anyway_may_be_left_out_by_the_server(wanted: object) -> None:
-    assert list(changed({"spec": {"field": wanted}}, {"spec": {}})) == []
+    one = {"apiVersion": "v1", "kind": "Pod", "spec": {"field": wanted}}
+    assert list(changed(one, {"spec": one["spec"]}, {"spec": {}})) == []
 
 
 def test_a_number_is_a_quantity_too() -> None:
-    assert list(changed({"cpu": 0.5, "memory": "1Gi"}, {"cpu": "500m", "memory": "1024Mi"})) == []
-    assert list(changed({"cpu": 0.5}, {"cpu": "600m"})) == ["cpu is 600m instead of 0.5"]
+    wanted = {"spec": {"containers": [{"resources": {"limits": {"cpu": 0.5, "memory": "1Gi"}}}]}}
+    one = {"apiVersion": "v1", "kind": "Pod", **wanted}
+    for cpu, found in (("500m", []), ("600m", ["spec.containers[0].resources.limits.cpu is 600m instead of 0.5"])):
+        live = {"spec": {"containers": [{"resources": {"limits": {"cpu": cpu, "memory": "1024Mi"}}}]}}
+        assert list(changed(one, wanted, live)) == found
