@@ -1,17 +1,18 @@
-"""A service's own manifests/*.yaml: read as plain data, and every error in them found with its file and line."""
+"""A service's own manifests/*.yaml: read as kubectl reads them, every error in them found with its file and line."""
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.config import yaml_reader
+from slipway.config import kubernetes_yaml
 from slipway.config.document import Document, FileErrors
 from slipway.config.files import yaml_files
-from slipway.config.scalar import yaml_value
-from slipway.config.yaml_reader import Unreadable, plain
+from slipway.config.kubernetes_yaml import json_value
+from slipway.config.yaml_reader import Unreadable
 
 FOLDER = "manifests"
 
@@ -20,7 +21,7 @@ def documents(folder: Path) -> Iterator[dict[str, Any]]:
     """The objects of a service's own manifests, in which `check` found no error."""
     for path in yaml_files(folder / FOLDER, FileErrors()).values():
         for found in _read(path):
-            values = yaml_value(plain(found.data))
+            values = json_value(found.data)
             if isinstance(values, dict):
                 yield values
 
@@ -36,7 +37,7 @@ def check(folder: Path, errors: FileErrors) -> None:
 
 
 def _read(path: Path) -> Iterator[Document]:
-    for data in yaml_reader.documents(path):
+    for data in kubernetes_yaml.documents(path):
         yield from (Document(path, one) for one in _objects(data) if one is not None)
 
 
@@ -60,14 +61,31 @@ def _check_object(found: Document, errors: FileErrors) -> None:
         "kind": found.data.get("kind"),
         "metadata.name": metadata.get("name") if isinstance(metadata, Mapping) else None,
     }
-    missing = [key for key, value in required.items() if not isinstance(yaml_value(value), str) or not value]
+    missing = [key for key, value in required.items() if not isinstance(json_value(value), str) or not value]
     if missing:
         errors.add(found.path, line, f"an object lacks {', '.join(missing)}", "each must be a string")
     for part in ("labels", "annotations"):
-        if isinstance(metadata, Mapping) and not isinstance(metadata.get(part) or {}, Mapping):
-            errors.add(found.path, found.line(("metadata", part)), f"metadata.{part} must be a mapping")
+        _check_texts(found, ("metadata", part), errors)
+    if required["kind"] == "ConfigMap":
+        _check_texts(found, ("data",), errors)
     if required["kind"] == "Secret":
         _check_secret(found, errors)
+
+
+def _check_texts(found: Document, keys: tuple[str, ...], errors: FileErrors) -> None:
+    """Add what is not text where the API has nothing else; nothing at all is empty."""
+    values = found.data
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    name = ".".join(keys)
+    if values is not None and not isinstance(values, Mapping):
+        errors.add(found.path, found.line(keys), f"{name} must be a mapping")
+        return
+    for key, value in (values or {}).items():
+        if value is not None and not isinstance(read := json_value(value), str):
+            kind = "a mapping or list" if isinstance(read, dict | list) else json.dumps(read)
+            summary = f"{name}.{key} must be a string, and kubectl reads {kind} here"
+            errors.add(found.path, found.line((*keys, key)), summary, "quote the value")
 
 
 def _check_secret(found: Document, errors: FileErrors) -> None:
@@ -77,7 +95,7 @@ def _check_secret(found: Document, errors: FileErrors) -> None:
             errors.add(found.path, found.line((part,)), f"{part} must be a mapping")
             continue
         for key, value in values.items():
-            if not isinstance(yaml_value(value), str) or (part == "data" and not _is_base64(value)):
+            if not isinstance(json_value(value), str) or (part == "data" and not _is_base64(value)):
                 summary = f"{part}.{key} must be {'base64' if part == 'data' else 'a string'}"
                 errors.add(found.path, found.line((part, key)), summary, "its value is not shown")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
@@ -23,13 +23,13 @@ class Unreadable(ValueError):
         self.line, self.summary, self.hint = line, summary, hint
 
 
-def documents(path: Path) -> Iterator[Any]:
+def documents(path: Path, make_parser: Callable[[], Any] | None = None) -> Iterator[Any]:
     """The documents of a file, in ruamel's round-trip types. Raises Unreadable."""
     from ruamel.yaml.error import YAMLError
 
     text = _text(path)
     try:
-        for data in _parser().load_all(text):
+        for data in (make_parser or parser)().load_all(text):
             _require_usable(data, text)
             yield data
     except RecursionError:
@@ -52,17 +52,18 @@ def _text(path: Path) -> str:
         raise Unreadable(line, "not UTF-8 text", "save it as UTF-8") from None
 
 
-def _parser() -> Any:
+def parser() -> Any:
+    """Ruamel's round-trip reader of YAML 1.2, with the constructor below."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="rt")
     yaml.allow_duplicate_keys = False
-    yaml.Constructor = _constructor()
+    yaml.Constructor = constructor()
     return yaml
 
 
 @cache
-def _constructor() -> type:
+def constructor() -> type:
     """The constructor class, which keeps the text of numbers and dates and refuses the tags of other programs."""
     from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor
 

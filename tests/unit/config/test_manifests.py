@@ -21,6 +21,19 @@ from tests.unit.config.conftest import errors
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {A: 5}\n", "stringData.A must be a string"),
         ("apiVersion: v1\nkind: X\nmetadata: {name: x, labels: [a]}\n", "metadata.labels must be a mapping"),
         (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  A: b\n  B: yes\n",
+            "own.yaml:6: data.B must be a string, and kubectl reads true here · quote the value",
+        ),
+        (
+            "apiVersion: v1\nkind: X\nmetadata:\n  name: x\n  labels:\n    version: 1.10\n",
+            "own.yaml:6: metadata.labels.version must be a string, and kubectl reads 1.1 here",
+        ),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: [a]\n", "own.yaml:4: data must be a mapping"),
+        (
+            "apiVersion: v1\nkind: X\nmetadata: {name: on}\n",
+            "own.yaml:1: an object lacks metadata.name · each must be a string",
+        ),
+        (
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: a}}\n- kind: B\n",
             "own.yaml:5: an object lacks apiVersion, metadata.name",
         ),
@@ -59,3 +72,29 @@ items:
         ("Secret", "key", {}),
         ("ConfigMap", "one", {"A": "b"}),
     ]
+
+
+def test_values_are_those_that_kubectl_reads(team: Path) -> None:
+    own = team / "apps" / "web" / "manifests"
+    own.mkdir()
+    (own / "a.yaml").write_text("""
+apiVersion: v1
+kind: Pod
+metadata: {name: one}
+spec:
+  hostNetwork: no
+  volumes: [{name: k, secret: {secretName: k, defaultMode: 0400}}]
+---
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: dates, annotations: {since: 2024-05-01T10:00:00Z}}
+data: {day: 2024-05-01, empty: , mode: "0400"}
+""")
+    pod, dates = own_manifests("shop", "ns", load(team).services["web"])
+    assert pod["spec"] == {
+        "hostNetwork": False,
+        "volumes": [{"name": "k", "secret": {"secretName": "k", "defaultMode": 256}}],
+    }
+    assert dates["metadata"]["annotations"] == {"since": "2024-05-01T10:00:00Z"}
+    assert dates["data"] == {"day": "2024-05-01", "empty": None, "mode": "0400"}
