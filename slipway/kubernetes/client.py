@@ -35,6 +35,10 @@ class Client:
         """Whether the cluster has such a kind: a custom one goes with its CustomResourceDefinition."""
         return self._discovery.has(api_version, kind)
 
+    def namespaced(self, one: Object) -> bool | None:
+        """Whether an object's kind belongs into a namespace; None for a kind that the cluster does not have."""
+        return self._discovery.namespaced(one)
+
     def read(self, path: str) -> Any:
         """The answer to a GET of a path."""
         return self._request(Call("GET", path, f"GET {path} was refused"))

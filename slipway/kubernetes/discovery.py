@@ -13,13 +13,21 @@ from platformdirs import user_cache_path
 
 from slipway.errors import Problem
 from slipway.kubernetes import api
-from slipway.kubernetes.objects import Object
+from slipway.kubernetes.objects import Object, group
+from slipway.kubernetes.scopes import cluster_scoped
 
-KINDS = """
-    ConfigMap Secret Service PersistentVolumeClaim PersistentVolume Pod Deployment ReplicaSet Event Node Namespace Lease
-    PodDisruptionBudget HorizontalPodAutoscaler APIService
-"""  # those that Slipway itself uses, so that a run with nothing to do needs no discovery
-PLURALS = {**{kind: kind.lower() + "s" for kind in KINDS.split()}, "StorageClass": "storageclasses"}
+KINDS = {  # by API group: those that Slipway itself uses, so that a run with nothing to do needs no discovery
+    "": "ConfigMap Secret Service PersistentVolumeClaim PersistentVolume Pod Event Node Namespace",
+    "apps": "Deployment ReplicaSet",
+    "autoscaling": "HorizontalPodAutoscaler",
+    "apiextensions.k8s.io": "CustomResourceDefinition",
+    "apiregistration.k8s.io": "APIService",
+    "coordination.k8s.io": "Lease",
+    "policy": "PodDisruptionBudget",
+    "storage.k8s.io": "StorageClass",
+}
+PLURALS = {(group, kind): f"{kind.lower()}s" for group, kinds in KINDS.items() for kind in kinds.split()}
+PLURALS["storage.k8s.io", "StorageClass"] = "storageclasses"
 
 
 class Discovery:
@@ -32,11 +40,11 @@ class Discovery:
         """The path of an object, or without `named` of its kind in its namespace. Raises Problem for unknown kinds."""
         version, kind, meta = document["apiVersion"], document["kind"], document.get("metadata", {})
         name = meta.get("name", "") if named else ""
-        namespace = meta.get("namespace")
-        if kind in PLURALS:
-            group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        namespace = None if cluster_scoped(document) else meta.get("namespace") or None
+        if plural := PLURALS.get((group(document), kind)):
+            root = f"/apis/{version}" if "/" in version else f"/api/{version}"
             inside = f"/namespaces/{namespace}" if namespace else ""
-            return f"{group}{inside}/{PLURALS[kind]}" + (f"/{name}" if name else "")
+            return f"{root}{inside}/{plural}" + (f"/{name}" if name else "")
         resource = self._resource(version, kind)
         if resource is None:
             summary = f"the cluster has no kind {kind} of {version}"
@@ -46,7 +54,17 @@ class Discovery:
 
     def has(self, api_version: str, kind: str) -> bool:
         """Whether the cluster has such a kind: a custom one goes with its CustomResourceDefinition."""
-        return kind in PLURALS or self._resource(api_version, kind) is not None
+        known = (api_version.rpartition("/")[0], kind) in PLURALS
+        return known or self._resource(api_version, kind) is not None
+
+    def namespaced(self, one: Object) -> bool | None:
+        """Whether an object's kind belongs into a namespace; None for a kind that the cluster does not have."""
+        if cluster_scoped(one):
+            return False
+        if (group(one), one["kind"]) in PLURALS:
+            return True
+        resource = self._resource(one["apiVersion"], one["kind"])
+        return None if resource is None else bool(resource.namespaced)
 
     def _resource(self, api_version: str, kind: str) -> Any:
         with self._api.translated("the cluster's API can't be read"):

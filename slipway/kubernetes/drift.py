@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.errors import FieldConflict
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER, VALUES, values_fingerprint
-from slipway.kubernetes.objects import Object
+from slipway.kubernetes.objects import Object, identity
 from slipway.kubernetes.quantities import Keys, same_quantity
 
 IGNORED_ANNOTATIONS = ("kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/last-applied-configuration")
@@ -25,11 +25,11 @@ def of_another_tool(conflict: FieldConflict) -> bool:
 
 def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
     """How the live objects differ from the wanted ones, one line per object."""
-    by_name = {(one["kind"], one["metadata"]["name"]): one for one in live}
+    by_identity = {identity(one): one for one in live}
     found = []
     for one in wanted:
         kind, name = one["kind"], one["metadata"]["name"]
-        other = by_name.get((kind, name))
+        other = by_identity.get(identity(one))
         if other is None:
             found.append(f"{kind} {name} does not exist")
             continue

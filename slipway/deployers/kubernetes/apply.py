@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
+from slipway.deployers.kubernetes.definitions import (
+    applied_first,
+    defined_by,
+    used_by_others,
+    wait_until_established,
+)
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import State, only_metadata
 from slipway.engine.reporter import Reporter
 from slipway.errors import ApiRefused, ApplyConflict, Problem
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.drift import added, of_another_tool, taken_over_fields
-from slipway.kubernetes.manifests.labels import FIELD_MANAGER, MANAGED_BY, NAME, PART_OF
+from slipway.kubernetes.manifests.labels import FIELD_MANAGER, MANAGED_BY, NAME, NAMESPACE, PART_OF
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.scopes import is_definition
 
 AUTOSCALER = "HorizontalPodAutoscaler"
+OWNER = (MANAGED_BY, PART_OF, NAME, NAMESPACE)  # the labels that tell whose an object is
 ATTEMPTS = 5  # to change an object that its controller changes too
 
 
 def dry_run(cluster: Client, objects: Sequence[Object], state: State) -> None:
     """Raise Problem, before anything is changed, if an object or a field of it belongs to somebody else."""
     for one in objects:
-        if only_metadata(one):
+        if only_metadata(one) or _needs_another(cluster, one, objects):
             continue
         _check_ownership(cluster, one, state)
         try:
@@ -29,20 +39,37 @@ def dry_run(cluster: Client, objects: Sequence[Object], state: State) -> None:
             _check_conflicts(conflict)
 
 
-def apply_objects(cluster: Client, objects: Sequence[Object], report: Reporter, surplus: Sequence[Object] = ()) -> None:
-    """Apply objects and delete the surplus ones. What a person changed with kubectl is reverted.
+def _needs_another(cluster: Client, one: Object, objects: Sequence[Object]) -> bool:
+    """Whether nothing can be asked about an object yet: its kind or namespace is among those that are still to come."""
+    if defined_by(one, objects):
+        return not cluster.has_kind(one["apiVersion"], one["kind"])
+    home = one["metadata"].get("namespace")
+    coming = (other for other in objects if applied_first(other) and other["metadata"]["name"] == home)
+    return any(cluster.get(other["apiVersion"], other["kind"], home) is None for other in coming)
 
-    An autoscaler is deleted first, since it would set the number of replicas again.
-    """
-    autoscalers = [one for one in surplus if one["kind"] == AUTOSCALER]
-    for one in autoscalers:
-        cluster.delete(one)
+
+def apply_objects(scope: NamespaceScope, objects: Sequence[Object], report: Reporter) -> None:
+    """Apply objects, what others of them need first. What a person changed with kubectl is reverted."""
+    first = [one for one in objects if applied_first(one)]
+    for one in first:
+        _apply(scope.cluster, one, report)
+    for one in filter(is_definition, first):
+        wait_until_established(scope.cluster, one, report)
     for one in objects:
-        if not only_metadata(one):
-            _apply(cluster, one, report)
-    for one in surplus:
-        if one not in autoscalers:
-            cluster.delete(one)
+        if one not in first and not only_metadata(one):
+            _apply(scope.cluster, one, report)
+
+
+def delete_objects(scope: NamespaceScope, objects: Sequence[Object], report: Reporter) -> list[Object]:
+    """Delete objects and return them. A definition goes last, and stays while others have objects of its kind."""
+    deleted = []
+    for one in sorted(objects, key=is_definition):
+        if is_definition(one) and (use := used_by_others(scope.cluster, scope.project, scope.namespace, one)):
+            report.note(f"{one['kind']} {one['metadata']['name']} stays: {use}")
+            continue
+        scope.cluster.delete(one)
+        deleted.append(one)
+    return deleted
 
 
 def _apply(cluster: Client, one: Object, report: Reporter) -> None:
@@ -62,13 +89,26 @@ def _check_ownership(cluster: Client, one: Object, state: State) -> None:
     """Raise Problem if an object of that name exists without our labels."""
     kind, meta = one["kind"], one["metadata"]
     name, namespace = meta["name"], meta.get("namespace")
-    live = state.find(kind, name) or cluster.get(one["apiVersion"], kind, name, namespace)
-    owner = {key: meta["labels"][key] for key in (MANAGED_BY, PART_OF, NAME) if key in meta.get("labels", {})}
-    if live and owner.items() - live["metadata"].get("labels", {}).items():
-        pairs = " ".join(f"{key}={value}" for key, value in owner.items())
-        label = f"kubectl --namespace {namespace} label --overwrite {kind} {name} {pairs}"
-        hint = f"choose another name; or hand it over to Slipway, which then changes and deletes it as its own: {label}"
-        raise Problem(f"{kind} {name} already exists and does not belong to this service", hint=hint)
+    live = state.same(one) or cluster.get(one["apiVersion"], kind, name, namespace)
+    owner = {key: meta["labels"][key] for key in OWNER if key in meta.get("labels", {})}
+    marks = live["metadata"].get("labels", {}) if live else owner
+    if NAMESPACE not in marks and marks.get(MANAGED_BY) == owner.get(MANAGED_BY):  # an earlier version's
+        marks = {**marks, NAMESPACE: owner.get(NAMESPACE)}
+    if owner.items() - marks.items():
+        raise _not_ours(one, marks, owner)
+
+
+def _not_ours(one: Object, marks: Mapping[str, Any], owner: Mapping[str, str]) -> Problem:
+    """The problem of an object with the labels `marks`, where those of `owner` are wanted."""
+    kind, name, namespace = one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")
+    if marks.get(NAMESPACE) and marks.get(PART_OF) == owner.get(PART_OF):
+        summary = f"{kind} {name} belongs to the environment in namespace {marks[NAMESPACE]}, not to this one"
+        return Problem(summary, hint="apply it once by hand, and remove it from manifests/")
+    pairs = " ".join(f"{key}={value}" for key, value in owner.items())
+    where = f"--namespace {namespace} " if namespace else ""
+    label = f"kubectl {where}label --overwrite {kind} {name} {pairs}"
+    hint = f"choose another name; or hand it over to Slipway, which then changes and deletes it as its own: {label}"
+    return Problem(f"{kind} {name} already exists and does not belong to this service", hint=hint)
 
 
 def _check_conflicts(conflict: ApplyConflict) -> None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.kubernetes.apply import dry_run
+from slipway.deployers.kubernetes.apply import delete_objects, dry_run
+from slipway.deployers.kubernetes.definitions import placed
 from slipway.deployers.kubernetes.live_checks import verify
 from slipway.deployers.kubernetes.manifest import Manifest
 from slipway.deployers.kubernetes.operations import KubernetesOperations
@@ -70,7 +71,8 @@ class KubernetesDeployer:
             return settings_diff(kept.release.settings if kept else desired.service, desired.service)
         if kept is None:
             return UNRECORDED
-        if found := differences(with_replicas(list(kept.objects), deployment, desired.service), state.objects):
+        live = (*state.objects, *state.elsewhere)
+        if found := differences(with_replicas(list(kept.objects), deployment, desired.service), live):
             return f"changed by hand: {'; '.join(found)}"
         copies = deployment["spec"].get("replicas", 1)
         return UNREADY if copies and not deployment.get("status", {}).get("readyReplicas") else None
@@ -91,6 +93,7 @@ class KubernetesDeployer:
             number = state.last(service.name) + 1
             marks = {RELEASE: str(number), SOURCE: desired.source, MANIFEST: desired.manifest.digest}
             objects = for_release(desired.manifest.objects, desired.image, marks)
+            objects = placed(scope.cluster, objects, scope.namespace)
             plan = self._plan(state, service, objects, report)
             dry_run(scope.cluster, plan.objects, state)
             checks = roll_out_and_verify(scope, plan, report)
@@ -147,8 +150,7 @@ class KubernetesDeployer:
         scope, state = self._scope, self._namespace.read()
         known, current = state.releases(service), running(state, service)
         keep = [k for i, k in enumerate(known) if i < KEPT or k is current]
-        for one in pruned(state, service, desired, keep):
-            scope.cluster.delete(one)
+        for one in delete_objects(scope, pruned(state, service, desired, keep), report):
             report.note(f"{one['kind']} {one['metadata']['name']} belongs to no release any more and was removed")
         for kept in known:
             if kept not in keep:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
-from slipway.deployers.kubernetes.apply import apply_objects, dry_run
+from slipway.deployers.kubernetes.apply import apply_objects, delete_objects, dry_run
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
-from slipway.deployers.kubernetes.release_store import with_current_secret_values
+from slipway.deployers.kubernetes.release_store import holds_data, with_current_secret_values
 from slipway.deployers.releases import UNRECORDED
 from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, UsageError, behind_a_change, deploy_command
@@ -69,7 +69,7 @@ class KubernetesOperations:
             objects = with_current_secret_values(objects, state)
             dry_run(cluster, objects, state)
             with behind_a_change():
-                apply_objects(cluster, objects, report)
+                apply_objects(self._scope, objects, report)
                 rollout.wait(self._scope.workload(service.name), report)
 
     @contextmanager
@@ -93,10 +93,14 @@ class KubernetesOperations:
         if not self._namespace.reachable().namespace:
             return
         with self._namespace.lease.held(report) as report, behind_a_change():
-            for one in (o for o in self._namespace.read().objects if o["metadata"]["labels"].get(NAME) in services):
-                if one["kind"] not in {"PersistentVolumeClaim", "Pod"} and ROLE not in one["metadata"]["labels"]:
-                    self._scope.cluster.delete(one)
-                    report.note(f"{one['kind']} {one['metadata']['name']} removed")
+            state = self._namespace.read()
+            own = [o for o in (*state.objects, *state.elsewhere) if o["metadata"]["labels"].get(NAME) in services]
+            workloads = [one for one in own if ROLE not in one["metadata"]["labels"] and not holds_data(one)]
+            for one in delete_objects(self._scope, workloads, report):
+                report.note(f"{one['kind']} {one['metadata']['name']} removed")
+            for one in (one for one in own if one["kind"] == "Namespace"):
+                name = one["metadata"]["name"]
+                report.note(f"Namespace {name} stays with all that is in it: kubectl delete namespace {name}")
             for _ in range(600):
                 state = self._namespace.read()
                 pods = [pod for service in services for pod in state.of(service, "Pod")]
@@ -115,9 +119,9 @@ class KubernetesOperations:
             if back := [name for name in services if state.find("Deployment", name)]:
                 summary = f"{', '.join(back)} was deployed again meanwhile: its data stays"
                 raise Problem(summary, hint="run the same command again to remove its data too")
-            for one in state.objects:
+            for one in (*state.objects, *state.elsewhere):
                 marks = one["metadata"]["labels"]
-                kept = one["kind"] == "PersistentVolumeClaim" or marks.get(ROLE) == "release"
+                kept = one["kind"] in {"PersistentVolumeClaim", "PersistentVolume"} or marks.get(ROLE) == "release"
                 made = everything and marks.get(ROLE) == "generated" and marks.get(MANAGED_BY) == "slipway"
                 if (marks.get(NAME) in services and kept) or made:
                     self._scope.cluster.delete(one)

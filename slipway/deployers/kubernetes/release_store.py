@@ -7,16 +7,16 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from slipway.config.models import Service
 from slipway.deployers.release import Release
 from slipway.engine.threads import Threads
 from slipway.errors import NextCommand
 from slipway.kubernetes.client import Client
-from slipway.kubernetes.manifests.labels import GENERATED, NAME, ROLE, labels, release_secret_name, selector
+from slipway.kubernetes.manifests.labels import GENERATED, NAME, NAMESPACE, ROLE, labels, release_secret_name, selector
 from slipway.kubernetes.manifests.render import without_secret_values
-from slipway.kubernetes.objects import Object
+from slipway.kubernetes.objects import Object, group, identity
 
 KINDS = (
     ("v1", "ConfigMap"),
@@ -28,8 +28,10 @@ KINDS = (
     ("policy/v1", "PodDisruptionBudget"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
 )
+Place = tuple[str, str, str]  # apiVersion, kind and namespace of a list; "" is all of the cluster
 CONNECTIONS = 3  # at once: a TLS handshake costs more than a list
-_NEVER_PRUNED = {"Pod", "PersistentVolumeClaim"}
+_VERSIONS = {kind: version for version, kind in KINDS}
+_NEVER_PRUNED = {("", "Pod"), ("", "PersistentVolumeClaim"), ("", "PersistentVolume"), ("", "Namespace")}
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,13 @@ class StoredRelease:
 
 @dataclass(frozen=True)
 class State:
-    """What a namespace has of one project. `down` says why the cluster can't be reached; then nothing else is known."""
+    """What a namespace has of one project. `down` says why the cluster can't be reached; then nothing else is known.
+
+    `elsewhere` are the own objects of its services at cluster scope and in other namespaces.
+    """
 
     objects: tuple[Object, ...] = ()
+    elsewhere: tuple[Object, ...] = field(default=(), kw_only=True)
     namespace: bool = False
     down: str = ""
     stored: tuple[StoredRelease, ...] = ()
@@ -57,12 +63,18 @@ class State:
     commands: tuple[NextCommand, ...] = ()  # that start a cluster which is down
 
     def find(self, kind: str, name: str) -> Object | None:
-        """The object of that kind and name."""
-        return next((o for o in self.objects if o["kind"] == kind and o["metadata"]["name"] == name), None)
+        """The object of that kind and name in the namespace; a Service is Kubernetes' own, not Knative's."""
+        found = (o for o in self.objects if o["kind"] == kind and o["metadata"]["name"] == name)
+        return next((o for o in found if _VERSIONS.get(kind) in {None, o["apiVersion"]}), None)
+
+    def same(self, one: Object) -> Object | None:
+        """The live object that is `one`."""
+        return next((o for o in (*self.objects, *self.elsewhere) if identity(o) == identity(one)), None)
 
     def of(self, service: str, kind: str) -> list[Object]:
         """A service's objects of a kind."""
-        return [o for o in self.objects if o["kind"] == kind and o["metadata"].get("labels", {}).get(NAME) == service]
+        own = (o for o in self.objects if o["metadata"].get("labels", {}).get(NAME) == service)
+        return [o for o in own if o["kind"] == kind and _VERSIONS.get(kind) in {None, o["apiVersion"]}]
 
     def releases(self, service: str | None = None) -> list[StoredRelease]:
         """The stored releases, newest first."""
@@ -91,20 +103,24 @@ def read(cluster: Client, project: str, namespace: str, *, nodes: bool = False) 
     """
     pool = Threads(CONNECTIONS)
 
-    def listed(kinds: Iterable[tuple[str, str]]) -> list[Object]:
-        lists = [pool.submit(cluster.list, *kind, namespace, selector(project)) for kind in kinds]
+    def listed(kinds: Iterable[Place], own: str = selector(project)) -> list[Object]:
+        lists = [pool.submit(cluster.list, *place, own) for place in kinds]
         return [one for found in lists for one in found.result()]
 
     found = pool.submit(cluster.get, "v1", "Namespace", namespace)
     node_list = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
-    objects = listed(KINDS)
+    objects = listed((*kind, namespace) for kind in KINDS)
     exists = found.result() is not None
     stored, unreadable = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
-    objects += listed(kind for kind in sorted(extra_kinds(stored)) if cluster.has_kind(*kind))
+    places = [place for place in sorted(extra_places(stored, namespace)) if cluster.has_kind(*place[:2])]
+    inside = listed(place for place in places if place[2] == namespace)
+    objects += [one for one in inside if one["metadata"].get("namespace") == namespace]
+    elsewhere = listed((p for p in places if p[2] != namespace), f"{selector(project)},{NAMESPACE}={namespace}")
     infos = [one["status"]["nodeInfo"] for one in (node_list.result() if node_list else ())]
     stored.sort(key=_newest_first)
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)
-    return State(tuple(objects), exists, "", tuple(stored), tuple(unreadable), runtimes)
+    state = State(tuple(objects), exists, "", tuple(stored), tuple(unreadable), runtimes)
+    return replace(state, elsewhere=tuple(elsewhere))
 
 
 def _readable(secrets: Iterable[Object]) -> tuple[list[StoredRelease], list[str]]:
@@ -122,9 +138,14 @@ def _newest_first(stored: StoredRelease) -> tuple[str, int]:
     return stored.release.service, -stored.release.number
 
 
-def extra_kinds(stored: Iterable[StoredRelease]) -> set[tuple[str, str]]:
-    """The kinds, (apiVersion, kind), of releases' objects that are not among those that Slipway renders."""
-    return {(one["apiVersion"], one["kind"]) for release in stored for one in release.objects} - set(KINDS)
+def extra_places(stored: Iterable[StoredRelease], namespace: str) -> set[Place]:
+    """Where releases have objects besides the kinds that Slipway renders in the namespace."""
+    places = {
+        (str(one["apiVersion"]), str(one["kind"]), str(one["metadata"].get("namespace") or ""))
+        for release in stored
+        for one in release.objects
+    }
+    return places - {(*kind, namespace) for kind in KINDS}
 
 
 def pack(project: str, namespace: str, release: Release, objects: Iterable[Object]) -> Object:
@@ -183,15 +204,20 @@ def generated(project: str, namespace: str, values: Mapping[str, str]) -> Object
 
 def pruned(state: State, service: str, wanted: Sequence[Object], keep: Sequence[StoredRelease]) -> list[Object]:
     """The service's objects that none of the releases to keep has; never pods, records or data."""
-    own = [o for o in state.objects if o["metadata"]["labels"].get(NAME) == service]
+    own = [o for o in (*state.objects, *state.elsewhere) if o["metadata"]["labels"].get(NAME) == service]
     return surplus([o for o in own if ROLE not in o["metadata"]["labels"]], wanted, keep)
 
 
 def surplus(objects: Iterable[Object], wanted: Iterable[Object], keep: Iterable[StoredRelease]) -> list[Object]:
     """The objects that are neither wanted nor shared with a release to keep; never pods or data."""
-    named = {(o["kind"], o["metadata"]["name"]) for o in wanted}
-    named |= {(o["kind"], o["metadata"]["name"]) for stored in keep for o in stored.objects if immutable(o)}
-    return [o for o in objects if o["kind"] not in _NEVER_PRUNED and (o["kind"], o["metadata"]["name"]) not in named]
+    named = {identity(o) for o in wanted}
+    named |= {identity(o) for stored in keep for o in stored.objects if immutable(o)}
+    return [o for o in objects if identity(o) not in named and not holds_data(o)]
+
+
+def holds_data(one: Object) -> bool:
+    """Whether an object is never deleted because no release has it: what is in it would go with it."""
+    return (group(one), one["kind"]) in _NEVER_PRUNED
 
 
 def immutable(one: Object) -> bool:

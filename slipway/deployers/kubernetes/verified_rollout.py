@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.config.models import Service
-from slipway.deployers.kubernetes.apply import AUTOSCALER, apply_objects
+from slipway.deployers.kubernetes.apply import AUTOSCALER, apply_objects, delete_objects
 from slipway.deployers.kubernetes.live_checks import verify
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import StoredRelease, surplus
@@ -34,7 +34,8 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
     before = plan.before.objects if plan.before else ()
     autoscalers = [one for one in surplus(before, plan.objects, ()) if one["kind"] == AUTOSCALER]
     try:
-        apply_objects(scope.cluster, plan.objects, report, autoscalers)
+        delete_objects(scope, autoscalers, report)  # first, since one would set the number of replicas again
+        apply_objects(scope, plan.objects, report)
         rollout.wait(scope.workload(plan.service.name), report)
         return verify(scope, plan.service, report)
     except Cancelled:
@@ -69,8 +70,7 @@ def _roll_back(scope: NamespaceScope, plan: RolloutPlan, report: Reporter) -> Ro
 def _remove_first(scope: NamespaceScope, plan: RolloutPlan, report: Reporter) -> RollbackOutcome:
     name = plan.service.name
     try:
-        for one in surplus(plan.objects, (), ()):
-            scope.cluster.delete(one)
+        delete_objects(scope, surplus(plan.objects, (), ()), report)
     except Problem as problem:
         return RollbackOutcome(
             f"{name} is not running; its failed first release could not be removed: {problem.summary}"
@@ -97,4 +97,8 @@ def _restore(scope: NamespaceScope, plan: RolloutPlan, before: StoredRelease, re
 
 def _apply_earlier(scope: NamespaceScope, plan: RolloutPlan, before: StoredRelease, report: Reporter) -> None:
     """Apply an earlier release's objects, and delete those that only the failed one had."""
-    apply_objects(scope.cluster, before.objects, report, surplus(plan.objects, before.objects, plan.stored))
+    only_failed = surplus(plan.objects, before.objects, plan.stored)
+    autoscalers = [one for one in only_failed if one["kind"] == AUTOSCALER]
+    delete_objects(scope, autoscalers, report)
+    apply_objects(scope, before.objects, report)
+    delete_objects(scope, [one for one in only_failed if one not in autoscalers], report)

@@ -16,6 +16,7 @@ from slipway.secrets.fingerprint import fingerprint
 
 # Labels. Those of Kubernetes: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME, PART_OF, MANAGED_BY = "app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"
+NAMESPACE = "slipway/namespace"  # of an own object at cluster scope or in another namespace: the project's there
 ROLE = "slipway/role"  # of what belongs to no release's objects: "release", "generated" or "probe"
 
 # Annotations of a Deployment

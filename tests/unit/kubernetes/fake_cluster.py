@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002  one namespace, one version of every kind
+# ruff: noqa: ARG002  one version of every kind
 """A cluster in memory, for tests: server-side apply by field managers; a Deployment is ready at once, or `broken`."""
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from slipway.errors import ApiRefused, ApplyConflict, FieldConflict
+from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, Problem
 from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER
-from slipway.kubernetes.objects import Object
+from slipway.kubernetes.objects import Object, group
+from slipway.kubernetes.scopes import cluster_scoped, defines
 
 Json = dict[str, Any]
 Path = tuple[str, ...]
+HOME = "hh"  # the namespace of almost all tests
 
 
 class FakeCluster(Client):
@@ -29,6 +31,7 @@ class FakeCluster(Client):
         self._version = 0
 
     def apply(self, document: Object, *, force: bool = False, dry_run: bool = False) -> Json:
+        self._require_served(document)
         key, wanted = _key(document), copy.deepcopy(dict(document))
         live = copy.deepcopy(self.objects.get(key, {**wanted, "metadata": {**wanted["metadata"], "managedFields": []}}))
         entries = live["metadata"]["managedFields"]
@@ -49,6 +52,14 @@ class FakeCluster(Client):
         entries[:] = [e for e in entries if e is not mine and e["fieldsV1"]]
         entries.append({"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": _tree(new)})
         return live if dry_run else self._store(live, "apply")
+
+    def _require_served(self, document: Object) -> None:
+        """Refuse what an API server refuses: an unknown kind, a namespace where there can be none."""
+        namespaced = self.namespaced(document)
+        if namespaced is None:
+            raise Problem(f"the cluster has no kind {document['kind']} of {document['apiVersion']}")
+        if not namespaced and document["metadata"].get("namespace"):
+            raise ApiRefused("not found", status=HTTPStatus.NOT_FOUND, details="the wrong scope")
 
     def by_hand(self, kind: str, name: str, manager: str, change: Json, subresource: str = "") -> None:
         """A change of another manager, as kubectl and controllers make it."""
@@ -107,21 +118,37 @@ class FakeCluster(Client):
             self.changes.append(f"delete {document['kind']} {document['metadata']['name']}")
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
-        return self._seen(self.objects[kind, name]) if (kind, name) in self.objects else None
+        key = _key({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
+        return self._seen(self.objects[key]) if key in self.objects else None
 
     def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
         wanted = dict(pair.split("=") for pair in selector.split(",") if pair)
-        found = (o for (k, _), o in list(self.objects.items()) if k == kind)
+        key = _key({"apiVersion": api_version, "kind": kind, "metadata": {"name": ""}})[0]
+        found = [o for (k, _), o in list(self.objects.items()) if k == key]
+        found = [o for o in found if not namespace or o["metadata"].get("namespace", namespace) == namespace]
         return [self._seen(o) for o in found if wanted.items() <= o["metadata"].get("labels", {}).items()]
 
     def has_kind(self, api_version: str, kind: str) -> bool:
-        return True
+        one = {"apiVersion": api_version, "kind": kind}
+        return _is_built_in(one) or self._definition(one) is not None
+
+    def namespaced(self, one: Object) -> bool | None:
+        if _is_built_in(one):
+            return not cluster_scoped(one)
+        definition = self._definition(one)
+        return None if definition is None else bool(definition["spec"]["scope"] == "Namespaced")
+
+    def _definition(self, one: Object) -> Json | None:
+        found = (o for (k, _), o in self.objects.items() if k == "CustomResourceDefinition")
+        return next((o for o in found if defines(o, one)), None)
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
         yield b""
 
     def _seen(self, live: Json) -> Json:
         found = copy.deepcopy(live)
+        if live["kind"] == "CustomResourceDefinition":
+            found["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
         if live["kind"] == "Deployment":
             want = live["spec"]["replicas"]
             image = live["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -136,8 +163,15 @@ def _conflict(summary: str, details: str) -> ApiRefused:
     return ApiRefused(summary, status=HTTPStatus.CONFLICT, details=details)
 
 
+def _is_built_in(one: Object) -> bool:
+    return "." not in group(one) or group(one).endswith(".k8s.io")
+
+
 def _key(document: Object) -> tuple[str, str]:
-    return document["kind"], document["metadata"]["name"]
+    """Kind and name; a custom kind has its API group behind it, and a name outside HOME its namespace in front."""
+    kind, meta = document["kind"], document["metadata"]
+    name = meta["name"] if meta.get("namespace") in {None, HOME} else f"{meta['namespace']}/{meta['name']}"
+    return kind if _is_built_in(document) else f"{kind}.{group(document)}", name
 
 
 def _leaves(value: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:

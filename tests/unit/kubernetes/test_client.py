@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -117,6 +118,48 @@ def test_what_is_kept_of_a_clusters_api_is_found_again_by_its_authority(tmp_path
         way = kubeconfig(tmp_path, authority)
         names.append(Discovery(Api(KubeContext("x", lambda way=way: way))).identity)  # type: ignore[misc]
     assert names[0] == names[1] != names[2]
+
+
+class Discovering(BaseHTTPRequestHandler):
+    """An API server with one group, which has a kind of each scope."""
+
+    ANSWERS: ClassVar[dict[str, Json]] = {
+        "/version": {"major": "1", "minor": "34"},
+        "/api": {"kind": "APIVersions", "versions": []},
+        "/apis": {"kind": "APIGroupList", "groups": [{"name": "example.org", "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}}]},
+        "/apis/example.org/v1": {"kind": "APIResourceList", "groupVersion": "example.org/v1", "resources": [
+            {"name": "widgets", "singularName": "widget", "namespaced": True, "kind": "Widget", "verbs": ["get"]},
+            {"name": "zones", "singularName": "zone", "namespaced": False, "kind": "Zone", "verbs": ["get"]},
+        ]},
+    }  # fmt: skip
+
+    def do_GET(self) -> None:
+        found = self.ANSWERS.get(self.path.partition("?")[0].rstrip("/"))
+        body = json.dumps(found or {}).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_cluster_says_whether_a_custom_kind_belongs_into_a_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Discovering) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        file = kubeconfig(tmp_path, b"", f"http://127.0.0.1:{server.server_port}")
+        discovery = Discovery(Api(KubeContext("x", lambda: file)))
+        for kind, namespaced, path in (("Widget", True, "namespaces/hh/widgets/w"), ("Zone", False, "zones/w")):
+            one = {"apiVersion": "example.org/v1", "kind": kind, "metadata": {"name": "w", "namespace": "hh"}}
+            assert (discovery.namespaced(one), discovery.path(one)) == (namespaced, f"/apis/example.org/v1/{path}")
+        unknown = {"apiVersion": "example.org/v1", "kind": "Gone", "metadata": {"name": "w"}}
+        assert discovery.namespaced(unknown) is None
+        server.shutdown()
 
 
 def test_an_api_that_never_answers_is_reported_by_discovery_too(

@@ -26,9 +26,21 @@ def test_pruning_keeps_data_records_and_what_a_stored_release_needs() -> None:
     old, new = rendered("old"), rendered("new")
     release = Release("auth", 1, "i", "s", "m", "t", "me", "", {}, service())
     kept = unpack(pack("hh", "hh", release, old))
-    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "d", "labels": {"app.kubernetes.io/name": "auth"}}}
-    extra = {"kind": "ConfigMap", "metadata": {"name": "gone", "labels": {"app.kubernetes.io/name": "auth"}}}
-    other = {"kind": "ConfigMap", "metadata": {"name": "x", "labels": {"app.kubernetes.io/name": "order"}}}
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "d", "labels": {"app.kubernetes.io/name": "auth"}},
+    }
+    extra = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "gone", "labels": {"app.kubernetes.io/name": "auth"}},
+    }
+    other = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "x", "labels": {"app.kubernetes.io/name": "order"}},
+    }
     state = State((*old, *new, claim, extra, other, pack("hh", "hh", release, old)))
     assert [one["metadata"]["name"] for one in pruned(state, "auth", new, [kept])] == ["gone"]
     without = [one["metadata"]["name"] for one in pruned(state, "auth", new, [])]

@@ -42,11 +42,11 @@ def nobody(_: Reporter) -> AbstractContextManager[CheckRunner]:
 class Deploys:
     """Deployments on a cluster in memory, and deploys of a service `web` to it, which has no checks."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.cluster = folder, FakeCluster()
+    def __init__(self, folder: Path, cluster: FakeCluster | None = None, where: str = "hh") -> None:
+        self.folder, self.cluster = folder, cluster or FakeCluster()
         (folder / "manifests").mkdir()
-        scope = NamespaceScope(self.cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), nobody, "me")
-        self.state = Probe(lambda: read(self.cluster, "hh", "hh"))
+        scope = NamespaceScope(self.cluster, "hh", where, FakeHost("h", Facts("Linux", "x")), nobody, "me")
+        self.state = Probe(lambda: read(self.cluster, "hh", where))
         self.namespace = ProjectNamespace(scope, self.state)
         self.deployments = deployments(self.namespace)
         self.deployer, self.releases = self.deployments.deployer, self.deployments.releases
