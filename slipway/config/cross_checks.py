@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.config import curl
 from slipway.config.document import Document, FileErrors
 from slipway.config.feasibility import faults
 from slipway.config.models import Environment, Hosts, Service, url_variable
+from slipway.config.own_objects import check_own_objects
 from slipway.config.quantity import parse_minikube_memory
 from slipway.config.secret_sources.generated import Generated
 
@@ -30,6 +31,8 @@ class Files:
     environment_documents: Mapping[str, Document]
     hosts: Hosts | None
     invalid: Collection[str] = ()
+    own: Mapping[str, Sequence[Document]] = field(default_factory=dict)  # the objects of manifests/, by service
+    project: str = ""
 
     @property
     def published(self) -> dict[str, int]:
@@ -49,6 +52,7 @@ def cross_check(files: Files, errors: FileErrors) -> None:
         check_needs(files, service, files.service_documents[name], errors)
         check_secrets(files, service, files.service_documents[name], errors)
     check_cycles(files, errors)
+    check_own_objects(files.services, files.own, files.environments, files.project, errors)
     for name, environment in files.environments.items():
         check_environment(files, environment, files.environment_document(name), errors)
 

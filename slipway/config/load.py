@@ -34,9 +34,10 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     environments, environment_documents = _read_environments(folders, errors)
     folder = services or root / (project.services if project else "services")
     files = _service_files(folder, errors)
-    found, documents = _read_services(files, errors)
+    found, documents, own = _read_services(files, errors)
     invalid = {path.parent.name for path in files} - {*found}
-    cross_check(Files(found, documents, environments, environment_documents, hosts, invalid), errors)
+    name = project.name if project else ""
+    cross_check(Files(found, documents, environments, environment_documents, hosts, invalid, own, name), errors)
 
     if errors.lines:
         count = len(errors.lines)
@@ -117,9 +118,13 @@ def _service_files(folder: Path, errors: FileErrors) -> list[Path]:
     return [path for path in found if path]
 
 
-def _read_services(files: Sequence[Path], errors: FileErrors) -> tuple[dict[str, Service], dict[str, Document]]:
+def _read_services(
+    files: Sequence[Path], errors: FileErrors
+) -> tuple[dict[str, Service], dict[str, Document], dict[str, list[Document]]]:
+    """The services that have no error, their documents, and the objects of their manifests/; each by name."""
     found: dict[str, Service] = {}
     documents: dict[str, Document] = {}
+    own: dict[str, list[Document]] = {}
     for path in files:
         document = read(path, errors)
         service = parse(document, Service, errors, folder=path.parent) if document else None
@@ -128,8 +133,8 @@ def _read_services(files: Sequence[Path], errors: FileErrors) -> tuple[dict[str,
         found[service.name], documents[service.name] = service, document
         _check_folder(service, document, errors)
         check_checks(service, document, errors)
-        manifests.check(path.parent, errors)
-    return found, documents
+        own[service.name] = manifests.check(path.parent, errors)
+    return found, documents, own
 
 
 def _check_folder(service: Service, document: Document, errors: FileErrors) -> None:

@@ -26,14 +26,18 @@ def documents(folder: Path) -> Iterator[dict[str, Any]]:
                 yield values
 
 
-def check(folder: Path, errors: FileErrors) -> None:
-    """Add the errors in a service's own manifests."""
+def check(folder: Path, errors: FileErrors) -> list[Document]:
+    """Add the errors in a service's own manifests; the objects in which there are none."""
+    sound = []
     for path in yaml_files(folder / FOLDER, errors).values():
         try:
             for found in _read(path):
+                before = len(errors.lines)
                 _check_object(found, errors)
+                sound += [found] if len(errors.lines) == before else []
         except Unreadable as error:
             errors.add(path, error.line, error.summary, error.hint)
+    return sound
 
 
 def _read(path: Path) -> Iterator[Document]:
