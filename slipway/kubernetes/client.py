@@ -88,6 +88,10 @@ class Client:
         """Delete an object and what it owns, if it exists. `grace` is in seconds."""
         self._delete(document, {} if grace is None else {"gracePeriodSeconds": grace})
 
+    def delete_with_dependents(self, document: Object) -> None:
+        """Delete an object once what it owns is gone: it exists until then."""
+        self._delete(document, {"propagationPolicy": "Foreground"})
+
     def delete_if_unchanged(self, document: Object) -> None:
         """Delete the very object that was seen, by its uid, and by its resourceVersion where `document` has one.
 

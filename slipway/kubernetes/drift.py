@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.errors import FieldConflict
+from slipway.kubernetes.jobs import expires
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER, VALUES, values_fingerprint
 from slipway.kubernetes.objects import Object, identity
 from slipway.kubernetes.quantities import Keys, same_quantity
@@ -30,6 +31,8 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
     for one in wanted:
         kind, name = one["kind"], one["metadata"]["name"]
         other = by_identity.get(identity(one))
+        if other is None and expires(one):
+            continue
         if other is None:
             found.append(f"{kind} {name} does not exist")
             continue

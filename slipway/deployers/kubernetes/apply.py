@@ -18,12 +18,14 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import ApiRefused, ApplyConflict, Problem
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.drift import added, of_another_tool, taken_over_fields
+from slipway.kubernetes.jobs import must_be_created_again
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER, MANAGED_BY, NAME, NAMESPACE, PART_OF
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.scopes import is_definition
 
 AUTOSCALER = "HorizontalPodAutoscaler"
 OWNER = (MANAGED_BY, PART_OF, NAME, NAMESPACE)  # the labels that tell whose an object is
+DELETION = 120.0  # seconds for the pods of a Job to end
 ATTEMPTS = 5  # to change an object that its controller changes too
 
 
@@ -37,6 +39,9 @@ def dry_run(cluster: Client, objects: Sequence[Object], state: State) -> None:
             cluster.apply(one, dry_run=True)
         except ApplyConflict as conflict:
             _check_conflicts(conflict)
+        except ApiRefused as refused:
+            if not must_be_created_again(one, refused):
+                raise
 
 
 def _needs_another(cluster: Client, one: Object, objects: Sequence[Object]) -> bool:
@@ -79,10 +84,30 @@ def _apply(cluster: Client, one: Object, report: Reporter) -> None:
         _check_conflicts(conflict)
         report.note(f"changed by hand, reverted: {conflict.details}".replace("\n", "; "))
         live = cluster.apply(one, force=True)
+    except ApiRefused as refused:
+        if not must_be_created_again(one, refused):
+            raise
+        live = _create_again(cluster, one, report)
     if by_hand := list(added(one, live)):
         report.note(f"added by hand, removed: {'; '.join(by_hand)}")
         _take_over(cluster, one, live)
         cluster.apply(one, force=True)
+
+
+def _create_again(cluster: Client, one: Object, report: Reporter) -> Object:
+    """Delete a Job with its pods, so that two never run, and apply it anew."""
+    name, namespace = one["metadata"]["name"], one["metadata"].get("namespace")
+    report.note(f"Job {name} can't be changed: it is deleted, and created again")
+    cluster.delete_with_dependents(one)
+    waited = 0.0
+    while cluster.get(one["apiVersion"], one["kind"], name, namespace):
+        if waited > DELETION:
+            summary = f"Job {name} was deleted to be created again, but did not end within {DELETION:.0f} s"
+            raise Problem(summary, hint=f"kubectl --namespace {namespace} describe job {name}")
+        report.cancel.wait(0.5)
+        report.cancel.check()
+        waited += 0.5
+    return cluster.apply(one)
 
 
 def _check_ownership(cluster: Client, one: Object, state: State) -> None:

@@ -26,6 +26,7 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, behind_a_change, deploy_command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.drift import differences
+from slipway.kubernetes.jobs import run_again
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, render
 from slipway.kubernetes.objects import Object
@@ -59,6 +60,14 @@ class KubernetesDeployer:
 
     def differs(self, state: State, desired: DesiredRelease[Manifest]) -> str | None:
         """Why the Deployment or one of its objects is not the desired one, or has no record, or no ready copy."""
+        reason, kept = self._reason(state, desired), running(state, desired.service.name)
+        if reason is None or kept is None:
+            return reason
+        image = kept.release.image if kept.release.source == desired.source else IMAGE
+        jobs = run_again(kept.objects, for_release(desired.manifest.objects, image, {}))
+        return f"{reason}; created and run again: {', '.join(jobs)}" if jobs else reason
+
+    def _reason(self, state: State, desired: DesiredRelease[Manifest]) -> str | None:
         name = desired.service.name
         deployment = state.find("Deployment", name)
         if deployment is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.config.models import Service
@@ -61,11 +61,25 @@ def redacted(objects: Sequence[Object]) -> list[Object]:
 
 
 def for_release(objects: Sequence[Object], image: str, annotations: Mapping[str, str]) -> list[Object]:
-    """The objects of one release: its image in place of IMAGE, and its annotations on the Deployment."""
+    """The objects of one release: its image in place of IMAGE in every container, annotations on the Deployment."""
     found: list[dict[str, Any]] = json.loads(json.dumps(list(objects)))
     for one in found:
         if one["kind"] == "Deployment" and MANAGED_BY in one["metadata"].get("labels", {}):
             one["metadata"].setdefault("annotations", {}).update(annotations)
-            for container in one["spec"]["template"]["spec"]["containers"]:
-                container["image"] = image if container["image"] == IMAGE else container["image"]
+        for container in _containers(one):
+            if container.get("image") == IMAGE:
+                container["image"] = image
     return [*found]
+
+
+def _containers(value: Any) -> Iterator[dict[str, Any]]:
+    """Every container of the pod templates in an object, wherever its kind has them: a CronJob, a custom workload."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _containers(one)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key in {"containers", "initContainers"} and isinstance(inner, list):
+                yield from (one for one in inner if isinstance(one, dict))
+            else:
+                yield from _containers(inner)

@@ -33,6 +33,10 @@ class FakeCluster(Client):
     def apply(self, document: Object, *, force: bool = False, dry_run: bool = False) -> Json:
         self._require_served(document)
         key, wanted = _key(document), copy.deepcopy(dict(document))
+        stored = self.objects.get(key, wanted)
+        if wanted["kind"] == "Job" and wanted["spec"]["template"] != stored["spec"]["template"]:
+            text = "spec.template: Invalid value: core.PodTemplateSpec{}: field is immutable"
+            raise ApiRefused("it could not be applied", status=HTTPStatus.UNPROCESSABLE_ENTITY, details=text)
         live = copy.deepcopy(self.objects.get(key, {**wanted, "metadata": {**wanted["metadata"], "managedFields": []}}))
         entries = live["metadata"]["managedFields"]
         new, conflicts = set(_leaves(wanted)), []
@@ -116,6 +120,9 @@ class FakeCluster(Client):
         self._open()
         if self.objects.pop(_key(document), None):
             self.changes.append(f"delete {document['kind']} {document['metadata']['name']}")
+
+    def delete_with_dependents(self, document: Object) -> None:
+        self.delete(document)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
         key = _key({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from slipway.kubernetes.manifests.labels import RELEASE
 from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, redacted, render
 from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered, service
@@ -79,3 +81,34 @@ def test_a_shown_manifest_has_no_secrets_value(tmp_path: Path) -> None:
     assert found[-1]["data"] == {"KEY": "***"}
     assert "geheim" not in json.dumps(found)
     assert base64.b64encode(b"geheim").decode() not in json.dumps(found)
+
+
+POD = {
+    "initContainers": [{"name": "i", "image": "IMAGE"}],
+    "containers": [{"name": "a", "image": "IMAGE"}, {"name": "b", "image": "c:1"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "keys"),
+    [
+        *(("apps/v1", kind, "spec.template.spec") for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")),
+        ("batch/v1", "Job", "spec.template.spec"),
+        ("batch/v1", "CronJob", "spec.jobTemplate.spec.template.spec"),
+        ("v1", "Pod", "spec"),
+        ("v1", "PodTemplate", "template.spec"),
+        ("serving.knative.dev/v1", "Service", "spec.template.spec"),
+    ],
+)
+def test_the_image_is_that_of_the_release_in_every_pod_template(api_version: str, kind: str, keys: str) -> None:
+    inner: Any = POD
+    for key in reversed(keys.split(".")):
+        inner = {key: inner}
+    one = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, **inner}
+    text = json.dumps(for_release([one], "r/web@sha256:1", {}))
+    assert (text.count("r/web@sha256:1"), text.count("IMAGE"), text.count("c:1")) == (2, 0, 1)
+
+
+def test_a_text_that_is_no_image_stays() -> None:
+    one = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"image": "IMAGE"}}
+    assert for_release([one], "r/web@sha256:1", {}) == [one]
