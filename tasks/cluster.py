@@ -60,7 +60,10 @@ def status(invocation: Invocation) -> None:
     """
     name = invocation.environment.name
     nodes = invocation.workspace.deployments.status.nodes()
-    if not nodes:  # a cluster has at least one
+    if not nodes and not invocation.environment.local:  # a cluster has at least one
+        invocation.session.print("the cluster answers; you may not list all its nodes and pods")
+        return
+    if not nodes:
         raise UsageError(f"there is no cluster behind environment {name}", commands=[NextCommand("env.list")])
     if invocation.session.machine_readable:
         invocation.session.print_json({"environment": name, "nodes": nodes})

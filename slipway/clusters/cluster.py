@@ -42,7 +42,7 @@ class Cluster(Protocol):
         """Raise Problem where it can't be used as it is, or can't be started. Pure."""
 
     def platforms(self) -> set[str] | None:
-        """The Docker platforms of its nodes (linux/amd64); None where they are this machine's."""
+        """The Docker platforms of its nodes (linux/amd64); None where they are this machine's, or nobody may ask."""
 
     def registry(self, source: Daemon) -> Registry:
         """How an image of `source` becomes one that its nodes can pull. Raises UsageError where there is no way."""

@@ -45,7 +45,7 @@ class ContextCluster:
         """It is as others made it."""
 
     def platforms(self) -> set[str] | None:
-        """What its nodes say."""
+        """What its nodes say; None where the user may not list them."""
         return status.platforms(self.client)
 
     def registry(self, source: Daemon) -> Registry:

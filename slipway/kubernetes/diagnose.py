@@ -97,7 +97,8 @@ def _unschedulable(message: str, pod: Object, snapshot: Snapshot) -> Cause:
                 allocatable = float(parse_quantity(node["status"]["allocatable"][resource]) or 0) / size
                 used = snapshot.requested[name][resource == "memory"] / size if snapshot.requested else 0
                 free.append(f"{name} has {allocatable - used:.2f} of {allocatable:.2f} {unit} left")
-            summary = f"no node has room: a pod asks for {want:.2f} {unit}; {'; '.join(free)}"
+            left = "; ".join(free) or message
+            summary = f"no node has room: a pod asks for {want:.2f} {unit}; {left}"
             return Cause(summary, f"lower resources.{resource} or replicas, or give the cluster more")
     return Cause(f"no node takes the pod: {message}", "kubectl describe node")
 

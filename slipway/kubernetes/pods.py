@@ -58,7 +58,13 @@ def oom_killed(pods: Iterable[Object]) -> set[str]:
 
 
 def of_current_template(deployment: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> list[Object]:
-    """The pods of the Deployment's current template: those of the ReplicaSet with its revision."""
+    """The pods of the Deployment's current template: those of the ReplicaSet with its revision.
+
+    All pods where nobody may list ReplicaSets: a Deployment that has pods has one.
+    """
+    replica_sets = list(replica_sets)
+    if not replica_sets:
+        return list(pods)
     current = {one["metadata"]["uid"] for one in replica_sets if _revision(one) == _revision(deployment)}
     return [p for p in pods if any(o["uid"] in current for o in p["metadata"].get("ownerReferences", []))]
 

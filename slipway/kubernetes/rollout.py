@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from slipway.docker.exit_causes import Cause
 from slipway.engine.reporter import Reporter
@@ -14,6 +15,7 @@ from slipway.kubernetes.diagnose import MissingObject, causes
 from slipway.kubernetes.manifests.deployment import START
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import READY, container_statuses, oom_killed, pod_state, restarts
+from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.snapshot import Snapshot, read_full_snapshot, read_snapshot
 from slipway.kubernetes.workload import Workload
 
@@ -155,7 +157,9 @@ class _Wait:
         """Whether what a kubelet reports as missing exists: after an outage the kubelet's cache may be behind."""
         if not isinstance(cause, MissingObject):
             return False
-        return self._workload.cluster.get("v1", cause.kind, cause.name, self._workload.namespace) is not None
+        workload = self._workload
+        found = unless_refused(partial(workload.cluster.get, "v1", cause.kind, cause.name, workload.namespace), None)
+        return found is not None
 
     def _show(self, snapshot: Snapshot) -> None:
         for pod in snapshot.pods:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from slipway.engine.threads import Threads
 from slipway.errors import Problem, deploy_command
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import READY, of_current_template, pod_state, requests_by_node, restarts
+from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.workload import Workload
 
 LINES = 40  # of a container's log, and as many of the one before it
@@ -39,12 +41,15 @@ def read_snapshot(workload: Workload) -> Snapshot:
 def read_full_snapshot(workload: Workload) -> Snapshot:
     """Everything that tells a cause: also the nodes, what is requested of them, and the log lines of every pod."""
     pool = Threads(CONNECTIONS)
-    nodes = pool.submit(workload.cluster.list, "v1", "Node", None)
-    all_pods = pool.submit(workload.cluster.list, "v1", "Pod", None)
+    node_list = pool.submit(_listed, workload, "v1", "Node", None)
+    all_pods = pool.submit(_listed, workload, "v1", "Pod", None)
     found = _read(workload, pool, _any)
-    requested = requests_by_node(all_pods.result())
-    names = [node["metadata"]["name"] for node in nodes.result()]
-    return replace(found, nodes=nodes.result(), requested={name: requested.get(name, (0, 0)) for name in names})
+    nodes, pods = node_list.result(), all_pods.result()
+    if not pods:  # nobody may list them: what is left of the nodes is unknown
+        return found
+    requested = requests_by_node(pods)
+    names = [node["metadata"]["name"] for node in nodes]
+    return replace(found, nodes=nodes, requested={name: requested.get(name, (0, 0)) for name in names})
 
 
 def last_lines(workload: Workload, pod: Object) -> str:
@@ -65,9 +70,9 @@ def last_lines(workload: Workload, pod: Object) -> str:
 def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]) -> Snapshot:
     cluster, namespace = workload.cluster, workload.namespace
     deployment = pool.submit(cluster.get, "apps/v1", "Deployment", workload.service, namespace)
-    replica_sets = pool.submit(cluster.list, "apps/v1", "ReplicaSet", namespace, workload.selector)
+    replica_sets = pool.submit(_listed, workload, "apps/v1", "ReplicaSet", namespace, workload.selector)
     pods = pool.submit(workload.pods)
-    events = pool.submit(cluster.list, "v1", "Event", namespace)
+    events = pool.submit(_listed, workload, "v1", "Event", namespace)
     found = deployment.result()
     if found is None:
         raise Problem(
@@ -78,6 +83,11 @@ def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]
     about = [event for event in events.result() if event.get("involvedObject", {}).get("name") in names]
     reading = {p["metadata"]["name"]: pool.submit(last_lines, workload, p) for p in current if needs_log(p)}
     return Snapshot(found, current, about, {name: lines.result() for name, lines in reading.items()})
+
+
+def _listed(workload: Workload, *what: str | None) -> list[Object]:
+    """The objects of a list that a diagnosis can do without; none where the API server refuses it."""
+    return unless_refused(partial(workload.cluster.list, *what), [])  # type: ignore[arg-type]
 
 
 def _crashed(pod: Object) -> bool:

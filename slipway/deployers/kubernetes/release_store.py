@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from slipway.config.models import Service
 from slipway.deployers.release import Release
@@ -17,6 +18,7 @@ from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import GENERATED, NAME, NAMESPACE, ROLE, labels, release_secret_name, selector
 from slipway.kubernetes.manifests.render import without_secret_values
 from slipway.kubernetes.objects import Object, group, identity
+from slipway.kubernetes.rights import unless_forbidden
 
 KINDS = (
     ("v1", "ConfigMap"),
@@ -107,10 +109,10 @@ def read(cluster: Client, project: str, namespace: str, *, nodes: bool = False) 
         lists = [pool.submit(cluster.list, *place, own) for place in kinds]
         return [one for found in lists for one in found.result()]
 
-    found = pool.submit(cluster.get, "v1", "Namespace", namespace)
+    found = pool.submit(_namespace_exists, cluster, namespace)
     node_list = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
     objects = listed((*kind, namespace) for kind in KINDS)
-    exists = found.result() is not None
+    exists = found.result()
     stored, unreadable = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
     places = [place for place in sorted(extra_places(stored, namespace)) if cluster.has_kind(*place[:2])]
     inside = listed(place for place in places if place[2] == namespace)
@@ -121,6 +123,11 @@ def read(cluster: Client, project: str, namespace: str, *, nodes: bool = False) 
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)
     state = State(tuple(objects), exists, "", tuple(stored), tuple(unreadable), runtimes)
     return replace(state, elsewhere=tuple(elsewhere))
+
+
+def _namespace_exists(cluster: Client, namespace: str) -> bool:
+    """Whether there is a namespace. Who may not ask has rights in it, or the lists of what is in it are refused too."""
+    return unless_forbidden(partial(cluster.get, "v1", "Namespace", namespace), {}) is not None
 
 
 def _readable(secrets: Iterable[Object]) -> tuple[list[StoredRelease], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 
 from slipway.config.quantity import parse_quantity
@@ -13,6 +14,7 @@ from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import READY, pod_state, requests_by_node, restarts
+from slipway.kubernetes.rights import unless_forbidden
 
 
 class KubernetesStatus:
@@ -31,9 +33,9 @@ class KubernetesStatus:
         return sorted(found, key=attrgetter("name"))
 
     def nodes(self) -> list[NodeUsage]:
-        """What is asked of the nodes, and what they have."""
+        """What is asked of the nodes, and what they have; nothing where the user may not list all nodes and pods."""
         self._namespace.reachable()
-        return nodes(self._cluster)
+        return unless_forbidden(partial(nodes, self._cluster), [])
 
     def warnings(self) -> list[str]:
         """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
@@ -41,7 +43,8 @@ class KubernetesStatus:
         pods = (one for one in state.objects if one["kind"] == "Pod")
         unready = {pod["metadata"]["name"] for pod in pods if pod_state(pod) != READY}
         unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in state.unreadable]
-        events = self._cluster.list("v1", "Event", self._namespace.name)
+        listed = partial(self._cluster.list, "v1", "Event", self._namespace.name)
+        events = unless_forbidden(listed, ())
         return [*unread, *warnings(events, unready, datetime.now(UTC))]
 
 
@@ -84,7 +87,8 @@ def nodes(cluster: Client) -> list[NodeUsage]:
     return found
 
 
-def platforms(cluster: Client) -> set[str]:
-    """The Docker platforms of the nodes: linux/amd64."""
-    infos = (node["status"]["nodeInfo"] for node in cluster.list("v1", "Node", None))
-    return {f"{info['operatingSystem']}/{info['architecture']}" for info in infos}
+def platforms(cluster: Client) -> set[str] | None:
+    """The Docker platforms of the nodes: linux/amd64. None where the user may not list them."""
+    found = unless_forbidden(partial(cluster.list, "v1", "Node", None), ())
+    infos = (node["status"]["nodeInfo"] for node in found)
+    return {f"{info['operatingSystem']}/{info['architecture']}" for info in infos} or None

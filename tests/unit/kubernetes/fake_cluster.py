@@ -28,6 +28,7 @@ class FakeCluster(Client):
         self.objects: dict[tuple[str, str], Json] = {}
         self.broken: set[str] = set()
         self.changes: list[str] = []
+        self.one_namespace = False  # whether the user has rights on one namespace alone
         self._version = 0
 
     def apply(self, document: Object, *, force: bool = False, dry_run: bool = False) -> Json:
@@ -125,10 +126,12 @@ class FakeCluster(Client):
         self.delete(document)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Json | None:
+        self._require_rights({"apiVersion": api_version, "kind": kind}, namespace)
         key = _key({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
         return self._seen(self.objects[key]) if key in self.objects else None
 
     def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
+        self._require_rights({"apiVersion": api_version, "kind": kind}, namespace)
         wanted = dict(pair.split("=") for pair in selector.split(",") if pair)
         key = _key({"apiVersion": api_version, "kind": kind, "metadata": {"name": ""}})[0]
         found = [o for (k, _), o in list(self.objects.items()) if k == key]
@@ -144,6 +147,11 @@ class FakeCluster(Client):
             return not cluster_scoped(one)
         definition = self._definition(one)
         return None if definition is None else bool(definition["spec"]["scope"] == "Namespaced")
+
+    def _require_rights(self, one: Object, namespace: str | None) -> None:
+        if self.one_namespace and (cluster_scoped(one) or not namespace):
+            details = f'{one["kind"]} is forbidden: User "me" cannot get it at the cluster scope'
+            raise ApiRefused("GET was refused", status=HTTPStatus.FORBIDDEN, details=details)
 
     def _definition(self, one: Object) -> Json | None:
         found = (o for (k, _), o in self.objects.items() if k == "CustomResourceDefinition")
