@@ -14,12 +14,16 @@ JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major versi
 
 @dataclass(frozen=True)
 class Cause:
-    """One cause. `final`: waiting can't help; otherwise a rollout waits for a while before it fails."""
+    """One cause. `final`: waiting can't help; otherwise a rollout waits for a while before it fails.
+
+    `patience` is how many seconds it is waited for, where that is longer than usual.
+    """
 
     summary: str
     hint: str
     final: bool = False
     commands: tuple[NextCommand, ...] = ()
+    patience: float = 0.0
 
     def problem(self, subject: str, details: str = "") -> Problem:
         """The cause as the error of `subject`."""

@@ -5,20 +5,31 @@ The texts that are searched here are the cluster's own: of its controllers, sche
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slipway.config.quantity import parse_quantity
 from slipway.docker.exit_causes import KILLED, Cause, exit_cause, nothing_listens, wrong_path
 from slipway.docker.registry_errors import is_denied
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import container_statuses
+from slipway.kubernetes.pods import all_statuses, init_statuses, is_being_created
 
 if TYPE_CHECKING:
     from slipway.kubernetes.snapshot import Snapshot
 
+VOLUME_HINT = "kubectl describe pvc; does another node still have it, or does the cluster lack its driver?"
+CREATION = {  # by the reasons of a kubelet's events: what is wrong, and a hint
+    "FailedMount": ("a volume can't be mounted", VOLUME_HINT),
+    "FailedMapVolume": ("a volume can't be mounted", VOLUME_HINT),
+    "FailedAttachVolume": ("a volume can't be attached to the node", VOLUME_HINT),
+    "FailedCreatePodSandBox": (
+        "the node can't create the pod's network or sandbox",
+        "kubectl describe node; is its network plugin well?",
+    ),
+}
 _MISSING = re.compile(r'(configmap|secret) "([^"]+)" not found')
 
 
@@ -60,17 +71,69 @@ def _create_failed(text: str) -> Cause:
 
 
 def _pod(pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
-    for condition in pod.get("status", {}).get("conditions", []):
+    state = pod.get("status", {})
+    if state.get("reason") == "Evicted":
+        yield _evicted(state.get("message", ""))
+        return
+    for condition in state.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield _unschedulable(condition.get("message", ""), pod, snapshot)
-    for container in container_statuses(pod):
-        spec = next(c for c in pod["spec"]["containers"] if c["name"] == container["name"])
-        state = container.get("state", {})
-        if waiting := state.get("waiting"):
-            yield from _waiting(waiting.get("reason", ""), waiting.get("message", ""), spec)
-        yield from _terminated(container, spec, pod["metadata"]["name"], snapshot)
-        if "running" in state and not container.get("ready"):
-            yield from _unready(pod, spec, snapshot)
+    own = [
+        one["name"]
+        for one in snapshot.deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+    ]
+    specs = {one["name"]: one for key in ("initContainers", "containers") for one in pod["spec"].get(key, [])}
+    begun = {one["name"] for one in init_statuses(pod)}
+    for container in all_statuses(pod):
+        name = container["name"]
+        found = _container(container, specs.get(name, {}), pod, snapshot)
+        if name in begun:
+            yield from (_of(cause, f"init container {name}") for cause in found)
+        elif own and name not in own:
+            yield from (_of(cause, f"container {name}, which is not the service's own") for cause in found)
+        else:
+            yield from found
+    if is_being_created(pod):
+        yield from _not_created(pod, snapshot)
+
+
+def _of(cause: Cause, container: str) -> Cause:
+    return replace(cause, summary=f"{container}: {cause.summary}")
+
+
+def _container(container: Object, spec: Object, pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
+    state = container.get("state", {})
+    if waiting := state.get("waiting"):
+        yield from _waiting(waiting.get("reason", ""), waiting.get("message", ""), spec)
+    yield from _terminated(container, spec, pod["metadata"]["name"], snapshot)
+    if "running" in state and not container.get("ready") and spec.get("readinessProbe"):
+        yield from _unready(pod, spec, snapshot)
+
+
+def _evicted(message: str) -> Cause:
+    """Why a node ended a pod. Another one takes its place: that it happened once is no reason to stop waiting."""
+    hint = "raise resources.memory to what it needs, lower it elsewhere, or give the cluster more"
+    if "EmptyDir" in message or "ephemeral" in message:
+        hint = "write less to /tmp, which has 64Mi, or give the service `storage`"
+    return Cause(f"its node evicted a pod: {message.strip()}", hint, patience=math.inf)
+
+
+def _not_created(pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
+    """Why a kubelet has not created a pod's containers, in its last event: a volume, the pod's network."""
+    name = pod["metadata"]["name"]
+    about = [event for event in snapshot.events if event.get("involvedObject", {}).get("name") == name]
+    events = [event for event in about if event.get("reason") in CREATION]
+    if not events:
+        return
+    reason, text = events[-1]["reason"], events[-1].get("message", "")
+    summary, hint = CREATION[reason]
+    if missing := _MISSING.search(text):
+        kind = {"configmap": "ConfigMap", "secret": "Secret"}[missing[1]]
+        yield MissingObject(
+            f"{summary}: {text}", f"create {kind} {missing[2]}, or add it to manifests/", kind=kind, name=missing[2]
+        )
+    else:
+        yield Cause(f"{summary}: {text}", hint)
 
 
 def _terminated(container: Object, spec: Object, pod: str, snapshot: Snapshot) -> Iterator[Cause]:
@@ -79,7 +142,7 @@ def _terminated(container: Object, spec: Object, pod: str, snapshot: Snapshot) -
     end = container.get("state", {}).get("terminated") or before.get("terminated")
     if end and (end.get("exitCode") or end.get("reason") == "OOMKilled"):
         limit = spec.get("resources", {}).get("limits", {}).get("memory", "no limit")
-        log = "\n".join((snapshot.logs.get(pod, ""), end.get("message", "")))
+        log = "\n".join((snapshot.logs.get((pod, container["name"]), ""), end.get("message", "")))
         code = end.get("exitCode", 0)
         oom = end.get("reason") == "OOMKilled" or (code == KILLED and pod in snapshot.oom_killed)
         yield exit_cause(code, limit, log, oom=oom, restarts=container.get("restartCount", 0))
@@ -106,7 +169,7 @@ def _unschedulable(message: str, pod: Object, snapshot: Snapshot) -> Cause:
 def _waiting(reason: str, text: str, spec: Object) -> Iterator[Cause]:
     """The cause in a kubelet's reason and message for a container that waits to start."""
     if reason in {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}:
-        yield _pull_failed(reason, text, spec["image"])
+        yield _pull_failed(reason, text, spec.get("image", ""))
     elif reason == "CreateContainerConfigError":
         yield _config_error(text)
     elif reason in {"RunContainerError", "CreateContainerError"} and "exec format error" in text:

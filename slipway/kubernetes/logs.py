@@ -19,11 +19,13 @@ RECENT = 600  # seconds for which a warning is shown
 
 
 def tails(workload: Workload, tail: int) -> Iterator[str]:
-    """The last lines of every pod."""
+    """The last lines of every pod's own container: others may have been injected."""
     for pod in workload.pods():
         name = pod["metadata"]["name"]
         try:
-            for line in workload.cluster.stream(workload.log_path(name), {"tailLines": str(tail)}):
+            for line in workload.cluster.stream(
+                workload.log_path(name), {"tailLines": str(tail), "container": workload.service}
+            ):
                 yield f"{name} {line.decode(errors='replace')}"
         except Unreachable:
             raise
@@ -54,7 +56,7 @@ def followed(workload: Workload, tail: int) -> Iterator[str]:
 
 def _follow(workload: Workload, pod: str, tail: int, lines: queue.Queue[str]) -> None:
     """Put a pod's lines into the queue until the pod is gone, each once."""
-    query = {"follow": "true", "timestamps": "true", "tailLines": str(tail)}
+    query = {"follow": "true", "timestamps": "true", "tailLines": str(tail), "container": workload.service}
     last = ""
     while True:
         resumed_at = timestamp(last)
@@ -69,7 +71,7 @@ def _follow(workload: Workload, pod: str, tail: int, lines: queue.Queue[str]) ->
                 return
         time.sleep(POLL)
         if last:  # sinceTime counts whole seconds: lines of the last one come again
-            query = {"follow": "true", "timestamps": "true", "sinceTime": last}
+            query = {"follow": "true", "timestamps": "true", "sinceTime": last, "container": workload.service}
 
 
 def timestamp(text: str) -> tuple[str, str]:

@@ -16,14 +16,33 @@ def pod_state(pod: Object) -> str:
     """A pod's state in one word, as `kubectl get pods` shows it."""
     if pod["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    for container in container_statuses(pod):
+    if reason := pod.get("status", {}).get("reason"):  # of a pod that its node has ended: Evicted
+        return str(reason)
+    containers = container_statuses(pod)
+    if initializing := _initializing(pod):
+        return initializing
+    for container in containers:
         state = container.get("state", {})
         for key in ("waiting", "terminated"):
             if key in state:
                 return str(state[key].get("reason", key))
-        if "running" in state:
-            return READY if container.get("ready") else "Running"
+    if any("running" in container.get("state", {}) for container in containers):
+        return READY if all(container.get("ready") for container in containers) else "Running"
     return str(pod.get("status", {}).get("phase", "Unknown"))
+
+
+def _initializing(pod: Object) -> str:
+    """The state of the init container that keeps the others from starting; "" where none does."""
+    for container in init_statuses(pod):
+        state = container.get("state", {})
+        ended, waiting = state.get("terminated"), state.get("waiting", {})
+        if ended and ended.get("exitCode"):
+            return f"Init:{ended.get('reason', 'Error')}"
+        if waiting.get("reason", "PodInitializing") != "PodInitializing":
+            return f"Init:{waiting['reason']}"
+        if "running" in state and not container.get("started"):  # a sidecar runs on once it has started
+            return "Init:Running"
+    return ""
 
 
 def container_statuses(pod: Object) -> list[Object]:
@@ -31,9 +50,37 @@ def container_statuses(pod: Object) -> list[Object]:
     return list(pod.get("status", {}).get("containerStatuses", []))
 
 
+def init_statuses(pod: Object) -> list[Object]:
+    """`status.initContainerStatuses`: of what runs before the containers, and of sidecars."""
+    return list(pod.get("status", {}).get("initContainerStatuses", []))
+
+
+def all_statuses(pod: Object) -> list[Object]:
+    """Those of all containers, in the order in which they start."""
+    return [*init_statuses(pod), *container_statuses(pod)]
+
+
+def has_failed(container: Object) -> bool:
+    """Whether a container's status tells of a failure: it ended with one, or was started again and is not ready."""
+    ended = container.get("state", {}).get("terminated", {})
+    return bool(ended.get("exitCode") or (container.get("restartCount") and not container.get("ready")))
+
+
+def is_being_created(pod: Object) -> bool:
+    """Whether a node has taken a pod, and has not created the first of its containers yet."""
+    states = [one.get("state", {}).get("waiting", {}) for one in all_statuses(pod)]
+    reasons = {state.get("reason") for state in states}
+    scheduled = bool(pod.get("spec", {}).get("nodeName")) or bool(states)
+    return (
+        scheduled
+        and not pod["metadata"].get("deletionTimestamp")
+        and reasons <= {"ContainerCreating", "PodInitializing"}
+    )
+
+
 def restarts(pod: Object) -> int:
     """How often the containers of a pod were restarted."""
-    return sum(container.get("restartCount", 0) for container in container_statuses(pod))
+    return sum(container.get("restartCount", 0) for container in all_statuses(pod))
 
 
 def settled_since(pod: Object, since: datetime) -> bool:
@@ -51,7 +98,7 @@ def oom_killed(pods: Iterable[Object]) -> set[str]:
     ends = (
         (pod["metadata"]["name"], container.get(state, {}).get("terminated", {}))
         for pod in pods
-        for container in container_statuses(pod)
+        for container in all_statuses(pod)
         for state in ("state", "lastState")
     )
     return {name for name, end in ends if end.get("reason") == "OOMKilled"}

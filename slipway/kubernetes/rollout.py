@@ -14,7 +14,7 @@ from slipway.errors import Problem, Unreachable
 from slipway.kubernetes.diagnose import MissingObject, causes
 from slipway.kubernetes.manifests.deployment import START
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import READY, container_statuses, oom_killed, pod_state, restarts
+from slipway.kubernetes.pods import READY, all_statuses, oom_killed, pod_state, restarts
 from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.snapshot import Snapshot, read_full_snapshot, read_snapshot
 from slipway.kubernetes.workload import Workload
@@ -85,9 +85,10 @@ def evidence(snapshot: Snapshot) -> str:
     lines = []
     for pod in snapshot.pods:
         lines.append(f"pod {pod['metadata']['name']}: {pod.get('status', {}).get('phase')}")
-        lines += [f"  state {one.get('state')}, last {one.get('lastState')}" for one in container_statuses(pod)]
-        log = snapshot.logs.get(pod["metadata"]["name"], "")
-        lines += [f"  | {line}" for line in log.splitlines()]
+        for one in all_statuses(pod):
+            lines.append(f"  {one['name']}: state {one.get('state')}, last {one.get('lastState')}")
+            log = snapshot.logs.get((pod["metadata"]["name"], one["name"]), "")
+            lines += [f"  | {line}" for line in log.splitlines()]
     for event in snapshot.events:
         if event.get("type") == "Warning":
             lines.append(f"event {event.get('reason')}: {event.get('message')} (x{event.get('count') or 1})")
@@ -144,8 +145,8 @@ class _Wait:
         self._since = {key: self._since.get(key, now) for key in known}
         return (
             any(cause.final and not self._exists(cause) for cause in found)
-            or any(now - since > grace(snapshot.deployment) for since in self._since.values())
-            or (bool(found) and self._crashes(snapshot.pods))
+            or any(now - self._since[_identity(one)] > max(grace(snapshot.deployment), one.patience) for one in found)
+            or (any(not cause.patience for cause in found) and self._crashes(snapshot.pods))
             or now - self._began > deadline(snapshot.deployment)
             or (observed and _deadline_exceeded(snapshot.deployment))
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from slipway.engine.threads import Threads
 from slipway.errors import Problem, deploy_command
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import READY, of_current_template, pod_state, requests_by_node, restarts
+from slipway.kubernetes.pods import all_statuses, has_failed, of_current_template, requests_by_node
 from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.workload import Workload
 
@@ -19,12 +19,12 @@ CONNECTIONS = 6  # at once
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A Deployment, the pods of its current template, their events, their last log lines by pod name, and the nodes."""
+    """A Deployment, the pods of its current template, their events and last log lines, and the nodes."""
 
     deployment: Object
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
-    logs: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by pod and container
     nodes: Sequence[Object] = ()
     requested: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by node: CPUs, bytes
     oom_killed: Collection[str] = ()  # pods seen OOMKilled before: a container runtime may call a later end an Error
@@ -35,7 +35,7 @@ def read_snapshot(workload: Workload) -> Snapshot:
 
     Raises Problem when the Deployment does not exist, and Unreachable when the API does not answer.
     """
-    return _read(workload, Threads(CONNECTIONS), _crashed)
+    return _read(workload, Threads(CONNECTIONS), _failed)
 
 
 def read_full_snapshot(workload: Workload) -> Snapshot:
@@ -43,7 +43,7 @@ def read_full_snapshot(workload: Workload) -> Snapshot:
     pool = Threads(CONNECTIONS)
     node_list = pool.submit(_listed, workload, "v1", "Node", None)
     all_pods = pool.submit(_listed, workload, "v1", "Pod", None)
-    found = _read(workload, pool, _any)
+    found = _read(workload, pool, _own_and_failed)
     nodes, pods = node_list.result(), all_pods.result()
     if not pods:  # nobody may list them: what is left of the nodes is unknown
         return found
@@ -52,11 +52,12 @@ def read_full_snapshot(workload: Workload) -> Snapshot:
     return replace(found, nodes=nodes, requested={name: requested.get(name, (0, 0)) for name in names})
 
 
-def last_lines(workload: Workload, pod: Object) -> str:
-    """The last log lines of a pod's container; where it was restarted, those of the one before it come first."""
-    path, query = workload.log_path(pod["metadata"]["name"]), {"tailLines": str(LINES)}
+def last_lines(workload: Workload, pod: Object, container: str) -> str:
+    """The last log lines of a container; where it was restarted, those of the one before it come first."""
+    path, query = workload.log_path(pod["metadata"]["name"]), {"tailLines": str(LINES), "container": container}
+    status = next((one for one in all_statuses(pod) if one["name"] == container), {})
     texts = []
-    for previous in ("true", "false") if restarts(pod) else ("false",):
+    for previous in ("true", "false") if status.get("restartCount") else ("false",):
         try:
             lines = workload.cluster.stream(path, {**query, "previous": previous})
             text = b"\n".join(lines).decode(errors="replace")
@@ -67,7 +68,7 @@ def last_lines(workload: Workload, pod: Object) -> str:
     return "\n".join(text for text in texts if text)
 
 
-def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]) -> Snapshot:
+def _read(workload: Workload, pool: Threads, containers: Callable[[Workload, Object], Iterable[str]]) -> Snapshot:
     cluster, namespace = workload.cluster, workload.namespace
     deployment = pool.submit(cluster.get, "apps/v1", "Deployment", workload.service, namespace)
     replica_sets = pool.submit(_listed, workload, "apps/v1", "ReplicaSet", namespace, workload.selector)
@@ -81,8 +82,12 @@ def _read(workload: Workload, pool: Threads, needs_log: Callable[[Object], bool]
     current = of_current_template(found, replica_sets.result(), pods.result())
     names = {pod["metadata"]["name"] for pod in current}
     about = [event for event in events.result() if event.get("involvedObject", {}).get("name") in names]
-    reading = {p["metadata"]["name"]: pool.submit(last_lines, workload, p) for p in current if needs_log(p)}
-    return Snapshot(found, current, about, {name: lines.result() for name, lines in reading.items()})
+    reading = {
+        (pod["metadata"]["name"], name): pool.submit(last_lines, workload, pod, name)
+        for pod in current
+        for name in containers(workload, pod)
+    }
+    return Snapshot(found, current, about, {key: lines.result() for key, lines in reading.items()})
 
 
 def _listed(workload: Workload, *what: str | None) -> list[Object]:
@@ -90,9 +95,11 @@ def _listed(workload: Workload, *what: str | None) -> list[Object]:
     return unless_refused(partial(workload.cluster.list, *what), [])  # type: ignore[arg-type]
 
 
-def _crashed(pod: Object) -> bool:
-    return bool(restarts(pod)) and pod_state(pod) != READY
+def _failed(_: Workload, pod: Object) -> list[str]:
+    """The containers of a pod that have failed, also those that something injected."""
+    return [one["name"] for one in all_statuses(pod) if has_failed(one)]
 
 
-def _any(_: Object) -> bool:
-    return True
+def _own_and_failed(workload: Workload, pod: Object) -> list[str]:
+    """The service's own container of a pod, and those that have failed."""
+    return list(dict.fromkeys((*_failed(workload, pod), workload.service)))

@@ -19,6 +19,7 @@ from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selecto
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
 
+CONTAINER = "curl"  # others may be injected beside it
 LIFETIME = 600  # seconds after which the cluster ends the pod by itself
 START = 60.0  # seconds for the pod to start
 POLL = 0.2
@@ -29,7 +30,7 @@ UNRESOLVED, TIMED_OUT = 6, 28  # curl's exit codes
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
     """A pod with curl, no privileges and a deadline."""
     container = {
-        "name": "curl",
+        "name": CONTAINER,
         "image": image,
         "command": ["sleep", str(LIFETIME)],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
@@ -76,7 +77,7 @@ def check_pod(
     cluster.create(created)
     try:
         _wait_until_running(cluster, namespace, name, report)
-        exec_in_pod = cluster.context.kubectl("--namespace", namespace, "exec", "-i", name, "--")
+        exec_in_pod = cluster.context.kubectl("--namespace", namespace, "exec", "-i", "-c", CONTAINER, name, "--")
         yield PodCheckRunner(partial(_run_with_prefix, run, exec_in_pod))
     finally:
         with suppress(Problem):

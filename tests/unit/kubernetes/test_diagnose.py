@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.kubernetes.diagnose import causes
-from slipway.kubernetes.pods import oom_killed
+from slipway.kubernetes.diagnose import MissingObject, causes
+from slipway.kubernetes.pods import oom_killed, pod_state, restarts
 from slipway.kubernetes.snapshot import Snapshot
 from tests.unit.kubernetes.rendered import Json
 
@@ -62,5 +62,125 @@ def test_a_class_file_newer_than_the_jre_is_named_as_such() -> None:
         "spec": {"containers": [{"name": "auth", "image": "i"}]},
         "status": {"containerStatuses": [{"name": "auth", "state": ended, "restartCount": 1}]},
     }
-    found = causes(Snapshot({"status": {}}, [pod], logs={"p": said}))
+    found = causes(Snapshot({"status": {}}, [pod], logs={("p", "auth"): said}))
     assert found[0].summary == "its classes are compiled for Java 21, and the image has Java 17"
+
+
+TEMPLATE: Json = {"spec": {"template": {"spec": {"containers": [{"name": "web"}]}}}}
+
+
+def pod_of(*, init: list[Json] | None = None, containers: list[Json] | None = None, **status: object) -> Json:
+    """A pod of the service `web` whose node has taken it."""
+    names = [one["name"] for one in containers or []] or ["web"]
+    spec = {"nodeName": "n", "containers": [{"name": name, "image": f"{name}:1"} for name in names]}
+    spec["initContainers"] = [{"name": one["name"], "image": f"{one['name']}:1"} for one in init or []]
+    found = {"initContainerStatuses": init or [], "containerStatuses": containers or [], **status}
+    return {"metadata": {"name": "p"}, "spec": spec, "status": found}
+
+
+def event(reason: str, message: str) -> Json:
+    return {"type": "Warning", "reason": reason, "message": message, "involvedObject": {"name": "p"}}
+
+
+def waits(name: str, reason: str, message: str = "") -> Json:
+    return {"name": name, "state": {"waiting": {"reason": reason, "message": message}}}
+
+
+CREATING = waits("web", "ContainerCreating")
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("The node was low on resource: memory. Container web was using 900Mi, request is 256Mi. ", "raise resources.memory"),
+        ('Usage of EmptyDir volume "tmp" exceeds the limit "64Mi". ', "write less to /tmp"),
+        ("Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ", "write less to /tmp"),
+    ],
+)  # fmt: skip
+def test_an_evicted_pod_is_told_with_its_nodes_reason(message: str, hint: str) -> None:
+    pod = pod_of(phase="Failed", reason="Evicted", message=message)
+    (cause,) = causes(Snapshot(TEMPLATE, [pod]))
+    assert cause.summary == f"its node evicted a pod: {message.strip()}"
+    assert cause.hint.startswith(hint)
+    assert pod_state(pod) == "Evicted"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "summary"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "k" : hostPath type check failed', "a volume can't be mounted: "),
+        ("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) web-0', "a volume can't be attached to the node: "),
+        ("FailedMapVolume", "MapVolume.SetUpDevice failed", "a volume can't be mounted: "),
+        ("FailedCreatePodSandBox", "plugin type=calico failed", "the node can't create the pod's network or sandbox: "),
+    ],
+)  # fmt: skip
+def test_why_a_pods_containers_are_not_created_is_told_while_they_are_not(
+    reason: str, message: str, summary: str
+) -> None:
+    events = [event("Scheduled", "ok"), event(reason, message), event("Pulled", "x")]
+    for containers in ([CREATING], []):
+        found = causes(Snapshot(TEMPLATE, [pod_of(containers=containers)], events))
+        assert [cause.summary for cause in found] == [f"{summary}{message}"]
+    started = pod_of(containers=[{"name": "web", "ready": True, "state": {"running": {}}}])
+    assert causes(Snapshot(TEMPLATE, [started], events)) == []
+
+
+@pytest.mark.parametrize(("kind", "word"), [("Secret", "secret"), ("ConfigMap", "configmap")])
+def test_an_object_that_is_mounted_and_missing_is_named(kind: str, word: str) -> None:
+    events = [event("FailedMount", f'MountVolume.SetUp failed for volume "k" : {word} "key" not found')]
+    (cause,) = causes(Snapshot(TEMPLATE, [pod_of(containers=[CREATING])], events))
+    assert isinstance(cause, MissingObject)
+    assert (cause.kind, cause.name, cause.hint) == (kind, "key", f"create {kind} key, or add it to manifests/")
+
+
+def test_an_init_container_that_crashes_is_the_cause_with_its_last_lines() -> None:
+    crashed = {
+        "name": "istio-init",
+        "restartCount": 2,
+        **waits("istio-init", "CrashLoopBackOff"),
+        "lastState": {"terminated": {"exitCode": 1}},
+    }
+    pod = pod_of(init=[crashed], containers=[waits("web", "PodInitializing")])
+    found = causes(Snapshot(TEMPLATE, [pod], logs={("p", "istio-init"): "iptables: Permission denied"}))
+    assert [cause.summary for cause in found] == [
+        "init container istio-init: it exited with code 1 (2 restarts); its last lines: iptables: Permission denied"
+    ]
+    assert (pod_state(pod), restarts(pod)) == ("Init:CrashLoopBackOff", 2)
+
+
+def test_an_init_container_without_an_image_is_the_cause() -> None:
+    pod = pod_of(
+        init=[waits("fetch", "ImagePullBackOff", "fetch:1: not found")], containers=[waits("web", "PodInitializing")]
+    )
+    (cause,) = causes(Snapshot(TEMPLATE, [pod]))
+    assert cause.summary == "init container fetch: image fetch:1 is absent: fetch:1: not found"
+
+
+def test_an_injected_container_that_fails_is_named_and_one_that_does_not_is_no_cause() -> None:
+    own = {"name": "web", "ready": True, "state": {"running": {}}}
+    proxy = {
+        "name": "proxy",
+        "ready": False,
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 2}},
+    }
+    (cause,) = causes(Snapshot(TEMPLATE, [pod_of(containers=[own, proxy])], logs={("p", "web"): "fine"}))
+    assert cause.summary == "container proxy, which is not the service's own: it exited with code 2 (3 restarts)"
+    running = {"name": "proxy", "ready": True, "state": {"running": {}}}
+    assert causes(Snapshot(TEMPLATE, [pod_of(containers=[own, running])])) == []
+
+
+@pytest.mark.parametrize(
+    ("init", "containers", "state"),
+    [
+        ([], [{"name": "web", "ready": True, "state": {"running": {}}}, {"name": "proxy", "ready": False, "state": {"running": {}}}], "Running"),
+        ([], [{"name": "web", "ready": True, "state": {"running": {}}}], "Ready"),
+        ([{"name": "i", "state": {"terminated": {"exitCode": 0}}}], [{"name": "web", "ready": True, "state": {"running": {}}}], "Ready"),
+        ([{"name": "side", "started": True, "state": {"running": {}}}], [{"name": "web", "ready": True, "state": {"running": {}}}], "Ready"),
+        ([{"name": "i", "state": {"running": {}}}], [waits("web", "PodInitializing")], "Init:Running"),
+        ([{"name": "i", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}], [waits("web", "PodInitializing")], "Init:Error"),
+    ],
+)  # fmt: skip
+def test_a_pods_state_is_that_of_all_its_containers(init: list[Json], containers: list[Json], state: str) -> None:
+    assert pod_state(pod_of(init=init, containers=containers)) == state

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from slipway.errors import Problem
-from slipway.kubernetes import logs
+from slipway.kubernetes import logs, rollout
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import timestamp, warnings
+from slipway.kubernetes.manifests.labels import labels
+from slipway.kubernetes.snapshot import read_full_snapshot
 from slipway.kubernetes.workload import Workload
 from tests.unit.kubernetes.fake_cluster import FakeCluster
 from tests.unit.kubernetes.rendered import Json
@@ -77,3 +79,34 @@ def test_warnings_are_of_what_is_still_wrong() -> None:
         event("ill", "Pulled", 59, "Normal"),
     ]
     assert warnings(events, {"ill"}, now) == ["well: FailedScheduling: m (x1)", "ill: Unhealthy: m (x1)"]
+
+
+class Injected(FakeCluster):
+    """A cluster whose pods have an injected sidecar: its kubelets want to know of which container a log is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        own = {"name": "web", "restartCount": 1, "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+        proxy = {"name": "proxy", "ready": True, "state": {"running": {}}}
+        meta = {"namespace": "hh", "labels": labels("hh", "web"), "annotations": {}}
+        self.create({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {**meta, "name": "r", "uid": "u"}})
+        spec = {"containers": [{"name": "web", "image": "i"}, {"name": "proxy", "image": "j"}]}
+        template = {"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "web", "image": "i"}]}}}}
+        self.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {**meta, "name": "web"}, **template})
+        pod = {"metadata": {**meta, "name": "p", "ownerReferences": [{"uid": "u"}]}, "spec": spec}
+        self.create({"apiVersion": "v1", "kind": "Pod", **pod, "status": {"containerStatuses": [own, proxy]}})
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        if path.endswith("/log") and "container" not in query:
+            raise Problem("HTTP 400", details="a container name must be specified for pod p")
+        self.asked.append(query.get("container", ""))
+        yield f"line of {query.get('container')}".encode()
+
+
+def test_logs_and_evidence_name_the_container_where_another_was_injected() -> None:
+    cluster = Injected()
+    assert list(logs.tails(workload(cluster), 10)) == ["p line of web"]
+    found = read_full_snapshot(workload(cluster))
+    assert set(cluster.asked) == {"web"}
+    assert "  | line of web" in rollout.evidence(found)

@@ -100,7 +100,9 @@ class Lines(FakeCluster):
 
 def test_the_lines_of_the_previous_container_are_kept_with_those_of_the_running_one() -> None:
     crashed = pod("a", 2, ready=False)
-    text = rollout.evidence(Snapshot(deployment(2), [crashed], logs={"a": last_lines(workload(Lines()), crashed)}))
+    text = rollout.evidence(
+        Snapshot(deployment(2), [crashed], logs={("a", "c"): last_lines(workload(Lines()), crashed, "c")})
+    )
     assert text.count("| previous") == text.count("| current") == 40
     assert "previous 99" in text
 
