@@ -34,6 +34,7 @@ def faults(service: Service) -> Iterator[Fault]:
     yield from _copies(service)
     yield from _storage(service)
     yield from _resources(service)
+    yield from _limits(service)
     for probe in ("ready", "live"):
         path = getattr(service.health, probe, None)
         if path is not None and not re.fullmatch(r"/\S*", path):
@@ -89,6 +90,18 @@ def _resources(service: Service) -> Iterator[Fault]:
         yield Fault(("resources", "cpu"), f"resources.cpu: {cpu} CPUs for one copy", hint)
     if parse_cpus(cpu) < 0.001:  # Kubernetes' smallest, 1m
         yield Fault(("resources", "cpu"), f"resources.cpu: {cpu} is less than 1m", "at least 1m, a thousandth of a CPU")
+
+
+def _limits(service: Service) -> Iterator[Fault]:
+    """A limit below the request, which Kubernetes refuses."""
+    asked, limits = service.resources, service.resources.limits
+    hint = "a limit is what a copy may use at most, above what it requests"
+    if limits.memory and parse_bytes(limits.memory) < parse_bytes(asked.memory):
+        summary = f"resources.limits.memory: {limits.memory} is less than resources.memory: {asked.memory}"
+        yield Fault(("resources", "limits", "memory"), summary, hint)
+    if limits.cpu and parse_cpus(limits.cpu) < parse_cpus(asked.cpu):
+        summary = f"resources.limits.cpu: {limits.cpu} is less than resources.cpu: {asked.cpu}"
+        yield Fault(("resources", "limits", "cpu"), summary, hint)
 
 
 def _too_small(keys: Keys, size: str, what: str, least: str) -> Fault:

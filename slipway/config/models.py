@@ -41,11 +41,30 @@ class Autoscale(Model):
     cpu: Annotated[Count, Field(le=100)] = 70
 
 
+class Limits(Model):
+    """What a replica may use at most, where that is more than it requests."""
+
+    cpu: Cpus | None = None
+    memory: Size | None = None
+
+
+def _is_unlimited(value: object) -> bool:
+    return value == Limits()
+
+
 class Resources(Model):
-    """What a replica requests: CPU as a request, memory as request and limit."""
+    """What a replica requests; its memory is its limit too, unless there is another in `limits`."""
 
     cpu: Cpus = "100m"
     memory: Size = "256Mi"
+    limits: Limits = Field(  # records of earlier versions lack it
+        default=Limits(), examples=["{cpu: 500m, memory: 512Mi}"], exclude_if=_is_unlimited
+    )
+
+    @property
+    def memory_limit(self) -> str:
+        """The memory that a replica may use at most."""
+        return self.limits.memory or self.memory
 
 
 class Health(Model):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ from slipway.kubernetes.pods import all_statuses, init_statuses, is_being_create
 if TYPE_CHECKING:
     from slipway.kubernetes.snapshot import Snapshot
 
+EXCEEDED_QUOTA = "exceeded quota"  # of a pod that the API server does not create
+QUOTA_PATIENCE = 120.0  # seconds for earlier pods to end, which a quota counts
+SCALE_UP_PATIENCE = 600.0  # seconds for a cloud's machine to join the cluster
 VOLUME_HINT = "kubectl describe pvc; does another node still have it, or does the cluster lack its driver?"
 CREATION = {  # by the reasons of a kubelet's events: what is wrong, and a hint
     "FailedMount": ("a volume can't be mounted", VOLUME_HINT),
@@ -56,18 +59,36 @@ def _no_pod(snapshot: Snapshot) -> Iterator[Cause]:
     """Why the ReplicaSet could not create a pod: the Deployment's condition ReplicaFailure, reason FailedCreate."""
     for condition in snapshot.deployment.get("status", {}).get("conditions", []):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            yield _create_failed(condition.get("message", ""))
+            yield _create_failed(condition.get("message", ""), snapshot.deployment)
 
 
-def _create_failed(text: str) -> Cause:
+def _create_failed(text: str, deployment: Object) -> Cause:
     """The cause in the API server's answer to the ReplicaSet controller."""
-    if "exceeded quota" in text:
-        return Cause(f"a quota of the namespace is used up: {text}", "kubectl describe quota; request less", final=True)
+    if "must specify" in text:
+        hint = 'set what it names in the service file: resources: {limits: {cpu: "1"}}'
+        return Cause(f"a quota of the namespace wants more to be said of a pod: {text}", hint, final=True)
+    if EXCEEDED_QUOTA in text:
+        return _quota_exceeded(text, recreated=deployment.get("spec", {}).get("strategy", {}).get("type") == "Recreate")
     if "violates PodSecurity" in text:
         details = text.partition("violates PodSecurity")[2]
         hint = "change what it names in manifests/ or the image"
         return Cause(f"Pod Security refuses the pod:{details}", hint, final=True)
     return Cause(f"no pod can be created: {text}", "change what the message names", final=True)
+
+
+def _quota_exceeded(text: str, *, recreated: bool) -> Cause:
+    """A quota that can never have room for a pod, or has none while others use it up."""
+    found = re.search(r"requested: (\S+), used: \S+, limited: (\S+)", text)
+    asked, limits = (
+        (dict(p.split("=", 1) for p in part.split(",") if "=" in p) for part in found.groups()) if found else ({}, {})
+    )
+    if any((parse_quantity(asked[key]) or 0) > (parse_quantity(limits.get(key, asked[key])) or 0) for key in asked):
+        hint = "request less in the service file, or raise the quota: kubectl describe quota"
+        return Cause(f"a pod asks for more than a quota of the namespace allows at all: {text}", hint, final=True)
+    if recreated:  # its own earlier pods are ending, and count until they have
+        return Cause(f"a quota of the namespace is used up: {text}", "kubectl describe quota", patience=QUOTA_PATIENCE)
+    hint = "a rollout needs room for one pod more while the old ones run: request less, run fewer, or raise the quota"
+    return Cause(f"a quota of the namespace is used up: {text}", hint)
 
 
 def _pod(pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
@@ -77,7 +98,7 @@ def _pod(pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
         return
     for condition in state.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield _unschedulable(condition.get("message", ""), pod, snapshot)
+            yield _scaling_up(pod, snapshot) or _unschedulable(condition.get("message", ""), pod, snapshot)
     own = [
         one["name"]
         for one in snapshot.deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
@@ -120,12 +141,10 @@ def _evicted(message: str) -> Cause:
 
 def _not_created(pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
     """Why a kubelet has not created a pod's containers, in its last event: a volume, the pod's network."""
-    name = pod["metadata"]["name"]
-    about = [event for event in snapshot.events if event.get("involvedObject", {}).get("name") == name]
-    events = [event for event in about if event.get("reason") in CREATION]
-    if not events:
+    last = _last_event(pod, snapshot, CREATION)
+    if last is None:
         return
-    reason, text = events[-1]["reason"], events[-1].get("message", "")
+    reason, text = last["reason"], last.get("message", "")
     summary, hint = CREATION[reason]
     if missing := _MISSING.search(text):
         kind = {"configmap": "ConfigMap", "secret": "Secret"}[missing[1]]
@@ -164,6 +183,26 @@ def _unschedulable(message: str, pod: Object, snapshot: Snapshot) -> Cause:
             summary = f"no node has room: a pod asks for {want:.2f} {unit}; {left}"
             return Cause(summary, f"lower resources.{resource} or replicas, or give the cluster more")
     return Cause(f"no node takes the pod: {message}", "kubectl describe node")
+
+
+def _scaling_up(pod: Object, snapshot: Snapshot) -> Cause | None:
+    """That an autoscaler is adding a node for a pod: Cluster Autoscaler's and Karpenter's events say so."""
+    last = _last_event(pod, snapshot, ("TriggeredScaleUp", "Nominated", "NotTriggerScaleUp"))
+    if last is None or last["reason"] == "NotTriggerScaleUp":
+        return None
+    summary = f"the cluster's autoscaler is adding a node: {last.get('message', '')}"
+    return Cause(summary, "kubectl describe node; look at the autoscaler's log", patience=SCALE_UP_PATIENCE)
+
+
+def _last_event(pod: Object, snapshot: Snapshot, reasons: Collection[str]) -> Object | None:
+    """A pod's last event with one of these reasons."""
+    name = pod["metadata"]["name"]
+    about = [event for event in snapshot.events if event.get("involvedObject", {}).get("name") == name]
+    return max((e for e in reversed(about) if e.get("reason") in reasons), key=_event_time, default=None)
+
+
+def _event_time(event: Object) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _waiting(reason: str, text: str, spec: Object) -> Iterator[Cause]:

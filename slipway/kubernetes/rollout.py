@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -104,6 +105,8 @@ class _Wait:
         self._states: dict[str, str] = {}  # last shown, by pod
         self._since: dict[str, float] = {}  # when a cause was first seen, by `_identity`
         self._oom_killed: set[str] = set()
+        self._looked = self._began
+        self._excused = -math.inf  # when a cause that is waited for longer was last seen
         self._restarts: dict[str, int] = {}  # by pod, of those that ran when the wait began
 
     def run(self) -> None:
@@ -141,15 +144,26 @@ class _Wait:
         """Whether waiting longer is in vain. Until the controller has observed a Deployment, pods are the old ones."""
         now = time.monotonic()
         found = causes(snapshot) if observed else []
+        self._tell(found)
         known = {_identity(cause) for cause in found}
         self._since = {key: self._since.get(key, now) for key in known}
+        if any(0 < cause.patience < math.inf for cause in found):
+            self._excused = now
+            self._began += now - self._looked  # it does not count as the rollout's own time
+        self._looked = now
         return (
             any(cause.final and not self._exists(cause) for cause in found)
             or any(now - self._since[_identity(one)] > max(grace(snapshot.deployment), one.patience) for one in found)
             or (any(not cause.patience for cause in found) and self._crashes(snapshot.pods))
             or now - self._began > deadline(snapshot.deployment)
-            or (observed and _deadline_exceeded(snapshot.deployment))
+            or (observed and _deadline_exceeded(snapshot.deployment) and now - self._excused > _progress(snapshot))
         )
+
+    def _tell(self, found: Sequence[Cause]) -> None:
+        """Say what is waited for longer than usual, once."""
+        for cause in found:
+            if cause.patience and _identity(cause) not in self._since:
+                self._report.note(f"waiting: {cause.summary}")
 
     def _crashes(self, pods: Sequence[Object]) -> bool:
         return any(restarts(pod) - self._restarts.get(pod["metadata"]["name"], 0) >= RESTARTS for pod in pods)
@@ -189,6 +203,11 @@ class _Wait:
 def _identity(cause: Cause) -> str:
     """What two sightings of one cause share: its first words, since counts and log lines come later in it."""
     return " ".join(cause.summary.split()[:3])
+
+
+def _progress(snapshot: Snapshot) -> float:
+    """Seconds without progress after which the Deployment's controller gives up; its own default where none is set."""
+    return float(snapshot.deployment["spec"].get("progressDeadlineSeconds", 600))
 
 
 def _deadline_exceeded(deployment: Object) -> bool:

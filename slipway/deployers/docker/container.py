@@ -22,7 +22,7 @@ def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
         "secrets": fingerprint(secrets),
         "port": service.port,
         "publish": service.publish,
-        "memory": service.resources.memory,
+        "memory": service.resources.memory_limit,
         "storage": {name: part.path for name, part in service.storage.items()},
         "health": service.health.model_dump(mode="json") if service.health else None,
         "checks": [check.model_dump(mode="json") for check in service.checks],
@@ -50,7 +50,7 @@ def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> C
         network=names.project,
         aliases=(service.name,),
         volumes={names.data(service.name, name): part.path for name, part in service.storage.items()},
-        memory=parse_bytes(service.resources.memory),
+        memory=parse_bytes(service.resources.memory_limit),
         restart="unless-stopped",
     )
 

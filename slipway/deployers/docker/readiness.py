@@ -46,7 +46,7 @@ def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
     found = daemon.containers.inspect(container)
     if not found.running or found.restarts:
         log = "\n".join(daemon.io.logs(container, 60, follow=False))
-        cause = exit_cause(found.exit_code, service.resources.memory, log, oom=found.oom)
+        cause = exit_cause(found.exit_code, service.resources.memory_limit, log, oom=found.oom)
         raise cause.problem(service.name)
 
 

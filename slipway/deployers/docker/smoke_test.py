@@ -141,7 +141,7 @@ class SmokeTestRun:
             publish={service.port: 0},
             network=self._network,
             aliases=(name,),
-            memory=parse_bytes(service.resources.memory),
+            memory=parse_bytes(service.resources.memory_limit),
             scratch=tuple(part.path for part in service.storage.values()),
         )
 

@@ -12,9 +12,10 @@ from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
 from slipway.config.models import Check
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import NextCommand, Problem
+from slipway.errors import ApiRefused, NextCommand, Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Client
+from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
@@ -33,7 +34,7 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
         "name": CONTAINER,
         "image": image,
         "command": ["sleep", str(LIFETIME)],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -74,7 +75,7 @@ def check_pod(
     """
     created = pod(project, namespace, image(report), f"{CHECK_POD}-{secrets.token_hex(4)}")
     name = created["metadata"]["name"]
-    cluster.create(created)
+    _create(cluster, created, report)
     try:
         _wait_until_running(cluster, namespace, name, report)
         exec_in_pod = cluster.context.kubectl("--namespace", namespace, "exec", "-i", "-c", CONTAINER, name, "--")
@@ -92,6 +93,28 @@ def delete_left_over_pods(cluster: Client, project: str, namespace: str) -> None
 
 def _run_with_prefix(run: RunCommand, prefix: tuple[str, ...], command: Command, report: Reporter) -> Result:
     return run(replace(command, argv=(*prefix, *command.argv)), report)
+
+
+def _create(cluster: Client, created: Object, report: Reporter) -> None:
+    """Create the pod; a quota that pods of the rollout still use up is waited for."""
+    waited = 0.0
+    while True:
+        try:
+            cluster.create(created)
+        except ApiRefused as refused:
+            if EXCEEDED_QUOTA not in refused.details:
+                raise
+            if waited >= QUOTA_PATIENCE:
+                summary = "a quota of the namespace has no room for the pod that runs the checks"
+                hint = "leave room for one small pod (10m CPU, 16Mi; at most 500m, 64Mi): kubectl describe quota"
+                raise Problem(summary, details=refused.details, hint=hint) from refused
+            if not waited:
+                report.note(f"waiting for room for the pod that runs the checks: {refused.details}")
+            report.cancel.wait(1)
+            report.cancel.check()
+            waited += 1
+        else:
+            return
 
 
 def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:

@@ -64,7 +64,10 @@ def _container(service: Service, image: str, secrets: Mapping[str, str]) -> Obje
         "ports": [{"name": "main", "containerPort": service.port, "protocol": "TCP"}],
         "resources": {
             "requests": {"cpu": service.resources.cpu, "memory": service.resources.memory},
-            "limits": {"memory": service.resources.memory},
+            "limits": {
+                "memory": service.resources.memory_limit,
+                **({"cpu": service.resources.limits.cpu} if service.resources.limits.cpu else {}),
+            },
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN}}},
         "securityContext": {

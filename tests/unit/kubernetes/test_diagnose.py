@@ -184,3 +184,50 @@ def test_an_injected_container_that_fails_is_named_and_one_that_does_not_is_no_c
 )  # fmt: skip
 def test_a_pods_state_is_that_of_all_its_containers(init: list[Json], containers: list[Json], state: str) -> None:
     assert pod_state(pod_of(init=init, containers=containers)) == state
+
+
+def refused(message: str, strategy: str = "RollingUpdate") -> Snapshot:
+    """A Deployment whose ReplicaSet could not create a pod."""
+    conditions = [{"type": "ReplicaFailure", "status": "True", "message": f'pods "web-1" is forbidden: {message}'}]
+    return Snapshot({"spec": {"strategy": {"type": strategy}}, "status": {"conditions": conditions}})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message", "summary", "final", "waits_longer"),
+    [
+        ("RollingUpdate", "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3", "a quota of the namespace is used up", False, False),
+        ("Recreate", "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1", "a quota of the namespace is used up", False, True),
+        ("Recreate", "exceeded quota: q, requested: requests.memory=2Gi, used: requests.memory=0, limited: requests.memory=1536Mi", "a pod asks for more than a quota", True, False),
+        ("RollingUpdate", "exceeded quota: q, requested: limits.cpu=500m,pods=1, used: limits.cpu=0,pods=1, limited: limits.cpu=0.4,pods=9", "a pod asks for more than a quota", True, False),
+        ("RollingUpdate", "failed quota: q: must specify limits.cpu for: web", "a quota of the namespace wants more to be said", True, False),
+    ],
+)  # fmt: skip
+def test_a_quota_that_may_have_room_later_differs_from_one_that_never_has(
+    strategy: str, message: str, summary: str, final: bool, waits_longer: bool
+) -> None:
+    (cause,) = causes(refused(message, strategy))
+    assert cause.summary.startswith(summary)
+    assert (cause.final, cause.patience > 0) == (final, waits_longer)
+
+
+NO_ROOM = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient cpu."}]
+
+
+@pytest.mark.parametrize(
+    ("events", "scales"),
+    [
+        ([("TriggeredScaleUp", "pod triggered scale-up: [{group 1->2 (max: 5)}]", "10:00:00")], True),
+        ([("Nominated", "Pod should schedule on: nodeclaim/default-x", "10:00:00")], True),
+        ([("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached", "10:00:00")], False),
+        ([("TriggeredScaleUp", "a", "10:00:05"), ("NotTriggerScaleUp", "b", "10:00:00")], True),
+        ([("TriggeredScaleUp", "a", "10:00:00"), ("NotTriggerScaleUp", "b", "10:00:05")], False),
+        ([], False),
+    ],
+)
+def test_a_node_that_an_autoscaler_adds_is_waited_for(events: list[tuple[str, str, str]], scales: bool) -> None:
+    pod = pod_of(conditions=NO_ROOM)
+    pod["spec"].pop("nodeName")
+    given = [{**event(reason, text), "lastTimestamp": f"2026-01-01T{when}Z"} for reason, text, when in events]
+    (cause,) = causes(Snapshot(TEMPLATE, [pod], given))
+    assert cause.summary.startswith("the cluster's autoscaler is adding a node: ") is scales
+    assert (cause.patience > 0) is scales

@@ -10,7 +10,7 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.engine.cancellation import Cancel
-from slipway.engine.events import Event, Progress
+from slipway.engine.events import Event, Output, Progress
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.kubernetes import rollout
@@ -175,3 +175,62 @@ def test_a_secret_that_a_kubelet_does_not_find_fails_a_rollout_unless_it_exists(
     else:
         with pytest.raises(Problem, match="can't be configured"):
             rollout.wait(workload(cluster), null_reporter())
+
+
+def unscheduled(*, scaling: bool) -> Snapshot:
+    """A rollout whose pod waits for a node, after the Deployment's controller has given up."""
+    message = "0/1 nodes are available: 1 Insufficient cpu."
+    waiting = {"metadata": {"name": "a"}, "spec": {"containers": []}, "status": {
+        "conditions": [{"type": "PodScheduled", "status": "False", "message": message}]}}  # fmt: skip
+    found = deployment(2)
+    found["spec"]["progressDeadlineSeconds"] = 120
+    found["status"]["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    scale_up = {"reason": "TriggeredScaleUp", "message": "group 1->2", "involvedObject": {"name": "a"}}
+    return Snapshot(found, [waiting], [scale_up] if scaling else [])
+
+
+def starting() -> Snapshot:
+    """The same once there is a node: its condition stays until there is progress."""
+    found = unscheduled(scaling=False)
+    return Snapshot(found.deployment, [pod("a", 0, ready=False)])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute passes between two looks."""
+    times = iter(range(0, 100_000, 60))
+    monkeypatch.setattr(rollout.time, "monotonic", lambda: float(next(times)))
+    monkeypatch.setattr(rollout._Wait, "_watch", lambda *_: None)
+
+
+def test_a_node_that_an_autoscaler_brings_is_waited_for_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, clock: None
+) -> None:
+    events: list[Event] = []
+    scenes = [unscheduled(scaling=True)] * 8
+    left = shown(monkeypatch, *scenes, starting(), Snapshot(deployment(3)))
+    rollout.wait(workload(FakeCluster()), Reporter("web/release", events.append, Cancel()))
+    assert list(left) == []
+    told = [one.text for one in events if isinstance(one, Output) and one.text.startswith("waiting: ")]
+    assert told == ["waiting: the cluster's autoscaler is adding a node: group 1->2"]
+
+
+@pytest.mark.parametrize(("scaling", "looks"), [(False, 1), (True, 12)])
+def test_a_node_that_nobody_brings_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch, clock: None, scaling: bool, looks: int
+) -> None:
+    scenes = [unscheduled(scaling=scaling)] * 30
+    left = shown(monkeypatch, *scenes)
+    with pytest.raises(Problem, match=r"autoscaler is adding a node|no node has room"):
+        rollout.wait(workload(FakeCluster()), null_reporter())
+    assert abs(30 - len(list(left)) - 1 - looks) <= 1  # and one of all that is evidence
+
+
+def test_a_pod_that_was_evicted_once_fails_no_rollout_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, clock: None
+) -> None:
+    evicted = {**pod("a", 0, ready=False), "status": {"phase": "Failed", "reason": "Evicted", "message": "low"}}
+    both = Snapshot(deployment(2), [evicted, pod("b", 0, ready=False)])
+    left = shown(monkeypatch, both, both, Snapshot(deployment(3)))
+    rollout.wait(workload(FakeCluster()), null_reporter())
+    assert list(left) == []

@@ -112,3 +112,18 @@ def test_the_image_is_that_of_the_release_in_every_pod_template(api_version: str
 def test_a_text_that_is_no_image_stays() -> None:
     one = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"image": "IMAGE"}}
     assert for_release([one], "r/web@sha256:1", {}) == [one]
+
+
+@pytest.mark.parametrize(
+    ("limits", "rendered_limits"),
+    [
+        ({}, {"memory": "256Mi"}),
+        ({"cpu": "1"}, {"memory": "256Mi", "cpu": "1"}),
+        ({"memory": "1Gi"}, {"memory": "1Gi"}),
+    ],
+)
+def test_limits_are_the_memory_that_is_requested_unless_others_are_set(limits: Json, rendered_limits: Json) -> None:
+    found = rendered(resources={"limits": limits})
+    resources = deployment(found)["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert resources == {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": rendered_limits}
+    assert ("limits" in service(resources={"limits": limits}).resources.model_dump()) is bool(limits)
