@@ -11,16 +11,14 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from kubernetes import config
-from kubernetes.client import Configuration
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, NextCommand, Unreachable
+from slipway.kubernetes.credentials import settings_of
 
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
 HINT = "see its state; a cluster that Slipway made can be started"
@@ -63,15 +61,12 @@ class Api:
 
     @cached_property
     def client(self) -> ApiClient:
-        """The official client, with the TLS settings, certificates and token of the context. Raises Unreachable."""
-        settings = Configuration()
+        """The official client, with the TLS settings, certificates and token of the context.
+
+        Raises Unreachable where there is none or it can't be used, and UsageError for a broken kubeconfig.
+        """
         file = self.context.kubeconfig() if self.context.kubeconfig else None
-        try:
-            config.load_kube_config(file, self.context.name, settings)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError) as error:
-            summary = f"there is no kubeconfig context {self.context.name}"
-            raise Unreachable(summary, details=str(error), hint="kubectl config get-contexts") from error
-        return ApiClient(settings)
+        return ApiClient(settings_of(self.context.name, file))
 
     def forget(self) -> None:
         """Read the kubeconfig again for the next request: the cluster was started or created again."""
