@@ -29,8 +29,12 @@ DELETION = 120.0  # seconds for the pods of a Job to end
 ATTEMPTS = 5  # to change an object that its controller changes too
 
 
-def dry_run(cluster: Client, objects: Sequence[Object], state: State) -> None:
-    """Raise Problem, before anything is changed, if an object or a field of it belongs to somebody else."""
+def dry_run(cluster: Client, objects: Sequence[Object], state: State, report: Reporter) -> None:
+    """Raise Problem, before anything is changed, if an object or a field of it belongs to somebody else.
+
+    An admission webhook that can't take part in a dry run says so: then that object is applied without one.
+    """
+    without: dict[str, list[str]] = {}
     for one in objects:
         if only_metadata(one) or _needs_another(cluster, one, objects):
             continue
@@ -40,8 +44,17 @@ def dry_run(cluster: Client, objects: Sequence[Object], state: State) -> None:
         except ApplyConflict as conflict:
             _check_conflicts(conflict)
         except ApiRefused as refused:
-            if not must_be_created_again(one, refused):
+            if _no_dry_run(refused):
+                without.setdefault(refused.details, []).append(f"{one['kind']} {one['metadata']['name']}")
+            elif not must_be_created_again(one, refused):
                 raise
+    for reason, names in without.items():
+        report.note(f"applied without a dry run: {', '.join(names)}: {reason}")
+
+
+def _no_dry_run(refused: ApiRefused) -> bool:
+    """Whether an admission webhook has side effects (k8s.io/apiserver, webhook/errors, NewDryRunUnsupportedErr)."""
+    return refused.status == HTTPStatus.BAD_REQUEST and "does not support dry run" in refused.details
 
 
 def _needs_another(cluster: Client, one: Object, objects: Sequence[Object]) -> bool:

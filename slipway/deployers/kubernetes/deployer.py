@@ -104,7 +104,7 @@ class KubernetesDeployer:
             objects = for_release(desired.manifest.objects, desired.image, marks)
             objects = placed(scope.cluster, objects, scope.namespace)
             plan = self._plan(state, service, objects, report)
-            dry_run(scope.cluster, plan.objects, state)
+            dry_run(scope.cluster, plan.objects, state, report)
             checks = roll_out_and_verify(scope, plan, report)
             release = Release(
                 service=service.name,
@@ -135,7 +135,7 @@ class KubernetesDeployer:
                     commands=[deploy_command(release.service)],
                 )
             plan = self._plan(state, release.settings, kept.objects, report)
-            dry_run(scope.cluster, plan.objects, state)
+            dry_run(scope.cluster, plan.objects, state, report)
             roll_out_and_verify(scope, plan, report)
             with behind_a_change():
                 self._prune(release.service, plan.objects, report)

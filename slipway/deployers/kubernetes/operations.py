@@ -67,7 +67,7 @@ class KubernetesOperations:
             marks = {SCALED: f"{replicas} of {settings.replicas}"} if replicas is not None else {}
             objects = with_replicas(kept.objects, {**live, "metadata": {"annotations": marks}}, settings)
             objects = with_current_secret_values(objects, state)
-            dry_run(cluster, objects, state)
+            dry_run(cluster, objects, state, report)
             with behind_a_change():
                 apply_objects(self._scope, objects, report)
                 rollout.wait(self._scope.workload(service.name), report)

@@ -11,6 +11,8 @@ from slipway.kubernetes.objects import Object
 
 DRAIN = 5  # seconds that a pod goes on answering while endpoints and proxies learn that it is terminating
 START = 60  # seconds that a pod gets to start, unless its service has `start_within`
+PRIVILEGED = 1024  # below it, only root may listen, unless the kernel is told otherwise: Docker always does
+UNPRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"  # of the sysctls that Pod Security `restricted` allows
 GROUP = 10001  # fsGroup: may write to a service's volumes, whatever user its image has
 
 
@@ -42,6 +44,7 @@ def _pod(service: Service, image: str, secrets: Mapping[str, str]) -> Object:
         "securityContext": {
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
+            **({"sysctls": [{"name": UNPRIVILEGED_PORTS, "value": "0"}]} if service.port < PRIVILEGED else {}),
             **({"fsGroup": GROUP, "fsGroupChangePolicy": "OnRootMismatch"} if service.storage else {}),
         },
         "containers": [_container(service, image, secrets)],

@@ -23,7 +23,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe
-from slipway.errors import Cancelled, NextCommand, Problem, Unreachable
+from slipway.errors import ApiRefused, Cancelled, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.kubernetes import rollout
@@ -259,7 +259,49 @@ def test_every_change_holds_the_lease_of_the_namespace(deploys: Deploys) -> None
         assert between
 
 
+@pytest.mark.parametrize("down", ["", "there is no cluster"])
+def test_secrets_of_what_was_never_deployed_are_not_stored_and_the_command_is_named(
+    deploys: Deploys, down: str
+) -> None:
+    if down:
+        deploys.namespace = ProjectNamespace(deploys.namespace.scope, Probe(lambda: State(down=down)))
+    with pytest.raises(UsageError, match="nothing is deployed yet") as raised:
+        deployments(deploys.namespace).secret_store.store({"web.A": "b"}, deploys.say)
+    assert (down or "there is no namespace hh") in raised.value.summary
+    assert raised.value.commands == (NextCommand("deploy"),)
+    assert deploys.cluster.changes == []
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service"])
+def test_an_admission_webhook_without_dry_run_stops_no_deploy_and_is_told(
+    deploys: Deploys, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    apply, text = deploys.cluster.apply, 'admission webhook "policy.example.org" does not support dry run'
+
+    def hooked(document: Json, **how: bool) -> Json:
+        if how.get("dry_run") and document["kind"] == kind:
+            raise ApiRefused(f"{kind} web could not be applied", status=400, details=text)
+        return apply(document, **how)
+
+    monkeypatch.setattr(deploys.cluster, "apply", hooked)
+    deploys.deploy(1)
+    assert deploys.image == "r/web@sha256:1"
+    assert f"applied without a dry run: {kind} web: {text}" in deploys.heard
+
+
+def test_an_admission_webhook_that_refuses_stops_a_deploy(deploys: Deploys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hooked(document: Json, **_: bool) -> Json:
+        text = 'admission webhook "policy.example.org" denied the request: no'
+        raise ApiRefused(f"{document['kind']} could not be applied", status=400, details=text)
+
+    monkeypatch.setattr(deploys.cluster, "apply", hooked)
+    with pytest.raises(ApiRefused):
+        deploys.deploy(1)
+    assert ("Deployment", "web") not in deploys.cluster.objects
+
+
 def test_a_secret_that_another_deploy_has_generated_by_now_wins(deploys: Deploys) -> None:
+    deploys.cluster.apply(namespace("hh", "hh"))
     deploys.store.store({"web.A": "theirs"}, deploys.say)
     deploys.store.store({"web.A": "mine", "web.B": "mine too"}, deploys.say)
     assert deploys.facts.generated == {"web.A": "theirs", "web.B": "mine too"}

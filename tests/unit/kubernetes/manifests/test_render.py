@@ -127,3 +127,27 @@ def test_limits_are_the_memory_that_is_requested_unless_others_are_set(limits: J
     resources = deployment(found)["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": rendered_limits}
     assert ("limits" in service(resources={"limits": limits}).resources.model_dump()) is bool(limits)
+
+
+@pytest.mark.parametrize(
+    ("port", "sysctls"),
+    [
+        (80, [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]),
+        (1023, [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]),
+        (1024, None),
+        (8080, None),
+    ],
+)
+def test_a_low_port_can_be_listened_on_without_root_as_on_docker(port: int, sysctls: object) -> None:
+    context = deployment(rendered(port=port))["spec"]["template"]["spec"]["securityContext"]
+    assert (context.get("sysctls"), context["runAsNonRoot"]) == (sysctls, True)
+
+
+@pytest.mark.parametrize("health", [None, {"ready": "/r"}, {"exec": ["true"]}])
+@pytest.mark.parametrize(("start_within", "seconds"), [(None, 60), ("180s", 180)])
+def test_a_copy_gets_the_time_to_start_that_its_service_wants(
+    health: Json | None, start_within: str | None, seconds: int
+) -> None:
+    found = rendered(health=health, start_within=start_within)
+    probe = deployment(found)["spec"]["template"]["spec"]["containers"][0]["startupProbe"]
+    assert probe["failureThreshold"] * probe["periodSeconds"] == seconds
