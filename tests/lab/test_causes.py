@@ -168,7 +168,7 @@ def test_a_quota_is_named_at_once(workload: tuple[Workload, str]) -> None:
         problem = failure(workload[0], objects(workload[1]))
     finally:
         workload[0].cluster.delete(quota)
-    assert "a quota of the namespace is used up" in problem.summary
+    assert "a pod asks for more than a quota of the namespace allows at all" in problem.summary
     assert "requests.cpu" in problem.summary
 
 

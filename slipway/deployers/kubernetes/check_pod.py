@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,10 +16,12 @@ from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, NextCommand, Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Client
-from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE
+from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE, causes
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
+from slipway.kubernetes.rights import unless_refused
+from slipway.kubernetes.snapshot import Snapshot
 
 CONTAINER = "curl"  # others may be injected beside it
 LIFETIME = 600  # seconds after which the cluster ends the pod by itself
@@ -118,8 +121,8 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
 
 
 def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:
-    waited, state = 0.0, ""
-    while waited < START:
+    waited, limit, state = 0.0, START, ""
+    while waited < limit:
         found = cluster.get("v1", "Pod", name, namespace) or {}
         if found.get("status", {}).get("phase") == "Running":
             return
@@ -128,7 +131,18 @@ def _wait_until_running(cluster: Client, namespace: str, name: str, report: Repo
         state = reasons or str(found.get("status", {}).get("phase"))
         report.cancel.wait(POLL)
         waited += POLL
+        if waited >= START and limit == START:
+            limit = _patience(cluster, namespace, found, report)
     raise Problem("the pod that runs the checks did not start", details=state, commands=[NextCommand("status")])
+
+
+def _patience(cluster: Client, namespace: str, found: Object, report: Reporter) -> float:
+    """How long the pod is waited for: longer while the cluster's autoscaler is adding a node for it."""
+    events = unless_refused(partial(cluster.list, "v1", "Event", namespace), ())
+    slow = [cause for cause in causes(Snapshot({}, [found], events)) if 0 < cause.patience < math.inf] if found else []
+    for cause in slow:
+        report.note(f"waiting: {cause.summary}")
+    return max((START, *(cause.patience for cause in slow)))
 
 
 def _wait_until_resolved(run: RunCommand, base: str, report: Reporter) -> None:

@@ -66,3 +66,33 @@ def test_it_has_all_that_a_quota_can_ask_for() -> None:
     assert {key: set(value) for key, value in resources.items()} == {
         key: {"cpu", "memory"} for key in ("requests", "limits")
     }
+
+
+class Scaling(FakeCluster):
+    """A cluster in which a pod has no node for so many looks, and whose autoscaler adds one, or not."""
+
+    def __init__(self, looks: int, reason: str) -> None:
+        super().__init__()
+        self.looks = looks
+        about = {"reason": reason, "message": "group 1->2", "involvedObject": {"name": "p"}}
+        self.create({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "hh"}, **about})
+
+    def get(self, *_: str | None) -> Json | None:
+        self.looks -= 1
+        waiting = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}]}
+        status = {"phase": "Running"} if self.looks < 0 else {"phase": "Pending", **waiting}
+        return {**pod("hh", "hh", "i", "p"), "status": status}
+
+
+@pytest.mark.parametrize(("reason", "starts"), [("TriggeredScaleUp", True), ("NotTriggerScaleUp", False)])
+def test_a_node_that_an_autoscaler_adds_for_it_is_waited_for(
+    report: tuple[Reporter, list[Event]], reason: str, starts: bool
+) -> None:
+    cluster = Scaling(int(2 * check_pod.START / check_pod.POLL), reason)
+    if starts:
+        check_pod._wait_until_running(cluster, "hh", "p", report[0])
+    else:
+        with pytest.raises(Problem, match="the pod that runs the checks did not start"):
+            check_pod._wait_until_running(cluster, "hh", "p", report[0])
+    told = [one.text for one in report[1] if isinstance(one, Output)]
+    assert told == (["waiting: the cluster's autoscaler is adding a node: group 1->2"] if starts else [])
