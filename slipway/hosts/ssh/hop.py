@@ -171,10 +171,10 @@ def _no_connection(hop: Hop, error: SSHException | OSError | EOFError | UnicodeE
         hint = "check `address` in hosts.yaml, and HostName in ~/.ssh/config"
         return Unreachable(f"{hop.description}: the name has no address", details=str(error), hint=hint)
     if isinstance(error, UnusableHostKey):
-        hint = f"ssh refuses it too. Whoever runs the host can make a new one: ssh-keygen -A. {_debug_hint(hop)}"
+        hint = f"ssh refuses it too: whoever runs the host can make a new key, or certificate. {_debug_hint(hop)}"
         return Unreachable(f"{hop.description}: its host key can't be used", details=str(error), hint=hint)
     if isinstance(error, IncompatiblePeer):
-        hint = f"compare HostKeyAlgorithms in ~/.ssh/config, and the host's sshd_config, with it. {_debug_hint(hop)}"
+        hint = f"its sshd_config, or HostKeyAlgorithms in ~/.ssh/config, leaves out what both know. {_debug_hint(hop)}"
         summary = f"{hop.description}: it has no algorithm in common with this machine"
         return Unreachable(summary, details=str(error), hint=hint)
     if isinstance(error, ChannelException):

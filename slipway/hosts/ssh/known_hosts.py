@@ -38,25 +38,24 @@ class KeyStatus(StrEnum):
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """What is on record for one host.
+    """What is on record for the host of `config`.
 
     `entries` are the lines for its lookup name, `portless` those for its name without the port, which ssh falls back
-    to; `files` are what both are looked up in. `command` (KnownHostsCommand) and `revoked_files` (RevokedHostKeys) are
-    asked about the key that the host presents. `algorithms` are those of host keys to negotiate, the first one first;
-    empty if ssh's configuration has none. An authority signs a certificate for `certified_name`, with one of
-    `ca_algorithms`.
+    to; `files` are what both are looked up in. `command` (KnownHostsCommand) is asked about the key that the host
+    presents. `algorithms` are those of host keys to negotiate, the first one first.
     """
 
-    lookup_name: str
+    config: SshConfig
     entries: tuple[Entry, ...] = ()
     portless: tuple[Entry, ...] = ()
     files: tuple[Path, ...] = ()
-    portless_name: str = ""
     command: tuple[str, ...] = ()
-    revoked_files: tuple[Path, ...] = ()
     algorithms: tuple[str, ...] = ()
-    certified_name: str = ""
-    ca_algorithms: tuple[str, ...] = ()
+
+    @property
+    def lookup_name(self) -> str:
+        """The name under which its key is recorded."""
+        return self.config.lookup_name
 
     @property
     def keys(self) -> list[Entry]:
@@ -84,14 +83,15 @@ class KnownHosts:
             presented += [(certificate.kind, certificate.blob), (Message(authority).get_text(), authority)]
         revoked = [
             Entry(*one, REVOKED, file, 0)
-            for file in self.revoked_files
+            for file in self.config.revoked_host_keys
             for one in presented
             if _revokes(file, *one, cancel)
         ]
         entries = (*self.entries, *printed, *revoked)
         portless: tuple[Entry, ...] = ()
-        if self.portless_name and (certificate or not self.keys):
-            portless = _in_files(self.files, self.portless_name, cancel)
+        has_port = self.lookup_name.startswith("[") and not self.config.host_key_alias
+        if has_port and (certificate or not self.keys):
+            portless = _in_files(self.files, self.config.hostname.lower(), cancel)
         return replace(self, entries=entries, portless=portless)
 
     def revoking(self, key: bytes, certificate: HostCertificate | None) -> list[Entry]:
@@ -107,7 +107,8 @@ class KnownHosts:
         return f"its certificate does not count: {self._invalid(certificate)}"
 
     def _invalid(self, certificate: HostCertificate) -> str:
-        return certificate.doubt(self.certified_name, self.ca_algorithms)
+        name = self.config.host_key_alias or self.config.hostname
+        return certificate.doubt(name.lower(), self.config.ca_signature_algorithms)
 
     def status(self, key: bytes, certificate: HostCertificate | None = None) -> KeyStatus:
         """What is known about the key that the host presents."""
@@ -183,17 +184,8 @@ def read(config: SshConfig, hosts: Hosts, report: Reporter) -> KnownHosts:
         command = ()
     entries, hostname = _in_files(found, name, report.cancel), config.hostname.lower()
     preferred = (*entries, *_by_command(command, hostname, report.cancel))
-    return KnownHosts(
-        name,
-        entries,
-        files=tuple(found),
-        portless_name=hostname if name != hostname and not config.host_key_alias else "",
-        command=command,
-        revoked_files=config.revoked_host_keys,
-        algorithms=_ordered(config.host_key_algorithms, preferred),
-        certified_name=config.host_key_alias.lower() or hostname,
-        ca_algorithms=config.ca_signature_algorithms,
-    )
+    algorithms = _ordered(config.host_key_algorithms, preferred)
+    return KnownHosts(config, entries, files=tuple(found), command=command, algorithms=algorithms)
 
 
 def _ordered(algorithms: Sequence[str], entries: Sequence[Entry]) -> tuple[str, ...]:
