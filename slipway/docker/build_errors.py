@@ -21,7 +21,7 @@ BUILDKIT = re.compile(  # the classic builder's words for BuildKit's options, an
 HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\s.*<<-?\s*[\"']?\w.*", re.IGNORECASE | re.MULTILINE)
 UNKNOWN = re.compile(r"unknown instruction", re.IGNORECASE)  # what it says of a here-document's text
 CLASSIC = (
-    "Slipway builds with Docker's classic builder, and this is BuildKit's: write it without,\n"
+    "this needs BuildKit, and Slipway builds with Docker's classic builder: write the line without what it lacks,\n"
     "or build the image yourself with `docker buildx build --load` (apt-get install docker-buildx on Debian,\n"
     "docker-buildx-plugin from Docker's own repository) and name it under `image` in service.yaml"
 )

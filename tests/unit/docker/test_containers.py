@@ -19,6 +19,7 @@ from slipway.docker.containers import parse_container
 from slipway.docker.daemon import DockerDaemon
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
+from tests.unit.docker.handler import Handler
 
 PORT = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "19002"}]}
 
@@ -51,35 +52,21 @@ def test_a_container_publishes_what_it_was_created_with_in_every_state(state: di
 TAGS = {"hh/auth:src-1": "sha256:1", "hh/auth:src-2": "sha256:2"}
 
 
-class Creator(BaseHTTPRequestHandler):
+class Creator(Handler, BaseHTTPRequestHandler):
     """A daemon that creates nothing, and keeps what it was asked for."""
-
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         for tag, image in TAGS.items():
             if self.path.endswith(f"/images/{tag}/json"):
-                return self._send(b'{"Id": "%s"}' % image.encode())
+                return self.send_body(b'{"Id": "%s"}' % image.encode())
         if "/images/" in self.path:
-            return self._send(b'{"message": "No such image: x"}', 404)
-        return self._send(b'{"ApiVersion": "1.43"}')
+            return self.send_body(b'{"message": "No such image: x"}', 404)
+        return self.send_body(b'{"ApiVersion": "1.43"}')
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.created.append(json.loads(body))  # type: ignore[attr-defined]
-        self._send(b'{"Id": "c"}')
-
-    def _send(self, body: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "whoever"
-
-    def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        self.send_body(b'{"Id": "c"}')
 
 
 @pytest.fixture

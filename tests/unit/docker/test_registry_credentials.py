@@ -24,16 +24,15 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, RegistryDenied, UsageError
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
+from tests.unit.docker.handler import Handler
 
 DENIED = "pull access denied for r.example.com/x, repository does not exist or may require 'docker login'"
 KEEPER = """case $1 in list) echo '{"https://r.example.com": "ann"}' ;;
 *) cat > /dev/null; echo '{"Username": "ann", "Secret": "s3cret"}' ;; esac"""
 
 
-class Registry(BaseHTTPRequestHandler):
+class Registry(Handler, BaseHTTPRequestHandler):
     """A daemon whose builds and pulls end as `server.answer` says."""
-
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self._send({"ApiVersion": "1.43", "Id": "sha256:1"})
@@ -49,17 +48,7 @@ class Registry(BaseHTTPRequestHandler):
         self._send(self.server.answer)  # type: ignore[attr-defined]
 
     def _send(self, answer: dict[str, Any]) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "whoever"
-
-    def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        self.send_body(json.dumps(answer).encode())
 
 
 class Machine:
