@@ -132,10 +132,10 @@ def bench(_: Context, *, defects: bool = False) -> None:
 
     """
     prepare()
-    from tests.benchmarks import cluster, fuzz, hosts, local, planted, walk
+    from tests.benchmarks import cluster, fuzz, hosts, local, planted, soak, walk
 
     missed = 0
-    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows, walk.rows, fuzz.rows)
+    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows, soak.rows, walk.rows, fuzz.rows)
     for row in (row for rows in sources for row in rows()):
         print(row.text, flush=True)  # noqa: T201  the task's answer
         missed += not row.ok
