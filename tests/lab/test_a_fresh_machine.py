@@ -47,6 +47,10 @@ ALONE = """
     git rm -rq services/consumer services/provider services/service services/order services/alert services/postgres
     git -c user.name=ann -c user.email=ann@example.org commit -qm 'auth alone'
 """
+CONTAINERD_STORE = """
+    mkdir -p /etc/docker
+    echo '{"features": {"containerd-snapshotter": true}}' > /etc/docker/daemon.json
+"""
 MINUTES = 9  # that the first `up` of all services may take
 
 
@@ -58,12 +62,15 @@ def on(machine: Machine, script: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A fresh machine after one `./invoke up`: of all services on Debian 12, of auth alone on Debian 13."""
+    """A fresh machine after one `./invoke up`: of all services on Debian 12; of auth alone on Debian 13, whose Docker keeps
+    images in containerd.
+    """
     with machines.fresh(request.param) as made:
         machines.clone(made, PLACE)
         made.run("apt-get -q -y purge python3-venv 'python3.1?-venv'", timeout=120)  # Debian leaves it out by default
         if request.param != "bookworm":
             on(made, ALONE)
+            on(made, CONTAINERD_STORE)  # where Docker 29 keeps images by default
         began = time.monotonic()
         code, said = on(made, "./invoke up")
         assert code == 0, said
@@ -101,6 +108,25 @@ def test_the_service_answers_and_its_token_opens_with_the_containers_key(machine
 def test_a_second_run_and_a_second_clone_find_nothing_to_do(machine: Machine, again: str) -> None:
     code, said = on(machine, again)
     assert (code, set(re.findall(r"done: (\d+) changed", said))) == (0, {"0"}), said
+
+
+def test_a_changed_line_is_released_and_only_the_services_own_layers_are_new(machine: Machine) -> None:
+    before = layers(machine)
+    edit = "sed -i '1i ;; a changed line' services/auth/src/helping_hands/auth/main.clj"
+    code, said = on(machine, f"{edit} && ./invoke deploy --service auth")
+    assert code == 0, said
+    after = layers(machine)
+    assert len(after) == len(before)
+    assert [one for one in after if one not in before] == after[-2:]  # the jar of its own sources, and its class data
+    stores = on(machine, "docker info --format '{{.DriverStatus}}'")[1]
+    assert ("io.containerd.snapshotter" in stores) == (machine.run("cat /etc/docker/daemon.json").returncode == 0)
+    assert on(machine, "./invoke deploy --plan")[0] == 0
+
+
+def layers(machine: Machine) -> list[str]:
+    """The layers of the image that auth runs."""
+    image = "$(docker inspect --format '{{.Image}}' hh_auth_01)"
+    return list(json.loads(on(machine, f"docker inspect --format '{{{{json .RootFS.Layers}}}}' \"{image}\"")[1]))
 
 
 @FAULTS
