@@ -34,22 +34,30 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
 }
-FLAGS = {"lab": ("--timeout", "1800", "--durations", "20")}
+FLAGS = {"lab": ("--timeout", "1800", "--durations", "30")}
+SHORT = ("-m", "not long")
 
 
-@task(positional=[], auto_shortflags=False, help={"lab": "also run the suite that needs the test lab"})
-def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not a test
+@task(
+    positional=[],
+    auto_shortflags=False,
+    help={"lab": "also run the suite that needs the test lab", "all": "with --lab: its longest tests too"},
+)
+def test(_: Context, *, lab: bool = False, all_: bool = False) -> None:  # noqa: PT028  a task, not a test
     """Run the project's tests and count what passed, failed and was skipped, suite by suite.
 
     Examples:
       ./invoke test
       ./invoke test --lab
+      ./invoke test --lab --all
 
     """
+    if all_ and not lab:
+        raise Exit("--all is about the lab's tests: add --lab", code=2)
     prepare()
     totals, failures = {"passed": 0, "failed": 0, "skipped": 0}, list[str]()
     for suite in SUITES if lab else [name for name in SUITES if name != "lab"]:
-        counts, failed = _suite(suite)
+        counts, failed = _suite(suite, FLAGS.get(suite, ()) if all_ else (*FLAGS.get(suite, ()), *SHORT))
         totals = {key: totals[key] + counts[key] for key in totals}
         failures += failed
     line = ", ".join(f"{count} {name}" for name, count in totals.items())
@@ -58,8 +66,8 @@ def test(_: Context, *, lab: bool = False) -> None:  # noqa: PT028  a task, not 
         raise Exit(code=1)
 
 
-def _suite(name: str) -> tuple[dict[str, int], list[str]]:
-    """Run a suite: how many of its tests passed, failed and were skipped, and what failed."""
+def _suite(name: str, flags: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+    """Run a suite: how many of its tests passed, failed and were skipped, and what failed. `flags` are pytest's."""
     from concurrent.futures import ThreadPoolExecutor
     from tempfile import TemporaryDirectory
 
@@ -69,7 +77,7 @@ def _suite(name: str) -> tuple[dict[str, int], list[str]]:
         reports = [Path(folder) / f"{part}.xml" for part in parts]
         labels = [f"{part} | " if len(parts) > 1 else "" for part in parts]
         runs = [
-            pool.submit(_pytest, (*words, *FLAGS.get(name, ()), f"--junitxml={report}"), label)
+            pool.submit(_pytest, (*words, *flags, f"--junitxml={report}"), label)
             for words, report, label in zip(parts.values(), reports, labels, strict=True)
         ]
         found = [_counts(report, run.result()) for run, report in zip(runs, reports, strict=True)]

@@ -31,7 +31,8 @@ END
 """
 
 
-FAULTS = pytest.mark.parametrize("machine", ["bookworm"], indirect=True)  # of one machine: they take their time
+ALL = pytest.param("bookworm", marks=pytest.mark.long)  # with all services, from nothing
+FAULTS = pytest.mark.parametrize("machine", ["trixie"], indirect=True)  # of one machine: they take their time
 VOLUME = """
     .venv/bin/python - <<'END'
 from contextlib import ExitStack
@@ -60,7 +61,7 @@ def on(machine: Machine, script: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+@pytest.fixture(scope="module", params=[ALL, "trixie"])
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A fresh machine after one `./invoke up`: of all services on Debian 12; of auth alone on Debian 13, whose Docker keeps
     images in containerd.
@@ -129,7 +130,7 @@ def layers(machine: Machine) -> list[str]:
     return list(json.loads(on(machine, f"docker inspect --format '{{{{json .RootFS.Layers}}}}' \"{image}\"")[1]))
 
 
-@FAULTS
+@pytest.mark.parametrize("machine", [ALL], indirect=True)
 def test_all_services_answer_and_the_booking_story_passes(machine: Machine) -> None:
     _, catcher, story, *_ = BLOCK.findall((ROOT / "docs" / "walkthrough.md").read_text())
     code, said = on(machine, f"apt-get -q -y install jq >/dev/null 2>&1; set -eu; {catcher}\n{story}")

@@ -15,7 +15,7 @@ from tests.lab.walk_cluster import ClusterServices
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture(params=["local", "minikube"])
+@pytest.fixture(params=["local", pytest.param("minikube", marks=pytest.mark.long)])
 def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Services]:
     """Three services that are not deployed yet; one has a generated secret."""
     if request.param == "local":

@@ -381,6 +381,7 @@ def test_day_two_works_as_on_this_machine(fleet: Fleet) -> None:
     assert left == "0"
 
 
+@pytest.mark.long
 def test_what_an_earlier_version_deployed_is_unchanged_rolled_back_and_purged(fleet: Fleet, tmp_path: Path) -> None:
     services = HostServices(tmp_path / "project", fleet)
     services.secret = "middle"
