@@ -21,10 +21,14 @@ BUILDKIT = re.compile(  # the classic builder's words for BuildKit's options, an
 HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\s.*<<-?\s*[\"']?\w.*", re.IGNORECASE | re.MULTILINE)
 UNKNOWN = re.compile(r"unknown instruction", re.IGNORECASE)  # what it says of a here-document's text
 CLASSIC = (
-    "this needs BuildKit, and Slipway builds with Docker's classic builder: write the line without what it lacks,\n"
-    "or build the image yourself with `docker buildx build --load` (apt-get install docker-buildx on Debian,\n"
-    "docker-buildx-plugin from Docker's own repository) and name it under `image` in service.yaml"
+    "this needs BuildKit, and `docker buildx` is not on this machine: install it (apt-get install docker-buildx on\n"
+    "Debian 13, docker-buildx-plugin from Docker's own repository) and run the same command again, or write the line\n"
+    "without what the classic builder lacks"
 )
+
+
+class BuildKitNeeded(Problem):
+    """The classic builder met what only BuildKit can build."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,18 @@ class BuildSource:
 def build_problem(details: str, step: str, source: BuildSource) -> Problem:
     """The error of a failed build. `step` is the one that it came to, as Docker says it: `Step 2/3 : RUN x`.
 
-    ImageVanished where an image of the build cache was removed meanwhile.
+    ImageVanished where an image of the build cache was removed meanwhile, BuildKitNeeded where BuildKit might build it.
     """
     if VANISHED.search(details):
         return ImageVanished("the image could not be built", details=details)
     text = source.text
     heredoc = HEREDOC.search(text) if UNKNOWN.search(details) else None
-    hint = CLASSIC if heredoc or BUILDKIT.search(details) else "fix the Dockerfile and run the same command again"
     lines = [heredoc[0].strip() if heredoc else "", _line(details, text) or step, details]
-    return Problem("the image could not be built", details="\n".join(filter(None, lines)), hint=hint)
+    said = "\n".join(filter(None, lines))
+    if heredoc or BUILDKIT.search(details):
+        return BuildKitNeeded("the image could not be built", details=said, hint=CLASSIC)
+    hint = "fix the Dockerfile and run the same command again"
+    return Problem("the image could not be built", details=said, hint=hint)
 
 
 def _line(details: str, text: str) -> str:

@@ -42,6 +42,13 @@ class Connection:
                 raise self._socket.problem or unreachable(error) from error
         return self._api
 
+    @property
+    def socket(self) -> str:
+        """The path of the daemon's socket on this machine, for programs that connect by themselves."""
+        assert self.api  # noqa: S101  it connects
+        assert self._socket  # noqa: S101  that it is connected to
+        return self._socket.path
+
     @contextmanager
     def interruptible(self, report: Reporter) -> Iterator[APIClient]:
         """A client for one long request: cancelling the run shuts its sockets down, and the daemon ends the work.

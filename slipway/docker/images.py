@@ -6,13 +6,14 @@ import contextlib
 import io
 from collections.abc import Mapping, Sequence
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
-from slipway.docker.build_errors import VANISHED, BuildSource
+from slipway.docker.build_errors import VANISHED, BuildKitNeeded, BuildSource
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.state import BuiltImage, ImageConfig
 from slipway.docker.streams import built_image
+from slipway.docker.transfers import DockerTransfers
 from slipway.engine.reporter import Reporter
 from slipway.errors import ImageVanished
 
@@ -34,6 +35,34 @@ class DockerImages:
         report: Reporter,
     ) -> BuiltImage:
         """Build an image from a tar and tag it only when it is complete.
+
+        What the classic builder can't build BuildKit does, where `docker buildx` is on this machine.
+        """
+        from slipway.docker import buildx
+
+        try:
+            built = self._build(context, dockerfile, args, labels, platform, report)
+        except BuildKitNeeded:
+            if not buildx.available(report):
+                raise
+            report.note("the Dockerfile needs BuildKit: built by docker buildx")
+            socket = self._connection.socket
+            image, starts = buildx.build(socket, context, dockerfile, args, labels, platform, report)
+            built = BuiltImage(image, self._base(image, starts, platform, report))
+        for tag in tags:
+            self.tag(built.id, tag)
+        return built
+
+    def _build(
+        self,
+        context: bytes,
+        dockerfile: str,
+        args: Mapping[str, str],
+        labels: Mapping[str, str],
+        platform: str,
+        report: Reporter,
+    ) -> BuiltImage:
+        """Build an image with the classic builder.
 
         Docker takes the image of a step from its cache and may find it gone a moment later, when somebody removes an
         image that shares the step: then it is built again, without the cache.
@@ -57,9 +86,24 @@ class DockerImages:
                         decode=True,
                     )
                     built = built_image(stream, BuildSource(context, dockerfile), report)
-            for tag in tags:
-                self.tag(built.id, tag)
         return built
+
+    def _base(self, image: str, starts: Sequence[str], platform: str, report: Reporter) -> str:
+        """Which of the images that the stages of a build begin with `image` has all layers of; empty if of none.
+
+        BuildKit has what it pulled for itself alone: pulled again, it costs a question, since the layers are here.
+        """
+        layers, bases = self.inspect(image).layers, dict[int, str]()
+        for start in starts:
+            with translated_errors(f"image {start} could not be read"):
+                try:
+                    base = str(self._connection.api.inspect_image(start)["Id"])
+                except ImageNotFound:
+                    base = DockerTransfers(self._connection).pull(start, report, platform)
+            found = self.inspect(base).layers
+            if layers[: len(found)] == found:
+                bases[len(found)] = base
+        return bases[max(bases)] if bases else ""
 
     def inspect(self, image: str) -> ImageConfig:
         """The configuration of an image."""

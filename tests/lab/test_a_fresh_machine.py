@@ -124,6 +124,21 @@ def test_a_changed_line_is_released_and_only_the_services_own_layers_are_new(mac
     assert on(machine, "./invoke deploy --plan")[0] == 0
 
 
+@FAULTS
+def test_what_only_buildkit_builds_is_refused_with_its_line_until_buildx_is_there(machine: Machine) -> None:
+    before = layers(machine)
+    edit = "sed -i '0,/^COPY /s//COPY --chmod=644 /' services/auth/Dockerfile"
+    code, said = on(machine, f"{edit} && ./invoke deploy --service auth")
+    assert (code, "COPY --chmod=644" in said, "apt-get install docker-buildx" in said) == (1, True, True), said
+    code, said = on(machine, "apt-get -q -y install docker-buildx && ./invoke deploy --service auth")
+    assert (code, "built by docker buildx" in said) == (0, True), said
+    after = layers(machine)
+    assert len(after) == len(before)
+    assert after[0] == before[0]  # the base
+    assert on(machine, "./invoke deploy --plan")[0] == 0
+    assert on(machine, "git checkout services && ./invoke deploy --service auth")[0] == 0
+
+
 def layers(machine: Machine) -> list[str]:
     """The layers of the image that auth runs."""
     image = "$(docker inspect --format '{{.Image}}' hh_auth_01)"

@@ -31,6 +31,18 @@ def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     services = folder / "services"
     shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns(".lein*"))
     made = Hands(folder, request.param, services)
+    try:
+        deploy(made)
+        yield made
+    finally:
+        made.invoke("down", "--purge")
+        made.mail("down", "--purge")
+        if made.where == "minikube":
+            subprocess.run(["kubectl", "delete", "namespace", made.name, "--wait=false"], check=False)
+        made.purge()
+
+
+def deploy(made: Hands) -> None:
     caught = made.mail("deploy")
     assert caught.exit == 0, caught.out + caught.err
     done = made.invoke("deploy", "--output", "json", timeout=900)
@@ -39,12 +51,6 @@ def hands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         node = "{{.NetworkSettings.Networks.minikube.IPAddress}}"
         address = subprocess.check_output(["docker", "inspect", "-f", node, "minikube"], text=True).strip()
         subprocess.run(["ip", "route", "replace", "10.96.0.0/12", "via", address], check=True)
-    yield made
-    made.invoke("down", "--purge")
-    made.mail("down", "--purge")
-    if made.where == "minikube":
-        subprocess.run(["kubectl", "delete", "namespace", made.name, "--wait=false"], check=False)
-    made.purge()
 
 
 @pytest.fixture

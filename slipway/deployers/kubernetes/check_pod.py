@@ -12,6 +12,7 @@ from functools import partial
 from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
 from slipway.config.models import Check
+from slipway.docker.exit_causes import Cause
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, NextCommand, Problem
 from slipway.hosts.host import Command, Result
@@ -122,24 +123,33 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
 
 def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:
     waited, limit, state = 0.0, START, ""
+    found: list[Cause] = []
     while waited < limit:
-        found = cluster.get("v1", "Pod", name, namespace) or {}
-        if found.get("status", {}).get("phase") == "Running":
+        created = cluster.get("v1", "Pod", name, namespace) or {}
+        if created.get("status", {}).get("phase") == "Running":
             return
-        waiting = [container.get("state", {}).get("waiting", {}) for container in container_statuses(found)]
+        waiting = [container.get("state", {}).get("waiting", {}) for container in container_statuses(created)]
         reasons = ", ".join(f"{one.get('reason')}: {one.get('message', '')}" for one in waiting)
-        state = reasons or str(found.get("status", {}).get("phase"))
+        state = reasons or str(created.get("status", {}).get("phase"))
         report.cancel.wait(POLL)
         waited += POLL
         if waited >= START and limit == START:
-            limit = _patience(cluster, namespace, found, report)
-    raise Problem("the pod that runs the checks did not start", details=state, commands=[NextCommand("status")])
+            found = _causes(cluster, namespace, created)
+            limit = _patience(found, report)
+    details = "\n".join([*(cause.summary for cause in found), state])
+    hint = next((cause.hint for cause in found if cause.hint), "")
+    commands = [NextCommand("status")]
+    raise Problem("the pod that runs the checks did not start", details=details, hint=hint, commands=commands)
 
 
-def _patience(cluster: Client, namespace: str, found: Object, report: Reporter) -> float:
-    """How long the pod is waited for: longer while the cluster's autoscaler is adding a node for it."""
+def _causes(cluster: Client, namespace: str, found: Object) -> list[Cause]:
     events = unless_refused(partial(cluster.list, "v1", "Event", namespace), ())
-    slow = [cause for cause in causes(Snapshot({}, [found], events)) if 0 < cause.patience < math.inf] if found else []
+    return causes(Snapshot({}, [found], events)) if found else []
+
+
+def _patience(found: Sequence[Cause], report: Reporter) -> float:
+    """How long the pod is waited for: longer while the cluster's autoscaler is adding a node for it."""
+    slow = [cause for cause in found if 0 < cause.patience < math.inf]
     for cause in slow:
         report.note(f"waiting: {cause.summary}")
     return max((START, *(cause.patience for cause in slow)))

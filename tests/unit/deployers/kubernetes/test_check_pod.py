@@ -92,7 +92,9 @@ def test_a_node_that_an_autoscaler_adds_for_it_is_waited_for(
     if starts:
         check_pod._wait_until_running(cluster, "hh", "p", report[0])
     else:
-        with pytest.raises(Problem, match="the pod that runs the checks did not start"):
+        with pytest.raises(Problem, match="the pod that runs the checks did not start") as raised:
             check_pod._wait_until_running(cluster, "hh", "p", report[0])
+        assert "no node has room: a pod asks for 0.01 CPUs; Insufficient cpu" in raised.value.details
+        assert raised.value.hint
     told = [one.text for one in report[1] if isinstance(one, Output)]
     assert told == (["waiting: the cluster's autoscaler is adding a node: group 1->2"] if starts else [])
