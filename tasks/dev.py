@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from invoke import Context, Exit, task
@@ -18,11 +17,13 @@ def _lab(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/lab/test_{name}.py" for name in names)
 
 
-# By suite, the words for pytest of each of its parts, which run side by side: those of the lab mostly wait.
+# By suite, the words for pytest of each of its parts, which run side by side, since they wait as much as they work.
 # `cluster` begins with what waits most and ends with what asks for steady rates.
 SUITES: dict[str, dict[str, tuple[str, ...]]] = {
-    "unit": {"unit": ("tests/unit", "-n", "2")},
-    "integration": {"integration": ("tests/integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")},
+    "tests": {
+        "integration": ("tests/integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
+        "unit": ("tests/unit", "-n", "2"),
+    },
     "lab": {
         "hosts": (
             *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein", "an_ssh_host"),
@@ -34,7 +35,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
 }
-FLAGS = {"lab": ("--timeout", "1800", "--durations", "30")}
+FLAGS = {"tests": ("-q",), "lab": ("-v", "--timeout", "1800", "--durations", "30")}
 SHORT = ("-m", "not long")
 
 
@@ -56,12 +57,11 @@ def test(_: Context, *, lab: bool = False, all_: bool = False) -> None:  # noqa:
         raise Exit("--all is about the lab's tests: add --lab", code=2)
     prepare()
     totals, failures = {"passed": 0, "failed": 0, "skipped": 0}, list[str]()
-    for suite in SUITES if lab else [name for name in SUITES if name != "lab"]:
-        counts, failed = _suite(suite, FLAGS.get(suite, ()) if all_ else (*FLAGS.get(suite, ()), *SHORT))
+    for suite in SUITES if lab else ["tests"]:
+        counts, failed = _suite(suite, FLAGS[suite] if all_ else (*FLAGS[suite], *SHORT))
         totals = {key: totals[key] + counts[key] for key in totals}
         failures += failed
-    line = ", ".join(f"{count} {name}" for name, count in totals.items())
-    print(*failures, line, sep="\n", flush=True)  # noqa: T201  the task's answer; scripts read its last line
+    print(*failures, _text(totals), sep="\n", flush=True)  # noqa: T201  the task's answer; scripts read its last line
     if totals["failed"] or not totals["passed"]:
         raise Exit(code=1)
 
@@ -71,32 +71,31 @@ def _suite(name: str, flags: Sequence[str]) -> tuple[dict[str, int], list[str]]:
     from concurrent.futures import ThreadPoolExecutor
     from tempfile import TemporaryDirectory
 
-    began = time.monotonic()
     parts = SUITES[name]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(len(parts)) as pool:
         reports = [Path(folder) / f"{part}.xml" for part in parts]
-        labels = [f"{part} | " if len(parts) > 1 else "" for part in parts]
         runs = [
-            pool.submit(_pytest, (*words, *flags, f"--junitxml={report}"), label)
-            for words, report, label in zip(parts.values(), reports, labels, strict=True)
+            pool.submit(_pytest, (*words, *flags, f"--junitxml={report}"), part)
+            for (part, words), report in zip(parts.items(), reports, strict=True)
         ]
         found = [_counts(report, run.result()) for run, report in zip(runs, reports, strict=True)]
         failures = [text for report in reports for text in _failures(report)]
-    counts = {key: sum(one[key] for one in found) for key in found[0]}
-    text = ", ".join(f"{count} {key}" for key, count in counts.items())
-    print(f"suite {name}: {text} in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  the task's answer
-    return counts, failures
+    for part, counts in zip(parts, found, strict=True):
+        print(f"suite {part}: {_text(counts)}", flush=True)  # noqa: T201  the task's answer
+    return {key: sum(one[key] for one in found) for key in found[0]}, failures
+
+
+def _text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _pytest(words: Sequence[str], label: str) -> int:
-    """Run pytest, its lines passed on behind `label`, where there is one; its exit code."""
-    line = [sys.executable, "-m", "pytest", "-v" if label else "-q", "-p", "no:cacheprovider", *words]
-    if not label:
-        return subprocess.run(line, cwd=ROOT, check=False).returncode
+    """Run pytest, its lines passed on behind `label`; its exit code."""
+    line = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
     out = subprocess.PIPE
     with subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True) as process:
         for text in process.stdout or ():
-            print(label + text, end="", flush=True)  # noqa: T201  the task's answer
+            print(f"{label} | {text}", end="", flush=True)  # noqa: T201  the task's answer
         return process.wait()
 
 
