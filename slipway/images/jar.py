@@ -20,6 +20,7 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import NextCommand, Problem, untrusted_certificate
 from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
+from slipway.images import jar_manifest
 
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
@@ -27,6 +28,7 @@ CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is 
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
 RESOLVED = ("Compiling ", "Created ")  # what Leiningen prints once it has the dependencies
+VERSIONED = re.compile(r"^META-INF/versions/\d+/")  # classes for one release of Java and later ones
 LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
 
 
@@ -155,7 +157,7 @@ def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
         with zipfile.ZipFile(jar) as archive:
             broken = archive.testzip()
             names = set(archive.namelist())
-            manifest = archive.read("META-INF/MANIFEST.MF").decode() if "META-INF/MANIFEST.MF" in names else ""
+            manifest = _manifest(archive)
     except (zipfile.BadZipFile, OSError) as error:
         raise Problem(
             f"{jar.name} is not a valid jar", details=str(error), hint="run the same command again"
@@ -165,7 +167,7 @@ def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
             f"{jar.name} is corrupt at {broken}",
             hint="another lein may be running in this project; run the same command again",
         )
-    main = main_class(manifest)
+    main = jar_manifest.parse(manifest).get("Main-Class")
     if not main or f"{main.replace('.', '/')}.class" not in names:
         details = f"Main-Class is {main}, and the jar has no such class" if main else "its manifest has no Main-Class"
         hint = "project.clj needs :main NAMESPACE, :aot for it, and (:gen-class) in that namespace"
@@ -174,13 +176,6 @@ def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
     host.run(load, report).raise_for_status(
         f"{jar.name}: {main} can't be loaded", "it may be compiled for a newer Java"
     )
-
-
-def main_class(manifest: str) -> str:
-    """The Main-Class of a manifest, whose long lines are folded (JAR file specification); empty where it has none."""
-    unfolded = manifest.replace("\r\n", "\n").replace("\n ", "")
-    line = re.search(r"^Main-Class: *(\S+)", unfolded, re.MULTILINE)
-    return line[1] if line else ""
 
 
 def name_by_digest(jar: Path, digest: str) -> Path:
@@ -208,26 +203,49 @@ def split_jar(jar: Path, sources: Iterable[Path]) -> tuple[bytes, bytes]:
     """The jar as two: its dependencies, and the service's own entries, which find the other by Class-Path.
 
     Own are entries with the path of a source file (`a/b.clj` compiles to `a/b__init.class` and `a/b$f.class`), and
-    Leiningen's files about the project. Both are the same bytes for the same content: sorted, with fixed times.
+    Leiningen's files about the project. Both are the same bytes for the same content: sorted, with fixed times. The
+    manifest goes with the service's own; that of the dependencies says whether they have classes per release of Java.
     """
     own = {str(PurePosixPath(*path.parts[i:])) for path in (_stem(s) for s in sources) for i in range(len(path.parts))}
+
+    def is_own(name: str) -> bool:
+        path = VERSIONED.sub("", name)
+        return name.startswith(("META-INF/maven/", "META-INF/leiningen/")) or _namespace(path) in own or path in own
+
     deps, app = io.BytesIO(), io.BytesIO()
     with (
         zipfile.ZipFile(jar) as whole,
         zipfile.ZipFile(deps, "w", zipfile.ZIP_DEFLATED) as outer,
         zipfile.ZipFile(app, "w", zipfile.ZIP_DEFLATED) as inner,
     ):
-        main = main_class(whole.read("META-INF/MANIFEST.MF").decode())
-        manifest = f"Manifest-Version: 1.0\r\nMain-Class: {main}\r\nClass-Path: deps.jar\r\n\r\n"
-        inner.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF", SOURCE_TIME), manifest)
-        for name in sorted(set(whole.namelist())):
-            if name.endswith("/") or name == "META-INF/MANIFEST.MF":
-                continue
-            mine = name.startswith(("META-INF/maven/", "META-INF/leiningen/")) or _namespace(name) in own or name in own
+        _write_manifests(whole, outer, inner, is_own)
+        for name in _files(whole):
             entry = zipfile.ZipInfo(name, CLASS_TIME if name.endswith(".class") else SOURCE_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            (inner if mine else outer).writestr(entry, whole.read(name))
+            (inner if is_own(name) else outer).writestr(entry, whole.read(name))
     return deps.getvalue(), app.getvalue()
+
+
+def _files(whole: zipfile.ZipFile) -> list[str]:
+    """The entries of a jar, sorted, without folders and the manifest."""
+    return sorted({name for name in whole.namelist() if not name.endswith("/") and name != jar_manifest.NAME})
+
+
+def _manifest(archive: zipfile.ZipFile) -> bytes:
+    return archive.read(jar_manifest.NAME) if jar_manifest.NAME in archive.namelist() else b""
+
+
+def _write_manifests(
+    whole: zipfile.ZipFile, deps: zipfile.ZipFile, app: zipfile.ZipFile, is_own: Callable[[str], bool]
+) -> None:
+    """A manifest for each part; none for dependencies of which there is nothing to say."""
+    manifest = jar_manifest.parse(_manifest(whole))
+    versioned = any(name.startswith("META-INF/versions/") and not is_own(name) for name in _files(whole))
+    others = jar_manifest.dependencies_manifest(manifest, is_own, versioned=versioned)
+    if others != jar_manifest.Manifest():
+        deps.writestr(zipfile.ZipInfo(jar_manifest.NAME, SOURCE_TIME), jar_manifest.write(others))
+    own = jar_manifest.write(jar_manifest.app_manifest(manifest, "deps.jar", is_own))
+    app.writestr(zipfile.ZipInfo(jar_manifest.NAME, SOURCE_TIME), own)
 
 
 def _stem(path: Path) -> PurePosixPath:
