@@ -9,6 +9,10 @@ from slipway.errors import NextCommand, Problem
 
 TERMINATED, KILLED = 143, 137  # 128 + SIGTERM, SIGKILL
 STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")  # of a Java stack trace; the exception is in front of them
+START_HINT = (  # Java's launcher, sun.launcher.resources: java.launcher.jar.error3, java.launcher.cls.error1
+    "project.clj needs `:main NAMESPACE`, `:aot` for it and (:gen-class) in that namespace; without AOT, let the "
+    "Dockerfile start `java -cp app.jar clojure.main -m NAMESPACE`"
+)
 JAVA = {52: 8, 55: 11, 61: 17, 65: 21, 67: 23, 69: 25}  # class file major version: Java release (JVM specification 4.1)
 
 
@@ -42,6 +46,9 @@ def exit_cause(code: int, limit: str, log: str, *, oom: bool, restarts: int = 0)
         want, have = (JAVA.get(int(found[i]), int(found[i]) - 44) for i in (1, 2))
         summary = f"its classes are compiled for Java {want}, and the image has Java {have}"
         return Cause(summary, "compile for the image's Java version, or use a newer base image")
+    if found := re.search(r"no main manifest attribute, in (\S+)|Could not find or load main class (\S+)", log):
+        summary = f"{found[1]} has no Main-Class" if found[1] else f"its class path has no class {found[2]}"
+        return Cause(f"{summary} to start", START_HINT, final=True)
     if found := re.search(r"UnknownHostException: (\S+)", log):
         summary = f"it can't resolve the name {found[1].rstrip(':')}"
         return Cause(summary, "check that the service is deployed (`needs`) and that DNS works where it runs")

@@ -152,7 +152,10 @@ def tail(output: str, lines: int = 25) -> str:
 
 
 def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
-    """Raise Problem unless the jar is intact and its Main-Class is in it and can be loaded."""
+    """Raise Problem unless the jar is intact, and its Main-Class can be loaded if it is in it.
+
+    One without is started by other means, as with `clojure.main -m NAMESPACE`; that is noted.
+    """
     try:
         with zipfile.ZipFile(jar) as archive:
             broken = archive.testzip()
@@ -168,10 +171,10 @@ def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
             hint="another lein may be running in this project; run the same command again",
         )
     main = jar_manifest.parse(manifest).get("Main-Class")
-    if not main or f"{main.replace('.', '/')}.class" not in names:
-        details = f"Main-Class is {main}, and the jar has no such class" if main else "its manifest has no Main-Class"
-        hint = "project.clj needs :main NAMESPACE, :aot for it, and (:gen-class) in that namespace"
-        raise Problem(f"{jar.name} can't be started", details=details, hint=hint)
+    if f"{main.replace('.', '/')}.class" not in names:
+        reason = f"it has no class for its Main-Class, {main}" if main else "it has no Main-Class"
+        report.note(f"{jar.name}: {reason}, so `java -jar` can't start it")
+        return
     load = Command((f"{lein.java_home}/bin/java", "--dry-run", "-cp", str(jar), main), timeout=60)
     host.run(load, report).raise_for_status(
         f"{jar.name}: {main} can't be loaded", "it may be compiled for a newer Java"

@@ -300,20 +300,30 @@ def test_a_jar_is_found_by_the_digest_in_its_name_and_older_ones_are_removed(tmp
 
 
 @pytest.mark.parametrize(
-    ("entries", "details"),
+    ("entries", "note"),
     [
         ({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n"}, "no Main-Class"),
-        ({"META-INF/MANIFEST.MF": MANIFEST}, "has no such class"),
+        ({"META-INF/MANIFEST.MF": MANIFEST}, "no class for its Main-Class, hh.auth.main"),
         ({}, "no Main-Class"),
     ],
 )
-def test_a_jar_that_cannot_be_started_is_refused(tmp_path: Path, entries: dict[str, str], details: str) -> None:
-    from slipway.hosts.local import LocalHost
+def test_a_jar_without_a_main_class_may_be_started_by_clojure_main(
+    tmp_path: Path, folder: Path, entries: dict[str, str], note: str
+) -> None:
+    whole = archive(tmp_path / "a.jar", entries | {"hh/auth/main.clj": "c"})
+    events: list[Event] = []
+    jar.verify(LocalHost(), whole, jar.Leiningen("/none"), Reporter("auth/jar", events.append, Cancel()))
+    assert [note in event.text for event in events if isinstance(event, Output)] == [True]
+    _, app = (zipfile.ZipFile(io.BytesIO(part)) for part in jar.split_jar(whole, source.source_files(folder)))
+    assert "hh/auth/main.clj" in app.namelist()
 
-    whole = archive(tmp_path / "a.jar", entries)
-    with pytest.raises(Problem) as caught:
+
+@pytest.mark.parametrize(("content", "summary"), [(b"PK", "not a valid jar"), (None, "is corrupt at a.txt")])
+def test_a_broken_jar_is_refused(tmp_path: Path, content: bytes | None, summary: str) -> None:
+    whole = archive(tmp_path / "a.jar", {"a.txt": "some text"})
+    whole.write_bytes(whole.read_bytes().replace(b"some", b"none") if content is None else content)
+    with pytest.raises(Problem, match=summary):
         jar.verify(LocalHost(), whole, jar.Leiningen("/none"), null_reporter())
-    assert details in caught.value.details
 
 
 def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: Path, tmp_path: Path) -> None:
