@@ -45,8 +45,9 @@ class Command:
     """A command as data: pure functions make it, a host runs it. Secrets belong in `stdin` or `env`, never in `argv`.
 
     `timeout` and `idle` are seconds after which it is stopped: from its start, and without input or output.
-    `pass_fds` are descriptors of this process that it inherits (a lock's), on this machine only. Over SSH, a
-    `resumable` command continues when the connection ends, and running the same command again attaches to it.
+    `pass_fds` are descriptors of this process that it inherits (a lock's), and `unset` variables that it does not
+    inherit, both on this machine only. Over SSH, a `resumable` command continues when the connection ends, and running
+    the same command again attaches to it.
     """
 
     argv: tuple[str, ...]
@@ -57,6 +58,7 @@ class Command:
     timeout: float = 600.0
     idle: float | None = None
     pass_fds: tuple[int, ...] = ()
+    unset: tuple[str, ...] = ()
     resumable: bool = False
 
     @property

@@ -41,14 +41,14 @@ class LocalHost:
     def run(self, command: Command, report: Reporter) -> Result:
         report.cancel.check()
         argv, stdin = self._privileged(command)
-        env = {**os.environ, **command.env} if command.env else None
+        inherited = {name: value for name, value in os.environ.items() if name not in command.unset}
         try:
             started = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=env,
+                env={**inherited, **(command.env or {})},
                 cwd=command.cwd,
                 start_new_session=True,
                 pass_fds=command.pass_fds,

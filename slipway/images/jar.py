@@ -27,6 +27,10 @@ CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is 
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
+# Variables that are about other runs of Leiningen: LEIN_SILENT hides how far it is, a trampoline starts what an earlier
+# run left, CLASSPATH puts other code before its own. All else is inherited: what it needs to work here (LEIN_HOME,
+# LEIN_OFFLINE, LEIN_JVM_OPTS, JVM_OPTS, proxies, passwords), and what allows a build (LEIN_SNAPSHOTS_IN_RELEASE).
+UNSET = ("LEIN_SILENT", "LEIN_FAST_TRAMPOLINE", "LEIN_TRAMPOLINE_WARMUP", "TRAMPOLINE_FILE", "CLASSPATH")
 RESOLVED = ("Compiling ", "Created ")  # what Leiningen prints once it has the dependencies
 VERSIONED = re.compile(r"^META-INF/versions/\d+/")  # classes for one release of Java and later ones
 LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
@@ -62,7 +66,7 @@ def uberjar_command(folder: Path, lein: Leiningen) -> Command:
         "LEIN_ROOT": "1",
         "TERM": "dumb",
     }
-    return Command(("lein", *profile, "uberjar"), env=env, cwd=str(folder), timeout=1800, idle=600)
+    return Command(("lein", *profile, "uberjar"), env=env, unset=UNSET, cwd=str(folder), timeout=1800, idle=600)
 
 
 def build(

@@ -40,3 +40,34 @@ def test_two_leiningens_resolve_dependencies_one_after_the_other_and_compile_sid
         thread.join(30)
     lines = (tmp_path / "log").read_text().split()
     assert lines == ["resolves", "resolved", "resolves", "resolved", "compiled", "compiled"]
+
+
+BUILDING_LEIN = """#!/usr/bin/env python3
+import os, pathlib, sys, zipfile
+if "LEIN_SILENT" not in os.environ:
+    print("Created", pathlib.Path("target/a-standalone.jar").absolute())
+if "LEIN_FAST_TRAMPOLINE" in os.environ or "CLASSPATH" in os.environ:
+    sys.exit("something else was started")
+if os.environ["LEIN_JVM_OPTS"] != "-Xmx1g" or "LEIN_OFFLINE" not in os.environ:
+    sys.exit("it needs a proxy")
+pathlib.Path("target").mkdir()
+with zipfile.ZipFile("target/a-standalone.jar", "w") as out:
+    out.writestr("a.clj", "(ns a)")
+"""
+
+
+def test_variables_of_the_shell_that_are_about_other_runs_of_leiningen_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    inherited = {"LEIN_JVM_OPTS": "-Xmx1g", "LEIN_OFFLINE": "true", "LEIN_NO_DEV": "1"}
+    hidden = {"LEIN_SILENT": "true", "LEIN_FAST_TRAMPOLINE": "y", "CLASSPATH": "/x"}
+    for name, value in (inherited | hidden).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "lein").write_text(BUILDING_LEIN)
+    (tmp_path / "lein").chmod(0o755)
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    built = jar.build(LocalHost(), folder, "0" * 16, jar.Leiningen("/jdk"), null_reporter(), lambda: None)
+    assert built == folder / "target" / f"a-standalone.{'0' * 16}.jar"
