@@ -153,8 +153,8 @@ def _check_folder(service: Service, document: Document, errors: FileErrors) -> N
         errors.add(path, document.line(("build",)), "build: lein needs a project.clj", hint)
     for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
         line = document.line(("sources", index))
-        if not is_folder(shared):
-            errors.add(path, line, f"{relative} is not a folder", relative_hint)
+        if not is_folder(shared) and not is_file(shared):
+            errors.add(path, line, f"{relative} does not exist", relative_hint)
         elif shared.is_relative_to(folder):
-            hint = "sources are folders outside of it"
+            hint = "sources are files and folders outside of it"
             errors.add(path, line, f"{relative} is in the service's own folder", hint)

@@ -157,7 +157,7 @@ class Service(Model):
 
     @property
     def shared(self) -> tuple[Path, ...]:
-        """The folders outside the service that its build reads too."""
+        """The files and folders outside the service that its build reads too."""
         return tuple(Path(os.path.normpath(self.folder / relative)) for relative in self.sources)
 
     @property

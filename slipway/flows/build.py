@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from slipway.config.models import Environment
 from slipway.config.versions import Tools
@@ -14,13 +13,13 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Step
 from slipway.errors import NextCommand, Unreachable
 from slipway.flows.artifacts import Skip, never
-from slipway.flows.services import AnyService, Sources
+from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine, Workspace
-from slipway.images import base_images
+from slipway.images import base_images, leiningen
 from slipway.images import image as images
-from slipway.images import jar as jars
 from slipway.images.build_context import build_context
 from slipway.images.dockerfile import uses_base_argument
+from slipway.images.sources import Sources
 from slipway.secrets.resolution import resolve
 
 Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its image waits for
@@ -39,6 +38,7 @@ def build(
                 probe=service.sources,
                 after=after,
                 limit=work.build.compilers,
+                invalidates=(service.release,),  # its digest is another one, where Leiningen says what else it reads
                 service=service,
                 machine=work.build,
                 tools=work.config.tools,
@@ -111,10 +111,8 @@ class BuildJar(Step[Sources]):
         if facts.maven_repo and not machine.clojars.facts():
             profile = tools.clojure.profile
             report.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
-        digest = self.service.sources.facts().digest
-        ensure_unchanged = partial(self.service.ensure_sources_unchanged, digest)
-        lein = jars.Leiningen(kit.home, profile)
-        jars.build(machine.host, self.service.settings.folder, digest, lein, report, ensure_unchanged)
+        lein = leiningen.Leiningen(kit.home, profile)
+        leiningen.build(machine.host, self.service.settings.folder, lein, report, self.service.read)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +158,7 @@ class BuildImage(Step[State | None]):
         base = work.config.images.bases.get(service.base)
         environment, services = Environment(name="image"), work.config.services
         made_up = resolve(service, environment, services, lambda _, how: how.new_value())
-        content = build_context(service.folder, service.dockerfile, sources.digest, sources.jar, service.shared)
+        content = build_context(service.folder, service.dockerfile, sources.digest, sources.jar, sources.files)
         self.service.ensure_sources_unchanged(sources.digest)
         recipe = images.ImageBuild(
             project=project,

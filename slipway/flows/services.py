@@ -15,18 +15,13 @@ from slipway.engine.steps import Probe
 from slipway.errors import Problem
 from slipway.flows.secrets import SecretValues
 from slipway.hosts.this_user import user_name
-from slipway.images import base_images, jar, source_digest
+from slipway.images import base_images, jar, leiningen_project
 from slipway.images.build_context import context_files
+from slipway.images.leiningen_project import Project
+from slipway.images.source_digest import digest, source_files
+from slipway.images.sources import Sources
 
 M = TypeVar("M")
-
-
-@dataclass(frozen=True)
-class Sources:
-    """A service's sources as they stand: their digest, and the jar made from them if it is there."""
-
-    digest: str
-    jar: Path | None
 
 
 @dataclass(frozen=True)
@@ -77,21 +72,30 @@ def _resolved(
 
 
 def _sources(config: Config, service: Service) -> Sources:
-    base = config.images.bases.get(service.base)
-    made = service.image or str(service.leiningen)
+    folder, base = service.folder, config.images.bases.get(service.base)
+    made = service.image or ("lein" if service.leiningen else "False")
     settings = (made, service.dockerfile, base_images.identity(base) if base else service.base)
-    digest = source_digest.digest(service.folder, settings, _files(service))
-    return Sources(digest, jar.find(service.folder, digest))
+    project = leiningen_project.recorded(folder) if service.leiningen else None
+    files = _files(service, project)
+    name = digest(folder, settings, files)
+    found = jar.find(folder, name, folder / project.jar if project else None)
+    return Sources(name, found, folder, tuple(files))
 
 
-def _files(service: Service) -> list[Path]:
-    """What a service's jar and image are made from; of one that others built, what comes with it."""
-    shared = service.shared
-    if not service.leiningen and not service.image:
-        needed = source_digest.source_files(*shared) if shared else []
-        return [*context_files(service.folder, service.dockerfile), *needed]
-    files, dockerfile = source_digest.source_files(service.folder, *shared), service.folder / service.dockerfile
-    return files if service.image or dockerfile in files else [*files, dockerfile]
+def _files(service: Service, project: Project | None = None) -> list[Path]:
+    """What a service's jar and image are made from; of one that others built, what comes with it.
+
+    `project` is what Leiningen has said of it.
+    """
+    folder, shared, dockerfile = service.folder, service.shared, service.folder / service.dockerfile
+    if service.leiningen:
+        checkouts = leiningen_project.checkouts(folder)
+        named = [dockerfile, *leiningen_project.inputs(folder, project, shared)]
+        generated = [folder / path for path in project.generated] if project else []
+        return source_files(folder, *shared, *checkouts, named=named, generated=generated)
+    if service.image:
+        return source_files(folder, *shared)
+    return [*context_files(folder, service.dockerfile), *source_files(*shared)]
 
 
 AnyService = ResolvedService[Any]

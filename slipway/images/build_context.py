@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from slipway.images import docker_ignore
 from slipway.images import jar as jars
-from slipway.images.source_digest import NOT_IN_A_JAR, points_outside, project_files, read_source, source_files
+from slipway.images.source_digest import points_outside, project_files, read_source
 
 SPLIT_JAR = "target/slipway/"  # where a Dockerfile finds deps.jar and app.jar
 
@@ -32,24 +32,21 @@ def context_files(folder: Path, dockerfile: str) -> list[Path]:
     return kept if folder / dockerfile in kept else [*kept, folder / dockerfile]
 
 
-def build_context(folder: Path, dockerfile: str, digest: str, jar: Path | None, shared: Sequence[Path] = ()) -> bytes:
-    """The build context as a tar: the service's files and its jar, as the Dockerfile names it.
+def build_context(folder: Path, dockerfile: str, digest: str, jar: Path | None, sources: Collection[Path]) -> bytes:
+    """The build context as a tar: what Docker would take of the sources, and the jar as the Dockerfile names it.
 
     A Dockerfile that copies `target/slipway/deps.jar` and `app.jar` gets the jar in two, so that a change of code
     changes one small layer; any other finds the jar where Leiningen created it, by Leiningen's name. What the jar has
-    from `shared` folders counts as the service's own code. The jar is there whatever .dockerignore says.
+    from sources elsewhere counts as the service's own code. The jar is there whatever .dockerignore says.
     """
-    files = context_files(folder, dockerfile)
+    known = frozenset(sources)
+    files = [path for path in context_files(folder, dockerfile) if path in known]
     added: dict[str, bytes] = {}
     if jar is not None:
-        needed = folder / dockerfile
-        files = [path for path in files if path.relative_to(folder).parts[0] not in NOT_IN_A_JAR or path == needed]
         if SPLIT_JAR.encode() in read_source(folder / dockerfile):
-            parts = jars.split_jar(jar, source_files(folder, *shared))
-            added[SPLIT_JAR + "deps.jar"], added[SPLIT_JAR + "app.jar"] = parts
+            added[SPLIT_JAR + "deps.jar"], added[SPLIT_JAR + "app.jar"] = jars.split_jar(jar, sources)
         else:
-            path = jar.with_name(jars.original_name(jar, digest)).relative_to(folder)
-            added[path.as_posix()] = jar.read_bytes()
+            added[jars.original_path(jar, digest, folder)] = jar.read_bytes()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in files:

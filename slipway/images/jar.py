@@ -1,4 +1,4 @@
-"""A service's jar: built by Leiningen, verified, and only then named by the digest of its sources."""
+"""A service's jar: verified, and only then named by the digest of its sources; split in two for an image."""
 
 from __future__ import annotations
 
@@ -7,155 +7,42 @@ import os
 import re
 import shutil
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 
-from slipway.engine.events import Emit, Event, Output
 from slipway.engine.reporter import Reporter
-from slipway.errors import NextCommand, Problem, untrusted_certificate
-from slipway.hosts import locks
+from slipway.errors import Problem
 from slipway.hosts.host import Command, Host
 from slipway.images import jar_manifest
 
 SOURCE_TIME = (1980, 1, 1, 0, 0, 0)
 CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is not newer than its source
-# hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
-# TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
-OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
-# Variables that are about other runs of Leiningen: LEIN_SILENT hides how far it is, a trampoline starts what an earlier
-# run left, CLASSPATH puts other code before its own. All else is inherited: what it needs to work here (LEIN_HOME,
-# LEIN_OFFLINE, LEIN_JVM_OPTS, JVM_OPTS, proxies, passwords), and what allows a build (LEIN_SNAPSHOTS_IN_RELEASE).
-UNSET = ("LEIN_SILENT", "LEIN_FAST_TRAMPOLINE", "LEIN_TRAMPOLINE_WARMUP", "TRAMPOLINE_FILE", "CLASSPATH")
-RESOLVED = ("Compiling ", "Created ")  # what Leiningen prints once it has the dependencies
 VERSIONED = re.compile(r"^META-INF/versions/\d+/")  # classes for one release of Java and later ones
-LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
 
 
-@dataclass(frozen=True)
-class Leiningen:
-    """How Leiningen is run: with which JDK, and with which profile where Clojars can't be reached."""
-
-    java_home: str
-    profile: str = ""
-
-
-def find(folder: Path, digest: str) -> Path | None:
-    """The verified jar of these sources, if there is one."""
-    return next(iter(sorted((folder / "target").rglob(f"*.{digest}.jar"))), None)
+def find(folder: Path, digest: str, beside: Path | None = None) -> Path | None:
+    """The verified jar of these sources, if there is one: beside the builder's own, where that is known."""
+    name = f"*.{digest}.jar"
+    found = beside.parent.glob(name) if beside else (folder / "target").rglob(name)
+    return next(iter(sorted(found)), None)
 
 
-def original_name(jar: Path, digest: str) -> str:
-    """The file name that Leiningen gave the jar, which a Dockerfile may name."""
-    return jar.name.removesuffix(f".{digest}.jar") + ".jar"
+def newest(folders: Iterable[Path], since: float) -> Path | None:
+    """The jar below these folders that was written last, and not before that time (in seconds)."""
+    times = {jar: jar.stat().st_mtime for folder in folders for jar in folder.rglob("*.jar") if jar.is_file()}
+    return max((jar for jar, time in times.items() if time >= since), key=times.__getitem__, default=None)
 
 
-def uberjar_command(folder: Path, lein: Leiningen) -> Command:
-    """The command that builds the jar."""
-    profile = ("with-profile", f"+{lein.profile}") if lein.profile else ()
-    java = f"{lein.java_home}/bin/java"
-    options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), OPTIONS)))
-    env = {"JDK_JAVA_OPTIONS": options} | {
-        "JAVA_HOME": lein.java_home,
-        "JAVA_CMD": java,
-        "LEIN_JAVA_CMD": java,
-        "LEIN_ROOT": "1",
-        "TERM": "dumb",
-    }
-    return Command(("lein", *profile, "uberjar"), env=env, unset=UNSET, cwd=str(folder), timeout=1800, idle=600)
+def original_path(jar: Path, digest: str, folder: Path) -> str:
+    """Where the builder created the jar, as a Dockerfile may name it; in `target` where that was outside the folder."""
+    name = jar.name.removesuffix(f".{digest}.jar") + ".jar"
+    where = jar.parent.resolve()
+    inside = where.relative_to(folder.resolve()) if where.is_relative_to(folder.resolve()) else Path("target")
+    return (inside / name).as_posix()
 
 
-def build(
-    host: Host,
-    folder: Path,
-    digest: str,
-    lein: Leiningen,
-    report: Reporter,
-    ensure_sources_unchanged: Callable[[], None],
-) -> Path:
-    """Build, verify and name the jar. Raises Problem with Clojure's file, line and message when it does not compile.
-
-    `ensure_sources_unchanged` raises Problem where the sources no longer have that digest.
-    """
-
-    def waiting(holder: str) -> None:
-        report.note(f"waiting for {holder}")
-
-    alone = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel)
-    with alone as lock, ExitStack() as resolving:
-        if jar := find(folder, digest):
-            report.note("another process has just built it")
-            return jar
-        started = time.time()
-        path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
-        resolving.enter_context(locks.file_lock(path, holder, waiting, report.cancel))
-        until_resolved = replace(report, emit=partial(_close_when_resolved, resolving, report.emit))
-        result = host.run(replace(uberjar_command(folder, lein), pass_fds=(lock,)), until_resolved)
-        output = result.text + result.stderr.decode(errors="replace")
-        if result.exit_code != 0:
-            ensure_sources_unchanged()  # an edit in the middle of a build is the cause of whatever it broke
-            raise build_failure(folder, output)
-        jar = created_jar(output)
-        if jar is None or not jar.is_file() or jar.stat().st_mtime < started - 2:
-            raise Problem(
-                f"{folder.name}: Leiningen created no jar", details=tail(output), hint="check :main in project.clj"
-            )
-        verify(host, jar, lein, report)
-        ensure_sources_unchanged()
-        return name_by_digest(jar, digest)
-
-
-def _close_when_resolved(resolving: ExitStack, emit: Emit, event: Event) -> None:
-    """Let the next Leiningen resolve its dependencies: two that write to ~/.m2 at once read each other's half files."""
-    if isinstance(event, Output) and event.text.startswith(RESOLVED):
-        resolving.close()
-    emit(event)
-
-
-def created_jar(output: str) -> Path | None:
-    """The uberjar among the jars that Leiningen reports as created: the last one, after the plain jar."""
-    lines = re.findall(r"^Created (.+\.jar)\s*$", output, re.MULTILINE)
-    return Path(lines[-1]) if lines else None
-
-
-def build_failure(folder: Path, output: str) -> Problem:
-    """The error of a failed build, in the words of Clojure or Leiningen."""
-    name = folder.name
-    error = re.search(
-        r"(?:Syntax error|Unexpected error|Execution error).*?\(([^():]+):(\d+)(?::(\d+))?\)\.?\s*", output
-    )
-    if error:
-        rest = output[error.end() :].strip().splitlines()
-        repeated = ("Syntax error", "Unexpected error", "Execution error")  # by the compiler, then by its caller
-        new = (line.strip() for line in rest if line.strip() and not line.strip().startswith(repeated))
-        message = next(new, "")
-        summary = f"{name}: {error[1]}:{error[2]}: {message or error[0].strip()}"
-        return Problem(summary, details=tail(output, 12), hint=f"correct {error[1]} and run the same command again")
-    if "PKIX path" in output or "unable to find valid certification path" in output:
-        lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
-        return untrusted_certificate("a repository", "\n".join(lines[:5]))
-    if lines := re.findall(
-        r"^.*(?:Could not (?:transfer|find) artifact|Failed to read artifact descriptor).*$", output, re.MULTILINE
-    ):
-        return Problem(
-            f"{name}: dependencies could not be downloaded",
-            details="\n".join(lines[:5]),
-            hint="check the network or proxy",
-            commands=[NextCommand("setup")],
-        )
-    return Problem(f"{name}: lein uberjar failed", details=tail(output), hint=f"cd {folder} && lein uberjar")
-
-
-def tail(output: str, lines: int = 25) -> str:
-    """The last lines of an output."""
-    return "\n".join(output.strip().splitlines()[-lines:])
-
-
-def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
+def verify(host: Host, jar: Path, java_home: str, report: Reporter) -> None:
     """Raise Problem unless the jar is intact, and its Main-Class can be loaded if it is in it.
 
     One without is started by other means, as with `clojure.main -m NAMESPACE`; that is noted.
@@ -179,7 +66,7 @@ def verify(host: Host, jar: Path, lein: Leiningen, report: Reporter) -> None:
         reason = f"it has no class for its Main-Class, {main}" if main else "it has no Main-Class"
         report.note(f"{jar.name}: {reason}, so `java -jar` can't start it")
         return
-    load = Command((f"{lein.java_home}/bin/java", "--dry-run", "-cp", str(jar), main), timeout=60)
+    load = Command((f"{java_home}/bin/java", "--dry-run", "-cp", str(jar), main), timeout=60)
     host.run(load, report).raise_for_status(
         f"{jar.name}: {main} can't be loaded", "it may be compiled for a newer Java"
     )

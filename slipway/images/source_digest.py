@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import translate
 from pathlib import Path
 
@@ -32,15 +32,26 @@ def project_files(*folders: Path) -> list[list[Path]]:
     ]
 
 
-def source_files(*folders: Path) -> list[Path]:
-    """The files that Leiningen can read: those of the project, without tests, documents and what was built.
+def source_files(*paths: Path, named: Collection[Path] = (), generated: Collection[Path] = ()) -> list[Path]:
+    """The files that a builder can read: a path that is a file, and those of the project in one that is a folder.
 
+    Tests, documents and what was built, at the top of `paths`, do not count; at paths `named` by the builder all does.
+    What is in `generated`, which it writes, never counts; a path where nothing is has no files.
     A symbolic link counts as the file that it points to; one to a folder outside, as in `checkouts/`, as the files in
     there; and as a link only where it points to a folder inside, or nowhere. Raises UsageError for a link to a folder
     that the link itself is in.
     """
-    listed = zip(folders, project_files(*folders), strict=True)
-    return [path for folder, files in listed for path in _with_linked(folder, files, (folder.resolve(),))]
+    folders = [path for path in dict.fromkeys((*paths, *named)) if path.is_dir()]
+    listed = dict(zip(folders, project_files(*folders), strict=True))
+    found: dict[Path, None] = {}
+    for path in (*paths, *named):
+        if path in listed:
+            above = tuple(top.resolve() for top in (*paths, path) if path.is_relative_to(top))
+            found |= dict.fromkeys(_with_linked(path, listed[path], above, NOT_IN_A_JAR if path in paths else ()))
+        elif path.is_file():
+            found[path] = None
+    written = tuple(f"{path}/" for path in generated)
+    return [path for path in found if not f"{path}/".startswith(written)]
 
 
 def points_outside(link: Path, folder: Path) -> bool:
@@ -86,13 +97,15 @@ def _walk_order(name: str) -> list[tuple[bool, str]]:
     return [*((True, folder) for folder in folders), (False, file)]
 
 
-def _with_linked(folder: Path, files: Iterable[Path], above: tuple[Path, ...]) -> Iterator[Path]:
+def _with_linked(
+    folder: Path, files: Iterable[Path], above: tuple[Path, ...], excluded: Collection[str] = NOT_IN_A_JAR
+) -> Iterator[Path]:
     """The sources among files, with those of folders outside in place of the links to them.
 
-    `above` are the folders on the way; a link to one of those adds nothing.
+    `above` are the folders on the way; a link to one of those adds nothing. `excluded` are names at the folder's top.
     """
     for path in files:
-        if path.relative_to(folder).parts[0] in NOT_IN_A_JAR:
+        if path.relative_to(folder).parts[0] in excluded:
             continue
         if not points_outside(path, folder):
             yield path

@@ -19,7 +19,7 @@ import requests
 from slipway.config.load import load
 from slipway.docker.ports import is_free
 from slipway.hosts.local import LocalHost
-from slipway.images.jar import Leiningen, uberjar_command
+from slipway.images.leiningen import Leiningen, uberjar_command
 from slipway.installers.java import clojars_answers
 
 ROOT = Path(__file__).resolve().parents[2]

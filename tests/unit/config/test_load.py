@@ -83,7 +83,7 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
         (PLAIN + "needs: [web]\n", "apps/web/service.yaml:4: circular needs: web → web"),
         (PLAIN + "dockerfile: Nope\n", "apps/web/service.yaml:4: Nope does not exist"),
         (PLAIN + "config: conf.edn\n", "apps/web/service.yaml:4: conf.edn does not exist"),
-        (PLAIN + "sources: [../lib]\n", "apps/web/service.yaml:4: ../lib is not a folder"),
+        (PLAIN + "sources: [../lib]\n", "apps/web/service.yaml:4: ../lib does not exist · paths are relative"),
         (PLAIN + "sources: [.]\n", "apps/web/service.yaml:4: . is in the service's own folder"),
         (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a size"),
         (PLAIN + "secrets: {KEY: {of: nobody}}\n", "apps/web/service.yaml:4: service nobody has no secret KEY"),

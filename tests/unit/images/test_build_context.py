@@ -48,7 +48,8 @@ def service(tmp_path: Path) -> Path:
 
 def names(folder: Path, dockerfile: str = "Dockerfile") -> set[str]:
     """The files in the tar that Docker gets."""
-    with tarfile.open(fileobj=io.BytesIO(build_context(folder, dockerfile, "0" * 16, None))) as context:
+    content = build_context(folder, dockerfile, "0" * 16, None, context_files(folder, dockerfile))
+    with tarfile.open(fileobj=io.BytesIO(content)) as context:
         return set(context.getnames())
 
 
@@ -237,7 +238,9 @@ def test_leiningens_jar_is_sent_whatever_dockerignore_says(service: Path) -> Non
     )
     jar = service / f"target/a.{'0' * 16}.jar"
     (service / "target/a.0.jar").rename(jar)
-    with tarfile.open(fileobj=io.BytesIO(build_context(service, "Dockerfile", "0" * 16, jar))) as context:
+    with tarfile.open(
+        fileobj=io.BytesIO(build_context(service, "Dockerfile", "0" * 16, jar, source_files(service)))
+    ) as context:
         assert set(context.getnames()) == {".dockerignore", "Dockerfile", "run.sh", "target/a.jar"}
     assert service / "src/a.clj" in source_files(service), "the jar is made from it"
 

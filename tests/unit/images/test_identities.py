@@ -94,7 +94,8 @@ def test_the_label_and_the_tags_of_an_image() -> None:
 def test_the_bytes_of_a_build_context_and_of_a_root_file_system(folder: Path) -> None:
     (folder / "target" / f"a-standalone.{'1' * 16}.jar").write_bytes(b"jar")
     built = folder / "target" / f"a-standalone.{'1' * 16}.jar"
-    assert sha(build_context.build_context(folder, "Dockerfile", "1" * 16, built)) == "e31cf33a8ac3217b"
+    context = build_context.build_context(folder, "Dockerfile", "1" * 16, built, source_digest.source_files(folder))
+    assert sha(context) == "e31cf33a8ac3217b"
     tree = RootFs({"/usr/bin/run": folder / "bin" / "run"}, {"/bin": "usr/bin"}, ("/var/lib/data",))
     assert sha(tree.tar()) == "ac19870a026aa1e8"
     assert sha(layers.without_timestamps(tree.tar())) == "ac19870a026aa1e8"

@@ -28,12 +28,12 @@ from slipway.hosts.facts import Facts, libraries
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.local import LocalHost
 from slipway.images import base_images as base
-from slipway.images import base_recipes, image, jar
+from slipway.images import base_recipes, image, jar, leiningen
 from slipway.images import class_data_sharing as classes
 from slipway.images import debian_packages as debian
 from slipway.images import reproducible_layers as layers
 from slipway.images import source_digest as source
-from slipway.images.build_context import SPLIT_JAR, build_context
+from slipway.images.build_context import SPLIT_JAR, build_context, context_files
 from slipway.images.dockerfile import uses_base_argument
 from slipway.images.reproducible_layers import zstd
 from slipway.images.rootfs import UID, RootFs
@@ -86,7 +86,9 @@ def test_what_a_build_sees_changes_the_digest(folder: Path, name: str) -> None:
 
 def members(folder: Path) -> dict[str, tarfile.TarInfo]:
     """What a build of the folder is given."""
-    with tarfile.open(fileobj=io.BytesIO(build_context(folder, "Dockerfile", "0" * 16, None))) as content:
+    with tarfile.open(
+        fileobj=io.BytesIO(build_context(folder, "Dockerfile", "0" * 16, None, context_files(folder, "Dockerfile")))
+    ) as content:
         return {member.name: member for member in content}
 
 
@@ -188,7 +190,7 @@ def test_a_shared_source_and_its_path_from_the_service_are_in_the_digest(folder:
 def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: Path, shared: Path) -> None:
     jar_of_both = archive(folder / "target" / "a.jar", ENTRIES | {"hh/lib__init.class": "4", "hh/lib$f.class": "5"})
     parts = {}
-    context = build_context(folder, "Dockerfile", "0" * 16, jar_of_both, [shared])
+    context = build_context(folder, "Dockerfile", "0" * 16, jar_of_both, source.source_files(folder, shared))
     with tarfile.open(fileobj=io.BytesIO(context)) as content:
         assert not [name for name in content.getnames() if "lib" in name]
         for name in ("deps", "app"):
@@ -200,17 +202,11 @@ def test_shared_code_is_the_services_own_and_does_not_travel_as_source(folder: P
 
 
 def test_the_command_names_the_jdk_and_the_profile() -> None:
-    command = jar.uberjar_command(Path("/s"), jar.Leiningen("/jdk", "debian"))
+    command = leiningen.uberjar_command(Path("/s"), leiningen.Leiningen("/jdk", "debian"))
     assert command.argv == ("lein", "with-profile", "+debian", "uberjar")
     assert command.env
     assert command.env["JAVA_CMD"] == "/jdk/bin/java"
-    assert jar.uberjar_command(Path("/s"), jar.Leiningen("/jdk")).argv == ("lein", "uberjar")
-
-
-def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
-    said = "Compiling x\nCreated /s/target/a-1.jar\nCreated /s/target/a b-1-standalone.jar\n"
-    assert jar.created_jar(said) == Path("/s/target/a b-1-standalone.jar")
-    assert jar.created_jar("nothing") is None
+    assert leiningen.uberjar_command(Path("/s"), leiningen.Leiningen("/jdk")).argv == ("lein", "uberjar")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +238,7 @@ def test_the_last_jar_that_leiningen_created_is_the_uberjar() -> None:
     ],
 )
 def test_a_failed_build_is_explained_in_clojures_words(output: str, summary: str) -> None:
-    problem = jar.build_failure(Path("/s/auth"), output)
+    problem = leiningen.build_failure(Path("/s/auth"), output)
     assert problem.summary == summary
     assert problem.hint
 
@@ -296,7 +292,7 @@ def test_a_jar_is_found_by_the_digest_in_its_name_and_older_ones_are_removed(tmp
     placed = jar.name_by_digest(made, "1" * 16)
     assert jar.find(tmp_path, "1" * 16) == placed
     assert jar.find(tmp_path, "0" * 16) is None
-    assert jar.original_name(placed, "1" * 16) == "a-standalone.jar"
+    assert jar.original_path(placed, "1" * 16, tmp_path) == "target/a-standalone.jar"
 
 
 @pytest.mark.parametrize(
@@ -312,7 +308,7 @@ def test_a_jar_without_a_main_class_may_be_started_by_clojure_main(
 ) -> None:
     whole = archive(tmp_path / "a.jar", entries | {"hh/auth/main.clj": "c"})
     events: list[Event] = []
-    jar.verify(LocalHost(), whole, jar.Leiningen("/none"), Reporter("auth/jar", events.append, Cancel()))
+    jar.verify(LocalHost(), whole, "/none", Reporter("auth/jar", events.append, Cancel()))
     assert [note in event.text for event in events if isinstance(event, Output)] == [True]
     _, app = (zipfile.ZipFile(io.BytesIO(part)) for part in jar.split_jar(whole, source.source_files(folder)))
     assert "hh/auth/main.clj" in app.namelist()
@@ -323,7 +319,7 @@ def test_a_broken_jar_is_refused(tmp_path: Path, content: bytes | None, summary:
     whole = archive(tmp_path / "a.jar", {"a.txt": "some text"})
     whole.write_bytes(whole.read_bytes().replace(b"some", b"none") if content is None else content)
     with pytest.raises(Problem, match=summary):
-        jar.verify(LocalHost(), whole, jar.Leiningen("/none"), null_reporter())
+        jar.verify(LocalHost(), whole, "/none", null_reporter())
 
 
 def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: Path, tmp_path: Path) -> None:
@@ -331,7 +327,11 @@ def test_a_context_has_the_split_jar_only_where_the_dockerfile_wants_it(folder: 
     whole = archive(folder / "target" / f"a-standalone.{'1' * 16}.jar", ENTRIES)
 
     def names() -> set[str]:
-        return set(tarfile.open(fileobj=io.BytesIO(build_context(folder, "Dockerfile", "1" * 16, whole))).getnames())
+        return set(
+            tarfile.open(
+                fileobj=io.BytesIO(build_context(folder, "Dockerfile", "1" * 16, whole, source.source_files(folder)))
+            ).getnames()
+        )
 
     assert {"target/slipway/deps.jar", "target/slipway/app.jar"} <= names()
     (folder / "Dockerfile").write_text("FROM x\nCOPY target/a-standalone.jar /\n")

@@ -1,0 +1,156 @@
+"""Leiningen: what it makes of a project and from what, as it says itself; and the jar, built by it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from slipway.engine.events import Emit, Event, Output
+from slipway.engine.reporter import Reporter
+from slipway.errors import NextCommand, Problem, untrusted_certificate
+from slipway.hosts import locks
+from slipway.hosts.host import Command, Host
+from slipway.images import jar as jars
+from slipway.images import leiningen_project as projects
+from slipway.images.leiningen_project import Project
+from slipway.images.sources import Sources
+
+# hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
+# TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
+OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
+# Variables that are about other runs of Leiningen: LEIN_SILENT hides how far it is, a trampoline starts what an earlier
+# run left, CLASSPATH puts other code before its own. All else is inherited: what it needs to work here (LEIN_HOME,
+# LEIN_OFFLINE, LEIN_JVM_OPTS, JVM_OPTS, proxies, passwords), and what allows a build (LEIN_SNAPSHOTS_IN_RELEASE).
+UNSET = ("LEIN_SILENT", "LEIN_FAST_TRAMPOLINE", "LEIN_TRAMPOLINE_WARMUP", "TRAMPOLINE_FILE", "CLASSPATH")
+RESOLVED = ("Compiling ", "Created ")  # what Leiningen prints once it has the dependencies
+LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
+
+
+@dataclass(frozen=True)
+class Leiningen:
+    """How Leiningen is run: with which JDK, and with which profile where Clojars can't be reached."""
+
+    java_home: str
+    profile: str = ""
+
+
+def uberjar_command(folder: Path, lein: Leiningen, words: Sequence[str] = ()) -> Command:
+    """The command that builds the jar. `words` are those of other tasks, in front of that one."""
+    profile = ("with-profile", f"+{lein.profile}") if lein.profile else ()
+    java = f"{lein.java_home}/bin/java"
+    options = " ".join(filter(None, (os.environ.get("JDK_JAVA_OPTIONS"), OPTIONS)))
+    env = {"JDK_JAVA_OPTIONS": options} | {
+        "JAVA_HOME": lein.java_home,
+        "JAVA_CMD": java,
+        "LEIN_JAVA_CMD": java,
+        "LEIN_ROOT": "1",
+        "TERM": "dumb",
+    }
+    return Command(("lein", *profile, *words, "uberjar"), env=env, unset=UNSET, cwd=str(folder), timeout=1800, idle=600)
+
+
+def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Callable[[], Sources]) -> Path:
+    """Build, verify and name the jar. Raises Problem with Clojure's file, line and message when it does not compile.
+
+    `read` reads the sources as they stand. They must not change meanwhile, except that Leiningen may say what else it
+    reads: then the jar is that of another digest, which is known from now on.
+    """
+
+    def waiting(holder: str) -> None:
+        report.note(f"waiting for {holder}")
+
+    alone = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel)
+    scratch = tempfile.TemporaryDirectory(prefix="slipway-lein-")
+    with scratch as temporary, alone as lock, ExitStack() as resolving:
+        started = time.time()
+        before = read()
+        if before.jar:
+            report.note("another process has just built it")
+            return before.jar
+        path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
+        resolving.enter_context(locks.file_lock(path, holder, waiting, report.cancel))
+        until_resolved = replace(report, emit=partial(_close_when_resolved, resolving, report.emit))
+        answer = Path(temporary) / "answer"
+        command = uberjar_command(folder, lein, projects.asking(answer))
+        result = host.run(replace(command, pass_fds=(lock,)), until_resolved)
+        project = projects.read_answer(answer, folder)
+        now = _unless_changed(before, project, read, started)  # what an edit in the middle breaks, it is the cause of
+        if result.exit_code != 0:
+            raise build_failure(folder, result.text + result.stderr.decode(errors="replace"))
+        jar = created_jar(folder, project, started - 2)
+        if jar is None:
+            raise Problem(
+                f"{folder.name}: Leiningen created no jar", details=tail(result.text), hint="check :main in project.clj"
+            )
+        jars.verify(host, jar, lein.java_home, report)
+        made = replace(project, jar=os.path.relpath(jar, folder)) if project else None
+        _unless_changed(now, made, read, started)
+        return jars.name_by_digest(jar, now.digest)
+
+
+def _unless_changed(before: Sources, project: Project | None, read: Callable[[], Sources], started: float) -> Sources:
+    """The sources, with what Leiningen says of them. Raises Problem where they are not what they were at the start."""
+    known = projects.recorded(before.folder)
+    if project and project != known:
+        projects.record(before.folder, project)
+    now = read()
+    if now.digest != before.digest and (project in {None, known} or now.changed_since(started)):
+        raise Problem(
+            f"{before.folder.name}: its sources changed while it was built", hint="run the same command again"
+        )
+    return now
+
+
+def created_jar(folder: Path, project: Project | None, since: float) -> Path | None:
+    """The uberjar: the one that Leiningen named, or the last that it wrote, where an alias builds another one."""
+    named = folder / project.jar if project else None
+    if named and named.is_file() and named.stat().st_mtime >= since:
+        return named
+    return jars.newest((folder / path for path in (project.generated if project else ("target",))), since)
+
+
+def _close_when_resolved(resolving: ExitStack, emit: Emit, event: Event) -> None:
+    """Let the next Leiningen resolve its dependencies: two that write to ~/.m2 at once read each other's half files."""
+    if isinstance(event, Output) and event.text.startswith(RESOLVED):
+        resolving.close()
+    emit(event)
+
+
+def build_failure(folder: Path, output: str) -> Problem:
+    """The error of a failed build, in the words of Clojure or Leiningen."""
+    name = folder.name
+    error = re.search(
+        r"(?:Syntax error|Unexpected error|Execution error).*?\(([^():]+):(\d+)(?::(\d+))?\)\.?\s*", output
+    )
+    if error:
+        rest = output[error.end() :].strip().splitlines()
+        repeated = ("Syntax error", "Unexpected error", "Execution error")  # by the compiler, then by its caller
+        new = (line.strip() for line in rest if line.strip() and not line.strip().startswith(repeated))
+        message = next(new, "")
+        summary = f"{name}: {error[1]}:{error[2]}: {message or error[0].strip()}"
+        return Problem(summary, details=tail(output, 12), hint=f"correct {error[1]} and run the same command again")
+    if "PKIX path" in output or "unable to find valid certification path" in output:
+        lines = re.findall(r"^.*(?:PKIX path|valid certification path).*$", output, re.MULTILINE)
+        return untrusted_certificate("a repository", "\n".join(lines[:5]))
+    if lines := re.findall(
+        r"^.*(?:Could not (?:transfer|find) artifact|Failed to read artifact descriptor).*$", output, re.MULTILINE
+    ):
+        return Problem(
+            f"{name}: dependencies could not be downloaded",
+            details="\n".join(lines[:5]),
+            hint="check the network or proxy",
+            commands=[NextCommand("setup")],
+        )
+    return Problem(f"{name}: lein uberjar failed", details=tail(output), hint=f"cd {folder} && lein uberjar")
+
+
+def tail(output: str, lines: int = 25) -> str:
+    """The last lines of an output."""
+    return "\n".join(output.strip().splitlines()[-lines:])

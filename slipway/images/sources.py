@@ -1,0 +1,20 @@
+"""A service's sources as they stand: what its digest, its jar and its image are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The digest, the jar made from these sources if it is there, the service's folder, and all files that count."""
+
+    digest: str
+    jar: Path | None
+    folder: Path
+    files: tuple[Path, ...] = ()
+
+    def changed_since(self, moment: float) -> bool:
+        """Whether a file was written, renamed or replaced at that time (in seconds, `time.time()`) or later."""
+        return any(path.lstat().st_ctime >= moment or path.stat().st_ctime >= moment for path in self.files)
