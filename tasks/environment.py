@@ -50,7 +50,7 @@ def environments(invocation: Invocation, *, graph: bool = False) -> None:
 def _flowchart(config: Config) -> str:
     from tasks.mermaid import Node, flowchart
 
-    nodes = (Node(s.name, s.port, s.needs, store=not s.leiningen) for s in config.services.values())
+    nodes = (Node(s.name, s.port, s.needs, store=not s.has_jar) for s in config.services.values())
     return flowchart(nodes, f"The services of {config.project.name}")
 
 

@@ -66,7 +66,7 @@ class Document:
                 found = isinstance(node, list) and isinstance(part, int) and part < len(node)
             if found:
                 node = node[part]
-            if found or (position == len(loc) and part != "[key]"):
+            if found or (position == len(loc) and not str(part).startswith("[")):  # the name of a branch, or [key]
                 keys.append(part)
         return tuple(keys)
 

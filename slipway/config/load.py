@@ -151,6 +151,9 @@ def _check_folder(service: Service, document: Document, errors: FileErrors) -> N
     if service.image is None and service.build == "lein" and not is_file(folder / "project.clj"):
         hint = "build: none uses the Dockerfile alone"
         errors.add(path, document.line(("build",)), "build: lein needs a project.clj", hint)
+    for index, relative in enumerate(service.builder.inputs if service.builder else ()):
+        if not (folder / relative).exists():
+            errors.add(path, document.line(("build", "inputs", index)), f"{relative} does not exist", relative_hint)
     for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
         line = document.line(("sources", index))
         if not is_folder(shared) and not is_file(shared):

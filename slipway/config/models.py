@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.config.assertions.expect import Expect
+from slipway.config.builder import Build, Builder
 from slipway.config.fields import (
     AbsolutePath,
     Count,
@@ -131,7 +132,9 @@ class Service(Model):
 
     name: Label
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$")] = "0.0.1"
-    build: Literal["lein", "none"] | None = None
+    build: Build | None = Field(
+        default=None, examples=["lein", "{run: [mvn, -q, package], jar: target/app.jar, inputs: [pom.xml, src]}"]
+    )
     image: str | None = None
     base: str = "clojure"
     dockerfile: str = "Dockerfile"
@@ -174,6 +177,16 @@ class Service(Model):
     def leiningen(self) -> bool:
         """Whether Leiningen builds its jar."""
         return self.image is None and (self.build or self._default_build()) == "lein"
+
+    @property
+    def builder(self) -> Builder | None:
+        """The builder of its jar, where that is neither Leiningen nor the Dockerfile alone."""
+        return self.build if self.image is None and isinstance(self.build, Builder) else None
+
+    @property
+    def has_jar(self) -> bool:
+        """Whether its image is made of a jar that Slipway has built."""
+        return self.leiningen or self.builder is not None
 
     def overridden_by(self, change: Override | None) -> Service:
         """The service with what an environment changes of it."""

@@ -50,7 +50,7 @@ def split(text: str) -> list[Word]:
                     "a line break ends the command: end each line but the last with \\ and nothing behind it"
                 )
         elif kind == "operator" or (value == "#" and kind == "char" and not word.begun):
-            raise ValueError(f"{value} needs a shell, and checks run without one; quote it")
+            raise ValueError(f"{value} needs a shell, and none is run; quote it")
         elif kind == "char":
             word.add_unquoted(value)
         else:
@@ -102,9 +102,7 @@ def _parts(kind: str, value: str) -> Iterator[Part]:
     """What a token adds to its word; a quote of nothing begins one too."""
     if kind == "expansion":
         what = "a backquote" if value == "`" else f"{value.rstrip()}…"
-        raise ValueError(
-            f"{what} needs a shell, and checks run without one; quote it with '…', or write the value itself"
-        )
+        raise ValueError(f"{what} needs a shell, and none is run; quote it with '…', or write the value itself")
     if kind == "unclosed":
         raise ValueError(f"unclosed {value[-1]}")
     if kind in {"braced", "name"}:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from slipway.config.builder import Builder
 from slipway.config.models import Environment
 from slipway.config.versions import Tools
 from slipway.docker.labels import LABEL, OWNER, ROLE, owner
@@ -16,6 +18,7 @@ from slipway.flows.artifacts import Skip, never
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.images import base_images, leiningen
+from slipway.images import builder as builders
 from slipway.images import image as images
 from slipway.images.build_context import build_context
 from slipway.images.dockerfile import uses_base_argument
@@ -28,22 +31,28 @@ Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its 
 def build(
     work: Workspace, services: Sequence[AnyService], *, after: tuple[str, ...] = (), skip: Skip = never
 ) -> Iterator[AnyNode]:
-    """A jar for each service that Leiningen builds."""
+    """A jar for each service that is built of one."""
     for service in services:
-        if service.settings.leiningen:
-            yield BuildJar(
-                group=service.name,
-                name="jar",
-                title=f"{service.name}: jar",
-                probe=service.sources,
-                after=after,
-                limit=work.build.compilers,
-                invalidates=(service.release,),  # its digest is another one, where Leiningen says what else it reads
-                service=service,
-                machine=work.build,
-                tools=work.config.tools,
-                skip=skip,
-            )
+        if service.settings.has_jar:
+            yield _build_jar(work, service, after, skip)
+
+
+def _build_jar(work: Workspace, service: AnyService, after: tuple[str, ...], skip: Skip) -> BuildJar:
+    builder = service.settings.builder
+    step = partial(BuildByCommand, builder=builder) if builder else BuildByLeiningen
+    return step(
+        group=service.name,
+        name="jar",
+        title=f"{service.name}: jar",
+        probe=service.sources,
+        after=after,
+        limit=work.build.compilers,
+        invalidates=(service.release,),  # its digest is another one, where Leiningen says what else it reads
+        service=service,
+        machine=work.build,
+        tools=work.config.tools,
+        skip=skip,
+    )
 
 
 def image(
@@ -72,7 +81,7 @@ def image(
         )
     for service in services:
         name, settings = service.name, service.settings
-        jar = (f"{name}/jar",) if settings.leiningen else (*after, *(needed or {}).get(name, ()))
+        jar = (f"{name}/jar",) if settings.has_jar else (*after, *(needed or {}).get(name, ()))
         base_image = (f"base/{settings.base}",) if settings.base in bases else ()
         yield BuildImage(
             group=name,
@@ -88,7 +97,7 @@ def image(
 
 @dataclass(frozen=True, kw_only=True)
 class BuildJar(Step[Sources]):
-    """A service's jar, by `lein uberjar`."""
+    """A service's jar."""
 
     service: AnyService
     machine: BuildMachine
@@ -98,6 +107,11 @@ class BuildJar(Step[Sources]):
     def check(self, facts: Sources) -> Change | None:
         """Whether there is a jar of these sources, or none is needed."""
         return None if facts.jar or self.skip(self.service) else Change(f"no jar of these sources ({facts.digest[:8]})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildByLeiningen(BuildJar):
+    """A service's jar, by `lein uberjar`."""
 
     def apply(self, report: Reporter) -> None:
         """Run Leiningen with the machine's JDK, offline from Clojars where that does not answer."""
@@ -113,6 +127,20 @@ class BuildJar(Step[Sources]):
             report.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
         lein = leiningen.Leiningen(kit.home, profile)
         leiningen.build(machine.host, self.service.settings.folder, lein, report, self.service.read)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildByCommand(BuildJar):
+    """A service's jar, by the builder that its service.yaml names."""
+
+    builder: Builder
+
+    def apply(self, report: Reporter) -> None:
+        """Run the builder."""
+        host = self.machine.host
+        kit = host.probe.facts().jdk(self.tools.java.minimum)
+        folder, java_home = self.service.settings.folder, kit.home if kit else ""
+        builders.build(host, folder, self.builder, java_home, report, self.service.read)
 
 
 @dataclass(frozen=True, kw_only=True)

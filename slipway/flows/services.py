@@ -12,14 +12,14 @@ from typing import Any, Generic, TypeVar
 from slipway.config.models import Config, Environment, Service
 from slipway.deployers.deployer import Deployer, DesiredRelease
 from slipway.engine.steps import Probe
-from slipway.errors import Problem
 from slipway.flows.secrets import SecretValues
 from slipway.hosts.this_user import user_name
-from slipway.images import base_images, jar, leiningen_project
+from slipway.images import base_images, leiningen_project
+from slipway.images import jar as jars
 from slipway.images.build_context import context_files
 from slipway.images.leiningen_project import Project
 from slipway.images.source_digest import digest, source_files
-from slipway.images.sources import Sources
+from slipway.images.sources import Sources, changed_meanwhile
 
 M = TypeVar("M")
 
@@ -46,7 +46,7 @@ class ResolvedService(Generic[M]):
     def ensure_sources_unchanged(self, digest: str) -> None:
         """Raise Problem where the sources are not those of `digest` any more: what was made is not of these."""
         if self.read().digest != digest:
-            raise Problem(f"{self.name}: its sources changed while it was built", hint="run the same command again")
+            raise changed_meanwhile(self.name)
 
 
 def resolve(
@@ -73,13 +73,19 @@ def _resolved(
 
 def _sources(config: Config, service: Service) -> Sources:
     folder, base = service.folder, config.images.bases.get(service.base)
-    made = service.image or ("lein" if service.leiningen else "False")
-    settings = (made, service.dockerfile, base_images.identity(base) if base else service.base)
     project = leiningen_project.recorded(folder) if service.leiningen else None
+    settings = (_made_by(service), service.dockerfile, base_images.identity(base) if base else service.base)
     files = _files(service, project)
     name = digest(folder, settings, files)
-    found = jar.find(folder, name, folder / project.jar if project else None)
-    return Sources(name, found, folder, tuple(files))
+    maker = service.builder or project
+    jar = jars.find(folder, name, folder / maker.jar if maker else None) if service.has_jar else None
+    return Sources(name, jar, folder, tuple(files))
+
+
+def _made_by(service: Service) -> str:
+    if service.builder:
+        return repr((service.builder.run, service.builder.jar))
+    return service.image or ("lein" if service.leiningen else "False")
 
 
 def _files(service: Service, project: Project | None = None) -> list[Path]:
@@ -87,15 +93,21 @@ def _files(service: Service, project: Project | None = None) -> list[Path]:
 
     `project` is what Leiningen has said of it.
     """
-    folder, shared, dockerfile = service.folder, service.shared, service.folder / service.dockerfile
-    if service.leiningen:
-        checkouts = leiningen_project.checkouts(folder)
-        named = [dockerfile, *leiningen_project.inputs(folder, project, shared)]
-        generated = [folder / path for path in project.generated] if project else []
-        return source_files(folder, *shared, *checkouts, named=named, generated=generated)
+    folder, shared = service.folder, service.shared
     if service.image:
         return source_files(folder, *shared)
-    return [*context_files(folder, service.dockerfile), *source_files(*shared)]
+    if not service.has_jar:
+        return [*context_files(folder, service.dockerfile), *source_files(*shared)]
+    of_docker = (service.dockerfile, f"{service.dockerfile}.dockerignore", ".dockerignore")
+    named = [folder / name for name in of_docker]
+    if builder := service.builder:
+        inputs = [folder / path for path in builder.inputs]
+        all_of_it = [folder] if not inputs or folder in inputs else []
+        named += [*inputs, *([folder / service.config] if service.config else [])]
+        return source_files(*all_of_it, *shared, named=named, generated=[folder / builder.output])
+    named += leiningen_project.inputs(folder, project, shared)
+    generated = [folder / path for path in project.generated] if project else []
+    return source_files(folder, *shared, *leiningen_project.checkouts(folder), named=named, generated=generated)
 
 
 AnyService = ResolvedService[Any]

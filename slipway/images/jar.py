@@ -42,11 +42,13 @@ def original_path(jar: Path, digest: str, folder: Path) -> str:
     return (inside / name).as_posix()
 
 
-def verify(host: Host, jar: Path, java_home: str, report: Reporter) -> None:
-    """Raise Problem unless the jar is intact, and its Main-Class can be loaded if it is in it.
+def tail(output: str, lines: int = 25) -> str:
+    """The last lines of an output."""
+    return "\n".join(output.strip().splitlines()[-lines:])
 
-    One without is started by other means, as with `clojure.main -m NAMESPACE`; that is noted.
-    """
+
+def require_intact(jar: Path) -> tuple[str, set[str]]:
+    """Raise Problem unless the jar is intact; its Main-Class, empty where it has none, and the names of its entries."""
     try:
         with zipfile.ZipFile(jar) as archive:
             broken = archive.testzip()
@@ -59,9 +61,17 @@ def verify(host: Host, jar: Path, java_home: str, report: Reporter) -> None:
     if broken:
         raise Problem(
             f"{jar.name} is corrupt at {broken}",
-            hint="another lein may be running in this project; run the same command again",
+            hint="another build may be running in this project; run the same command again",
         )
-    main = jar_manifest.parse(manifest).get("Main-Class")
+    return jar_manifest.parse(manifest).get("Main-Class"), names
+
+
+def verify(host: Host, jar: Path, java_home: str, report: Reporter) -> None:
+    """Raise Problem unless the jar is intact, and its Main-Class can be loaded if it is in it.
+
+    One without is started by other means, as with `clojure.main -m NAMESPACE`; that is noted.
+    """
+    main, names = require_intact(jar)
     if f"{main.replace('.', '/')}.class" not in names:
         reason = f"it has no class for its Main-Class, {main}" if main else "it has no Main-Class"
         report.note(f"{jar.name}: {reason}, so `java -jar` can't start it")

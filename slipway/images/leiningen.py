@@ -19,8 +19,9 @@ from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
 from slipway.images import jar as jars
 from slipway.images import leiningen_project as projects
+from slipway.images.jar import tail
 from slipway.images.leiningen_project import Project
-from slipway.images.sources import Sources
+from slipway.images.sources import Sources, changed_meanwhile
 
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
@@ -87,7 +88,9 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         jar = created_jar(folder, project, started - 2)
         if jar is None:
             raise Problem(
-                f"{folder.name}: Leiningen created no jar", details=tail(result.text), hint="check :main in project.clj"
+                f"{folder.name}: Leiningen created no jar",
+                details=tail(result.text),
+                hint="check :main in project.clj",
             )
         jars.verify(host, jar, lein.java_home, report)
         made = replace(project, jar=os.path.relpath(jar, folder)) if project else None
@@ -102,9 +105,7 @@ def _unless_changed(before: Sources, project: Project | None, read: Callable[[],
         projects.record(before.folder, project)
     now = read()
     if now.digest != before.digest and (project in {None, known} or now.changed_since(started)):
-        raise Problem(
-            f"{before.folder.name}: its sources changed while it was built", hint="run the same command again"
-        )
+        raise changed_meanwhile(before.folder.name)
     return now
 
 
@@ -149,8 +150,3 @@ def build_failure(folder: Path, output: str) -> Problem:
             commands=[NextCommand("setup")],
         )
     return Problem(f"{name}: lein uberjar failed", details=tail(output), hint=f"cd {folder} && lein uberjar")
-
-
-def tail(output: str, lines: int = 25) -> str:
-    """The last lines of an output."""
-    return "\n".join(output.strip().splitlines()[-lines:])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.errors import Problem
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -18,3 +20,9 @@ class Sources:
     def changed_since(self, moment: float) -> bool:
         """Whether a file was written, renamed or replaced at that time (in seconds, `time.time()`) or later."""
         return any(path.lstat().st_ctime >= moment or path.stat().st_ctime >= moment for path in self.files)
+
+
+def changed_meanwhile(name: str, details: str = "", hint: str = "") -> Problem:
+    """The error of a build whose sources are others at its end: what was made is not of these."""
+    again = "; ".join(filter(None, ("run the same command again", hint)))
+    return Problem(f"{name}: its sources changed while it was built", details=details, hint=again)

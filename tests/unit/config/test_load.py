@@ -64,6 +64,7 @@ def test_a_tools_version_is_one_that_can_be_compared(text: str) -> None:
     assert Version(DockerTool.model_validate({"minimum": text}).minimum) > Version("1")
 
 
+BUILT = "name: web\nport: 9000\n"
 CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
 
 
@@ -84,6 +85,16 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
         (PLAIN + "dockerfile: Nope\n", "apps/web/service.yaml:4: Nope does not exist"),
         (PLAIN + "config: conf.edn\n", "apps/web/service.yaml:4: conf.edn does not exist"),
         (PLAIN + "sources: [../lib]\n", "apps/web/service.yaml:4: ../lib does not exist · paths are relative"),
+        (BUILT + "build: maven\n", "apps/web/service.yaml:3: build must be 'lein' or 'none', not 'maven'"),
+        (BUILT + "build: {run: mvn}\n", "apps/web/service.yaml:3: build.jar is missing"),
+        (BUILT + "build:\n  jar: t/a.jar\n  run: []\n", "apps/web/service.yaml:5: build.run must have at least 1 item"),
+        (BUILT + "build:\n  jar: t/a.jar\n  run: 'mvn $X'\n", "apps/web/service.yaml:5: build.run: $X needs a shell"),
+        (BUILT + "build:\n  jar: t/a.jar\n  run: a && b\n", "apps/web/service.yaml:5: build.run: & needs a shell, and none is run"),
+        (BUILT + "build: {jar: t/a.jar, run: x, out: y}\n", "apps/web/service.yaml:3: unknown key build.out"),
+        (BUILT + "build:\n  run: x\n  jar: ../a.jar\n", "apps/web/service.yaml:5: build.jar: '../a.jar' must be a path in the service's own"),
+        (BUILT + "build:\n  run: x\n  jar: a.jar\n", "apps/web/service.yaml:3: build: jar: 'a.jar' must be in a folder that the build"),
+        (BUILT + "build:\n  run: x\n  jar: src/a.jar\n  inputs: [src]\n", "apps/web/service.yaml:3: build: jar: src/a.jar is in one of its own"),
+        (BUILT + "build:\n  run: x\n  jar: t/a.jar\n  inputs:\n    - srk\n", "apps/web/service.yaml:7: srk does not exist"),
         (PLAIN + "sources: [.]\n", "apps/web/service.yaml:4: . is in the service's own folder"),
         (PLAIN + "resources: {memory: lots}\n", "apps/web/service.yaml:4: resources.memory: 'lots' is not a size"),
         (PLAIN + "secrets: {KEY: {of: nobody}}\n", "apps/web/service.yaml:4: service nobody has no secret KEY"),
@@ -117,6 +128,21 @@ CHECK = "checks:\n  - name: x\n    curl: {curl}\n    expect: {{status: 200}}\n"
 def test_an_error_is_reported_with_its_file_and_line(team: Path, text: str, error: str) -> None:
     service(team, "web", text)
     assert any(line.startswith(error) for line in errors(team)), errors(team)
+
+
+@pytest.mark.parametrize("run", ["[mvn, -q, '-Drevision=1 2', 3]", 'mvn -q "-Drevision=1 2" 3'])
+def test_a_builder_is_words_or_a_line_of_them(team: Path, run: str) -> None:
+    service(team, "web", BUILT + f"build: {{run: {run}, jar: ./target/app.jar, inputs: [Dockerfile]}}\n")
+    found = load(team).services["web"]
+    assert found.builder
+    assert found.builder.run == ("mvn", "-q", "-Drevision=1 2", "3")
+    assert (found.builder.jar, found.has_jar, found.leiningen) == ("target/app.jar", True, False)
+
+
+def test_sources_may_be_files(team: Path) -> None:
+    (team / "versions.edn").touch()
+    service(team, "web", PLAIN + "sources: [../../versions.edn]\n")
+    assert load(team).services["web"].shared == (team / "versions.edn",)
 
 
 def test_a_duplicate_key_is_named_and_its_values_are_not(team: Path) -> None:

@@ -109,7 +109,7 @@ def test_quotes_escapes_and_continued_lines_are_read(tmp_path: Path, text: str, 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("${X:-y}", "${… needs a shell, and checks run without one; quote it with '…', or write the value itself"),
+        ("${X:-y}", "${… needs a shell, and none is run; quote it with '…', or write the value itself"),
         ('"${X}${#X}"', "${… needs a shell"),
         ('"costs $5"', "$5… needs a shell"),
         ("$[1+1]", "$[… needs a shell"),
