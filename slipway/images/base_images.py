@@ -10,7 +10,7 @@ from functools import cache
 from slipway.config.versions import Base, Debian
 from slipway.docker.state import State
 
-RECIPE_VERSION = 2  # increased when the same recipe builds something else
+RECIPE_VERSIONS = {"jlink": 3, "packages": 2}  # increased when the same recipe builds something else
 
 
 def identity(base: Base) -> str:
@@ -19,7 +19,8 @@ def identity(base: Base) -> str:
     It is the same on every machine, except for a recipe of packages: each release of Debian has its own PostgreSQL.
     """
     of = [host_release()] if isinstance(base.recipe, Debian) and not base.upstream else []
-    canonical = json.dumps([RECIPE_VERSION, base.model_dump(mode="json"), *of], sort_keys=True)
+    version = RECIPE_VERSIONS[base.recipe.kind if base.recipe else "packages"]
+    canonical = json.dumps([version, base.model_dump(mode="json"), *of], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ from slipway.images.base_images import tag
 from slipway.images.rootfs import UID, RootFs
 
 JAVA = "/opt/java"
+LOCALES = Path("/usr/lib/locale")
 COMMON = ("ENV LANG=C.UTF-8", f"USER {UID}:{UID}")
 
 
@@ -78,14 +79,41 @@ def jlink_command(kit: Jdk, modules: Sequence[str], out: str) -> Command:
 
 def _jlink(host: Host, daemon: Daemon, kit: Jdk, recipe: Jlink, name: str, report: Reporter) -> str:
     with tempfile.TemporaryDirectory(prefix="slipway-base-") as folder:
-        out = Path(folder) / "java"
-        host.run(jlink_command(kit, recipe.modules, str(out)), report).raise_for_status("jlink failed")
-        parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
-        needed = libraries(host.run(Command(("ldd", *parts)), null_reporter(report.cancel)).text)
-        files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
-        files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
+        root = java_rootfs(host, kit, recipe, Path(folder) / "java", report)
         config = [f"ENV PATH={JAVA}/bin", f"ENV JAVA_HOME={JAVA}", *COMMON]
-        return daemon.images.import_rootfs(RootFs(files).tar(), name, config)
+        return daemon.images.import_rootfs(root.tar(), name, config)
+
+
+def java_rootfs(host: Host, kit: Jdk, recipe: Jlink, out: Path, report: Reporter) -> RootFs:
+    """The root file system of a JVM that is linked into `out`: with it, the libraries of this machine, and a locale."""
+    modules = linkable(host, kit, recipe, report)
+    host.run(jlink_command(kit, modules, str(out)), report).raise_for_status("jlink failed")
+    parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
+    needed = libraries(host.run(Command(("ldd", *parts)), null_reporter(report.cancel)).text)
+    files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
+    files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
+    locale = locale_files()
+    if not locale:
+        report.note("this machine has no files of the locale C.UTF-8, without which a JVM may not be in UTF-8")
+    return RootFs(files | locale)
+
+
+def linkable(host: Host, kit: Jdk, recipe: Jlink, report: Reporter) -> list[str]:
+    """The modules of a recipe that the JDK has; the others, of newer or older releases of Java, are noted."""
+    listing = host.run(Command((f"{kit.home}/bin/java", "--list-modules"), timeout=60), null_reporter(report.cancel))
+    known = {line.partition("@")[0] for line in listing.raise_for_status("the JDK lists no modules").text.split()}
+    if missing := [module for module in recipe.modules if module not in known]:
+        report.note(f"Java {kit.version} has no {', '.join(missing)}")
+    return [module for module in recipe.modules if module in known]
+
+
+def locale_files() -> dict[str, Path]:
+    """The files of the locale that the image names in LANG, by path: a JVM whose locale is missing is in US-ASCII.
+
+    glibc finds them by the normalized name (locale(7), "LOCPATH"); musl needs none.
+    """
+    found = next((folder for folder in map(LOCALES.joinpath, ("C.utf8", "C.UTF-8")) if folder.is_dir()), None)
+    return {str(path): path for path in sorted(found.rglob("*")) if path.is_file()} if found else {}
 
 
 def _packages(host: Host, daemon: Daemon, recipe: Debian, name: str, report: Reporter) -> tuple[str, str]:
