@@ -50,7 +50,7 @@ def build(
             return before.jar
         _require_program(folder, builder)
         jar = folder / builder.jar
-        jar.unlink(missing_ok=True)
+        _remove(jar)
         result = host.run(replace(command(folder, builder, java_home), pass_fds=(lock,)), report)
         output = jars.tail(result.text + result.stderr.decode(errors="replace"))
         if read().digest != before.digest:
@@ -59,6 +59,14 @@ def build(
         _require_success(folder, builder, result, output)
         jars.require_intact(jar)
         return jars.name_by_digest(jar, before.digest)
+
+
+def _remove(jar: Path) -> None:
+    try:
+        jar.unlink(missing_ok=True)
+    except OSError as error:
+        hint = "`build.jar` in service.yaml must be a file that the build writes"
+        raise Problem(f"{jar} can't be replaced", details=str(error), hint=hint) from error
 
 
 def _require_program(folder: Path, builder: Builder) -> None:

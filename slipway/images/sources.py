@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,16 @@ class Sources:
 
     def changed_since(self, moment: float) -> bool:
         """Whether a file was written, renamed or replaced at that time (in seconds, `time.time()`) or later."""
-        return any(path.lstat().st_ctime >= moment or path.stat().st_ctime >= moment for path in self.files)
+        return any(_changed(path) >= moment for path in self.files)
+
+
+def _changed(path: Path) -> float:
+    """When a file, or a link or what it points to, was changed last, in seconds; one that is gone was just now."""
+    try:
+        own = path.lstat().st_ctime
+    except FileNotFoundError:
+        return math.inf
+    return max(own, path.stat().st_ctime if path.exists() else 0.0)
 
 
 def changed_meanwhile(name: str, details: str = "", hint: str = "") -> Problem:

@@ -135,6 +135,13 @@ def test_a_jar_of_an_earlier_build_is_not_taken_for_that_of_this_one(tmp_path: P
         build(service)
 
 
+def test_a_folder_in_place_of_the_jar_is_told(tmp_path: Path) -> None:
+    service = shop(tmp_path)
+    (tmp_path / "shop" / "target" / "app.jar").mkdir(parents=True)
+    with pytest.raises(Problem, match=r"app.jar can't be replaced"):
+        build(service)
+
+
 def test_an_interrupted_builder_ends_with_all_that_it_started(tmp_path: Path) -> None:
     text = f"echo $$ >{tmp_path}/pids; sleep 300 & echo $! >>{tmp_path}/pids; echo runs; wait"
     service, cancel = shop(tmp_path, run=["sh", "-c", text]), Cancel()

@@ -166,6 +166,9 @@ def test_what_leiningen_reads_elsewhere_is_in_the_digest_in_every_clone(
         "input": ["src", "../../parent.clj", "../../lib/src"],
         "generated": ["out"],
     }
+    for clone in ("clone", "fresh"):
+        (tmp_path / clone / "services/shop").mkdir(parents=True)
+        (tmp_path / clone / "services/shop/dangling").symlink_to("nowhere")
     _, service = built(**said)
     first = service.read()
     assert elsewhere(first) == {"lib/src/l.clj", "parent.clj"}
