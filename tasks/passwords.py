@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from slipway.engine.steps import AnyNode
     from slipway.hosts.host import Host
 
-NAMES = {"sudo": "sudo password", "password": "SSH password", "passphrase": "passphrase of the SSH key"}  # by kind
+NAMES = {  # by kind
+    "sudo": "sudo password",
+    "password": "SSH password",
+    "passphrase": "passphrase of the SSH key",
+    "pin": "PIN of the SSH key's token",
+}
 RESTORE_TIMEOUT = 1.0  # seconds for an interrupted prompt to restore the terminal
 POLL = 0.1  # seconds between two checks for cancellation
 

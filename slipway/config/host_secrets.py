@@ -8,6 +8,7 @@ VARIABLES = {  # by kind of secret
     "sudo": "SLIPWAY_SUDO_PASSWORD",
     "password": "SLIPWAY_SSH_PASSWORD",
     "passphrase": "SLIPWAY_SSH_PASSPHRASE",
+    "pin": "SLIPWAY_SSH_PIN",
 }
 
 

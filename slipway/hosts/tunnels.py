@@ -37,7 +37,7 @@ def tunnel(port: int, connect: Connect) -> Iterator[int]:
         taken = error.errno == errno.EADDRINUSE
         summary = f"port {port} is taken" if taken else f"can't listen on port {port}"
         raise UsageError(summary, details=str(error), hint=hint) from error
-    with _serving(server):
+    with serving(server):
         yield int(server.server_address[1])
 
 
@@ -50,7 +50,7 @@ def unix_socket_tunnel(connect: Connect) -> Iterator[ForwardedSocket]:
 
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:  # made with mode 0700
         forwarded = ForwardedSocket(str(Path(folder) / "socket"))
-        with _serving(Server(forwarded.path, _handler(connect, forwarded))):
+        with serving(Server(forwarded.path, _handler(connect, forwarded))):
             yield forwarded
 
 
@@ -86,7 +86,8 @@ def _handler(connect: Connect, forwarded: ForwardedSocket | None = None) -> type
 
 
 @contextmanager
-def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """Have a server answer in a thread of its own, until the context is left."""
     with server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:

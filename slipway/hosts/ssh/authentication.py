@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from paramiko import AgentKey, Message, PKey, Transport
-from paramiko.agent import AgentSSH
 from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import (
     AuthenticationException,
@@ -23,21 +21,21 @@ from paramiko.ssh_exception import (
 )
 
 from slipway.config.paths import is_file
-from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
+from slipway.hosts.ssh.agent import Agent, SigningKey
 from slipway.hosts.ssh.host_key import CERTIFIED, key_type
 from slipway.hosts.ssh.key_query import KeyQuery
+from slipway.hosts.ssh.private_agent import PrivateAgent
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
 from slipway.hosts.ssh.ssh_config import SshConfig
 
-AGENT_TIMEOUT = 5.0  # seconds for the agent to list its keys
-SIGN_TIMEOUT = 60.0  # seconds for a signature, which may wait for a touch or a confirmation
 R = TypeVar("R")
 PASSWORD_METHODS = {"password", "keyboard-interactive"}
 
 
 class AskSecret(Protocol):
-    """Asks for a secret of a host: `sudo`, `password` or `passphrase`. Raises UsageError if nobody can be asked."""
+    """Asks for a host's `sudo`, `password`, `passphrase` or `pin`. Raises UsageError if nobody can be asked."""
 
     def __call__(self, kind: str, host: str) -> str: ...
 
@@ -50,70 +48,25 @@ class TooManyFailures(AuthenticationException):
     """The host hung up before everything was offered (MaxAuthTries in sshd_config(5))."""
 
 
-class Agent(AgentSSH):  # types-paramiko does not know what its subclasses in paramiko use
-    """The agent behind a socket, whose keys sign. `error` says why it can't be asked."""
-
-    def __init__(self, path: str, cancel: Cancel) -> None:
-        super().__init__()
-        self.error, self._unregister = "", cancel.on_request(self.close)
-        if not path:
-            return
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(AGENT_TIMEOUT)
-        try:
-            connection.connect(path)
-            self._connect(connection)  # type: ignore[attr-defined]
-            connection.settimeout(SIGN_TIMEOUT)
-        except (OSError, SSHException) as error:
-            connection.close()
-            self.error = f"the SSH agent at {path} can't be asked: {error}"
-
-    def give_up(self) -> None:
-        """Ask it nothing more: a late signature would be taken for that of the next key."""
-        self.error = f"the SSH agent did not sign within {SIGN_TIMEOUT:g} s: does it wait for a touch or an answer?"
-        self._shut_down()
-
-    def close(self) -> None:
-        """End the conversation; a signature that is waited for is given up."""
-        self._unregister()
-        self._shut_down()
-        self._close()  # type: ignore[attr-defined]
-
-    def _shut_down(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._conn:  # type: ignore[attr-defined]
-                self._conn.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
-
-
-class SigningKey(AgentKey):
-    """A key of an agent. One that the agent does not sign with is passed over, as by ssh."""
-
-    def sign_ssh_data(self, data: Any, algorithm: str | None = None) -> Any:
-        try:
-            return super().sign_ssh_data(data, algorithm)
-        except (SSHException, OSError) as error:
-            if isinstance(error, TimeoutError):
-                self.agent.give_up()  # type: ignore[attr-defined]
-            raise AuthenticationException(f"the SSH agent does not sign: {error}") from error
-
-
 @dataclass(frozen=True)
 class Offer:
-    """A key to offer: `public` as it is sent over the wire, signed for by the agent or by a private key file."""
+    """A key to offer: `public` as it is sent over the wire, signed for by the agent, a token or a private key file."""
 
     public: bytes | None
     file: Path | None = None
     agent_key: AgentKey | None = None
     certificate: Path | None = None
+    token_key: bytes | None = None  # the public key of which a PKCS#11 module has the private one
 
 
-def offers(config: SshConfig, agent_keys: Sequence[AgentKey]) -> list[Offer]:
+def offers(config: SshConfig, agent_keys: Sequence[AgentKey], token_keys: Sequence[bytes] = ()) -> list[Offer]:
     """The keys that ssh would offer, in its order (pubkey_prepare in sshconnect2.c).
 
-    Certificates that the configuration names; the agent's keys that it names, the agent's others, then key files.
-    Those that PubkeyAcceptedAlgorithms or RequiredRSASize leave out are not offered.
+    Certificates that the configuration names; the agent's keys that it names, the agent's others; the keys of a PKCS#11
+    module that it names as files too, the module's others; then key files. Those that PubkeyAcceptedAlgorithms or
+    RequiredRSASize leave out are not offered.
     """
-    files = list(_file_offers(config))
+    files = [*(Offer(key, token_key=key) for key in token_keys), *_file_offers(config)]
     certificates = [found for file in config.certificate_files if (found := _certificate(file))]
     named = [_with_private_key(*one, files, agent_keys) for one in certificates]
     preferred: list[Offer] = []
@@ -122,12 +75,23 @@ def offers(config: SshConfig, agent_keys: Sequence[AgentKey]) -> list[Offer]:
         match = next((offer for offer in files if offer.public == key.blob), None)
         if match:
             files.remove(match)
-            preferred.append(Offer(key.blob, match.file, key, match.certificate))
+            preferred.append(replace(match, agent_key=key))
         elif not config.identities_only:
             others.append(Offer(key.blob, agent_key=key))
-    completed = [_with_agent(offer, agent_keys) for offer in files]
+    completed = [_with_agent(offer, agent_keys) for offer in _tokens_first(files, config)]
     made = (*named, *preferred, *others, *completed)
     return [offer for offer in made if not offer.public or _is_offered(offer.public, config)]
+
+
+def _tokens_first(files: Sequence[Offer], config: SshConfig) -> Iterator[Offer]:
+    """The keys of a PKCS#11 module before those of files. Each once, also where a file has its public half."""
+    tokens = [offer for offer in files if offer.token_key]
+    public = {offer.public for offer in tokens}
+    named = {offer.public for offer in files if not offer.token_key}
+    yield from (offer for offer in tokens if offer.public in named)
+    if not config.identities_only:
+        yield from (offer for offer in tokens if offer.public not in named)
+    yield from (offer for offer in files if not offer.token_key and offer.public not in public)
 
 
 def _is_offered(public: bytes, config: SshConfig) -> bool:
@@ -174,8 +138,8 @@ def _with_private_key(
 ) -> Offer:
     """A certificate with the private key that it belongs to, wherever that is."""
     agent_key = next((key for key in agent_keys if key.blob == public), None)
-    file = next((offer.file for offer in files if offer.public == public), None)
-    return Offer(blob, file, agent_key, certificate)
+    signer = next((offer for offer in files if offer.public == public), Offer(public))
+    return replace(signer, public=blob, agent_key=agent_key, certificate=certificate)
 
 
 def _with_agent(offer: Offer, agent_keys: Sequence[AgentKey]) -> Offer:
@@ -192,10 +156,11 @@ class OpenSshAuthentication:
     """
 
     def __init__(
-        self, name: str, config: SshConfig, key: Path | None, secrets: dict[str, str], ask: AskSecret, cancel: Cancel
+        self, name: str, config: SshConfig, key: Path | None, secrets: dict[str, str], ask: AskSecret, report: Reporter
     ) -> None:
-        self._name, self._config, self._key, self._ask, self._cancel = name, config, key, ask, cancel
+        self._name, self._config, self._key, self._ask, self._cancel = name, config, key, ask, report.cancel
         self._secrets = secrets
+        self._private_agent = PrivateAgent(config, self._secret, report)
         self._methods: set[str] = set()
         self._unavailable: UsageError | None = None  # a key or a secret
         self._tried = 0
@@ -206,7 +171,7 @@ class OpenSshAuthentication:
         Raises AuthenticationException, or UsageError for a key that can't be read.
         """
         agent = Agent(self._config.identity_agent, self._cancel)
-        with contextlib.closing(agent):
+        with contextlib.closing(agent), contextlib.closing(self._private_agent):
             if not self._try(transport, "none") and not any(
                 self._try(transport, method, value) for method, value in self._attempts(transport, agent)
             ):
@@ -243,26 +208,28 @@ class OpenSshAuthentication:
     def _attempts(self, transport: Transport, agent: Agent) -> Iterator[tuple[str, Any]]:
         """What is tried, in order, each before the next one is made: nothing is asked for that the host refuses."""
         keys = [SigningKey(agent, key.blob, key.comment) for key in agent.get_keys()]
-        offered = offers(self._offering(), keys) if "publickey" in self._methods else []
+        offered: list[Offer] = []
+        if "publickey" in self._methods:
+            offered = offers(self._offering(), keys, self._private_agent.token_keys())
         if self._key and "publickey" in self._methods and not offered:
             load_private_key(self._key, None)  # raises: it is not there
-        encrypted: list[Offer] = []
+        sealed: list[Offer] = []
         for offer in offered:
             if "publickey" not in self._methods:
                 break
             try:
                 key = self._load(offer, None)
             except PasswordRequiredException:
-                if self._password_given and "passphrase" not in self._secrets:  # it may do, without a question
-                    encrypted.append(offer)
+                if self._password_given and _secret_of(offer) not in self._secrets:  # it may do, without a question
+                    sealed.append(offer)
                     continue
-                key = self._decrypted(transport, offer)
+                key = self._unsealed(transport, offer)
             if key:
                 yield "publickey", key
         if self._password_given:
             yield "password", self._secrets["password"]
-        for offer in encrypted:
-            if "publickey" in self._methods and (key := self._decrypted(transport, offer)):
+        for offer in sealed:
+            if "publickey" in self._methods and (key := self._unsealed(transport, offer)):
                 yield "publickey", key
         asked = "password" not in self._secrets and not self._key and self._methods & PASSWORD_METHODS
         if asked and (password := self._secret("password")):
@@ -273,11 +240,16 @@ class OpenSshAuthentication:
         """Whether there is a password, and the host accepts one now."""
         return "password" in self._secrets and bool(self._methods & PASSWORD_METHODS)
 
-    def _decrypted(self, transport: Transport, offer: Offer) -> PKey | None:
-        """The key of an encrypted file; its passphrase is asked for if the host would accept the key, as ssh does."""
-        if "passphrase" not in self._secrets and not self._would_accept(transport, offer.public):
+    def _unsealed(self, transport: Transport, offer: Offer) -> PKey | None:
+        """The key of an encrypted file or a token; its secret is asked for if the host would accept it, as by ssh."""
+        known = "passphrase" in self._secrets and not offer.token_key
+        if not known and not self._would_accept(transport, offer.public):
             self._tried += 1
             return None
+        if offer.token_key:
+            key = self._private_agent.token_key(offer.token_key)
+            self._tried += key is None
+            return _certified(key, offer) if key else None
         passphrase = self._secret("passphrase")
         return self._load(offer, passphrase) if passphrase else None
 
@@ -301,8 +273,10 @@ class OpenSshAuthentication:
         return replace(self._config, identity_files=(self._key,), certificate_files=(), identities_only=True)
 
     def _load(self, offer: Offer, passphrase: str | None) -> PKey | None:
-        """The key to sign with; None if it can't be used. Raises PasswordRequiredException if it is encrypted."""
+        """The key to sign with; None if it can't be used. Raises PasswordRequiredException if it may need a secret."""
         key: PKey | None = offer.agent_key
+        if key is None and offer.token_key:
+            raise PasswordRequiredException("it is on a token")
         if key is None and offer.file:
             try:
                 key = load_private_key(offer.file, passphrase)
@@ -312,17 +286,24 @@ class OpenSshAuthentication:
                 if passphrase or self._key:
                     self._unavailable = error
                 return None
-        if key is None:
-            return None
-        if offer.certificate:
-            key.load_certificate(str(offer.certificate))
-        elif key.get_name().endswith("-cert-v01@openssh.com") and offer.public:
-            key.public_blob = PublicBlob(key.get_name(), offer.public)  # the agent has the certificate itself
-        return key
+        return _certified(key, offer) if key else None
 
     def _failure(self, agent: Agent) -> Exception:
-        if self._unavailable:
-            return self._unavailable
+        if problem := self._unavailable or self._private_agent.refused:
+            return problem
         methods = ", ".join(sorted(self._methods)) or "nothing that ~/.ssh/config allows"
-        details = f"the host accepts {methods}" + (f"\n{agent.error}" if agent.error else "")
+        errors = filter(None, (agent.error, *self._private_agent.errors))
+        details = "\n".join((f"the host accepts {methods}", *errors))
         return AuthenticationException(details) if self._tried else NothingToOffer(details)
+
+
+def _secret_of(offer: Offer) -> str:
+    """The secret that a key may need."""
+    return "pin" if offer.token_key else "passphrase"
+
+
+def _certified(key: PKey, offer: Offer) -> PKey:
+    """A key that is presented with the certificate of its offer, where that has one."""
+    if offer.public and (kind := Message(offer.public).get_text()).endswith(CERTIFIED):
+        key.public_blob = PublicBlob(kind, offer.public)
+    return key

@@ -17,6 +17,7 @@ from paramiko.config import SSHConfig
 
 from slipway.config.host_secrets import host_secret
 from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled
 from slipway.hosts.ssh import host_certificate, keepalive
 from slipway.hosts.ssh.authentication import AskSecret, OpenSshAuthentication
@@ -28,13 +29,13 @@ from slipway.hosts.ssh.transport import HostTransport
 AUTH_TIMEOUT = 60  # seconds for the answer to a key: the host may look names up
 
 
-def connect(settings: Sequence[HopSettings], ask: AskSecret, cancel: Cancel) -> Connection:
+def connect(settings: Sequence[HopSettings], ask: AskSecret, report: Reporter) -> Connection:
     """An open connection with every hop verified and kept alive. Raises Unreachable or UsageError that says why not."""
-    hops = hops_to(settings, cancel)
-    with closed_on_failure(hops, cancel):
+    hops = hops_to(settings, report.cancel)
+    with closed_on_failure(hops, report.cancel):
         for hop in hops:
             with translated_errors(hop):
-                open_hop(hop, ask, cancel)
+                open_hop(hop, ask, report)
     return hops[-1].connection
 
 
@@ -141,16 +142,16 @@ def closed_on_failure(hops: list[Hop], cancel: Cancel) -> Iterator[None]:
         unregister()
 
 
-def open_hop(hop: Hop, ask: AskSecret, cancel: Cancel) -> None:
+def open_hop(hop: Hop, ask: AskSecret, report: Reporter) -> None:
     """Open a hop behind open ones with its own secrets; one that turns out to be needed is asked for.
 
     Raises what sockets and paramiko raise; `translated_errors` translates it.
     """
-    for kind in ("password", "passphrase"):
+    for kind in ("password", "passphrase", "pin"):
         if host_secret(kind, hop.name) is not None:
             hop.secrets[kind] = ask(kind, hop.name)
     connection = hop.connection
-    authentication = OpenSshAuthentication(hop.name, hop.config, hop.key, hop.secrets, ask, cancel)
+    authentication = OpenSshAuthentication(hop.name, hop.config, hop.key, hop.secrets, ask, report)
     connection.connect_kwargs["auth_strategy"] = authentication
     if hop.config.proxy_command and connection.gateway is None:
         connection.connect_kwargs["sock"] = _proxy(hop.config.proxy_command)
@@ -160,7 +161,7 @@ def open_hop(hop: Hop, ask: AskSecret, cancel: Cancel) -> None:
             connection.host,
             connection.port,
             timeout,
-            cancel,
+            report.cancel,
             family=hop.config.address_family,
             source=hop.config.bind_address,
         )

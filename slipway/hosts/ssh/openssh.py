@@ -8,7 +8,10 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from slipway.config import paths
 from slipway.engine.cancellation import Cancel
@@ -44,7 +47,9 @@ def expand_user(text: str) -> Path:
     return paths.expand_user(text)
 
 
-def run(*argv: str, cancel: Cancel, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    *argv: str, cancel: Cancel, stdin: str = "", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """What a program answers. Raises TimeoutError if it does not, Cancelled if the run ends meanwhile."""
     cancel.check()
     process = subprocess.Popen(
@@ -53,9 +58,10 @@ def run(*argv: str, cancel: Cancel, stdin: str = "") -> subprocess.CompletedProc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         errors="replace",
+        env=env,
         start_new_session=True,  # Ctrl-C is this process's
     )
-    unregister = cancel.on_request(lambda: _kill(process))
+    unregister = cancel.on_request(partial(_kill, process))
     try:
         output, errors = process.communicate(stdin, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
@@ -64,13 +70,18 @@ def run(*argv: str, cancel: Cancel, stdin: str = "") -> subprocess.CompletedProc
     finally:
         unregister()
         if process.poll() is None:
-            _kill(process)
-            process.wait()
+            end(process)
     cancel.check()
     return subprocess.CompletedProcess(argv, process.returncode, output, errors)
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
+    """Kill a program that leads a session of its own, with all that it started, and wait for it."""
+    _kill(process)
+    process.wait()
+
+
+def _kill(process: subprocess.Popen[Any]) -> None:
     """End a program and the commands that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -97,7 +97,7 @@ def _public_half(data: bytes) -> bytes | None:
     block = BLOCK.search(data)
     try:
         if block is None:
-            return _public_line(data)
+            return public_line(data)
         if block[1] == b"OPENSSH ":
             return _openssh_header(b"".join(block[0].splitlines()[1:-1]))
         return _parse(block, None).asbytes()
@@ -105,7 +105,8 @@ def _public_half(data: bytes) -> bytes | None:
         return None
 
 
-def _public_line(data: bytes) -> bytes | None:
+def public_line(data: bytes) -> bytes | None:
+    """The key in a line of a public key file. Raises ValueError if it is none."""
     kind, text, *_ = data.split()  # ValueError: there are fewer
     key = base64.b64decode(text, validate=True)
     return key if Message(key).get_string() == kind else None

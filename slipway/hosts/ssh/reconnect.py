@@ -125,7 +125,7 @@ class ReconnectingConnection:
         from slipway.hosts.ssh import connection
 
         try:
-            return connection.connect(self._route.facts(), self._ask, self._cancel)
+            return connection.connect(self._route.facts(), self._ask, self._report)
         finally:
             self._route.forget()  # ssh, too, reads its files each time
 

@@ -46,6 +46,7 @@ class SshConfig:
     certificate_files: tuple[Path, ...] = ()
     identities_only: bool = False
     identity_agent: str = ""  # its socket; empty if there is none
+    pkcs11_provider: str = ""  # a library whose token has keys
     connect_timeout: int | None = None  # seconds
     address_family: int = socket.AF_UNSPEC  # IPv4 and IPv6
     bind_address: str = ""  # of this machine, which the connection comes from
@@ -168,6 +169,7 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         certificate_files=files(*settings.get("certificatefile", [])),
         identities_only=one("identitiesonly") == "yes",
         identity_agent=_agent(settings.get("identityagent", ["SSH_AUTH_SOCK"])[0], tokens),
+        pkcs11_provider=one("pkcs11provider"),
         address_family=FAMILIES.get(one("addressfamily"), socket.AF_UNSPEC),
         bind_address=one("bindaddress"),
         connect_timeout=int(timeout) if timeout.isdigit() and int(timeout) else None,

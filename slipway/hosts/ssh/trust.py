@@ -48,7 +48,7 @@ def presented_key(name: str, hosts: Hosts, ask: AskSecret, report: Reporter) -> 
         for hop in hops:
             with translated_errors(hop):
                 try:
-                    open_hop(hop, ask, report.cancel)
+                    open_hop(hop, ask, report)
                 except HostKeyRejected as rejected:
                     if rejected.status in {KeyStatus.CHANGED, KeyStatus.REVOKED}:
                         raise

@@ -274,7 +274,7 @@ TIGHT = 25.0  # seconds: less than any of the real waits
 def connect(named: Hosts, ask: AskSecret, report: Reporter | None = None) -> Connection:
     """A connection to the host that is called box."""
     report = report or null_reporter()
-    return connection.connect(route("box", named, report), ask, report.cancel)
+    return connection.connect(route("box", named, report), ask, report)
 
 
 def noting(notes: list[str]) -> Reporter:
@@ -316,7 +316,7 @@ def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    for name in ("SSH_AUTH_SOCK", "SLIPWAY_SSH_PASSWORD", "SLIPWAY_SSH_PASSPHRASE"):
+    for name in ("SSH_AUTH_SOCK", "SLIPWAY_SSH_PASSWORD", "SLIPWAY_SSH_PASSPHRASE", "SLIPWAY_SSH_PIN"):
         monkeypatch.delenv(name, raising=False)
     (folder / ".ssh").mkdir()
     known_hosts_file._noted.clear()

@@ -15,7 +15,7 @@ from paramiko import Message, PKey, RSAKey
 
 from slipway.config.models import HostEntry, Hosts
 from slipway.errors import Problem, Unreachable, UsageError
-from slipway.hosts.ssh import authentication, connection
+from slipway.hosts.ssh import connection
 from slipway.hosts.ssh.authentication import AskSecret
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import Sshd, agent, answers, at, configure, connect, hosts, nobody, sealed, serving
@@ -254,7 +254,7 @@ def test_ssh_asks_for_the_same_passphrases(home: Path, keys: list[PKey], passphr
 def test_an_agent_that_can_not_be_asked_is_named_where_authentication_fails(
     home: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("slipway.hosts.ssh.authentication.AGENT_TIMEOUT", 0.2)
+    monkeypatch.setattr("slipway.hosts.ssh.agent.AGENT_TIMEOUT", 0.2)
     with socket.socket(socket.AF_UNIX) as listener, serving(server := Sshd()):
         if kind != "absent":
             listener.bind(str(home / "agent"))
@@ -287,7 +287,7 @@ def test_a_user_and_a_port_of_hosts_yaml_win(home: Path, keys: list[PKey]) -> No
 def test_an_agent_that_lists_a_key_and_never_signs_holds_nobody_up(
     home: Path, monkeypatch: pytest.MonkeyPatch, keys: list[PKey]
 ) -> None:
-    monkeypatch.setattr(authentication, "SIGN_TIMEOUT", 0.3)
+    monkeypatch.setattr("slipway.hosts.ssh.agent.SIGN_TIMEOUT", 0.3)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "silent"))
     listed = Message()
     listed.add_byte(b"\x0c")  # SSH_AGENT_IDENTITIES_ANSWER
