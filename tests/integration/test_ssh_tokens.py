@@ -6,10 +6,8 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +19,8 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Cancelled, Unreachable, UsageError
 from slipway.hosts.ssh import connection, private_agent
-from slipway.hosts.ssh.authentication import AskSecret
 from slipway.hosts.ssh.private_keys import public_line
+from tests.integration.ssh_login import offered_by_ssh, offered_here, once, temporary_folder
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import (
     Sshd,
@@ -87,44 +85,8 @@ def home(tmp_path: Path, token: Token, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def temporary(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of temporary files, in which nothing is left at the end, nor of the programs that use it."""
-    with tempfile.TemporaryDirectory(prefix="t") as folder:
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        yield Path(folder)
-        assert list(Path(folder).iterdir()) == []
-        assert programs(folder) == []
-
-
-def programs(word: str) -> list[str]:
-    """The running programs with a word in their command lines."""
-    lines = subprocess.check_output(["ps", "-eo", "args"], text=True).splitlines()
-    return [line for line in lines if word in line]
-
-
-def offered_by_ssh(home: Path, server: Sshd, pin: str = PIN) -> tuple[list[bytes], bool]:
-    """What the real client offers with the same configuration, and whether it logs in."""
-    server.offered.clear()
-    askpass = home / "askpass"
-    askpass.write_text(f"#!/bin/sh\necho '{pin}'\n")
-    askpass.chmod(0o755)
-    environment = {**os.environ, "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"}
-    argv = ["ssh", "-F", str(home / ".ssh" / "config"), "box", "true"]
-    done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
-    return once(server), done.returncode == 0
-
-
-def offered_here(server: Sshd, ask: AskSecret) -> tuple[list[bytes], bool]:
-    server.offered.clear()
-    with suppress(Unreachable):
-        connection.close(connect(Hosts(), ask))
-        return once(server), True
-    return once(server), False
-
-
-def once(server: Sshd) -> list[bytes]:
-    """The keys and certificates in order; one is asked about, then signed with."""
-    blobs = [key.public_blob.key_blob if key.public_blob else key.asbytes() for key in server.offered]
-    return list(dict.fromkeys(blobs))
+    with temporary_folder(monkeypatch) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize(("accepted", "with_agent"), [("none", True), ("token 1", False)])
@@ -157,7 +119,7 @@ def test_a_tokens_keys_are_offered_in_sshs_order(
             monkeypatch.delenv("SSH_AUTH_SOCK")
         configure(home, server, *(line.format(home=home, module=token.module) for line in lines))
         here = offered_here(server, answers(box=PIN)[0])
-        assert here == offered_by_ssh(home, server)
+        assert here == offered_by_ssh(home, server, PIN)
         assert here[0]
 
 

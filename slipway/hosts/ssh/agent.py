@@ -58,6 +58,8 @@ class SigningKey(AgentKey):
         try:
             return super().sign_ssh_data(data, algorithm)
         except (SSHException, OSError) as error:
+            agent: Any = self.agent
+            agent.error = f"the SSH agent does not sign with {self.comment or self.get_name()}: {error}"
             if isinstance(error, TimeoutError):
-                self.agent.give_up()  # type: ignore[attr-defined]
+                agent.give_up()
             raise AuthenticationException(f"the SSH agent does not sign: {error}") from error

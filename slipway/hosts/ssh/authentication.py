@@ -24,7 +24,8 @@ from slipway.config.paths import is_file
 from slipway.engine.reporter import Reporter
 from slipway.errors import UsageError
 from slipway.hosts.ssh.agent import Agent, SigningKey
-from slipway.hosts.ssh.host_key import CERTIFIED, key_type
+from slipway.hosts.ssh.host_certificate import certified_key
+from slipway.hosts.ssh.host_key import CERTIFIED, is_security_key, key_type
 from slipway.hosts.ssh.key_query import KeyQuery
 from slipway.hosts.ssh.private_agent import PrivateAgent
 from slipway.hosts.ssh.private_keys import load_private_key, public_key
@@ -57,6 +58,11 @@ class Offer:
     agent_key: AgentKey | None = None
     certificate: Path | None = None
     token_key: bytes | None = None  # the public key of which a PKCS#11 module has the private one
+
+    @property
+    def is_security_key(self) -> bool:
+        """Whether a FIDO authenticator signs with the key in the file."""
+        return bool(self.file and self.public and is_security_key(self.public))
 
 
 def offers(config: SshConfig, agent_keys: Sequence[AgentKey], token_keys: Sequence[bytes] = ()) -> list[Offer]:
@@ -114,6 +120,8 @@ def _file_offers(config: SshConfig) -> Iterator[Offer]:
     for file in config.identity_files:
         beside = file.with_name(f"{file.name}-cert.pub")
         public = public_key(file)
+        if public and is_security_key(public) and not config.security_key_provider:
+            continue
         if public or is_file(file):
             yield Offer(public, file)
         if not config.certificate_files and (found := _certificate(beside)):
@@ -124,11 +132,12 @@ def _certificate(file: Path) -> tuple[bytes, bytes, Path] | None:
     """A certificate as it is sent over the wire, the public key that it certifies, and its file."""
     try:
         data = file.read_bytes()
-        identity = serialization.load_ssh_public_identity(data)
-        if not isinstance(identity, serialization.SSHCertificate):
+        blob = PublicBlob.from_string(data.decode())
+        if not blob.key_type.endswith(CERTIFIED):
             return None
-        line = identity.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        return PublicBlob.from_string(data.decode()).key_blob, PublicBlob.from_string(line.decode()).key_blob, file
+        if not is_security_key(blob.key_blob):  # of which the library reads no certificate
+            serialization.load_ssh_public_identity(data)
+        return blob.key_blob, certified_key(blob.key_blob), file
     except (OSError, ValueError, UnsupportedAlgorithm):
         return None
 
@@ -242,16 +251,25 @@ class OpenSshAuthentication:
 
     def _unsealed(self, transport: Transport, offer: Offer) -> PKey | None:
         """The key of an encrypted file or a token; its secret is asked for if the host would accept it, as by ssh."""
-        known = "passphrase" in self._secrets and not offer.token_key
-        if not known and not self._would_accept(transport, offer.public):
+        hardware = offer.token_key or offer.is_security_key
+        if (hardware or "passphrase" not in self._secrets) and not self._would_accept(transport, offer.public):
             self._tried += 1
             return None
-        if offer.token_key:
-            key = self._private_agent.token_key(offer.token_key)
+        if hardware:
+            key = self._hardware_key(offer)
             self._tried += key is None
             return _certified(key, offer) if key else None
         passphrase = self._secret("passphrase")
         return self._load(offer, passphrase) if passphrase else None
+
+    def _hardware_key(self, offer: Offer) -> AgentKey | None:
+        """A key that only an agent can sign with, of which the user's has none."""
+        if offer.token_key:
+            return self._private_agent.token_key(offer.token_key)
+        if not (offer.file and offer.public):
+            return None
+        plain = certified_key(offer.public) if offer.certificate else offer.public
+        return self._private_agent.security_key(offer.file, plain)
 
     def _would_accept(self, transport: Transport, public: bytes | None) -> bool:
         """Whether the host would accept a key, which it can't be asked where the public half is not known."""
@@ -275,8 +293,8 @@ class OpenSshAuthentication:
     def _load(self, offer: Offer, passphrase: str | None) -> PKey | None:
         """The key to sign with; None if it can't be used. Raises PasswordRequiredException if it may need a secret."""
         key: PKey | None = offer.agent_key
-        if key is None and offer.token_key:
-            raise PasswordRequiredException("it is on a token")
+        if key is None and (offer.token_key or offer.is_security_key):
+            raise PasswordRequiredException("an agent has to sign with it")
         if key is None and offer.file:
             try:
                 key = load_private_key(offer.file, passphrase)

@@ -31,6 +31,11 @@ def is_readable(kind: str, key: bytes) -> bool:
         return False
 
 
+def is_security_key(key: bytes) -> bool:
+    """Whether it is the public key, or a certificate, of a key that a FIDO authenticator has (PROTOCOL.u2f)."""
+    return Message(key).get_string().startswith(b"sk-")
+
+
 def packed(*strings: str | bytes) -> bytes:
     """Strings as they are sent over the wire (RFC 4251, section 5)."""
     message = Message()

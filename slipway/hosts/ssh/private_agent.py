@@ -39,19 +39,34 @@ _pin_lock = threading.Lock()
 class PrivateAgent:
     """An ssh-agent that starts when the first key is loaded. `close` ends it and removes its socket.
 
-    `secret` gives a `pin` or a `passphrase`, "" if nobody knows it. `errors` says what could not be used, and why;
-    `refused` that it was a secret which is wrong.
+    `secret` gives a `pin` or a `passphrase`, "" if nobody knows it.
     """
 
     def __init__(self, config: SshConfig, secret: Callable[[str], str], report: Reporter) -> None:
-        self.errors: list[str] = []
-        self.refused: UsageError | None = None
         self._config, self._secret, self._report = config, secret, report
+        self._errors: list[str] = []
+        self._refused: UsageError | None = None
+        self._pin = ""  # that an authenticator was given
+        self._agents: list[Agent] = []
         self._closing = contextlib.ExitStack()
-        self._answer, self._asked = "", False  # what a program that asks is answered, and whether one asked
+        self._asked = False  # whether a program asked for a secret
+        self._answer: str | None = ""  # for it; None: a PIN is asked for
+
+    @property
+    def errors(self) -> list[str]:
+        """What could not be used, and why."""
+        return [*self._errors, *(agent.error for agent in self._agents if agent.error)]
+
+    @property
+    def refused(self) -> UsageError | None:
+        """Which secret was wrong, if one was."""
+        error = next((agent.error for agent in self._agents if agent.error), "")
+        return _wrong("pin", "FIDO authenticator", error) if self._pin and error else self._refused
 
     def close(self) -> None:
         """End the agent and remove its socket."""
+        if self._pin and self.refused:
+            _refused_pins.add((self._config.security_key_provider, self._pin))
         self._closing.close()
 
     def token_keys(self) -> list[bytes]:
@@ -64,21 +79,27 @@ class PrivateAgent:
         """A key of that module; None if it can't be used."""
         return self._key(public) if self._token_loaded else None
 
+    def security_key(self, file: Path, public: bytes) -> AgentKey | None:
+        """The key of a FIDO authenticator that a file describes; None if it can't be used."""
+        return self._key(public) if self._add("passphrase", str(file)) else None
+
     @cached_property
     def _token_loaded(self) -> bool:
         return self._add("pin", "-s", self._config.pkcs11_provider)
 
     def _add(self, kind: str, *words: str) -> bool:
         """Whether ssh-add loads keys, which may ask for a secret."""
-        errors = len(self.errors)
+        errors = len(self._errors)
         if self._started:
             self._ask(kind, "ssh-add", *words)
-        return errors == len(self.errors)
+        return errors == len(self._errors)
 
     def _key(self, public: bytes) -> AgentKey | None:
         """A key that was loaded."""
         agent = Agent(self._environment["SSH_AUTH_SOCK"], self._report.cancel)
+        self._agents.append(agent)
         self._closing.callback(agent.close)
+        self._answer = None
         return next((SigningKey(agent, key.blob, key.comment) for key in agent.get_keys() if key.blob == public), None)
 
     # OpenSSH's programs
@@ -93,8 +114,7 @@ class PrivateAgent:
                 return answer.stdout
             error = answer.stderr.strip()
             if secret:
-                hint = f"check what was typed, or {VARIABLES[kind]}"
-                self.refused = UsageError(f"{argv[-1]}: wrong {NAMES[kind]}", details=error, hint=hint)
+                self._refused = _wrong(kind, argv[-1], error)
             raise OSError(f"{argv[-1]}: {error}")
         return ""
 
@@ -118,7 +138,7 @@ class PrivateAgent:
         try:
             yield
         except OSError as error:
-            self.errors.append(str(error))
+            self._errors.append(str(error))
 
     @cached_property
     def _environment(self) -> dict[str, str]:
@@ -127,21 +147,29 @@ class PrivateAgent:
         asked_at = f"{folder}/askpass"
         self._closing.enter_context(serving(_Askpass(asked_at, self._reply)))
         variables = {"SSH_ASKPASS": str(ASKPASS), "SSH_ASKPASS_REQUIRE": "force", "SLIPWAY_ASKPASS": asked_at}
+        variables["SSH_SK_PROVIDER"] = self._config.security_key_provider
         path = f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}"
         return {**os.environ, **variables, "SSH_AUTH_SOCK": f"{folder}/agent", "PATH": path}
 
-    def _reply(self, _: str) -> str:
-        """The answer to a program's question."""
+    def _reply(self, question: str) -> str:
+        """The answer to a program's question; a notice, such as that the authenticator waits for a touch, has none."""
+        kind, _, text = question.partition(" ")
+        if kind == "none":
+            self._report.note(text)
+            return ""
         self._asked = True
         answer, self._answer = self._answer, ""
-        return answer
+        if answer is not None:
+            return answer
+        self._pin = self._secret("pin")
+        return "" if (self._config.security_key_provider, self._pin) in _refused_pins else self._pin
 
     @cached_property
     def _started(self) -> bool:
         """Whether the agent listens; it starts now."""
         with self._noted():
             path = self._environment["SSH_AUTH_SOCK"]
-            allowed = _pattern(self._config.pkcs11_provider)
+            allowed = _patterns(self._config.pkcs11_provider, self._config.security_key_provider)
             process = subprocess.Popen(
                 ["ssh-agent", "-D", "-t", str(LIFETIME), "-P", allowed, "-a", path],
                 stdin=subprocess.DEVNULL,
@@ -167,9 +195,14 @@ def _refusal(path: str, report: Reporter) -> str:
         return agent.error
 
 
-def _pattern(provider: str) -> str:
-    """A library as ssh-agent looks for it among those that it may load (-P in ssh-agent(1))."""
-    return re.sub(r"[*?!,]", "?", os.path.realpath(provider)) if provider else ""
+def _wrong(kind: str, what: str, error: str) -> UsageError:
+    hint = f"check what was typed, or {VARIABLES[kind]}"
+    return UsageError(f"{what}: wrong {NAMES[kind]}", details=error, hint=hint)
+
+
+def _patterns(*providers: str) -> str:
+    """Libraries as ssh-agent looks for them among those that it may load (-P in ssh-agent(1))."""
+    return ",".join(re.sub(r"[*?!,]", "?", os.path.realpath(one)) for one in providers if "/" in one)
 
 
 class _Askpass(socketserver.ThreadingUnixStreamServer):

@@ -47,6 +47,9 @@ class SshConfig:
     identities_only: bool = False
     identity_agent: str = ""  # its socket; empty if there is none
     pkcs11_provider: str = ""  # a library whose token has keys
+    security_key_provider: str = (
+        ""  # the library that asks FIDO authenticators, or `internal`; empty: they are not used
+    )
     connect_timeout: int | None = None  # seconds
     address_family: int = socket.AF_UNSPEC  # IPv4 and IPv6
     bind_address: str = ""  # of this machine, which the connection comes from
@@ -170,6 +173,7 @@ def _typed(destination: Destination, settings: Mapping[str, list[str]]) -> SshCo
         identities_only=one("identitiesonly") == "yes",
         identity_agent=_agent(settings.get("identityagent", ["SSH_AUTH_SOCK"])[0], tokens),
         pkcs11_provider=one("pkcs11provider"),
+        security_key_provider=_variable(one("securitykeyprovider")),
         address_family=FAMILIES.get(one("addressfamily"), socket.AF_UNSPEC),
         bind_address=one("bindaddress"),
         connect_timeout=int(timeout) if timeout.isdigit() and int(timeout) else None,
@@ -206,6 +210,15 @@ def _agent(value: str, tokens: Mapping[str, str]) -> str:
     """The socket that IdentityAgent means: a path, a variable, or none."""
     if value.lower() == "none":
         return ""
-    if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
-        return os.environ.get(value.removeprefix("$"), "")
-    return str(_path(value, tokens))
+    if value == "SSH_AUTH_SOCK":
+        return os.environ.get(value, "")
+    return _variable(value) if _is_variable(value) else str(_path(value, tokens))
+
+
+def _variable(value: str) -> str:
+    """A value, or that of the variable which it is the name of, as $NAME."""
+    return os.environ.get(value[1:], "") if _is_variable(value) else value
+
+
+def _is_variable(value: str) -> bool:
+    return bool(re.fullmatch(r"\$\w+", value))

@@ -12,9 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from fabric import Connection
 from paramiko import Channel, Ed25519Key, Message, PKey, RSAKey, ServerInterface, Transport
 from paramiko.common import (
@@ -26,6 +33,7 @@ from paramiko.common import (
     OPEN_FAILED_CONNECT_FAILED,
     OPEN_SUCCEEDED,
 )
+from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import SSHException
 
 from slipway.config.models import HostEntry, Hosts
@@ -37,6 +45,8 @@ from slipway.hosts.host import Command
 from slipway.hosts.ssh import connection, known_hosts_file, openssh
 from slipway.hosts.ssh.authentication import AskSecret
 from slipway.hosts.ssh.host import SshHost
+from slipway.hosts.ssh.host_certificate import certified_key
+from slipway.hosts.ssh.host_key import CERTIFIED
 from slipway.hosts.ssh.route import route
 
 NO_AGENT = 2  # the exit code of ssh-add
@@ -125,9 +135,53 @@ class CertifiedKey(Ed25519Key):
         return self.certificate
 
 
+class SecurityKey(PKey):
+    """The public key of a FIDO authenticator, whose signatures are as PROTOCOL.u2f of OpenSSH has them."""
+
+    KINDS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
+    NAMES = (*KINDS, *(name for kind in KINDS for name in (kind.split("@")[0], kind.replace("@", "-cert-v01@"))))
+
+    def __init__(self, msg: Message) -> None:
+        self._blob, self.public_blob = msg.asbytes(), None
+        if (kind := msg.get_text()).endswith(CERTIFIED):
+            self.public_blob = PublicBlob(kind, self._blob)
+            self._blob = certified_key(self._blob)
+        msg = Message(self._blob)
+        self._kind, first = msg.get_text(), msg.get_binary()
+        self._point = first if self._kind == self.KINDS[0] else msg.get_binary()
+        self._application = msg.get_binary()
+
+    @property
+    def _fields(self) -> tuple[bytes]:
+        return (self._blob,)
+
+    def get_name(self) -> str:
+        return self._kind
+
+    def asbytes(self) -> bytes:
+        return self._blob
+
+    def verify_ssh_sig(self, data: bytes, msg: Message) -> bool:
+        kind, signature, rest = msg.get_text(), msg.get_binary(), msg.get_remainder()
+        signed = sha256(self._application).digest() + rest + sha256(data).digest()
+        try:
+            if kind == self.KINDS[0]:
+                Ed25519PublicKey.from_public_bytes(self._point).verify(signature, signed)
+            else:
+                numbers = Message(signature)
+                der = encode_dss_signature(numbers.get_mpint(), numbers.get_mpint())
+                point = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), self._point)
+                point.verify(der, signed, ECDSA(SHA256()))
+        except InvalidSignature:
+            return False
+        return kind == self._kind and len(rest) == 5  # flags and counter
+
+
 class _Link(Transport):
     """A connection that ends where a client asks for the login twice, as at AsyncSSH's server and at Cisco's."""
 
+    _preferred_pubkeys = (*Transport._preferred_pubkeys, *SecurityKey.NAMES)  # type: ignore[attr-defined]
+    _key_info: ClassVar = {**Transport._key_info, **dict.fromkeys(SecurityKey.NAMES, SecurityKey)}  # type: ignore[attr-defined]
     asked = 0
 
     def _send_message(self, data: Message) -> None:
@@ -337,10 +391,10 @@ def ssh(server: Sshd, key: Path, config: Path | str = "none", **options: object)
 
 
 @contextmanager
-def agent(home: Path, monkeypatch: pytest.MonkeyPatch, *keys: Path) -> Iterator[Path]:
+def agent(home: Path, monkeypatch: pytest.MonkeyPatch, *keys: Path, providers: str = "/usr/lib*/*") -> Iterator[Path]:
     """An ssh-agent with these keys, which are not encrypted, in this order; yields its socket."""
     path = home / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(["ssh-agent", "-D", "-P", providers, "-a", str(path)], stdout=subprocess.DEVNULL)
     try:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         until(lambda: subprocess.run(["ssh-add", "-l"], capture_output=True, check=False).returncode != NO_AGENT)
