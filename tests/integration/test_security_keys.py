@@ -144,7 +144,7 @@ def test_the_touch_that_an_authenticator_waits_for_is_told(home: Path, monkeypat
             configure(home, server, OURS.format(home=home), f"IdentityFile {home}/{name}")
             connection.close(connect(Hosts(), nobody, report))
             assert len(notes) == told
-    assert notes[0].startswith("Confirm user presence for key ED25519-SK SHA256:")
+    assert notes[0].startswith("box: Confirm user presence for key ED25519-SK SHA256:")
 
 
 def test_ctrl_c_ends_the_wait_for_a_touch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,16 @@ def test_an_authenticator_that_is_not_there_is_passed_over_and_named_where_the_l
         configure(home, server, f"SecurityKeyProvider {home}/absent.so", NAMED[0].format(home=home))
         with pytest.raises(Unreachable, match="authentication failed for user deploy") as failed:
             connect(Hosts(), nobody)
+        assert "ed25519_sk is not used" not in failed.value.details
         assert f'Could not add identity "{home}/ed25519_sk": agent refused operation' in failed.value.details
+
+
+def test_a_key_that_is_left_out_for_want_of_a_provider_is_named(home: Path) -> None:
+    with serving(server := Sshd()):
+        configure(home, server, "SecurityKeyProvider none", NAMED[0].format(home=home))
+        with pytest.raises(Unreachable, match="no key or password to authenticate") as failed:
+            connect(Hosts(), nobody)
+        assert f"{home}/ed25519_sk is not used: there is no SecurityKeyProvider" in failed.value.details
 
 
 def test_the_users_agent_signs_where_it_has_the_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,18 +56,26 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
     module = next(filter(os.path.exists, MODULES), "")
     if not (module and shutil.which("softhsm2-util") and shutil.which("pkcs11-tool")):
         pytest.skip("softhsm2 or opensc is not installed")
-    folder = tmp_path_factory.mktemp("token")
+    with pytest.MonkeyPatch.context() as patch:
+        initialize(tmp_path_factory.mktemp("token"), patch)
+        for number, kind in enumerate(("EC:prime256v1", "rsa:2048"), 1):
+            generate(module, "--id", f"0{number}", "--label", kind, "--key-type", kind)
+        yield Token(module, tuple(subprocess.check_output(["ssh-keygen", "-D", module], text=True).splitlines()))
+
+
+def initialize(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make an empty token the only one."""
     (folder / "tokens").mkdir()
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
-        made = ("softhsm2-util", "--init-token", "--free", "--label", "test", "--pin", PIN, "--so-pin", "12345678")
-        subprocess.run(made, check=True, capture_output=True)
-        for number, kind in enumerate(("EC:prime256v1", "rsa:2048"), 1):
-            name = ("--id", f"0{number}", "--label", kind, "--key-type", kind)
-            make = ("pkcs11-tool", "--module", module, "--login", "--pin", PIN, "--keypairgen", *name)
-            subprocess.run(make, check=True, capture_output=True)
-        yield Token(module, tuple(subprocess.check_output(["ssh-keygen", "-D", module], text=True).splitlines()))
+    monkeypatch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
+    made = ("softhsm2-util", "--init-token", "--free", "--label", "test", "--pin", PIN, "--so-pin", "12345678")
+    subprocess.run(made, check=True, capture_output=True)
+
+
+def generate(module: str, *words: str) -> None:
+    """Make a key pair on the token."""
+    make = ("pkcs11-tool", "--module", module, "--login", "--pin", PIN, "--keypairgen", *words)
+    subprocess.run(make, check=True, capture_output=True)
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +155,26 @@ def test_the_pin_is_asked_for_where_the_host_accepts_the_key_and_only_then(
         said = {"password": "secret", "pin": PIN}
         connection.close(connect(Hosts(), lambda kind, _: said[kind]))
         assert server.tried == ["secret"]
+
+
+def test_a_token_that_shows_its_keys_only_for_the_pin_is_asked_with_it_as_by_ssh(
+    home: Path, token: Token, monkeypatch: pytest.MonkeyPatch, temporary: Path
+) -> None:
+    (home / "hidden").mkdir()
+    initialize(home / "hidden", monkeypatch)
+    generate(token.module, "--id", "01", "--label", "hidden", "--key-type", "EC:prime256v1", "--private")
+    server = Sshd()
+    with serving(server):
+        configure(home, server, f"PKCS11Provider {token.module}")
+        ask, asked = answers(box=PIN)
+        refused, _ = offered_here(server, ask)
+        assert (refused, False) == offered_by_ssh(home, server, PIN)
+        server.keys = (server.offered[0],)
+        asked.clear()
+        assert offered_here(server, ask) == ([server.keys[0].asbytes()], True) == offered_by_ssh(home, server, PIN)
+        assert asked == [("pin", "box")]
+        with pytest.raises(UsageError, match="wrong PIN"):
+            connect(Hosts(), answers(box="4321")[0])
 
 
 def test_a_wrong_pin_is_told_and_given_to_the_token_only_once(home: Path, token: Token, temporary: Path) -> None:

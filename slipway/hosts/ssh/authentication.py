@@ -120,12 +120,17 @@ def _file_offers(config: SshConfig) -> Iterator[Offer]:
     for file in config.identity_files:
         beside = file.with_name(f"{file.name}-cert.pub")
         public = public_key(file)
-        if public and is_security_key(public) and not config.security_key_provider:
+        if _lacks_provider(public, config):
             continue
         if public or is_file(file):
             yield Offer(public, file)
         if not config.certificate_files and (found := _certificate(beside)):
             yield Offer(found[0], file, certificate=beside)
+
+
+def _lacks_provider(public: bytes | None, config: SshConfig) -> bool:
+    """Whether it is the key of a FIDO authenticator, of which none may be asked."""
+    return bool(public and is_security_key(public) and not config.security_key_provider)
 
 
 def _certificate(file: Path) -> tuple[bytes, bytes, Path] | None:
@@ -310,7 +315,12 @@ class OpenSshAuthentication:
         if problem := self._unavailable or self._private_agent.refused:
             return problem
         methods = ", ".join(sorted(self._methods)) or "nothing that ~/.ssh/config allows"
-        errors = filter(None, (agent.error, *self._private_agent.errors))
+        left_out = (
+            f"{file} is not used: there is no SecurityKeyProvider"
+            for file in self._offering().identity_files
+            if _lacks_provider(public_key(file), self._config)
+        )
+        errors = filter(None, (agent.error, *self._private_agent.errors, *left_out))
         details = "\n".join((f"the host accepts {methods}", *errors))
         return AuthenticationException(details) if self._tried else NothingToOffer(details)
 

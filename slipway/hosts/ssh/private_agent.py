@@ -155,7 +155,7 @@ class PrivateAgent:
         """The answer to a program's question; a notice, such as that the authenticator waits for a touch, has none."""
         kind, _, text = question.partition(" ")
         if kind == "none":
-            self._report.note(text)
+            self._report.note(f"{self._config.original}: {text}")
             return ""
         self._asked = True
         answer, self._answer = self._answer, ""
