@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -56,10 +57,14 @@ class LocalHost:
         except FileNotFoundError as error:
             if error.filename == command.cwd:
                 raise Problem(f"folder {command.cwd} does not exist", details=f"$ {command.line}") from error
+            if "/" in command.argv[0] and (Path(command.cwd or ".") / command.argv[0]).is_file():
+                hint = "its first line (#!) names a program that is not on this machine, or ends with a carriage return"
+                raise Problem(f"{command.argv[0]} could not be started", details=str(error), hint=hint) from error
             summary = f"{command.argv[0]} is not on this machine"
             raise Problem(summary, details=str(error), commands=[NextCommand("setup")]) from error
         except OSError as error:
-            raise Problem(f"{command.argv[0]} could not be started", details=str(error)) from error
+            hint = "a script needs a first line such as #!/bin/sh" if error.errno == errno.ENOEXEC else ""
+            raise Problem(f"{command.argv[0]} could not be started", details=str(error), hint=hint) from error
         with LocalProcess(started, partial(self._signal_group, command.privilege)) as process:
             pump = ProcessPump(process, command, report, [io.BytesIO(stdin)])
             try:
