@@ -22,9 +22,17 @@ def _words(value: Any) -> Any:
     return ["".join(text for _, text in word) for word in words]
 
 
+def _command(words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words[0]:
+        raise ValueError("its first word, the program, is empty")
+    if any("\0" in word for word in words):
+        raise ValueError("a command can't have a NUL character")
+    return words
+
+
 def _inside(value: str) -> str:
     path = posixpath.normpath(value)
-    if not value or path.startswith(("/", "..", "~")) or "\0" in value:
+    if not value or f"{path}/".startswith(("/", "../", "~")) or "\0" in value:
         raise ValueError(f"'{value}' must be a path in the service's own folder; `sources` is for others")
     return path
 
@@ -38,16 +46,25 @@ class Builder(Model):
     Without `inputs` that is everything in the folder that Git does not ignore, but not the folder of the jar.
     """
 
-    run: Annotated[tuple[str, ...], Field(min_length=1, examples=["[mvn, -q, package]"]), BeforeValidator(_words)]
+    run: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, examples=["[mvn, -q, package]"]),
+        BeforeValidator(_words),
+        AfterValidator(_command),
+    ]
     jar: PathInside
     inputs: tuple[PathInside, ...] = Field(default=(), examples=["[pom.xml, src]"])
 
     @model_validator(mode="after")
     def _jar_apart(self) -> Self:
+        if not self.jar.endswith(".jar"):
+            raise ValueError(f"jar: the name of '{self.jar}' must end with .jar")
         if not posixpath.dirname(self.jar):
             raise ValueError(f"jar: '{self.jar}' must be in a folder that the build writes, such as target/app.jar")
         if any(f"{self.output}/".startswith(f"{one}/") for one in self.inputs):
             raise ValueError(f"jar: {self.jar} is in one of its own inputs")
+        if written := [one for one in self.inputs if f"{one}/".startswith(f"{self.output}/")]:
+            raise ValueError(f"inputs: {written[0]} is in the folder of the jar, which the build writes")
         return self
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from glob import has_magic
 from pathlib import Path
 
 from slipway.config import manifests
@@ -152,8 +153,9 @@ def _check_folder(service: Service, document: Document, errors: FileErrors) -> N
         hint = "build: none uses the Dockerfile alone"
         errors.add(path, document.line(("build",)), "build: lein needs a project.clj", hint)
     for index, relative in enumerate(service.builder.inputs if service.builder else ()):
-        if not (folder / relative).exists():
-            errors.add(path, document.line(("build", "inputs", index)), f"{relative} does not exist", relative_hint)
+        if not is_file(folder / relative) and not is_folder(folder / relative):
+            hint = "inputs are files and folders, not patterns" if has_magic(relative) else relative_hint
+            errors.add(path, document.line(("build", "inputs", index)), f"{relative} does not exist", hint)
     for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
         line = document.line(("sources", index))
         if not is_folder(shared) and not is_file(shared):

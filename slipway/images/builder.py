@@ -81,7 +81,9 @@ def _require_success(folder: Path, builder: Builder, result: Result, output: str
     line = shlex.join(builder.run)
     again = f"cd {shlex.quote(str(folder))} && {line}"
     if result.exit_code:
-        summary = f"{folder.name}: `{line}` failed with exit code {result.exit_code}"
+        code = result.exit_code
+        ended = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        summary = f"{folder.name}: `{line}` {ended}"
         raise Problem(summary, details=output, hint=again)
     if not (folder / builder.jar).is_file():
         summary = f"{folder.name}: `{line}` made no {builder.jar}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import tarfile
 import threading
 import time
@@ -114,12 +115,19 @@ def test_its_jar_goes_the_way_of_an_uberjar(tmp_path: Path) -> None:
         ("writes", {}, "shop: its sources changed while it was built", "ignored by Git"),
         ("fine", {"run": ["no-such-mvn"]}, "shop: no-such-mvn, which builds it, is not on this machine", "install"),
         ("fine", {"run": ["./nobuild"]}, "shop: ./nobuild, which builds it, is not on this machine", "chmod"),
+        ("fine", {"run": ["./notes.txt"]}, "shop: ./notes.txt, which builds it, is not on this machine", "chmod"),
+        ("fine", {"run": ["./plain"]}, "./plain could not be started", "a first line such as #!/bin/sh"),
+        ("fine", {"run": ["./windows"]}, "./windows could not be started", "carriage return"),
+        ("fine", {"run": ["sh", "-c", "kill -9 $$"]}, "shop: `sh -c 'kill -9 $$'` was ended by signal 9", "shop && sh"),
     ],
 )
 def test_what_goes_wrong_is_told_and_leaves_no_jar(
     tmp_path: Path, source: str, given: dict[str, object], summary: str, told: str
 ) -> None:
     service = shop(tmp_path, source, **given)
+    for name, text in (("plain", "true\n"), ("windows", "#!/bin/sh\r\ntrue\r\n")):
+        (tmp_path / "shop" / name).write_text(text)
+        (tmp_path / "shop" / name).chmod(0o755)
     with pytest.raises(Problem) as caught:
         build(service)
     assert caught.value.summary == summary
@@ -196,6 +204,40 @@ def test_inputs_are_what_the_digest_and_the_context_are_made_of(
     assert found == changes
     sources = service.read()
     assert {path.relative_to(folder).as_posix() for path in sources.files} - {".gitignore"} == changes
+
+
+def test_names_and_output_of_any_bytes_are_no_crash(tmp_path: Path) -> None:
+    service = shop(tmp_path, run=["sh", "-c", "cat src/*; ./build"], inputs=["src", "build"])
+    name = os.fsencode(tmp_path / "shop/src") + b"/\xff\n"
+    odd = Path(os.fsdecode(name))
+    odd.write_bytes(b"\xfe")
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    jar, sources = build(service), service.read()
+    assert odd in sources.files
+    context = build_context(sources.folder, "Dockerfile", sources.digest, jar, sources.files)
+    with tarfile.open(fileobj=io.BytesIO(context)) as archive:
+        assert odd.relative_to(sources.folder).as_posix() in archive.getnames()
+    odd.write_bytes(b"\xfd")
+    assert service.read().jar is None
+
+
+def test_an_input_that_git_ignores_or_that_is_a_link_counts_and_is_not_in_the_image(tmp_path: Path) -> None:
+    service = shop(tmp_path, inputs=["src", "made", "linked"])
+    folder = tmp_path / "shop"
+    (folder / ".gitignore").write_text("/made\n")
+    (folder / "made").mkdir()
+    (folder / "linked").symlink_to("../lib")
+    (tmp_path / "lib").mkdir()
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    digests = set()
+    for path in (folder / "made/a.json", tmp_path / "lib/b.clj"):
+        digests.add(service.read().digest)
+        path.write_text("x")
+    sources = service.read()
+    assert len({*digests, sources.digest}) == 3
+    context = build_context(folder, "Dockerfile", sources.digest, None, sources.files)
+    with tarfile.open(fileobj=io.BytesIO(context)) as archive:
+        assert set(archive.getnames()) == {"Dockerfile", JAVA}
 
 
 def test_another_command_or_another_jar_is_another_build(tmp_path: Path) -> None:
