@@ -20,6 +20,7 @@ def replicas(toy: Toys) -> int:
     return int(toy.object("deployment")["spec"]["replicas"])
 
 
+@pytest.mark.long
 def test_load_raises_the_replicas_and_its_end_lets_them_fall(toy: Toys) -> None:
     toy.write(replicas=1, autoscale={"max": 3, "cpu": 50})
     done = toy.invoke("deploy", "--output", "json", timeout=400)
