@@ -23,15 +23,18 @@
   [project]
   (project/merge-profiles (project/unmerge-profiles project (project/non-leaky-profiles project)) (chosen project)))
 
-(defn- below [root path]
+(defn- below
+  "A path of the project without . and .., but with its links: what one in the folder leads to counts as in the folder.
+  Leiningen's root has no links above it."
+  [root path]
   (let [file (io/file (str path))]
-    (if (.isAbsolute file) file (io/file root (str path)))))
+    (.. (if (.isAbsolute file) file (io/file root (str path))) getAbsoluteFile toPath normalize toFile)))
 
 (defn- parent-files
   "The files of :parent-project, which the plugin lein-parent reads, and of its own."
   [root project]
   (when-let [path (get-in project [:parent-project :path])]
-    (let [file (.getCanonicalFile (below root path))]
+    (let [file (below root path)]
       (cons file (when (.isFile file) (parent-files (.getParentFile file) (project/read-raw (str file))))))))
 
 (defn- cleaned
@@ -48,7 +51,7 @@
         {:keys [root] :as built} (as-jar uberjar)
         specs (keep :path (filter map? (:filespecs built)))]
     (concat
-     [["jar" (io/file (jar/get-jar-filename uberjar :standalone))]]
+     [["jar" (below root (jar/get-jar-filename uberjar :standalone))]]
      (for [path (mapcat #(get built %) [:source-paths :java-source-paths :resource-paths])] ["input" (below root path)])
      (for [path specs] ["input" (below root path)])
      (for [file (parent-files root project)] ["input" file])
@@ -57,7 +60,7 @@
 (defn- answer [project path]
   (try
     (when-not (.exists (io/file path))
-      (spit path (apply str (for [[kind file] (lines project)] (str kind " " (pr-str (.getCanonicalPath file)) "\n")))))
+      (spit path (apply str (for [[kind file] (lines project)] (str kind " " (pr-str (str file)) "\n")))))
     (catch Throwable _)) ; the build says what is wrong with the project
   project)
 

@@ -259,7 +259,7 @@ PROJECT = """(defproject team/shop "1.2"
   :target-path "out/%s"
   :compile-path "classes"
   :parent-project {:path "../../parent.clj" :inherit [:managed-dependencies]}
-  :source-paths ["src" "../../lib/src"]
+  :source-paths ["src" "../../lib/src" "linked/src"]
   :java-source-paths ["../../lib/java"]
   :filespecs [{:type :path :path "../../LICENSE"} {:type :bytes :path "x" :bytes ""}]
   :clean-targets ^{:protect false} [:target-path "resources/js" [:nowhere]]
@@ -275,9 +275,14 @@ def test_leiningen_says_what_it_makes_of_a_project_and_from_what(tmp_path: Path)
     (folder / "project.clj").write_text(PROJECT)
     (tmp_path / "parent.clj").write_text(PARENT)
     (tmp_path / "top.clj").write_text('(defproject team/top "1")')
+    (tmp_path / "linked-to/src").mkdir(parents=True)
+    (folder / "linked").symlink_to("../../linked-to")  # whose files are in the digest by this name
     asking = ("lein", *leiningen_project.asking(tmp_path / "answer")[:-1], "do")
     env = {**os.environ, "LEIN_HOME": str(tmp_path), "LEIN_OFFLINE": "1", "LEIN_ROOT": "1", "LEIN_SILENT": "1"}
-    subprocess.run(asking, cwd=folder, env=env, check=True, stdin=subprocess.DEVNULL)
+    (tmp_path / "deep/er").mkdir(parents=True)
+    way = tmp_path / "deep/er/way"  # as a shell has it that came by a link
+    way.symlink_to(folder)
+    subprocess.run(asking, cwd=way, env=env | {"PWD": str(way)}, check=True, stdin=subprocess.DEVNULL)
     assert leiningen_project.read_answer(tmp_path / "answer", folder) == leiningen_project.Project(
         "out/uberjar/shüp.jar",
         ("../../LICENSE", "../../lib/java", "../../lib/src", "../../parent.clj", "../../top.clj", "../../web"),
