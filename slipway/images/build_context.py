@@ -36,8 +36,8 @@ def build_context(folder: Path, dockerfile: str, digest: str, jar: Path | None, 
     """The build context as a tar: what Docker would take of the sources, and the jar as the Dockerfile names it.
 
     A Dockerfile that copies `target/slipway/deps.jar` and `app.jar` gets the jar in two, so that a change of code
-    changes one small layer; any other finds the jar where Leiningen created it, by Leiningen's name. What the jar has
-    from sources elsewhere counts as the service's own code. The jar is there whatever .dockerignore says.
+    changes one small layer; any other finds the jar where its builder created it, by that name. What the jar has from
+    sources elsewhere counts as the service's own code. The jar is there whatever .dockerignore says.
     """
     known = frozenset(sources)
     files = [path for path in context_files(folder, dockerfile) if path in known]
