@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from slipway.kubernetes.credentials import settings_of
 TIMEOUT = (3.0, 30.0)  # seconds to connect, and between two bytes of an answer
 HINT = "see its state; a cluster that Slipway made can be started"
 COMMANDS = (NextCommand("cluster.status"), NextCommand("cluster.start"))
+
+ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Api:
         if token := api.configuration.auth_settings().get("BearerToken"):
             headers["Authorization"] = token["value"]
         url = api.configuration.host + call.path + (f"?{urlencode(call.query)}" if call.query else "")
-        body = None if call.body is None else json.dumps(call.body).encode()
+        body = None if call.body is None else encoded(call.body)
         timeout = Timeout(*TIMEOUT)
         pool = api.rest_client.pool_manager
         answer = pool.request(
@@ -125,6 +128,15 @@ class Api:
         except (HTTPError, OSError) as error:
             name = f"the cluster behind context {self.context.name} does not answer"
             raise Unreachable(name, details=str(error)[:400], hint=HINT, commands=COMMANDS) from error
+
+
+def encoded(body: object) -> bytes:
+    """JSON that is YAML too, as which the API server reads what is applied: it knows no escape of half a character.
+
+    What go-yaml refuses as it is, or takes for the end of a line, is escaped.
+    """
+    text = json.dumps(body, ensure_ascii=False)
+    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def api_refused(summary: str, status: int, body: bytes) -> ApiRefused:

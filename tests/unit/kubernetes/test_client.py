@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from slipway.errors import ApiRefused, ApplyConflict, FieldConflict, Problem
 from slipway.kubernetes import api
-from slipway.kubernetes.api import Api, KubeContext, field_conflicts
+from slipway.kubernetes.api import Api, KubeContext, encoded, field_conflicts
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.discovery import Discovery
 from tests.unit.kubernetes.rendered import Json
@@ -172,3 +175,12 @@ def test_an_api_that_never_answers_is_reported_by_discovery_too(
         with pytest.raises(Problem, match="does not answer") as raised:
             Client(KubeContext("x", lambda: way)).has_kind("example.org/v1", "Rule")
     assert raised.value.hint == "see its state; a cluster that Slipway made can be started"
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+@example("\U0001f600 \x7f\x85\u2028\ufeff\ufffe\\ud83d\\u0085\n\t")
+def test_what_is_applied_is_json_and_the_same_as_yaml(text: str) -> None:
+    """The API server reads it as YAML. libyaml is what its reader, go-yaml v2, was ported from."""
+    body = encoded({"data": {text: text}})
+    assert json.loads(body) == yaml.load(body.decode(), yaml.CSafeLoader) == {"data": {text: text}}
