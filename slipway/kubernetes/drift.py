@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.errors import FieldConflict
+from slipway.kubernetes.binary import same_bytes
 from slipway.kubernetes.jobs import expires
 from slipway.kubernetes.manifests.labels import FIELD_MANAGER, VALUES, values_fingerprint
 from slipway.kubernetes.objects import Object, identity
@@ -37,7 +38,8 @@ def differences(wanted: Sequence[Object], live: Sequence[Object]) -> list[str]:
             found.append(f"{kind} {name} does not exist")
             continue
         actual = without_entries_of_other_tools(other)
-        paths = [*changed(one, _comparable(one), actual), *added(one, other), *secret_values_changed(one, other)]
+        asked = _asked(_comparable(one), actual, _applied(other))
+        paths = [*changed(one, asked, actual), *added(one, other), *secret_values_changed(one, other)]
         if paths:
             found.append(f"{kind} {name}: {', '.join(paths[:4])}")
     return found
@@ -47,6 +49,27 @@ def _comparable(wanted: Object) -> Object:
     """The part of an object that a person changes. A recorded Secret has no values: `secret_values_changed` tells."""
     apart = {"apiVersion", "kind", "metadata", *(("data", "stringData") if wanted["kind"] == "Secret" else ())}
     return {key: value for key, value in wanted.items() if key not in apart}
+
+
+def _asked(wanted: Any, live: Any, fields: Mapping[str, Any]) -> Any:
+    """What is wanted, without the values that leave it to the server: null, and the empty ones that it filled in.
+
+    `fields` are those that Slipway owns: "" or 0 that became a default is its own still, until somebody changes it.
+    """
+    if isinstance(wanted, Mapping):
+        actual = live if isinstance(live, Mapping) else {}
+        return {
+            key: _asked(value, actual.get(key), fields.get(f"f:{key}", {}))
+            for key, value in wanted.items()
+            if value is not None and not (_is_blank(value) and f"f:{key}" in fields)
+        }
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        return [_asked(one, entry, _of_entry(fields, entry)) for one, entry in zip(wanted, live, strict=True)]
+    return wanted
+
+
+def _is_blank(value: Any) -> bool:
+    return value in ("", 0)  # and False
 
 
 def secret_values_changed(wanted: Object, live: Object) -> Iterator[str]:
@@ -78,7 +101,7 @@ def changed(whole: Object, wanted: Any, live: Any, keys: Keys = ()) -> Iterator[
             return
         for index, value in enumerate(wanted):
             yield from changed(whole, value, live[index], (*keys, index))
-    elif wanted != live and not same_quantity(whole, keys, wanted, live):
+    elif wanted != live and not (same_quantity(whole, keys, wanted, live) or same_bytes(whole, keys, wanted, live)):
         yield f"{_path(keys)} is {live} instead of {wanted}"
 
 
@@ -137,6 +160,21 @@ def _added_by(entry: Object, wanted: Object) -> Iterator[str]:
 
 
 # The keys of a fieldsV1 tree are "f:" and the name of a field, "k:" and the keys of a list's entry as JSON, or ".".
+
+
+def _applied(live: Object) -> Mapping[str, Any]:
+    """The fields that Slipway applied, and that nobody changed since."""
+    fields: dict[str, Any] = {}
+    for entry in _managed_fields(live):
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            fields = _merged(fields, entry.get("fieldsV1", {}))
+    return fields
+
+
+def _of_entry(fields: Mapping[str, Any], entry: Any) -> Mapping[str, Any]:
+    """The part of `fields` that is about an entry of a list, whose keys are in it."""
+    parts = (inner for key, inner in fields.items() if key.startswith("k:") and _has_keys(entry, key[2:]))
+    return next(parts, {})
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _stored(value: object, precision: Decimal | None) -> Decimal | None:
 def _precision(one: Object, keys: Keys) -> Decimal | None:
     """How exactly the API server stores the quantity at `keys`; None where its schema has none."""
     kind = (one["apiVersion"].rpartition("/")[0], one["kind"])
-    return next((precision for pattern, precision in _patterns(kind) if _matches(pattern, keys)), None)
+    return next((precision for pattern, precision in _patterns(kind) if matches(pattern, keys)), None)
 
 
 @cache
@@ -111,5 +111,6 @@ def _paths(kind: tuple[str, str]) -> Iterator[tuple[str, Decimal]]:
     yield from ((path, NANO) for path in _OTHERS.get(kind, ()))
 
 
-def _matches(pattern: tuple[str, ...], keys: Keys) -> bool:
+def matches(pattern: tuple[str, ...], keys: Keys) -> bool:
+    """Whether a path is one of a pattern, in which `*` is any key or index."""
     return len(pattern) == len(keys) and all(part in {"*", key} for part, key in zip(pattern, keys, strict=True))

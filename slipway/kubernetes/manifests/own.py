@@ -7,6 +7,7 @@ from pathlib import Path
 
 from slipway.config.manifests import documents
 from slipway.config.models import Service
+from slipway.kubernetes.binary import canonical_base64
 from slipway.kubernetes.manifests.labels import NAMESPACE, VALUES, labels, values_fingerprint
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.scopes import cluster_scoped
@@ -36,6 +37,6 @@ def own_manifests(project: str, namespace: str, service: Service) -> list[Object
 
 
 def _encoded(secret: Object) -> dict[str, str]:
-    data = {key: "".join(value.split()) for key, value in (secret.get("data") or {}).items()}
+    data = {key: canonical_base64(value) for key, value in (secret.get("data") or {}).items()}
     texts = (secret.get("stringData") or {}).items()
     return {**data, **{key: base64.b64encode(value.encode()).decode() for key, value in texts}}

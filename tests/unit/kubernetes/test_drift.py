@@ -92,3 +92,33 @@ def test_a_number_is_a_quantity_too() -> None:
     for cpu, found in (("500m", []), ("600m", ["spec.containers[0].resources.limits.cpu is 600m instead of 0.5"])):
         live = {"spec": {"containers": [{"resources": {"limits": {"cpu": cpu, "memory": "1024Mi"}}}]}}
         assert list(changed(one, wanted, live)) == found
+
+
+OWN: Json = {"f:strategy": {}, "f:type": {}, "f:ports": {'k:{"port":80}': {"f:targetPort": {}}}}
+
+
+@pytest.mark.parametrize("owner_", ["slipway", "kubectl-edit"])
+@pytest.mark.parametrize(
+    ("wanted", "live"),
+    [
+        ({"type": ""}, {"type": "ClusterIP"}),
+        ({"ports": [{"port": 80, "targetPort": 0}]}, {"ports": [{"port": 80, "targetPort": 80}]}),
+        ({"strategy": None}, {"strategy": {"type": "RollingUpdate"}}),
+    ],
+)
+def test_what_is_left_to_the_server_is_no_drift_until_somebody_else_sets_it(
+    owner_: str, wanted: Json, live: Json
+) -> None:
+    one = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": wanted}
+    fields = owner(owner_, "Apply" if owner_ == "slipway" else "Update", OWN)
+    found = {**one, "metadata": {"name": "x", "managedFields": [fields]}, "spec": live}
+    assert bool(differences([one], [found])) is (owner_ != "slipway")
+
+
+@pytest.mark.parametrize(("live", "same"), [("YQ==", True), ("Yg==", False), ("Y", False), ("", False)])
+def test_bytes_are_the_same_in_every_spelling_of_base64(live: str, same: bool) -> None:
+    for written in ("YQ==", "YQ\n==\n", "YR=="):
+        one = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "binaryData": {"A": written}}
+        assert (differences([one], [{**one, "binaryData": {"A": live}}]) == []) is same
+        text = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"A": "YR=="}}
+        assert differences([text], [{**text, "data": {"A": "YQ=="}}])

@@ -83,6 +83,14 @@ def test_a_shown_manifest_has_no_secrets_value(tmp_path: Path) -> None:
     assert base64.b64encode(b"geheim").decode() not in json.dumps(found)
 
 
+@pytest.mark.parametrize("text", ["YQ==", "YR==", '"YQ\\n=="'])
+def test_bytes_of_an_own_secret_are_spelled_as_the_api_server_stores_them(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifests").mkdir()
+    own = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: own}}\ndata: {{KEY: {text}}}\n"
+    (tmp_path / "manifests" / "own.yaml").write_text(own)
+    assert render("hh", "ns", service(folder=tmp_path), IMAGE, {})[-1]["data"] == {"KEY": "YQ=="}
+
+
 POD = {
     "initContainers": [{"name": "i", "image": "IMAGE"}],
     "containers": [{"name": "a", "image": "IMAGE"}, {"name": "b", "image": "c:1"}],
