@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,21 @@ TAG = "tag:yaml.org,2002:"
 
 def documents(path: Path) -> Iterator[Any]:
     """The documents of a file, in ruamel's round-trip types. Raises Unreadable."""
-    return yaml_reader.documents(path, _parser)
+    _check_separators(yaml_reader.text_of(path))
+    yield from yaml_reader.documents(path, _parser)
+
+
+def _check_separators(text: str) -> None:
+    """Raise Unreadable where kubectl, which takes a file apart before YAML is read, refuses or passes over content."""
+    ended = 0  # the line of a `...`
+    for number, line in enumerate(text.split("\n"), 1):
+        rest = line.removeprefix("---").strip()
+        begins = line.startswith("---")
+        if begins and rest and not rest.startswith("#"):
+            raise yaml_reader.Unreadable(number, "kubectl takes nothing but a comment behind ---", "start a new line")
+        if ended and rest and not begins and not rest.startswith("#"):
+            raise yaml_reader.Unreadable(ended, "kubectl reads nothing behind ...", "separate documents by ---")
+        ended = number if line.rstrip() == "..." else 0 if begins else ended
 
 
 def json_value(value: Any) -> Any:
@@ -54,7 +69,7 @@ def resolve(text: str) -> bool | float | str | None:
         return None
     if not text[0].isascii() or text[0] not in "+-.0123456789":
         return text
-    digits = text if text[0] == "." else text.replace("_", "")
+    digits = _with_digits_apart(text) if text[0] == "." else text.replace("_", "")
     if found := INTEGER.fullmatch(digits):
         base = found.lastgroup or "d"
         number = int(found[base], BASES[base]) * (-1 if found["sign"] == "-" else 1)
@@ -63,11 +78,16 @@ def resolve(text: str) -> bool | float | str | None:
     return _float(digits, text)
 
 
+def _with_digits_apart(text: str) -> str:
+    """Without `_` where each stands between two digits, as Go's strconv.ParseFloat takes it; the text otherwise."""
+    return text.replace("_", "") if re.fullmatch(r"([^_]|(?<=[0-9])_(?=[0-9]))*", text) else text
+
+
 def _float(digits: str, text: str) -> float | str:
-    """A float, whole ones as the integer that Go writes for them; the text where it is none."""
+    """A float, whole ones as the integer that Go writes for them: as few digits as tell it, then zeros; or the text."""
     if not FLOAT.fullmatch(digits) or math.isinf(number := float(digits)):
         return text
-    return int(number) if number.is_integer() and abs(number) < LONGEST else number
+    return int(Decimal(repr(number))) if number.is_integer() and abs(number) < LONGEST else number
 
 
 def _key(key: object) -> str:
@@ -76,6 +96,14 @@ def _key(key: object) -> str:
     if isinstance(key, Scalar):
         return f"{key.value:g}" if isinstance(key.value, float) else str(key.value)
     return str(key)
+
+
+def _is_rounded(key: Scalar) -> bool:
+    """Whether kubectl may write a key with other digits: of a float's, it keeps those of 32 bits (sigs.k8s.io/yaml)."""
+    if isinstance(key.value, str):  # a date
+        return False
+    integer = INTEGER.fullmatch(key.replace("_", "")) and -(2**63) <= key.value < 2**63
+    return not integer and f"{key.value:g}" != str(key.value)
 
 
 def _parser() -> Any:
@@ -120,6 +148,8 @@ def _classes() -> tuple[type, type]:
         def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
             if key is None:
                 raise ConstructorError(None, None, "a key can't be null", key_node.start_mark)
+            if isinstance(key, Scalar) and _is_rounded(key):
+                raise ConstructorError(None, None, f"kubectl rounds the key {key}: quote it", key_node.start_mark)
             return bool(super().check_mapping_key(node, key_node, mapping, key, value))
 
     Constructor.add_constructor(f"{TAG}int", Constructor.go_number)

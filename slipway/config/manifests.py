@@ -20,7 +20,7 @@ FOLDER = "manifests"
 def documents(folder: Path) -> Iterator[dict[str, Any]]:
     """The objects of a service's own manifests, in which `check` found no error."""
     for path in yaml_files(folder / FOLDER, FileErrors()).values():
-        for found in _read(path):
+        for found in objects(path):
             values = json_value(found.data)
             if isinstance(values, dict):
                 yield values
@@ -31,7 +31,7 @@ def check(folder: Path, errors: FileErrors) -> list[Document]:
     sound = []
     for path in yaml_files(folder / FOLDER, errors).values():
         try:
-            for found in _read(path):
+            for found in objects(path):
                 before = len(errors.lines)
                 _check_object(found, errors)
                 sound += [found] if len(errors.lines) == before else []
@@ -40,7 +40,8 @@ def check(folder: Path, errors: FileErrors) -> list[Document]:
     return sound
 
 
-def _read(path: Path) -> Iterator[Document]:
+def objects(path: Path) -> Iterator[Document]:
+    """The objects of a file. Raises Unreadable."""
     for data in kubernetes_yaml.documents(path):
         yield from (Document(path, one) for one in _objects(data) if one is not None)
 

@@ -27,7 +27,7 @@ def documents(path: Path, make_parser: Callable[[], Any] | None = None) -> Itera
     """The documents of a file, in ruamel's round-trip types. Raises Unreadable."""
     from ruamel.yaml.error import YAMLError
 
-    text = _text(path)
+    text = text_of(path)
     try:
         for data in (make_parser or parser)().load_all(text):
             _require_usable(data, text)
@@ -38,7 +38,8 @@ def documents(path: Path, make_parser: Callable[[], Any] | None = None) -> Itera
         raise _unreadable(error, text) from None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file, without a byte order mark. Raises Unreadable."""
     try:
         content = path.read_bytes()
     except OSError as error:

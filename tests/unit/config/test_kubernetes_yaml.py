@@ -32,6 +32,8 @@ def read(folder: Path, text: str) -> list[object]:
         ("0x", "0x"), ("0b2", "0b2"), ("1.2.3", "1.2.3"), ("1e999", "1e999"), ("v1", "v1"), ("+", "+"), (".", "."), ("٣", "٣"), ("1__0", 10), ("._5", "._5"),
         ("[010, yes]", [8, True]), ("{010: a, on: b, 1.50: c, 2024-05-01: d}", {"8": "a", "true": "b", "1.5": "c", "2024-05-01": "d"}),
         ("|\n  yes", "yes\n"), ("=", "="),
+        ("-9223372036854775809", -9223372036854776000), ("18446744073709551616", 18446744073709552000),
+        (".1_0", 0.1), ("._1", "._1"), (".1__0", ".1__0"), (".1_", ".1_"), ("{1_000_000: a, 1e3: b, 0.1: c}", {"1000000": "a", "1000": "b", "0.1": "c"}), ("-.5_5", -0.55), ("{!!timestamp 2024-05-01: a}", {"2024-05-01": "a"}),
     ],
 )  # fmt: skip
 def test_a_value_is_what_kubectl_reads(tmp_path: Path, written: str, value: object) -> None:
@@ -44,6 +46,15 @@ def test_a_merged_mapping_is_merged_and_an_alias_repeats(tmp_path: Path) -> None
     assert read(tmp_path, text) == [{"a": {"mode": 256}, "b": {"mode": 256, "c": True}, "d": {"mode": 256}}]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("between", ["---", "--- # c", "...\n---", "---\n\n# c\n---"])
+def test_documents_are_separated_as_kubectl_separates_them(tmp_path: Path, between: str, end: str) -> None:
+    text = f"---\na: |\n  ...\n{between}\nb: 2\n...\n# c\n".replace("\n", end)
+    (tmp_path / "own.yaml").write_bytes(text.encode())
+    found = [json_value(one) for one in documents(tmp_path / "own.yaml")]
+    assert [one for one in found if one is not None] == [{"a": "...\n"}, {"b": 2}]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "summary"),
     [
@@ -52,6 +63,12 @@ def test_a_merged_mapping_is_merged_and_an_alias_repeats(tmp_path: Path) -> None
         ("a: 1\nb: .inf\n", 2, "JSON has no number .inf"),
         ("a: 1\n~: 2\n", 2, "a key can't be null"),
         ("a: !!bool maybe\n", 1, "not true or false"),
+        ("a: 1\n18446744073709551616: 2\n", 2, "kubectl rounds the key"),
+        ("a: 1\n1e6: 2\n", 2, "kubectl rounds the key"),
+        ("a: 1\nb: !Ref c\n", 2, "unknown tag"),
+        ("a: 1\nb: !!binary YQ==\n", 2, "unknown tag"),
+        ("a: 1\n--- {b: 1}\n", 2, "kubectl takes nothing but a comment behind ---"),
+        ("a: 1\n...\n# c\nb: 1\n", 2, "kubectl reads nothing behind ..."),
     ],
 )
 def test_what_kubectl_reads_as_something_else_or_refuses_is_refused_with_its_line(
