@@ -30,7 +30,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
             *("-k", "not (test_helping_hands.py and minikube])"),
         ),
         "cluster": (
-            *_lab("causes", "cluster", "an_earlier_version", "up", "walkthrough", "scaling", "helping_hands"),
+            *_lab("causes", "judges", "cluster", "an_earlier_version", "up", "walkthrough", "scaling", "helping_hands"),
             *("-k", "not (test_helping_hands.py and local])"),
         ),
     },
