@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
@@ -54,7 +55,7 @@ def require_intact(jar: Path) -> tuple[str, set[str]]:
             broken = archive.testzip()
             names = set(archive.namelist())
             manifest = _manifest(archive)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, zlib.error) as error:
         raise Problem(
             f"{jar.name} is not a valid jar", details=str(error), hint="run the same command again"
         ) from error

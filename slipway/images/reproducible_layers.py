@@ -9,9 +9,11 @@ import json
 import sys
 import tarfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slipway.errors import Problem
 
@@ -36,7 +38,7 @@ def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int) -> tuple[
     The lowest `base_layers`, those of the base image, stay as they are. A builder that copies into a folder gives that
     folder the current time. BuildKit has the same as `rewrite-timestamp`.
     """
-    with tarfile.open(saved) as archive, tarfile.open(rewritten, "w") as out:
+    with _usable(saved), tarfile.open(saved) as archive, tarfile.open(rewritten, "w") as out:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
         config = json.loads(_read(archive, manifest["Config"]))
         given = zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True)
@@ -52,10 +54,27 @@ def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int) -> tuple[
         _write(out, manifest["Config"], config_json)
         for name, content in dict(zip(manifest["Layers"], contents, strict=True)).items():
             _write(out, name, content)
-    instructions = [entry.get("created_by", "") for entry in config.get("history", ()) if not entry.get("empty_layer")]
-    instructions = instructions if len(instructions) == len(ids) else [""] * len(ids)
+        instructions = _instructions(config, len(ids))
     layers = zip(ids, contents, instructions, strict=True)
-    return tuple(Layer(id_, len(content), instruction(text)) for id_, content, text in layers)
+    return tuple(Layer(id_, len(content), text) for id_, content, text in layers)
+
+
+@contextmanager
+def _usable(saved: Path) -> Iterator[None]:
+    """Raise Problem for an archive that is cut, or without what `docker save` puts into it."""
+    try:
+        yield
+    except (tarfile.TarError, OSError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
+        details = f"{saved.name}: {type(error).__name__}: {error}"
+        raise Problem("the saved image can't be read", details=details, hint="the disk may be full: df -h") from error
+
+
+def _instructions(config: Mapping[str, Any], layers: int) -> list[str]:
+    """The instruction of each layer; empty where the history tells of another number of layers."""
+    found = [
+        instruction(entry.get("created_by", "")) for entry in config.get("history", ()) if not entry.get("empty_layer")
+    ]
+    return found if len(found) == layers else [""] * layers
 
 
 def without_timestamps(layer: bytes) -> bytes:

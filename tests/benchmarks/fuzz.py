@@ -1,4 +1,4 @@
-"""Anything in the files that a team writes, and typed, longer than a test may take: nothing may give a traceback."""
+"""Anything in the files that a team and its tools write, and typed, longer than a test may take: nothing may give a traceback."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from tests.benchmarks.measure import Row
 from tests.unit.config.fuzz import FILES, Team, contents
+from tests.unit.images import fuzz as images
+from tests.unit.kubernetes import fuzz as kubeconfigs
 from tests.unit.tasks.fuzz import WORDS, parse
 
-MINUTES = 3  # for each row: service.yaml, whose values have the most forms, all other files, and command lines
+MINUTES = 3  # for each row: service.yaml, whose values have the most forms, all other files, and so on
 EXAMPLES = 200  # in a round, which one seed repeats
 SERVICE = "apps/web/service.yaml"
 Use = Callable[[st.DataObject], None]
@@ -29,7 +31,19 @@ def rows() -> Iterator[Row]:
         team = Team(Path(folder))
         yield fuzzed("contents of service.yaml", content_of(team, [SERVICE]))
         yield fuzzed("contents of the other files", content_of(team, [name for name in FILES if name != SERVICE]))
+        for name in images.VALID:
+            yield fuzzed(f"contents of a {name}", image_file(Path(folder), name))
+        yield fuzzed("kubeconfigs", lambda data: kubeconfigs.use(Path(folder), data.draw(kubeconfigs.CONTENTS)))
     yield fuzzed("command lines", lambda data: parse(data.draw(WORDS)))
+
+
+def image_file(folder: Path, name: str) -> Use:
+    """Use any content of what an image is made from."""
+
+    def use(data: st.DataObject) -> None:
+        images.use(folder, name, data.draw(images.contents(name)))
+
+    return use
 
 
 def content_of(team: Team, names: list[str]) -> Use:
