@@ -18,7 +18,7 @@ from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.images.dockerfile import uses_base_argument
-from slipway.images.jar import Leiningen, verify
+from slipway.images.jar import verify
 from slipway.images.reproducible_layers import rewrite_timestamps
 
 
@@ -72,7 +72,7 @@ def use(folder: Path, name: str, content: bytes) -> None:
     read: dict[str, Callable[[], object]] = {
         "archive": lambda: rewrite_timestamps(file, folder / "rewritten", 0),
         "Dockerfile": lambda: uses_base_argument(file),
-        "jar": lambda: verify(FakeHost("here", Facts("Linux", "x86_64")), file, Leiningen("/java"), null_reporter()),
+        "jar": lambda: verify(FakeHost("here", Facts("Linux", "x86_64")), file, "/java", null_reporter()),
     }
     with contextlib.suppress(Problem):
         read[name]()
