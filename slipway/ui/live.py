@@ -75,7 +75,7 @@ class Live:
                 with self._lock:
                     self._step(event)
             case Output(name, _, text) if name in self._rows:
-                self._rows[name].line = strip_control(text)
+                self._rows[name].line = strip_control(text) or self._rows[name].line
             case Progress(name) if name in self._rows:
                 self._rows[name].progress = format_progress(event)
             case Finished():

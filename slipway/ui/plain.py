@@ -36,7 +36,8 @@ class Plain:
             case StepChanged():
                 self._step(event)
             case Output(name, _, text):
-                self._line(f"{name} | {strip_control(text)}")
+                if shown := strip_control(text):  # a builder may end its colours on a line of its own
+                    self._line(f"{name} | {shown}")
             case Progress():
                 self._progress(event)
             case Finished():

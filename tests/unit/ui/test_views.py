@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Plan, PlanStep, fields
+from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Plan, PlanStep, fields
 from slipway.errors import UsageError
 from slipway.ui.views import VIEWS, choose_view, open_view
 
@@ -29,6 +29,11 @@ def test_a_plan_in_which_nothing_would_change_shows_each_step_as_unchanged(name:
     steps = (PlanStep("auth/jar", "build the jar"),)
     assert line in drawn(name, ComputedPlan(steps), Finished(Outcome.DONE, 0, 1, 0, 0.1))
     assert fields(ComputedPlan(steps)) == fields(Plan(steps))
+
+
+def test_a_line_of_colours_alone_is_no_line() -> None:
+    lines = drawn("plain", *(Output("auth/jar", "stdout", text) for text in ("one", "\x1b[0m\x1b[m", "two")))
+    assert lines == "auth/jar | one\nauth/jar | two\n"
 
 
 def drawn(name: str, *events: Event) -> str:
