@@ -20,6 +20,11 @@ BUILDKIT = re.compile(  # the classic builder's words for BuildKit's options, an
 )
 HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\s.*<<-?\s*[\"']?\w.*", re.IGNORECASE | re.MULTILINE)
 UNKNOWN = re.compile(r"unknown instruction", re.IGNORECASE)  # what it says of a here-document's text
+PULLED = re.compile(r"Step \d+/\d+ : FROM\b", re.IGNORECASE)
+NOT_PULLED = (
+    "this image can't be pulled: correct its name, or the way to its registry, and run the same command again;\n"
+    "or begin the Dockerfile with `ARG BASE` and `FROM ${BASE}`, for an image that can be built on this machine too"
+)
 CLASSIC = (
     "this needs BuildKit, and `docker buildx` is not on this machine: install it (apt-get install docker-buildx on\n"
     "Debian 13, docker-buildx-plugin from Docker's own repository) and run the same command again, or write the line\n"
@@ -62,7 +67,7 @@ def build_problem(details: str, step: str, source: BuildSource) -> Problem:
     said = "\n".join(filter(None, lines))
     if heredoc or BUILDKIT.search(details):
         return BuildKitNeeded("the image could not be built", details=said, hint=CLASSIC)
-    hint = "fix the Dockerfile and run the same command again"
+    hint = NOT_PULLED if PULLED.match(step) else "fix the Dockerfile and run the same command again"
     return Problem("the image could not be built", details=said, hint=hint)
 
 

@@ -11,7 +11,7 @@ import pytest
 from docker.errors import APIError
 from requests import Response
 
-from slipway.docker.build_errors import CLASSIC, BuildSource
+from slipway.docker.build_errors import CLASSIC, NOT_PULLED, BuildSource
 from slipway.docker.streams import built_image
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
@@ -49,8 +49,9 @@ def refused(words: str) -> Iterator[dict[str, Any]]:
         ("FROM x\nRNU a <<EOF\n", [], "dockerfile parse error on line 2: unknown instruction: RNU", "line 2: RNU a <<EOF", FIX),
         ("FROM x\nRUN false\n", ["Step 1/2 : FROM x", "Step 2/2 : RUN false"], "The command '/bin/sh -c false' returned a non-zero code: 1", "Step 2/2 : RUN false", FIX),
         ("FROM x\n", [], "dockerfile parse error on line 9: what", "", FIX),
+        ("FROM x:1\n", ["Step 1/1 : FROM x:1"], 'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host', "FROM x:1", NOT_PULLED),
     ],
-    ids=["mount", "chmod", "link", "heredoc", "platform", "typo", "failed", "no such line"],
+    ids=["mount", "chmod", "link", "heredoc", "platform", "typo", "failed", "no such line", "not pulled"],
 )  # fmt: skip
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_failed_build_shows_its_line_and_says_whose_syntax_it_is(
