@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,11 +52,13 @@ def build(
         _require_program(folder, builder)
         jar = folder / builder.jar
         _remove(jar)
+        started = time.time()
         result = host.run(replace(command(folder, builder, java_home), pass_fds=(lock,)), report)
         output = jars.tail(result.text + result.stderr.decode(errors="replace"))
-        if read().digest != before.digest:
+        now = read()
+        if now.digest != before.digest:
             hint = "what the build itself writes must be ignored by Git, or no input"
-            raise changed_meanwhile(folder.name, output, hint)
+            raise changed_meanwhile(folder.name, now.differing_from(before, started), output, hint)
         _require_success(folder, builder, result, output)
         jars.require_intact(jar)
         return jars.name_by_digest(jar, before.digest)

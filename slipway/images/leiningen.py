@@ -105,7 +105,7 @@ def _unless_changed(before: Sources, project: Project | None, read: Callable[[],
         projects.record(before.folder, project)
     now = read()
     if now.digest != before.digest and (project in {None, known} or now.changed_since(started)):
-        raise changed_meanwhile(before.folder.name)
+        raise changed_meanwhile(before.folder.name, now.differing_from(before, started))
     return now
 
 

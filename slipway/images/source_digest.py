@@ -17,7 +17,10 @@ from slipway.images.git_files import unignored_files
 DIGITS = 16  # hex digits: 64 bits, enough to tell a team's sources apart
 NOT_IN_A_JAR = frozenset({"target", "test", "manifests", "README.md"})  # at the top of a folder
 DEPLOYMENT_FILES = frozenset({"service.yaml", "service.yml"})  # at the top too; what they say has digests of its own
-SCRATCH = ("*.swp", "*~", ".#*", "#*#", ".lein-*", ".nrepl-port", "__pycache__", ".DS_Store")  # of editors and tools
+SCRATCH = (  # of editors and tools: .cpcache is the Clojure CLI's, the reduced POM that of Maven's shade plugin
+    *("*.swp", "*~", ".#*", "#*#", ".lein-*", ".nrepl-port", "__pycache__", ".DS_Store"),
+    *(".cpcache", "dependency-reduced-pom.xml"),
+)
 _SCRATCH = re.compile("|".join(map(translate, SCRATCH)))
 
 

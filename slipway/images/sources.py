@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import Problem
+
+NAMED = 5  # so many files that changed are named, and the others counted
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,11 @@ class Sources:
         """Whether a file was written, renamed or replaced at that time (in seconds, `time.time()`) or later."""
         return any(_changed(path) >= moment for path in self.files)
 
+    def differing_from(self, before: Sources, moment: float) -> list[str]:
+        """The files (paths from the folder) that came or went since `before`, or were changed at `moment` or later."""
+        changed = {path for path in self.files if _changed(path) >= moment}
+        return sorted(os.path.relpath(path, self.folder) for path in changed | set(self.files) ^ set(before.files))
+
 
 def _changed(path: Path) -> float:
     """When a file, or a link or what it points to, was changed last, in seconds; one that is gone was just now."""
@@ -32,7 +41,10 @@ def _changed(path: Path) -> float:
     return max(own, path.stat().st_ctime if path.exists() else 0.0)
 
 
-def changed_meanwhile(name: str, details: str = "", hint: str = "") -> Problem:
-    """The error of a build whose sources are others at its end: what was made is not of these."""
+def changed_meanwhile(name: str, files: Sequence[str] = (), details: str = "", hint: str = "") -> Problem:
+    """The error of a build whose sources are others at its end: what was made is not of these. `files` changed."""
     again = "; ".join(filter(None, ("run the same command again", hint)))
-    return Problem(f"{name}: its sources changed while it was built", details=details, hint=again)
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    changed = f"changed: {', '.join(files[:NAMED])}{more}" if files else ""
+    said = "\n".join(filter(None, (changed, details)))
+    return Problem(f"{name}: its sources changed while it was built", details=said, hint=again)

@@ -43,6 +43,10 @@ if source == "nothing":
     sys.exit()
 if source == "writes":
     pathlib.Path("src/generated.txt").write_text("x")
+if source == "fine":  # as the Clojure CLI and Maven's shade plugin do
+    pathlib.Path(".cpcache").mkdir(exist_ok=True)
+    pathlib.Path(".cpcache/1.basis").write_text("x")
+    pathlib.Path("dependency-reduced-pom.xml").write_text("x")
 if source == "text":
     sys.exit(out.write_text("x") and 0)
 if out.exists():  # as Gradle does with what is up to date
@@ -113,6 +117,7 @@ def test_its_jar_goes_the_way_of_an_uberjar(tmp_path: Path) -> None:
         ("fine", {"jar": "target/other.jar"}, "shop: `./build -q` made no target/other.jar", "correct `build.jar`"),
         ("text", {}, "app.jar is not a valid jar", "zip"),
         ("writes", {}, "shop: its sources changed while it was built", "ignored by Git"),
+        ("writes", {}, "shop: its sources changed while it was built", "changed: src/generated.txt\n"),
         ("fine", {"run": ["no-such-mvn"]}, "shop: no-such-mvn, which builds it, is not on this machine", "install"),
         ("fine", {"run": ["./nobuild"]}, "shop: ./nobuild, which builds it, is not on this machine", "chmod"),
         ("fine", {"run": ["./notes.txt"]}, "shop: ./notes.txt, which builds it, is not on this machine", "chmod"),
