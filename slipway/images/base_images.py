@@ -10,7 +10,7 @@ from functools import cache
 from slipway.config.versions import Base, Debian
 from slipway.docker.state import State
 
-RECIPE_VERSIONS = {"jlink": 3, "packages": 2}  # increased when the same recipe builds something else
+RECIPE_VERSIONS = {"jlink": 4, "packages": 2}  # increased when the same recipe builds something else
 
 
 def identity(base: Base) -> str:

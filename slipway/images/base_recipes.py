@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from slipway.config.versions import Base, Debian, Jlink
@@ -18,6 +18,12 @@ from slipway.images.rootfs import UID, RootFs
 
 JAVA = "/opt/java"
 LOCALES = Path("/usr/lib/locale")
+# What a library in a jar may be linked to, and java is not: a C library before glibc 2.34 had its parts in files of
+# their own, which later ones still have for programs that name them; and what C++ needs.
+NATIVE = (
+    *("libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libresolv.so.2", "libanl.so.1"),
+    *("libnss_files.so.2", "libnss_dns.so.2", "libstdc++.so.6"),
+)
 COMMON = ("ENV LANG=C.UTF-8", f"USER {UID}:{UID}")
 
 
@@ -88,8 +94,9 @@ def java_rootfs(host: Host, kit: Jdk, recipe: Jlink, out: Path, report: Reporter
     """The root file system of a JVM that is linked into `out`: with it, the libraries of this machine, and a locale."""
     modules = linkable(host, kit, recipe, report)
     host.run(jlink_command(kit, modules, str(out)), report).raise_for_status("jlink failed")
-    parts = [str(out / "bin/java"), *(str(p) for p in sorted(out.rglob("*.so")))]
-    needed = libraries(host.run(Command(("ldd", *parts)), null_reporter(report.cancel)).text)
+    needed = needed_libraries(host, [out / "bin/java", *sorted(out.rglob("*.so"))], report)
+    native = native_libraries({path.parent for path in map(Path, needed) if not path.is_relative_to(out)})
+    needed += [*map(str, native), *needed_libraries(host, native, report)]
     files = {f"{JAVA}/{path.relative_to(out).as_posix()}": path for path in out.rglob("*") if path.is_file()}
     files |= {path: Path(path) for path in needed if not path.startswith(str(out))}
     locale = locale_files()
@@ -105,6 +112,18 @@ def linkable(host: Host, kit: Jdk, recipe: Jlink, report: Reporter) -> list[str]
     if missing := [module for module in recipe.modules if module not in known]:
         report.note(f"Java {kit.version} has no {', '.join(missing)}")
     return [module for module in recipe.modules if module in known]
+
+
+def needed_libraries(host: Host, parts: Sequence[Path], report: Reporter) -> list[str]:
+    """The paths of the shared libraries that programs and libraries are linked to, and of the loader (ldd(1))."""
+    if not parts:
+        return []
+    return libraries(host.run(Command(("ldd", *map(str, parts))), null_reporter(report.cancel)).text)
+
+
+def native_libraries(folders: Iterable[Path]) -> list[Path]:
+    """Those of `NATIVE` in folders where the loader finds the C library, so that it finds them too."""
+    return [folder / name for folder in sorted(folders) for name in NATIVE if (folder / name).is_file()]
 
 
 def locale_files() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The base made by jlink: a JVM in it is in UTF-8, and has the classes of the image that it stands in for."""
+"""The base made by jlink: a JVM in it is in UTF-8, with the classes and libraries of the image that it stands in for."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Told {
     }
 }
 """
+LOAD = 'class Load { public static void main(String[] words) { System.load("/told/libnothing.so"); } }'
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,20 @@ def test_a_jvm_is_in_utf_8_and_reads_a_secret_as_it_is(image: str, tmp_path: Pat
         capture_output=True,
     )
     assert told.stdout.decode() == "UTF-8 9 \u65e5\n"
+
+
+def test_a_library_of_an_older_c_library_is_loaded(image: str, tmp_path: Path) -> None:
+    """It names the parts of the C library that are in libc.so.6 since glibc 2.34, and C++'s library."""
+    (tmp_path / "Load.java").write_text(LOAD)
+    subprocess.run(["javac", "Load.java"], cwd=tmp_path, check=True)
+    (tmp_path / "nothing.c").write_text("int nothing;")
+    names = ["-l:libpthread.so.0", "-l:libdl.so.2", "-l:librt.so.1", "-l:libstdc++.so.6"]
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-o", "libnothing.so", "nothing.c", "-Wl,--no-as-needed", *names],
+        cwd=tmp_path,
+        check=True,
+    )
+    tmp_path.chmod(0o755)
+    loading = ["docker", "run", "--rm", "--volume", f"{tmp_path}:/told:ro", image, "java", "-cp", "/told", "Load"]
+    done = subprocess.run(loading, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

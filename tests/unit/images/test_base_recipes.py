@@ -16,6 +16,7 @@ from slipway.engine.reporter import Reporter
 from slipway.hosts.facts import Jdk
 from slipway.hosts.local import LocalHost
 from slipway.images import base_recipes
+from slipway.images.base_images import host_release
 
 ROOT = Path(__file__).resolve().parents[3]
 JRE = json.loads(Path(__file__).with_name("jre_modules.json").read_text())
@@ -41,6 +42,11 @@ def test_what_the_jdk_has_is_linked_with_the_locale_and_what_it_lacks_is_told(tm
     assert "jdk.httpserver" in release
     assert {"/opt/java/bin/java", "/opt/java/lib/server/libjvm.so", "/opt/java/lib/modules"} <= root.files.keys()
     assert any(path.rpartition("/")[2].startswith("libc.so") for path in root.files)
+    native = base_recipes.native_libraries({Path(path).parent for path in root.files if "/libc.so" in path})
+    assert root.files.keys() >= set(map(str, native))
+    if host_release().startswith("debian-"):  # as the image that it stands in for
+        assert {path.name for path in native} == set(base_recipes.NATIVE)
+        assert any("/libgcc_s.so" in path for path in root.files), "libstdc++ needs it"
     (language,) = (line for line in base_recipes.COMMON if line.startswith("ENV LANG="))
     assert language == "ENV LANG=C.UTF-8"
     assert root.files.keys() >= base_recipes.locale_files().keys()

@@ -62,8 +62,8 @@ def test_the_digest_of_sources(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "release", "tag"),
     [
-        (Base(recipe=JLINK), "12", "690508468717a2ea"),
-        (Base(upstream=PINNED, recipe=JLINK), "12", "978fd8e8ddc5198c"),
+        (Base(recipe=JLINK), "12", "1f2413149d78477e"),
+        (Base(upstream=PINNED, recipe=JLINK), "12", "a962a8d5181bcd4b"),
         (Base(upstream=PINNED), "13", "4943f2d5fc9968e4"),
         (Base(recipe=PACKAGES), "12", "94c4e834dfadf163"),
         (Base(recipe=PACKAGES), "13", "48fd5255556e167c"),
