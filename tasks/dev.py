@@ -26,7 +26,8 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "lab": {
         "hosts": (
-            *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein", "an_ssh_host"),
+            *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein"),
+            *_lab("other_builders", "an_ssh_host"),
             *("-k", "not (test_helping_hands.py and minikube])"),
         ),
         "cluster": (
