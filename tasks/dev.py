@@ -17,6 +17,7 @@ def _lab(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/lab/test_{name}.py" for name in names)
 
 
+BOTH = "test_helping_hands.py or test_other_builders.py"  # are of this machine and of the Minikube
 # By suite, the words for pytest of each of its parts, which run side by side, since they wait as much as they work.
 # `cluster` begins with what waits most and ends with what asks for steady rates.
 SUITES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -28,11 +29,12 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
         "hosts": (
             *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein"),
             *_lab("other_builders", "an_ssh_host"),
-            *("-k", "not (test_helping_hands.py and minikube])"),
+            *("-k", f"not (({BOTH}) and minikube)"),
         ),
         "cluster": (
-            *_lab("causes", "judges", "cluster", "an_earlier_version", "up", "walkthrough", "scaling", "helping_hands"),
-            *("-k", "not (test_helping_hands.py and local])"),
+            *_lab("causes", "judges", "cluster", "an_earlier_version", "up", "walkthrough", "scaling"),
+            *_lab("other_builders", "helping_hands"),
+            *("-k", f"not (({BOTH}) and local)"),
         ),
     },
 }
