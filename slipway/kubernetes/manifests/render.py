@@ -61,25 +61,31 @@ def redacted(objects: Sequence[Object]) -> list[Object]:
 
 
 def for_release(objects: Sequence[Object], image: str, annotations: Mapping[str, str]) -> list[Object]:
-    """The objects of one release: its image in place of IMAGE in every container, annotations on the Deployment."""
+    """The objects of one release: its image in place of IMAGE in every pod template, annotations on the Deployment."""
     found: list[dict[str, Any]] = json.loads(json.dumps(list(objects)))
     for one in found:
         if one["kind"] == "Deployment" and MANAGED_BY in one["metadata"].get("labels", {}):
             one["metadata"].setdefault("annotations", {}).update(annotations)
-        for container in _containers(one):
-            if container.get("image") == IMAGE:
-                container["image"] = image
+        for holder, field in _images(one):
+            if holder.get(field) == IMAGE:
+                holder[field] = image
     return [*found]
 
 
-def _containers(value: Any) -> Iterator[dict[str, Any]]:
-    """Every container of the pod templates in an object, wherever its kind has them: a CronJob, a custom workload."""
+def _images(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Where the pod templates in an object name images, wherever its kind has them: a CronJob, a custom workload.
+
+    Those are the fields `image` of containers and `image.reference` of volumes.
+    """
     if isinstance(value, list):
         for one in value:
-            yield from _containers(one)
+            yield from _images(one)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if key in {"containers", "initContainers"} and isinstance(inner, list):
-                yield from (one for one in inner if isinstance(one, dict))
+            parts = [one for one in inner if isinstance(one, dict)] if isinstance(inner, list) else []
+            if key in {"containers", "initContainers"}:
+                yield from ((one, "image") for one in parts)
+            elif key == "volumes":
+                yield from ((one["image"], "reference") for one in parts if isinstance(one.get("image"), dict))
             else:
-                yield from _containers(inner)
+                yield from _images(inner)

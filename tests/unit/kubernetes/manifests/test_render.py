@@ -94,6 +94,7 @@ def test_bytes_of_an_own_secret_are_spelled_as_the_api_server_stores_them(tmp_pa
 POD = {
     "initContainers": [{"name": "i", "image": "IMAGE"}],
     "containers": [{"name": "a", "image": "IMAGE"}, {"name": "b", "image": "c:1"}],
+    "volumes": [{"name": "v", "image": {"reference": "IMAGE"}}, {"name": "w", "emptyDir": {}}],
 }
 
 
@@ -114,7 +115,7 @@ def test_the_image_is_that_of_the_release_in_every_pod_template(api_version: str
         inner = {key: inner}
     one = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, **inner}
     text = json.dumps(for_release([one], "r/web@sha256:1", {}))
-    assert (text.count("r/web@sha256:1"), text.count("IMAGE"), text.count("c:1")) == (2, 0, 1)
+    assert (text.count("r/web@sha256:1"), text.count("IMAGE"), text.count("c:1")) == (3, 0, 1)
 
 
 def test_a_text_that_is_no_image_stays() -> None:
