@@ -85,8 +85,12 @@ class DockerImages:
                         forcerm=True,
                         decode=True,
                     )
-                    built = built_image(stream, BuildSource(context, dockerfile), report)
+                    built = built_image(stream, BuildSource(context, dockerfile), report, self._ancestor)
         return built
+
+    def _ancestor(self, image: str, steps: int) -> str:
+        """The image so many steps of a build before one."""
+        return str(self._connection.api.history(image)[steps]["Id"])
 
     def _base(self, image: str, starts: Sequence[str], platform: str, report: Reporter) -> str:
         """Which of the images that the stages of a build begin with `image` has all layers of; empty if of none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from docker.errors import APIError
@@ -14,17 +14,21 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 
 FROM = re.compile(r"Step \d+/\d+ : FROM\b.*", re.IGNORECASE | re.DOTALL)
+TRIGGERS = re.compile(r"# Executing (\d+) build triggers?")  # of the base's ONBUILD, before the result of FROM
 RESULT = re.compile(r"--->(?: ([0-9a-f]{12}))?")  # of a step: the id of its image, or nothing of `FROM scratch`
 
 
-def built_image(stream: Iterator[dict[str, Any]], source: BuildSource, report: Reporter) -> BuiltImage:
+def built_image(
+    stream: Iterator[dict[str, Any]], source: BuildSource, report: Reporter, ancestor: Callable[[str, int], str]
+) -> BuiltImage:
     """The image that a build ends with; its output is reported as it comes.
 
-    What a stage is based on is what Docker says behind its FROM, whatever arguments and flags that has.
+    What a stage is based on is what Docker says behind its FROM, whatever arguments and flags that has. Where that is
+    the result of ONBUILD's instructions, `ancestor` knows the image so many steps before it.
 
     Raises ImageVanished where an image of the build cache was removed meanwhile, Problem where the build failed.
     """
-    built, base, begins, step = BuiltImage("", ""), "", False, ""
+    built, base, begins, step, triggers = BuiltImage("", ""), "", False, "", 0
     stages: dict[str, str] = {}  # what each stage is based on, by the id of its image
     for message in _until_refused(stream, source):
         report.cancel.check()
@@ -35,15 +39,24 @@ def built_image(stream: Iterator[dict[str, Any]], source: BuildSource, report: R
         step = text if text.startswith("Step ") else step
         if image:
             built = BuiltImage(image, base)
-            stages[image.removeprefix("sha256:")[:12]] = base
+            stages[_short(image)] = base
+        elif begins and (executed := TRIGGERS.match(text)):
+            triggers = int(executed[1])
         elif begins and (result := RESULT.fullmatch(text)):
-            base, begins = stages.get(result[1], result[1] or ""), False
+            image = result[1] or ""
+            start = _short(ancestor(image, triggers)) if triggers else image
+            base, begins, triggers = stages.get(start, start), False, 0
         elif FROM.fullmatch(text):
-            begins = True  # until its result, which comes behind those of a base's ONBUILD
+            begins = True  # until its result
     report.cancel.check()
     if not built.id:
         raise Problem("Docker built no image and gave no reason", hint="docker version; then try again")
     return built
+
+
+def _short(image: str) -> str:
+    """An image's id as a build's output has it."""
+    return image.removeprefix("sha256:")[:12]
 
 
 def _until_refused(stream: Iterator[dict[str, Any]], source: BuildSource) -> Iterator[dict[str, Any]]:

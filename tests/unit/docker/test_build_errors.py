@@ -29,6 +29,10 @@ def source(dockerfile: str) -> BuildSource:
     return BuildSource(buffer.getvalue(), "docker/App")
 
 
+def none(image: str, steps: int) -> str:
+    raise AssertionError(f"nobody asks what is {steps} before {image}")
+
+
 def refused(words: str) -> Iterator[dict[str, Any]]:
     """The answer to a Dockerfile that can't be parsed."""
     response = Response()
@@ -60,12 +64,12 @@ def test_a_failed_build_shows_its_line_and_says_whose_syntax_it_is(
     messages = [*({"stream": text} for text in steps), {"error": words}]
     stream = iter(messages) if streamed or steps else refused(words)
     with pytest.raises(Problem, match="the image could not be built") as caught:
-        built_image(stream, source(dockerfile), null_reporter())
+        built_image(stream, source(dockerfile), null_reporter(), none)
     assert (line in caught.value.details, words in caught.value.details) == (True, True)
     assert caught.value.hint == hint
 
 
 def test_a_build_of_no_dockerfile_fails_in_dockers_words() -> None:
     with pytest.raises(Problem) as caught:
-        built_image(refused("Cannot locate specified Dockerfile: x"), BuildSource(b"", "x"), null_reporter())
+        built_image(refused("Cannot locate specified Dockerfile: x"), BuildSource(b"", "x"), null_reporter(), none)
     assert caught.value.details == "Cannot locate specified Dockerfile: x"

@@ -122,12 +122,13 @@ def step(text: str, result: str, stage: str = "") -> list[dict[str, Any]]:
         ([step("Step 1/2 : FROM scratch", ""), step("Step 2/2 : COPY a b", "b" * 12, "b")], ""),
         ([step("Step 1/3 : FROM debian AS one", "d" * 12), step("Step 2/3 : COPY a b", "b" * 12, "b"), step("Step 3/3 : FROM one", "b" * 12, "b")], "d" * 12),
         ([step("Step 1/4 : FROM golang", "a" * 12), step("Step 2/4 : RUN x", "Using cache"), [{"stream": f" ---> {'c' * 12}\n"}, {"aux": {"ID": "sha256:" + "c" * 64}}], step("Step 3/4 : FROM debian", "d" * 12), step("Step 4/4 : COPY --from=0 a b", "e" * 12, "e")], "d" * 12),
-        ([[{"stream": "Step 1/2 : FROM parent"}, {"stream": "# Executing 1 build trigger"}, {"stream": " ---> Running in 0123456789ab"}], [{"stream": f" ---> {'d' * 12}\n"}], step("Step 2/2 : COPY a b", "e" * 12, "e")], "d" * 12),
+        ([[{"stream": "Step 1/2 : FROM parent"}, {"stream": "# Executing 1 build trigger"}, {"stream": " ---> Running in 0123456789ab"}], [{"stream": f" ---> {'d' * 12}\n"}], step("Step 2/2 : COPY a b", "e" * 12, "e")], "d1"),
     ],
     ids=["arguments", "scratch", "a stage", "two images", "triggers"],
 )  # fmt: skip
 def test_the_base_of_an_image_is_what_docker_says_it_is(steps: list[list[dict[str, Any]]], base: str) -> None:
-    found = built_image((message for messages in steps for message in messages), NOTHING, null_reporter())
+    stream = (message for messages in steps for message in messages)
+    found = built_image(stream, NOTHING, null_reporter(), lambda image, steps: f"{image[0]}{steps}")
     assert found.base == base
 
 
