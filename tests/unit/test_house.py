@@ -156,14 +156,15 @@ def test_the_views_know_events_and_not_steps() -> None:
 
 
 def test_every_test_of_the_lab_belongs_to_one_part_of_its_suite() -> None:
-    from tasks.dev import SUITES
+    from tasks.dev import BOTH, SUITES
 
     hosts, cluster = (set(part) for part in SUITES["lab"].values())
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "lab").glob("test_*.py")}
     assert files == {word for word in hosts | cluster if word.endswith(".py")}
-    both = ROOT / "tests" / "lab" / "test_helping_hands.py"
-    assert hosts & cluster == {"-k", str(both.relative_to(ROOT))}
-    assert {f"not ({both.name} and {where}])" for where in ("minikube", "local")} <= hosts | cluster
-    for test in ast.parse(both.read_text()).body:  # each has an environment, and so is in one of the two
-        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
-            assert {"hands", "parties"} & {argument.arg for argument in test.args.args}, test.name
+    both = [ROOT / "tests" / "lab" / name for name in BOTH.split(" or ")]
+    assert hosts & cluster == {"-k", *(str(path.relative_to(ROOT)) for path in both)}
+    assert {f"not (({BOTH}) and {where})" for where in ("minikube", "local")} <= hosts | cluster
+    for test in (test for path in both for test in ast.parse(path.read_text()).body):
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):  # in one of the two, by its environment
+            known = {"hands", "parties", "service"}
+            assert known & {argument.arg for argument in test.args.args}, test.name
