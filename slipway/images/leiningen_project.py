@@ -45,8 +45,10 @@ def read_answer(answer: Path, folder: Path) -> Project | None:
     for kind, _, path in lines:
         paths[kind][Path(os.path.relpath(json.loads(path), root)).as_posix()] = None
     inputs = sorted(path for path in paths["input"] if _outside(path))
-    generated = sorted(path for path in paths["generated"] if not _outside(path) and path != ".")
-    return Project(next(iter(paths["jar"])), _topmost(inputs), _topmost(generated))
+    jar = next(iter(paths["jar"]))
+    written = {*paths["generated"], Path(jar).parent.as_posix()}  # whose `%s` are the names of other profiles
+    generated = sorted(path for path in written if not _outside(path) and path != ".")
+    return Project(jar, _topmost(inputs), _topmost(generated))
 
 
 def record(folder: Path, project: Project) -> None:

@@ -62,20 +62,20 @@ def free_port() -> int:
     return next(filter(is_free, random.sample(range(20_000, 32_000), 100)))
 
 
-def lein_test(folder: Path) -> str:
-    """What `lein test` prints in a project's folder, run as `build` runs Leiningen here."""
+def lein(folder: Path, *words: str) -> str:
+    """What Leiningen prints in a project's folder, run as `build` runs it here."""
     host = LocalHost()
     facts, tools = host.probe.facts(), load(ROOT).tools
     jdk = facts.jdk(tools.java.minimum)
     assert jdk
-    lein = Leiningen(jdk.home, "" if clojars_answers(facts) else tools.clojure.profile)
-    command = uberjar_command(folder, lein)
-    words = [*command.argv[:-1], "test"]
+    how = Leiningen(jdk.home, "" if clojars_answers(facts) else tools.clojure.profile)
+    command = uberjar_command(folder, how)
     given = {
         name: value for name, value in (command.env or {}).items() if name != "JDK_JAVA_OPTIONS"
     }  # java tells of it
+    argv = [*command.argv[:-1], *words]
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        words, cwd=folder, env={**os.environ, **given}, capture_output=True, text=True, check=False
+        argv, cwd=folder, env={**os.environ, **given}, capture_output=True, text=True, check=False
     )
     return done.stdout + done.stderr
 

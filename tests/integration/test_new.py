@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.project import Project, free_port, lein_test
+from tests.integration.project import Project, free_port, lein
 
 
 class Team(Project):
@@ -40,6 +40,6 @@ def test_a_new_service_works_as_generated(team: Team) -> None:
     assert done.exit == 0, done.out
     answer = requests.get(f"http://127.0.0.1:{port}/greetings", {"name": "Ada"}, timeout=5)
     assert answer.json() == {"greeting": "Hello, Ada"}
-    assert "Ran 6 tests containing 11 assertions.\n0 failures, 0 errors." in lein_test(team.service)
+    assert "Ran 6 tests containing 11 assertions.\n0 failures, 0 errors." in lein(team.service, "test")
     again = team.invoke("new", "--name", "invoices")
     assert (again.exit, "for example: invoices-2" in again.out + again.err) == (2, True)
