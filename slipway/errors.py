@@ -95,6 +95,10 @@ class ConnectionThrottled(HostUnreachable):
     """A host drops connections before it says anything, as sshd does while too many are starting."""
 
 
+class BuildKitNeeded(Problem):
+    """Docker's classic builder met what only BuildKit can build."""
+
+
 class ImageVanished(Problem):
     """An image that a build took from its cache was removed meanwhile."""
 

@@ -134,7 +134,8 @@ def bench(_: Context, *, defects: bool = False) -> None:
     """Run the benchmarks, each next to a peer; exit 1 when a target is missed.
 
     It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, deploys to the lab's Minikube,
-    runs commands in a random order on both, and loads files with anything in them.
+    makes and removes all services again and again, runs commands in a random order, and loads files with anything in
+    them.
 
     Examples:
       ./invoke bench

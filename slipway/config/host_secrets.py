@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 VARIABLES = {  # by kind of secret
     "sudo": "SLIPWAY_SUDO_PASSWORD",
@@ -15,6 +16,11 @@ VARIABLES = {  # by kind of secret
 def host_secret(kind: str, host: str) -> str | None:
     """A host's secret: from its own variable, else from the one for all hosts. An empty variable counts as unset."""
     return os.environ.get(host_variable(kind, host)) or os.environ.get(VARIABLES[kind]) or None
+
+
+def without_host_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    """Variables for a program that Slipway starts: none of hosts' secrets, which it could print."""
+    return {name: value for name, value in env.items() if not name.startswith(tuple(VARIABLES.values()))}
 
 
 def host_variable(kind: str, host: str) -> str:

@@ -7,7 +7,7 @@ import re
 import tarfile
 from dataclasses import dataclass
 
-from slipway.errors import ImageVanished, Problem
+from slipway.errors import BuildKitNeeded, ImageVanished, Problem
 
 VANISHED = re.compile(  # moby's words for an image of a build step, or a layer of one, that was removed meanwhile
     r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"
@@ -30,10 +30,6 @@ CLASSIC = (
     "Debian 13, docker-buildx-plugin from Docker's own repository) and run the same command again, or write the line\n"
     "without what the classic builder lacks"
 )
-
-
-class BuildKitNeeded(Problem):
-    """The classic builder met what only BuildKit can build."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from slipway.errors import Problem
 from slipway.hosts.host import Command
 from slipway.hosts.local import LocalHost
 
+OTHER_DAEMON = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 BUILD_MINUTES = 60  # that a build may take
 FROM = re.compile(r"^#\d+ \[[^\]]+\] FROM (\S+)", re.MULTILINE)  # BuildKit's line about what a stage begins with
 FAILURE = re.compile(r"^(?:------|ERROR:)", re.MULTILINE)  # where it begins to say what failed, and in which line
@@ -42,34 +43,50 @@ def build(
 
     Raises Problem with BuildKit's own words where the build fails.
     """
+    with TemporaryDirectory(prefix="slipway-build-") as folder:
+        about = Path(folder) / "metadata.json"
+        result = LocalHost().run(build_command(socket, context, dockerfile, args, labels, platform, about), report)
+        said = result.stderr.decode(errors="replace")
+        if result.exit_code or not about.is_file():
+            raise build_failure(said)
+        image = str(json.loads(about.read_text())["containerimage.digest"])
+    return image, starts(said)
+
+
+def build_command(
+    socket: str,
+    context: bytes,
+    dockerfile: str,
+    args: Mapping[str, str],
+    labels: Mapping[str, str],
+    platform: str,
+    about: Path,
+) -> Command:
+    """The command that builds an image from a tar, and writes about it to a file.
+
+    It uses the daemon's own builder, which has the daemon's images, whatever the user's Docker is set to.
+    """
+    docker = ("docker", f"--host=unix://{socket}", "buildx", "build", "--builder=default", "--load")
     given = [f"--build-arg={name}={value}" for name, value in args.items()]
     given += [f"--label={name}={value}" for name, value in labels.items()]
     given += [f"--platform={platform}"] if platform else []
-    with TemporaryDirectory(prefix="slipway-build-") as folder:
-        about = Path(folder) / "metadata.json"
-        # the daemon's own builder, which has its images, whatever builder is the user's default
-        argv = (
-            "docker",
-            f"--host=unix://{socket}",
-            "buildx",
-            "build",
-            "--builder=default",
-            "--load",
-            "--provenance=false",
-        )
-        rest = ("--progress=plain", f"--file={dockerfile}", f"--metadata-file={about}", *given, "-")
-        result = LocalHost().run(Command((*argv, *rest), stdin=context, timeout=60 * BUILD_MINUTES), report)
-        said = result.stderr.decode(errors="replace")
-        if result.exit_code or not about.is_file():
-            raise _problem(said)
-        image = str(json.loads(about.read_text())["containerimage.digest"])
-    return image, list(dict.fromkeys(FROM.findall(said)))
+    output = ("--provenance=false", "--progress=plain", f"--metadata-file={about}")
+    argv = (*docker, *output, f"--file={dockerfile}", *given, "-")
+    return Command(argv, stdin=context, unset=OTHER_DAEMON, timeout=60 * BUILD_MINUTES)
 
 
-def _problem(said: str) -> Problem:
+def starts(said: str) -> list[str]:
+    """The images that the stages of a build begin with, from its output."""
+    return list(dict.fromkeys(FROM.findall(said)))
+
+
+def build_failure(said: str) -> Problem:
+    """The error of a failed build, from its output."""
     failure = FAILURE.search(said)
     hint = "fix the Dockerfile and run the same command again"
-    if UNKNOWN.search(said):
+    if said.startswith("unknown flag"):
+        hint = "this docker buildx is too old: upgrade it to 0.10 or newer, and run the same command again"
+    elif UNKNOWN.search(said):
         hint = (
             "this Docker is too old for what the Dockerfile uses: upgrade it, or begin the Dockerfile with\n"
             "`# syntax=docker/dockerfile:1`, which fetches a newer reader of Dockerfiles from Docker Hub"

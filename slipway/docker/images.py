@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from slipway.docker.build_errors import VANISHED, BuildKitNeeded, BuildSource
+from slipway.docker.build_errors import VANISHED, BuildSource
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.state import BuiltImage, ImageConfig
 from slipway.docker.streams import built_image
 from slipway.docker.transfers import DockerTransfers
 from slipway.engine.reporter import Reporter
-from slipway.errors import ImageVanished
+from slipway.errors import BuildKitNeeded, ImageVanished
 
 
 class DockerImages:

@@ -85,7 +85,7 @@ def _sources(config: Config, service: Service) -> Sources:
 def _made_by(service: Service) -> str:
     if service.builder:
         return repr((service.builder.run, service.builder.jar))
-    return service.image or ("lein" if service.leiningen else "False")
+    return service.image or ("lein" if service.leiningen else "False")  # a word of earlier versions: it is in digests
 
 
 def _files(service: Service, project: Project | None = None) -> list[Path]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from slipway.config.host_secrets import without_host_secrets
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import NextCommand, Problem, Unreachable, UsageError
@@ -42,7 +43,9 @@ class LocalHost:
     def run(self, command: Command, report: Reporter) -> Result:
         report.cancel.check()
         argv, stdin = self._privileged(command)
-        inherited = {name: value for name, value in os.environ.items() if name not in command.unset}
+        inherited = without_host_secrets(os.environ)
+        for name in command.unset:
+            inherited.pop(name, None)
         try:
             started = subprocess.Popen(
                 argv,

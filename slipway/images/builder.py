@@ -75,9 +75,14 @@ def _remove(jar: Path) -> None:
 def _require_program(folder: Path, builder: Builder) -> None:
     """Raise Unreachable where there is no such program: a path is one from the service's folder."""
     program = builder.run[0]
-    if shutil.which(str(folder / program) if "/" in program else program) is None:
-        hint = f"install {program}; Slipway installs no builders" if "/" not in program else f"chmod +x {program}"
-        raise Unreachable(f"{folder.name}: {program}, which builds it, is not on this machine", hint=hint)
+    path = folder / program if "/" in program else Path(program)
+    if shutil.which(path) is not None:
+        return
+    if path.is_file():
+        summary = f"{folder.name}: {program}, which builds it, is not executable"
+        raise Unreachable(summary, hint=f"chmod +x {shlex.quote(str(path))}")
+    hint = f"correct `build.run` in service.yaml, or install {program}; Slipway installs no builders"
+    raise Unreachable(f"{folder.name}: {program}, which builds it, is not on this machine", hint=hint)
 
 
 def _require_success(folder: Path, builder: Builder, result: Result, output: str) -> None:

@@ -35,15 +35,16 @@ def asking(answer: Path) -> tuple[str, ...]:
 
 
 def read_answer(answer: Path, folder: Path) -> Project | None:
-    """Leiningen's answer; None if it gave none."""
-    try:
-        lines = [line.partition(" ") for line in answer.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return None
+    """Leiningen's answer; None if it gave none, or not all of it."""
     root = folder.resolve()
     paths: dict[str, dict[str, None]] = {"jar": {}, "input": {}, "generated": {}}
-    for kind, _, path in lines:
-        paths[kind][Path(os.path.relpath(json.loads(path), root)).as_posix()] = None
+    try:
+        for kind, _, path in (line.partition(" ") for line in answer.read_text(encoding="utf-8").splitlines()):
+            paths[kind][Path(os.path.relpath(json.loads(path), root)).as_posix()] = None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not paths["jar"]:
+        return None
     inputs = sorted(path for path in paths["input"] if _outside(path))
     jar = next(iter(paths["jar"]))
     written = {*paths["generated"], Path(jar).parent.as_posix()}  # whose `%s` are the names of other profiles
@@ -52,10 +53,11 @@ def read_answer(answer: Path, folder: Path) -> Project | None:
 
 
 def record(folder: Path, project: Project) -> None:
-    """Keep the answer for the project.clj as it stands."""
+    """Keep the answer for the project.clj as it stands, if there is room for it."""
     temporary = folder / f"{RECORD}.new"
-    temporary.write_text(json.dumps({"files": _key(folder), **asdict(project)}, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / RECORD)
+    with contextlib.suppress(OSError):
+        temporary.write_text(json.dumps({"files": _key(folder), **asdict(project)}, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(folder / RECORD)
 
 
 def recorded(folder: Path) -> Project | None:

@@ -61,12 +61,12 @@ def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int) -> tuple[
 
 @contextmanager
 def _usable(saved: Path) -> Iterator[None]:
-    """Raise Problem for an archive that is cut, or without what `docker save` puts into it."""
+    """Raise Problem for an archive that is cut, or without what `docker save` puts into it, or no room for another."""
     try:
         yield
     except (tarfile.TarError, OSError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
         details = f"{saved.name}: {type(error).__name__}: {error}"
-        raise Problem("the saved image can't be read", details=details, hint="the disk may be full: df -h") from error
+        raise Problem("the saved image can't be rewritten", details=details, hint="is the disk full? df -h") from error
 
 
 def _instructions(config: Mapping[str, Any], layers: int) -> list[str]:

@@ -17,6 +17,7 @@ from slipway.images.git_files import unignored_files
 DIGITS = 16  # hex digits: 64 bits, enough to tell a team's sources apart
 NOT_IN_A_JAR = frozenset({"target", "test", "manifests", "README.md"})  # at the top of a folder
 DEPLOYMENT_FILES = frozenset({"service.yaml", "service.yml"})  # at the top too; what they say has digests of its own
+EXCLUDED = NOT_IN_A_JAR | DEPLOYMENT_FILES
 SCRATCH = (  # of editors and tools: .cpcache is the Clojure CLI's, the reduced POM that of Maven's shade plugin
     *("*.swp", "*~", ".#*", "#*#", ".lein-*", ".nrepl-port", "__pycache__", ".DS_Store"),
     *(".cpcache", "dependency-reduced-pom.xml"),
@@ -29,6 +30,13 @@ def project_files(*folders: Path) -> list[list[Path]]:
 
     Without what editors leave behind and without service.yaml. Raises UsageError where Git can't read a repository.
     """
+    return [
+        [path for path in files if path.relative_to(folder).as_posix() not in DEPLOYMENT_FILES]
+        for folder, files in zip(folders, _listed(*folders), strict=True)
+    ]
+
+
+def _listed(*folders: Path) -> list[list[Path]]:
     return [
         [folder / name for name in sorted(names, key=_walk_order) if _is_source(name)]
         for folder, names in zip(folders, unignored_files(*folders), strict=True)
@@ -45,12 +53,12 @@ def source_files(*paths: Path, named: Collection[Path] = (), generated: Collecti
     that the link itself is in.
     """
     folders = [path for path in dict.fromkeys((*paths, *named)) if path.is_dir()]
-    listed = dict(zip(folders, project_files(*folders), strict=True))
+    listed = dict(zip(folders, _listed(*folders), strict=True))
     found: dict[Path, None] = {}
     for path in (*paths, *named):
         if path in listed:
             above = tuple(top.resolve() for top in (*paths, path) if path.is_relative_to(top))
-            found |= dict.fromkeys(_with_linked(path, listed[path], above, NOT_IN_A_JAR if path in paths else ()))
+            found |= dict.fromkeys(_with_linked(path, listed[path], above, EXCLUDED if path in paths else frozenset()))
         elif path.is_file():
             found[path] = None
     written = tuple(f"{path}/" for path in generated)
@@ -91,7 +99,7 @@ def read_source(path: Path) -> bytes:
 
 
 def _is_source(name: str) -> bool:
-    return name not in DEPLOYMENT_FILES and not any(_SCRATCH.match(part) for part in name.split("/"))
+    return not any(_SCRATCH.match(part) for part in name.split("/"))
 
 
 def _walk_order(name: str) -> list[tuple[bool, str]]:
@@ -101,11 +109,11 @@ def _walk_order(name: str) -> list[tuple[bool, str]]:
 
 
 def _with_linked(
-    folder: Path, files: Iterable[Path], above: tuple[Path, ...], excluded: Collection[str] = NOT_IN_A_JAR
+    folder: Path, files: Iterable[Path], above: tuple[Path, ...], excluded: Collection[str]
 ) -> Iterator[Path]:
     """The sources among files, with those of folders outside in place of the links to them.
 
-    `above` are the folders on the way; a link to one of those adds nothing. `excluded` are names at the folder's top.
+    `above` are the folders on the way; a link to one of those adds nothing. `excluded` are names at a folder's top.
     """
     for path in files:
         if path.relative_to(folder).parts[0] in excluded:
@@ -116,8 +124,8 @@ def _with_linked(
             if any(one.is_relative_to(target) for one in above):
                 hint = "link to the folder that is needed, or list that under `sources` in service.yaml"
                 raise UsageError(f"{path} points to a folder that it is in itself", details=str(target), hint=hint)
-            [linked] = project_files(path)
-            yield from _with_linked(path, linked, (*above, target))
+            [linked] = _listed(path)
+            yield from _with_linked(path, linked, (*above, target), excluded)
 
 
 def commit(host: Host, root: Path) -> str:

@@ -6,7 +6,6 @@ The fields are those of type []byte in k8s.io/api; Secrets are compared by the f
 from __future__ import annotations
 
 import base64
-import binascii
 
 from slipway.kubernetes.objects import Object, group
 from slipway.kubernetes.quantities import Keys, matches
@@ -28,7 +27,7 @@ def same_bytes(one: Object, keys: Keys, wanted: object, live: object) -> bool:
         return False
     try:
         return base64.b64decode(str(wanted)) == base64.b64decode(str(live))
-    except binascii.Error:
+    except ValueError:
         return False
 
 

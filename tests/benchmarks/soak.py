@@ -13,7 +13,10 @@ from tests.lab import bundle, machines
 from tests.lab.hands import Hands
 
 TIMES = {"local": 20, "minikube": 5}
-KINDS = "deployments,pods,services,configmaps,secrets,persistentvolumeclaims,poddisruptionbudgets,leases"
+KINDS = (  # leases are not: a lock stays until it expires
+    "deployments,pods,services,configmaps,secrets,jobs,persistentvolumeclaims,persistentvolumes,poddisruptionbudgets,"
+    "horizontalpodautoscalers"
+)
 
 
 def rows() -> Iterator[Row]:
@@ -40,6 +43,9 @@ def soaked(hands: Hands, times: int) -> Iterator[Row]:
     for number in range(1, times + 1):
         try:
             slowest = max(slowest, seconds(command(hands.command("up"))))
+        except RuntimeError as error:
+            faults.append(f"round {number}: {error}")
+        try:
             command(hands.command("down", "--purge"))()
         except RuntimeError as error:
             faults.append(f"round {number}: {error}")

@@ -118,7 +118,8 @@ def test_a_changed_line_is_released_and_only_the_services_own_layers_are_new(mac
     assert code == 0, said
     after = layers(machine)
     assert len(after) == len(before)
-    assert [one for one in after if one not in before] == after[-2:]  # the jar of its own sources, and its class data
+    new = [one for one in after if one not in before]
+    assert new in (after[-2:-1], after[-2:])  # the jar of its own sources, and its class data if they are others
     stores = on(machine, "docker info --format '{{.DriverStatus}}'")[1]
     assert ("io.containerd.snapshotter" in stores) == (machine.run("cat /etc/docker/daemon.json").returncode == 0)
     assert on(machine, "./invoke deploy --plan")[0] == 0
@@ -132,9 +133,7 @@ def test_what_only_buildkit_builds_is_refused_with_its_line_until_buildx_is_ther
     assert (code, "COPY --chmod=644" in said, "apt-get install docker-buildx" in said) == (1, True, True), said
     code, said = on(machine, "apt-get -q -y install docker-buildx && ./invoke deploy --service auth")
     assert (code, "built by docker buildx" in said) == (0, True), said
-    after = layers(machine)
-    assert len(after) == len(before)
-    assert after[0] == before[0]  # the base
+    assert layers(machine)[0] == before[0]  # the base; the layers above it are BuildKit's
     assert on(machine, "./invoke deploy --plan")[0] == 0
     assert on(machine, "git checkout services && ./invoke deploy --service auth")[0] == 0
 

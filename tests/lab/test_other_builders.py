@@ -32,7 +32,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=[MAVEN, DEPS_EDN], ids=["maven", "deps.edn"])
+@pytest.fixture(
+    scope="module", params=[MAVEN, pytest.param(DEPS_EDN, marks=pytest.mark.long)], ids=["maven", "deps.edn"]
+)
 def service(
     request: pytest.FixtureRequest, where: str, programs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[JvmService]:

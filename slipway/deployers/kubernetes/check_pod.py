@@ -123,7 +123,7 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
 
 def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:
     waited, limit, state = 0.0, START, ""
-    found: list[Cause] = []
+    created: Object = {}
     while waited < limit:
         created = cluster.get("v1", "Pod", name, namespace) or {}
         if created.get("status", {}).get("phase") == "Running":
@@ -134,8 +134,8 @@ def _wait_until_running(cluster: Client, namespace: str, name: str, report: Repo
         report.cancel.wait(POLL)
         waited += POLL
         if waited >= START and limit == START:
-            found = _causes(cluster, namespace, created)
-            limit = _patience(found, report)
+            limit = _patience(_causes(cluster, namespace, created), report)
+    found = _causes(cluster, namespace, created)
     details = "\n".join([*(cause.summary for cause in found), state])
     hint = next((cause.hint for cause in found if cause.hint), "")
     commands = [NextCommand("status")]

@@ -43,6 +43,15 @@ def test_a_failed_command_names_its_cause() -> None:
     assert "exit code 4" in caught.value.details
 
 
+def test_a_command_does_not_have_the_secrets_of_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLIPWAY_SUDO_PASSWORD", "SLIPWAY_SSH_PASSWORD_BOX1", "SLIPWAY_SSH_PASSPHRASE", "SLIPWAY_SSH_PIN"):
+        monkeypatch.setenv(name, "geheim")
+    monkeypatch.setenv("SLIPWAY_ENV", "open")
+    said = LocalHost().run(Command(("env",), env={"OWN": "1"}), null_reporter()).text
+    assert "geheim" not in said
+    assert {"SLIPWAY_ENV=open", "OWN=1"} <= set(said.splitlines())
+
+
 def test_an_absent_command_is_a_problem_with_advice() -> None:
     with pytest.raises(Problem, match="is not on this machine"):
         LocalHost().run(Command(("no-such-command",)), null_reporter())

@@ -119,8 +119,13 @@ def test_its_jar_goes_the_way_of_an_uberjar(tmp_path: Path) -> None:
         ("writes", {}, "shop: its sources changed while it was built", "ignored by Git"),
         ("writes", {}, "shop: its sources changed while it was built", "changed: src/generated.txt\n"),
         ("fine", {"run": ["no-such-mvn"]}, "shop: no-such-mvn, which builds it, is not on this machine", "install"),
-        ("fine", {"run": ["./nobuild"]}, "shop: ./nobuild, which builds it, is not on this machine", "chmod"),
-        ("fine", {"run": ["./notes.txt"]}, "shop: ./notes.txt, which builds it, is not on this machine", "chmod"),
+        (
+            "fine",
+            {"run": ["./nobuild"]},
+            "shop: ./nobuild, which builds it, is not on this machine",
+            "correct `build.run`",
+        ),
+        ("fine", {"run": ["./notes.txt"]}, "shop: ./notes.txt, which builds it, is not executable", "chmod +x /"),
         ("fine", {"run": ["./plain"]}, "./plain could not be started", "a first line such as #!/bin/sh"),
         ("fine", {"run": ["./windows"]}, "./windows could not be started", "carriage return"),
         ("fine", {"run": ["sh", "-c", "kill -9 $$"]}, "shop: `sh -c 'kill -9 $$'` was ended by signal 9", "shop && sh"),
@@ -209,6 +214,18 @@ def test_inputs_are_what_the_digest_and_the_context_are_made_of(
     assert found == changes
     sources = service.read()
     assert {path.relative_to(folder).as_posix() for path in sources.files} - {".gitignore"} == changes
+
+
+def test_a_named_input_is_read_whole_also_what_is_left_out_elsewhere(tmp_path: Path) -> None:
+    service = shop(tmp_path, inputs=("src", "test"))
+    folder = tmp_path / "shop"
+    places = ("shop/src/service.yaml", "shop/test/target/t", "lib/test/l", "lib/README.md")
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("x")
+    (folder / "src/linked").symlink_to("../../lib")
+    found = {path.resolve().relative_to(tmp_path.resolve()).as_posix() for path in service.read().files}
+    assert found >= set(places)
 
 
 def test_names_and_output_of_any_bytes_are_no_crash(tmp_path: Path) -> None:

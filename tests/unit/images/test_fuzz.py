@@ -23,5 +23,5 @@ def test_any_content_is_read_or_refused(tmp_path: Path, name: str, data: st.Data
 @pytest.mark.parametrize("kept", [0, 100, 512, 1600, 2600])
 def test_an_archive_that_is_cut_is_told(tmp_path: Path, kept: int) -> None:
     (tmp_path / "saved.tar").write_bytes(VALID["archive"][:kept])
-    with pytest.raises(Problem, match="the saved image can't be read"):
+    with pytest.raises(Problem, match="the saved image can't be rewritten"):
         rewrite_timestamps(tmp_path / "saved.tar", tmp_path / "rewritten.tar", 0)

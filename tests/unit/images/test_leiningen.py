@@ -255,6 +255,14 @@ def test_projects_in_checkouts_are_sources_even_if_git_ignores_them(tmp_path: Pa
     assert "l_test.clj" not in {path.name for path in service.read().files}
 
 
+@pytest.mark.parametrize(
+    "text", ["", 'input "src"\n', 'jar "/x/a.jar"\ninput "/x', "jar\n", "jar 1\n", "what 1\n", "\xff"]
+)
+def test_an_answer_that_is_cut_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "answer").write_bytes(text.encode("latin-1"))
+    assert leiningen_project.read_answer(tmp_path / "answer", tmp_path) is None
+
+
 PROJECT = """(defproject team/shop "1.2"
   :target-path "out/%s"
   :compile-path "classes"
