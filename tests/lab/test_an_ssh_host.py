@@ -414,6 +414,7 @@ def test_ctrl_c_during_a_delivery_ends_it_and_the_next_deploy_continues(fleet: F
     assert fleet.deploy("--plan").exit == 0
 
 
+@pytest.mark.long
 def test_docker_restarted_during_a_delivery_is_reported_and_the_next_deploy_continues(fleet: Fleet) -> None:
     (fleet.toy / "weight").write_bytes(random.Random(SEED).randbytes(60_000_000))  # noqa: S311  it must repeat
     (fleet.toy / "Dockerfile").write_text((fleet.toy / "Dockerfile").read_text() + "COPY weight /weight\n")

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.walk import walk
 from tests.integration.walk_local import LocalServices
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]  # `bench` walks too, on both
 
 
 def test_what_runs_is_what_was_deployed_whatever_the_order_of_commands(tmp_path: Path) -> None:
