@@ -1,7 +1,9 @@
 /* A FIDO authenticator for tests, as OpenSSH's middleware (SecurityKeyProvider, PROTOCOL.u2f). A key handle is the
- * private key itself, its PIN is 2468, and it is touched when the file $TOUCHED exists. VERSION is the API's. */
+ * private key itself, its PIN is 2468, and it is touched when the file $TOUCHED exists. PINs that it is given are
+ * appended to the file $PINS. VERSION is the API's. */
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,6 +71,11 @@ int sk_sign(uint32_t type, const uint8_t *data, size_t size, const char *applica
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     struct signature *made = calloc(1, sizeof *made);
 
+    if (pin && getenv("PINS")) {
+        FILE *given = fopen(getenv("PINS"), "a");
+        fprintf(given, "%s\n", pin);
+        fclose(given);
+    }
     if (getenv("NO_AUTHENTICATOR"))
         return FAILED;
     if ((flags & VERIFICATION_REQUIRED) && !(pin && !strcmp(pin, "2468")))

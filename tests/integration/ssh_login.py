@@ -40,6 +40,14 @@ def offered_here(server: Sshd, ask: AskSecret, report: Reporter | None = None) -
     return once(server), False
 
 
+def noted_agents(home: Path) -> Path:
+    """A file that is there as soon as an ssh-agent was run, from now on."""
+    program, started = home / "bin" / "ssh-agent", home / "started"
+    program.write_text(f"#!/bin/sh\ntouch '{started}'\nexit 1\n")
+    program.chmod(0o755)
+    return started
+
+
 def once(server: Sshd) -> list[bytes]:
     """The keys and certificates in order; one is asked about, then signed with."""
     blobs = [key.public_blob.key_blob if key.public_blob else key.asbytes() for key in server.offered]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled, Unreachable, UsageError
 from slipway.hosts.ssh import connection, private_agent
 from slipway.hosts.ssh.private_keys import public_line
-from tests.integration.ssh_login import offered_by_ssh, offered_here, once, temporary_folder
+from tests.integration.ssh_login import noted_agents, offered_by_ssh, offered_here, once, temporary_folder
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import (
     SecurityKey,
@@ -186,6 +188,46 @@ def test_a_pin_is_asked_for_where_the_key_wants_one_and_a_wrong_one_is_given_onc
             connect(Hosts(), nobody)
 
 
+def test_a_right_pin_is_not_called_wrong_when_the_touch_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.hosts.ssh.agent.SIGN_TIMEOUT", 3.0)
+    monkeypatch.setenv("TOUCHED", f"{home}/touched")
+    server = Sshd(keys=(key(home, "verified"),))
+    with serving(server):
+        configure(home, server, OURS.format(home=home), f"IdentityFile {home}/verified")
+        with pytest.raises(Unreachable, match="authentication failed"):
+            connect(Hosts(), answers(box=PIN)[0])
+        (home / "touched").touch()
+        connection.close(connect(Hosts(), answers(box=PIN)[0]))
+
+
+def test_the_time_for_a_signature_starts_when_the_pin_is_typed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.hosts.ssh.agent.SIGN_TIMEOUT", 3.0)
+
+    def ask(kind: str, host: str) -> str:
+        time.sleep(4)
+        return PIN
+
+    server = Sshd(keys=(key(home, "verified"),))
+    with serving(server):
+        configure(home, server, OURS.format(home=home), f"IdentityFile {home}/verified")
+        connection.close(connect(Hosts(), ask))
+
+
+def test_parallel_logins_give_a_wrong_pin_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = home / "given"
+    monkeypatch.setenv("PINS", str(given))
+    server = Sshd(keys=(key(home, "verified"),))
+
+    def log_in(_: int) -> None:
+        with pytest.raises((UsageError, Unreachable)):
+            connect(Hosts(), answers(box="1357")[0])
+
+    with serving(server), ThreadPoolExecutor(4) as pool:
+        configure(home, server, OURS.format(home=home), f"IdentityFile {home}/verified")
+        list(pool.map(log_in, range(4)))
+    assert given.read_text() == "1357\n"
+
+
 def test_an_encrypted_file_of_a_security_key_is_opened_with_its_passphrase(home: Path) -> None:
     server = Sshd(keys=(sshd.KEY,))
     with serving(server):
@@ -236,8 +278,9 @@ def test_the_users_agent_signs_where_it_has_the_key(home: Path, monkeypatch: pyt
     with serving(server), agent(home, monkeypatch, providers="*"):
         subprocess.run(["ssh-add", "-q", str(home / "no_touch")], check=True)
         configure(home, server, OURS.format(home=home), f"IdentityFile {home}/no_touch")
-        monkeypatch.setattr(private_agent, "LIFETIME", "not a time")  # no agent would start with it
+        started = noted_agents(home)
         connection.close(connect(Hosts(), nobody))
+        assert not started.exists()
 
 
 def test_the_key_of_hosts_yaml_may_be_on_an_authenticator(home: Path) -> None:

@@ -20,7 +20,7 @@ from slipway.engine.reporter import null_reporter
 from slipway.errors import Cancelled, Unreachable, UsageError
 from slipway.hosts.ssh import connection, private_agent
 from slipway.hosts.ssh.private_keys import public_line
-from tests.integration.ssh_login import offered_by_ssh, offered_here, once, temporary_folder
+from tests.integration.ssh_login import noted_agents, offered_by_ssh, offered_here, once, temporary_folder
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import (
     Sshd,
@@ -173,7 +173,7 @@ def test_a_token_that_shows_its_keys_only_for_the_pin_is_asked_with_it_as_by_ssh
         asked.clear()
         assert offered_here(server, ask) == ([server.keys[0].asbytes()], True) == offered_by_ssh(home, server, PIN)
         assert asked == [("pin", "box")]
-        with pytest.raises(UsageError, match="wrong PIN"):
+        with pytest.raises(UsageError, match="could not be unlocked"):
             connect(Hosts(), answers(box="4321")[0])
 
 
@@ -182,9 +182,10 @@ def test_a_wrong_pin_is_told_and_given_to_the_token_only_once(home: Path, token:
     with serving(server):
         configure(home, server, f"PKCS11Provider {token.module}")
         for said in ("agent refused operation", "it was refused before", "it was refused before"):
-            with pytest.raises(UsageError, match=f"{token.module}: wrong PIN") as failed:
+            with pytest.raises(UsageError, match=f"{token.module} could not be unlocked") as failed:
                 connect(Hosts(), answers(box="4321")[0])
             assert said in failed.value.details
+            assert "SLIPWAY_SSH_PIN_BOX for this host alone" in failed.value.hint
         connection.close(connect(Hosts(), answers(box=PIN)[0]))
 
 
@@ -207,8 +208,9 @@ def test_a_key_that_the_users_agent_has_starts_no_other_agent(
         environment = {**os.environ, "SSH_ASKPASS": str(home / "askpass"), "SSH_ASKPASS_REQUIRE": "force"}
         subprocess.run(["ssh-add", "-s", token.module], env=environment, check=True, capture_output=True)
         configure(home, server, f"PKCS11Provider {token.module}")
-        monkeypatch.setattr(private_agent, "LIFETIME", "not a time")  # no agent would start with it
+        started = noted_agents(home)
         connection.close(connect(Hosts(), nobody))
+        assert not started.exists()
         assert once(server) == [token.keys[0].asbytes()]
 
 
@@ -219,6 +221,16 @@ def test_the_key_of_hosts_yaml_may_be_on_a_token(home: Path, token: Token, tempo
         entry = HostEntry(address="box", key=str(home / "token.pub"))
         connection.close(connect(Hosts(hosts={"box": entry}), answers(box=PIN)[0]))
         assert once(server) == [token.keys[1].asbytes()]
+
+
+def test_a_module_is_not_asked_where_hosts_yaml_names_a_private_key_file(home: Path, temporary: Path) -> None:
+    server = Sshd(keys=(sshd.KEY,))
+    with serving(server):
+        configure(home, server, f"PKCS11Provider {home}/absent.so")
+        entry = HostEntry(address="box", key=str(home / "key0"))
+        with pytest.raises(Unreachable, match="authentication failed") as failed:
+            connect(Hosts(hosts={"box": entry}), nobody)
+        assert "absent.so" not in failed.value.details
 
 
 def test_ctrl_c_ends_the_agent_and_what_it_started(home: Path, token: Token, temporary: Path) -> None:

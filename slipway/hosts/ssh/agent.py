@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from paramiko import AgentKey
@@ -21,6 +24,7 @@ class Agent(AgentSSH):  # types-paramiko does not know what its subclasses in pa
 
     def __init__(self, path: str, cancel: Cancel) -> None:
         super().__init__()
+        self._counted_from = 0.0  # when the time for a signature started again; inf: somebody is asked for a PIN
         self.error, self._unregister = "", cancel.on_request(self.close)
         if not path:
             return
@@ -33,6 +37,30 @@ class Agent(AgentSSH):  # types-paramiko does not know what its subclasses in pa
         except (OSError, SSHException) as error:
             connection.close()
             self.error = f"the SSH agent at {path} can't be asked: {error}"
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While somebody is asked: the time for the signature starts when they have answered."""
+        self._counted_from = float("inf")
+        try:
+            yield
+        finally:
+            self._counted_from = time.monotonic()
+
+    def _read_all(self, wanted: int) -> Any:
+        connection: Any = self._conn  # type: ignore[attr-defined]
+        timeout = connection.gettimeout()
+        try:
+            while True:
+                try:
+                    return super()._read_all(wanted)  # type: ignore[misc]
+                except TimeoutError:
+                    left = self._counted_from + SIGN_TIMEOUT - time.monotonic()
+                    if left <= 0:
+                        raise
+                    connection.settimeout(min(left, SIGN_TIMEOUT))
+        finally:
+            connection.settimeout(timeout)
 
     def give_up(self) -> None:
         """Ask it nothing more: a late signature would be taken for that of the next key."""

@@ -174,7 +174,7 @@ class OpenSshAuthentication:
     ) -> None:
         self._name, self._config, self._key, self._ask, self._cancel = name, config, key, ask, report.cancel
         self._secrets = secrets
-        self._private_agent = PrivateAgent(config, self._secret, report)
+        self._private_agent = PrivateAgent(name, config, self._secret, report)
         self._methods: set[str] = set()
         self._unavailable: UsageError | None = None  # a key or a secret
         self._tried = 0
@@ -224,7 +224,7 @@ class OpenSshAuthentication:
         keys = [SigningKey(agent, key.blob, key.comment) for key in agent.get_keys()]
         offered: list[Offer] = []
         if "publickey" in self._methods:
-            offered = offers(self._offering(), keys, self._private_agent.token_keys())
+            offered = offers(self._offering(), keys, self._token_keys())
         if self._key and "publickey" in self._methods and not offered:
             load_private_key(self._key, None)  # raises: it is not there
         sealed: list[Offer] = []
@@ -248,6 +248,13 @@ class OpenSshAuthentication:
         asked = "password" not in self._secrets and not self._key and self._methods & PASSWORD_METHODS
         if asked and (password := self._secret("password")):
             yield "password", password
+
+    def _token_keys(self) -> list[bytes]:
+        """The keys of the PKCS#11 module, unless the only key to offer is known to be a private key file's."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._key and b"PRIVATE KEY-----" in self._key.read_bytes():
+                return []
+        return self._private_agent.token_keys()
 
     @property
     def _password_given(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import socketserver
 import subprocess
 import sys
@@ -12,13 +13,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from paramiko import AgentKey
+from paramiko.ssh_exception import AuthenticationException
 
-from slipway.config.host_secrets import VARIABLES
+from slipway.config.host_secrets import VARIABLES, host_variable
 from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled, UsageError
 from slipway.hosts.ssh import openssh
@@ -32,6 +35,12 @@ NAMES = {"pin": "PIN", "passphrase": "passphrase"}
 START_TIMEOUT = 5.0  # seconds for the agent to listen
 LIFETIME = 300  # seconds that it keeps a key, should this process be killed before it ends the agent
 
+WRONG_PIN = "incorrect passphrase"  # SSH_ERR_KEY_WRONG_PASSPHRASE (ssherr.c), which an authenticator's PIN has too
+
+Reply = Callable[
+    [], AbstractContextManager[str]
+]  # the answer to a program's question; the context ends when it is sent
+
 _refused_pins: set[tuple[str, str]] = set()  # with what they were given to: a token locks itself after a few
 _pin_lock = threading.Lock()
 
@@ -39,34 +48,25 @@ _pin_lock = threading.Lock()
 class PrivateAgent:
     """An ssh-agent that starts when the first key is loaded. `close` ends it and removes its socket.
 
-    `secret` gives a `pin` or a `passphrase`, "" if nobody knows it.
+    `name` is the host's; `secret` gives its `pin` or `passphrase`, "" if nobody knows it.
     """
 
-    def __init__(self, config: SshConfig, secret: Callable[[str], str], report: Reporter) -> None:
-        self._config, self._secret, self._report = config, secret, report
+    def __init__(self, name: str, config: SshConfig, secret: Callable[[str], str], report: Reporter) -> None:
+        self._name, self._config, self._secret, self._report = name, config, secret, report
         self._errors: list[str] = []
-        self._refused: UsageError | None = None
-        self._pin = ""  # that an authenticator was given
         self._agents: list[Agent] = []
         self._closing = contextlib.ExitStack()
-        self._asked = False  # whether a program asked for a secret
-        self._answer: str | None = ""  # for it; None: a PIN is asked for
+        self._questions = 0  # that a program has asked
+        self._reply: Reply = _unknown
+        self.refused: UsageError | None = None  # what a secret that was given did not unlock
 
     @property
     def errors(self) -> list[str]:
         """What could not be used, and why."""
         return [*self._errors, *(agent.error for agent in self._agents if agent.error)]
 
-    @property
-    def refused(self) -> UsageError | None:
-        """Which secret was wrong, if one was."""
-        error = next((agent.error for agent in self._agents if agent.error), "")
-        return _wrong("pin", "FIDO authenticator", error) if self._pin and error else self._refused
-
     def close(self) -> None:
         """End the agent and remove its socket."""
-        if self._pin and self.refused:
-            _refused_pins.add((self._config.security_key_provider, self._pin))
         self._closing.close()
 
     def token_keys(self) -> list[bytes]:
@@ -99,8 +99,57 @@ class PrivateAgent:
         agent = Agent(self._environment["SSH_AUTH_SOCK"], self._report.cancel)
         self._agents.append(agent)
         self._closing.callback(agent.close)
-        self._answer = None
-        return next((SigningKey(agent, key.blob, key.comment) for key in agent.get_keys() if key.blob == public), None)
+        keys = (key for key in agent.get_keys() if key.blob == public)
+        return next((_LoadedKey(agent, key.blob, key.comment, self._signing) for key in keys), None)
+
+    # Signing
+
+    @contextmanager
+    def _signing(self, agent: Agent) -> Iterator[None]:
+        """While a key signs. A PIN that the agent calls wrong is remembered."""
+        signature = _Signature(agent)
+        said = len(self._said)
+        self._reply = partial(self._give_pin, signature)
+        try:
+            yield
+        except AuthenticationException:
+            why = self._said[said:].strip()
+            agent.error = "\n".join(filter(None, (agent.error, why)))
+            if signature.pin and WRONG_PIN in why:
+                _refused_pins.add((self._config.security_key_provider, signature.pin))
+                self.refused = self._wrong("pin", "FIDO authenticator", why)
+            raise
+        finally:
+            signature.answered.set()
+
+    @contextmanager
+    def _give_pin(self, signature: _Signature) -> Iterator[str]:
+        """The PIN of an authenticator, which no other login gives to one until it has answered."""
+        with signature.agent.paused():
+            pin = self._secret("pin")
+            _pin_lock.acquire()
+        try:
+            if (self._config.security_key_provider, pin) in _refused_pins:
+                self.refused = self._wrong("pin", "FIDO authenticator", "it was refused before")
+                yield ""
+                return
+            if signature.answered.is_set():  # the agent did not wait
+                yield ""
+                return
+            signature.pin = pin
+            yield pin
+            signature.answered.wait()
+        finally:
+            _pin_lock.release()
+
+    @property
+    def _said(self) -> str:
+        """What the agent has logged."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def _log(self) -> Path:
+        return Path(self._environment["SSH_AUTH_SOCK"]).with_name("log")
 
     # OpenSSH's programs
 
@@ -108,19 +157,36 @@ class PrivateAgent:
         """What a program prints. It is run again with a secret if it fails and has asked for one."""
         with self._noted():
             answer, secret = self._run("", argv), ""
-            if answer.returncode and self._asked and (secret := self._secret(kind)):
+            if answer.returncode and self._questions and (secret := self._secret(kind)):
                 answer = self._run_with_pin(secret, argv) if kind == "pin" else self._run(secret, argv)
             if not answer.returncode:
                 return answer.stdout
             error = answer.stderr.strip()
             if secret:
-                self._refused = _wrong(kind, argv[-1], error)
+                wrong = kind == "passphrase" and self._questions > 1  # it was given, and is asked for again
+                self.refused = self._wrong(kind, argv[-1], error) if wrong else self._locked(kind, argv[-1], error)
             raise OSError(f"{argv[-1]}: {error}")
         return ""
 
+    def _wrong(self, kind: str, what: str, error: str) -> UsageError:
+        return UsageError(f"{what}: wrong {NAMES[kind]}", details=error, hint=self._hint(kind))
+
+    def _locked(self, kind: str, what: str, error: str) -> UsageError:
+        return UsageError(f"{what} could not be unlocked", details=error, hint=self._hint(kind))
+
+    def _hint(self, kind: str) -> str:
+        own = host_variable(kind, self._name)
+        return f"check the {NAMES[kind]} that was typed, or {VARIABLES[kind]}, or {own} for this host alone"
+
     def _run(self, secret: str, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        self._answer, self._asked = secret, False
+        self._reply, self._questions = partial(self._give_once, secret), 0
         return openssh.run(*argv, cancel=self._report.cancel, env=self._environment)
+
+    @contextmanager
+    def _give_once(self, secret: str) -> Iterator[str]:
+        """A secret to a program that loads keys, which would ask for ever."""
+        self._reply = _unknown
+        yield secret
 
     def _run_with_pin(self, pin: str, argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         """The same, but a PIN that was refused is not tried again, whatever host it is for."""
@@ -145,24 +211,20 @@ class PrivateAgent:
         """The variables of those programs: they ask here, through a socket that only this user can reach."""
         folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="slipway-"))  # made with mode 0700
         asked_at = f"{folder}/askpass"
-        self._closing.enter_context(serving(_Askpass(asked_at, self._reply)))
+        self._closing.enter_context(serving(_Askpass(asked_at, self._answer)))
         variables = {"SSH_ASKPASS": str(ASKPASS), "SSH_ASKPASS_REQUIRE": "force", "SLIPWAY_ASKPASS": asked_at}
         variables["SSH_SK_PROVIDER"] = self._config.security_key_provider
         path = f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}"
         return {**os.environ, **variables, "SSH_AUTH_SOCK": f"{folder}/agent", "PATH": path}
 
-    def _reply(self, question: str) -> str:
+    def _answer(self, question: str) -> AbstractContextManager[str]:
         """The answer to a program's question; a notice, such as that the authenticator waits for a touch, has none."""
         kind, _, text = question.partition(" ")
         if kind == "none":
             self._report.note(f"{self._config.original}: {text}")
-            return ""
-        self._asked = True
-        answer, self._answer = self._answer, ""
-        if answer is not None:
-            return answer
-        self._pin = self._secret("pin")
-        return "" if (self._config.security_key_provider, self._pin) in _refused_pins else self._pin
+            return contextlib.nullcontext("")
+        self._questions += 1
+        return self._reply()
 
     @cached_property
     def _started(self) -> bool:
@@ -170,14 +232,15 @@ class PrivateAgent:
         with self._noted():
             path = self._environment["SSH_AUTH_SOCK"]
             allowed = _patterns(self._config.pkcs11_provider, self._config.security_key_provider)
-            process = subprocess.Popen(
-                ["ssh-agent", "-D", "-t", str(LIFETIME), "-P", allowed, "-a", path],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=self._environment,
-                start_new_session=True,  # Ctrl-C is this process's
-            )
+            with self._log.open("wb") as log:
+                process = subprocess.Popen(
+                    ["ssh-agent", "-D", "-t", str(LIFETIME), "-P", allowed, "-a", path],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    env=self._environment,
+                    start_new_session=True,  # Ctrl-C is this process's
+                )
             self._closing.callback(openssh.end, process)
             self._closing.callback(self._report.cancel.on_request(process.kill))
             deadline = time.monotonic() + START_TIMEOUT
@@ -195,9 +258,29 @@ def _refusal(path: str, report: Reporter) -> str:
         return agent.error
 
 
-def _wrong(kind: str, what: str, error: str) -> UsageError:
-    hint = f"check what was typed, or {VARIABLES[kind]}"
-    return UsageError(f"{what}: wrong {NAMES[kind]}", details=error, hint=hint)
+def _unknown() -> AbstractContextManager[str]:
+    return contextlib.nullcontext("")
+
+
+class _Signature:
+    """One that is waited for, and the PIN that was given for it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent, self.pin, self.answered = agent, "", threading.Event()
+
+
+class _LoadedKey(SigningKey):
+    """A key that signs within the context that `signing` makes."""
+
+    def __init__(
+        self, agent: Agent, blob: bytes, comment: str, signing: Callable[[Agent], AbstractContextManager[None]]
+    ) -> None:
+        super().__init__(agent, blob, comment)
+        self._signing = partial(signing, agent)
+
+    def sign_ssh_data(self, data: Any, algorithm: str | None = None) -> Any:
+        with self._signing():
+            return super().sign_ssh_data(data, algorithm)
 
 
 def _patterns(*providers: str) -> str:
@@ -210,7 +293,7 @@ class _Askpass(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, path: str, reply: Callable[[str], str]) -> None:
+    def __init__(self, path: str, reply: Callable[[str], AbstractContextManager[str]]) -> None:
         super().__init__(path, _Question)
         self.reply = reply
 
@@ -219,5 +302,7 @@ class _Question(socketserver.StreamRequestHandler):
     server: _Askpass
 
     def handle(self) -> None:
-        with contextlib.suppress(OSError, Cancelled):
-            self.wfile.write(self.server.reply(self.rfile.read().decode(errors="replace")).encode())
+        question = self.rfile.read().decode(errors="replace")
+        with contextlib.suppress(OSError, Cancelled), self.server.reply(question) as answer:
+            self.wfile.write(answer.encode())
+            self.request.shutdown(socket.SHUT_WR)
