@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.config import paths
+from slipway.config.host_secrets import without_host_secrets
 from slipway.engine.cancellation import Cancel
 
 TIMEOUT = 30  # seconds for an answer: `Match exec` runs commands, names are resolved, a disk may be slow
@@ -58,7 +59,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         errors="replace",
-        env=env,
+        env=without_host_secrets(os.environ if env is None else env),
         start_new_session=True,  # Ctrl-C is this process's
     )
     unregister = cancel.on_request(partial(_kill, process))

@@ -21,7 +21,7 @@ from typing import Any
 from paramiko import AgentKey
 from paramiko.ssh_exception import AuthenticationException
 
-from slipway.config.host_secrets import VARIABLES, host_variable
+from slipway.config.host_secrets import VARIABLES, host_variable, without_host_secrets
 from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled, UsageError
 from slipway.hosts.ssh import openssh
@@ -215,7 +215,7 @@ class PrivateAgent:
         variables = {"SSH_ASKPASS": str(ASKPASS), "SSH_ASKPASS_REQUIRE": "force", "SLIPWAY_ASKPASS": asked_at}
         variables["SSH_SK_PROVIDER"] = self._config.security_key_provider
         path = f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}"
-        return {**os.environ, **variables, "SSH_AUTH_SOCK": f"{folder}/agent", "PATH": path}
+        return {**without_host_secrets(os.environ), **variables, "SSH_AUTH_SOCK": f"{folder}/agent", "PATH": path}
 
     def _answer(self, question: str) -> AbstractContextManager[str]:
         """The answer to a program's question; a notice, such as that the authenticator waits for a touch, has none."""
