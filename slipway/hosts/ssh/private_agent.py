@@ -33,13 +33,13 @@ from slipway.hosts.tunnels import serving
 ASKPASS = Path(__file__).with_name("askpass.py")
 NAMES = {"pin": "PIN", "passphrase": "passphrase"}
 START_TIMEOUT = 5.0  # seconds for the agent to listen
-LIFETIME = 300  # seconds that it keeps a key, should this process be killed before it ends the agent
-
+LIFETIME = 300  # seconds that it keeps a key, should nobody end it
+# Runs "$@". Once this process is gone, however it ended, standard input ends: so do the program and folder $0.
+WATCHED = 'exec 3<&0 </dev/null; (cat <&3 >/dev/null; kill $$; rm -rf "$0") & exec "$@" 3<&-'
 WRONG_PIN = "incorrect passphrase"  # SSH_ERR_KEY_WRONG_PASSPHRASE (ssherr.c), which an authenticator's PIN has too
 
-Reply = Callable[
-    [], AbstractContextManager[str]
-]  # the answer to a program's question; the context ends when it is sent
+# The answer to a program's question; the context ends when it is sent.
+Reply = Callable[[], AbstractContextManager[str]]
 
 _refused_pins: set[tuple[str, str]] = set()  # with what they were given to: a token locks itself after a few
 _pin_lock = threading.Lock()
@@ -233,9 +233,10 @@ class PrivateAgent:
             path = self._environment["SSH_AUTH_SOCK"]
             allowed = _patterns(self._config.pkcs11_provider, self._config.security_key_provider)
             with self._log.open("wb") as log:
+                agent = ("ssh-agent", "-D", "-t", str(LIFETIME), "-P", allowed, "-a", path)
                 process = subprocess.Popen(
-                    ["ssh-agent", "-D", "-t", str(LIFETIME), "-P", allowed, "-a", path],
-                    stdin=subprocess.DEVNULL,
+                    ["sh", "-c", WATCHED, str(Path(path).parent), *agent],
+                    stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=log,
                     env=self._environment,
