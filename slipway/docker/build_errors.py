@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from slipway.errors import BuildKitNeeded, ImageVanished, Problem
 
@@ -34,10 +35,13 @@ CLASSIC = (
 
 @dataclass(frozen=True)
 class BuildSource:
-    """What was sent to be built: the context, a tar, and the path of the Dockerfile in it."""
+    """What is sent to be built: the context, a tar, the path of the Dockerfile in it, and what the image is to have."""
 
     context: bytes
     dockerfile: str
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
 
     @property
     def text(self) -> str:

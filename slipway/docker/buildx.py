@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from slipway.docker.build_errors import UNKNOWN
+from slipway.docker.build_errors import UNKNOWN, BuildSource
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.host import Command
@@ -30,22 +29,14 @@ def available(report: Reporter) -> bool:
     return asked.exit_code == 0
 
 
-def build(
-    socket: str,
-    context: bytes,
-    dockerfile: str,
-    args: Mapping[str, str],
-    labels: Mapping[str, str],
-    platform: str,
-    report: Reporter,
-) -> tuple[str, list[str]]:
+def build(socket: str, source: BuildSource, report: Reporter) -> tuple[str, list[str]]:
     """Build an image from a tar with the BuildKit of the daemon at `socket`: its id, and what its stages begin with.
 
     Raises Problem with BuildKit's own words where the build fails.
     """
     with TemporaryDirectory(prefix="slipway-build-") as folder:
         about = Path(folder) / "metadata.json"
-        result = LocalHost().run(build_command(socket, context, dockerfile, args, labels, platform, about), report)
+        result = LocalHost().run(build_command(socket, source, about), report)
         said = result.stderr.decode(errors="replace")
         if result.exit_code or not about.is_file():
             raise build_failure(said)
@@ -53,26 +44,18 @@ def build(
     return image, starts(said)
 
 
-def build_command(
-    socket: str,
-    context: bytes,
-    dockerfile: str,
-    args: Mapping[str, str],
-    labels: Mapping[str, str],
-    platform: str,
-    about: Path,
-) -> Command:
+def build_command(socket: str, source: BuildSource, about: Path) -> Command:
     """The command that builds an image from a tar, and writes about it to a file.
 
     It uses the daemon's own builder, which has the daemon's images, whatever the user's Docker is set to.
     """
     docker = ("docker", f"--host=unix://{socket}", "buildx", "build", "--builder=default", "--load")
-    given = [f"--build-arg={name}={value}" for name, value in args.items()]
-    given += [f"--label={name}={value}" for name, value in labels.items()]
-    given += [f"--platform={platform}"] if platform else []
+    given = [f"--build-arg={name}={value}" for name, value in source.args.items()]
+    given += [f"--label={name}={value}" for name, value in source.labels.items()]
+    given += [f"--platform={source.platform}"] if source.platform else []
     output = ("--provenance=false", "--progress=plain", f"--metadata-file={about}")
-    argv = (*docker, *output, f"--file={dockerfile}", *given, "-")
-    return Command(argv, stdin=context, unset=OTHER_DAEMON, timeout=60 * BUILD_MINUTES)
+    argv = (*docker, *output, f"--file={source.dockerfile}", *given, "-")
+    return Command(argv, stdin=source.context, unset=OTHER_DAEMON, timeout=60 * BUILD_MINUTES)
 
 
 def starts(said: str) -> list[str]:

@@ -40,28 +40,20 @@ class DockerImages:
         """
         from slipway.docker import buildx
 
+        source = BuildSource(context, dockerfile, args, labels, platform)
         try:
-            built = self._build(context, dockerfile, args, labels, platform, report)
+            built = self._build(source, report)
         except BuildKitNeeded:
             if not buildx.available(report):
                 raise
             report.note("the Dockerfile needs BuildKit: built by docker buildx")
-            socket = self._connection.socket
-            image, starts = buildx.build(socket, context, dockerfile, args, labels, platform, report)
+            image, starts = buildx.build(self._connection.socket, source, report)
             built = BuiltImage(image, self._base(image, starts, platform, report))
         for tag in tags:
             self.tag(built.id, tag)
         return built
 
-    def _build(
-        self,
-        context: bytes,
-        dockerfile: str,
-        args: Mapping[str, str],
-        labels: Mapping[str, str],
-        platform: str,
-        report: Reporter,
-    ) -> BuiltImage:
+    def _build(self, source: BuildSource, report: Reporter) -> BuiltImage:
         """Build an image with the classic builder.
 
         Docker takes the image of a step from its cache and may find it gone a moment later, when somebody removes an
@@ -74,18 +66,18 @@ class DockerImages:
             for attempt in stamina.retry_context(on=ImageVanished, attempts=3, wait_initial=0.1):
                 with attempt, self._connection.interruptible(report) as api:
                     stream = api.build(
-                        fileobj=io.BytesIO(context),
+                        fileobj=io.BytesIO(source.context),
                         custom_context=True,
-                        dockerfile=dockerfile,
-                        buildargs=dict(args),
-                        labels=dict(labels),
-                        platform=platform or None,
+                        dockerfile=source.dockerfile,
+                        buildargs=dict(source.args),
+                        labels=dict(source.labels),
+                        platform=source.platform or None,
                         nocache=attempt.num > 1,
                         rm=True,
                         forcerm=True,
                         decode=True,
                     )
-                    built = built_image(stream, BuildSource(context, dockerfile), report, self._ancestor)
+                    built = built_image(stream, source, report, self._ancestor)
         return built
 
     def _ancestor(self, image: str, steps: int) -> str:

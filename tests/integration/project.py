@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,14 @@ class Project:
             found = sorted(set(subprocess.check_output([*listing, "--filter", label], text=True).split()))
             if found:
                 subprocess.run([*removal, *found], capture_output=True, check=False)
+
+
+def purged_name() -> Iterator[str]:
+    """The name of a project that nobody has; what Docker has of it is removed at the end."""
+    leftover = Project.__new__(Project)
+    leftover.name = f"t{secrets.token_hex(4)}"
+    yield leftover.name
+    leftover.purge()
 
 
 def greets(project: Project) -> bool:

@@ -8,7 +8,7 @@ import random
 import secrets
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,18 +19,13 @@ from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import null_reporter
 from slipway.hosts.local import LocalHost
-from tests.integration.project import Project
+from tests.integration.project import purged_name
 
 DOCKERFILES = 16
 PLAIN, ONBUILD = "plain", "onbuild"  # the bases: the second adds a layer to whatever is built on it
 
 
-@pytest.fixture
-def project() -> Iterator[str]:
-    leftover = Project.__new__(Project)
-    leftover.name = f"t{secrets.token_hex(4)}"
-    yield leftover.name
-    leftover.purge()
+project = pytest.fixture(purged_name)
 
 
 def build(daemon: Daemon, project: str, dockerfile: str, *tags: str) -> tuple[str, str]:

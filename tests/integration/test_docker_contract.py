@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import secrets
 import tarfile
 import threading
 import time
@@ -28,7 +27,7 @@ from slipway.errors import Cancelled, Problem
 from slipway.hosts.facts import libraries
 from slipway.hosts.host import Command
 from slipway.hosts.local import LocalHost
-from tests.integration.project import Project
+from tests.integration.project import purged_name
 
 SLEEP, TIMEOUT = "/bin/sleep", "/usr/bin/timeout"
 
@@ -39,12 +38,7 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
         yield DockerDaemon(LocalHost(), closing) if request.param == "real" else FakeDaemon()
 
 
-@pytest.fixture
-def project() -> Iterator[str]:
-    leftover = Project.__new__(Project)
-    leftover.name = f"t{secrets.token_hex(4)}"
-    yield leftover.name
-    leftover.purge()
+project = pytest.fixture(purged_name)
 
 
 def sleeper(daemon: Daemon, project: str, *command: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.docker.build_errors import BuildSource
 from slipway.docker.buildx import OTHER_DAEMON, build_command, build_failure, starts
 
 BUILT = """#0 building with "default" instance using docker driver
@@ -69,8 +70,8 @@ def test_a_failed_build_is_told_in_buildkits_words_with_what_to_do(said: str, de
 
 
 def test_the_command_builds_with_the_daemon_of_a_socket_whatever_the_users_docker_is_set_to() -> None:
-    args, labels = {"BASE": "b:1"}, {"slipway.project": "shop"}
-    command = build_command("/run/d.sock", b"tar", "docker/App", args, labels, "linux/amd64", Path("/t/m.json"))
+    source = BuildSource(b"tar", "docker/App", {"BASE": "b:1"}, {"slipway.project": "shop"}, "linux/amd64")
+    command = build_command("/run/d.sock", source, Path("/t/m.json"))
     assert command.line == (
         "docker --host=unix:///run/d.sock buildx build --builder=default --load --provenance=false --progress=plain"
         " --metadata-file=/t/m.json --file=docker/App --build-arg=BASE=b:1 --label=slipway.project=shop"
