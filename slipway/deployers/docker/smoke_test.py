@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,7 @@ from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behin
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
+from slipway.engine.threads import Threads
 from slipway.errors import ConnectionLost, Problem, deploy_command
 
 GRACE = 2  # seconds that a service gets to stop
@@ -86,15 +88,26 @@ class SmokeTestRun:
                 self.daemon.networks.remove(self._network)
 
     def _test(self, name: str, report: Reporter) -> None:
-        """Start a service behind what it needs, each when those before it are ready, and check it."""
-        for one in (*self.needs(name), name):
-            self._start(one)
-            tested = self.desired(one).service
-            wait_until_ready(self.daemon, self._containers[one], tested, self._address(one), report)
+        """Start a service behind what it needs, side by side, and check it."""
+        names = (*self.needs(name), name)
+        threads = Threads(len(names))
+        ready: dict[str, Future[None]] = {}
+        for one in names:
+            own_needs = [ready[need] for need in self.desired(one).service.needs]
+            ready[one] = threads.submit(self._start_behind, own_needs, one, report)
+        for future in wait(ready.values(), return_when=FIRST_EXCEPTION).done:
+            future.result()  # of several that failed, any: what waits for another fails with the other's error
         service = self.desired(name).service
         outcome = self.checks.run(service.checks, addresses(service, self._address), report)
         if not outcome.ok:
             raise Problem(f"{name}: smoke checks failed: {outcome.failed}", details=outcome.text)
+
+    def _start_behind(self, needs: Iterable[Future[None]], name: str, report: Reporter) -> None:
+        """Start a service as soon as those that it needs itself are ready, and wait until it is."""
+        for need in needs:
+            need.result()
+        self._start(name)
+        wait_until_ready(self.daemon, self._containers[name], self.desired(name).service, self._address(name), report)
 
     def _left(self, name: str) -> str:
         """How to remove what stays of a service and its needs; empty where nothing does."""
