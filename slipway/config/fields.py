@@ -12,6 +12,8 @@ from slipway.config import quantity
 from slipway.config.scalar import yaml_value
 from slipway.config.ssh_destination import USER, parse_destination
 
+PLAIN_JSON_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[(0|[1-9][0-9]{0,8})\])*")  # names and indexes, as most are
+
 
 def dns_label(value: str) -> str:
     """The label itself. Raises ValueError where it is not one (RFC 1123; here a letter first, and 40 at most)."""
@@ -39,6 +41,8 @@ def _regex(value: str) -> str:
 
 
 def _json_path(value: str) -> str:
+    if PLAIN_JSON_PATH.fullmatch(value):
+        return value
     from jsonpath import JSONPathError, compile  # noqa: A004  here, because importing it takes 50 ms
 
     try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonpath
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from slipway.config.assertions.answer import Answer
 from slipway.config.assertions.json_values import JsonValues, same
+from slipway.config.fields import PLAIN_JSON_PATH
 
 ANSWER = Answer(
     200, body=b'{"one": 1, "yes": true, "none": null, "list": [{"id": "a"}, {"id": "b"}], "at": "2024-05-01"}'
@@ -71,3 +73,10 @@ def test_infinity_is_refused() -> None:
 def test_what_is_not_a_json_path_is_refused() -> None:
     with pytest.raises(ValidationError, match="is not a JSONPath"):
         JsonValues({"$[": 1})
+
+
+@given(st.from_regex(PLAIN_JSON_PATH, fullmatch=True))
+@example("$.and.or.not.in.true.null.length")
+@example("$[0][10]._a")
+def test_what_is_taken_for_a_json_path_without_the_library_is_one_to_it(path: str) -> None:
+    jsonpath.compile(path)
