@@ -305,7 +305,7 @@ class Project(Model):
 
     name: Label
     short: Label
-    services: str = "services"
+    services: Annotated[str, Field(min_length=1)] = "services"
 
 
 class Config(Model):

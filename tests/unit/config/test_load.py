@@ -189,6 +189,20 @@ def test_all_errors_in_all_files_are_reported_at_once(team: Path) -> None:
         assert part in found
 
 
+def test_what_names_a_service_where_the_services_folder_has_none_is_told_so(team: Path) -> None:
+    (team / "config" / "environments").mkdir()
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {replicas: 2}}\n")
+    (team / "config" / "slipway.yaml").write_text("name: shop\nshort: sh\nservices: config\n")
+    shown = "\n".join(errors(team))
+    assert "staging.yaml:1: unknown service: web" in shown
+    assert "config:1: no service is in the services folder · a service is a folder" in shown
+
+
+def test_the_services_folder_is_not_named_by_nothing(team: Path) -> None:
+    (team / "config" / "slipway.yaml").write_text("name: shop\nshort: sh\nservices: ''\n")
+    assert "slipway.yaml:3: services: string should have at least 1 character, not ''" in "\n".join(errors(team))
+
+
 def test_a_settings_folder_replaces_files_one_by_one(team: Path, tmp_path: Path) -> None:
     over = tmp_path / "over"
     (over / "environments").mkdir(parents=True)
