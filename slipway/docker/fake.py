@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,19 @@ class FakeImages:
     def inspect(self, image: str) -> ImageConfig:
         self._store.before("images.inspect")
         return ImageConfig((self._store.image(image, f"image {image} could not be read").id,))
+
+    def configuration(self, image: str) -> str:
+        self._store.before("images.configuration")
+        found = self._store.image(image, f"image {image} could not be read")
+        configuration = {
+            "architecture": "amd64",
+            "os": "linux",
+            "created": "2026-01-01T00:00:00Z",
+            "config": {"Labels": dict(found.labels)},
+            "rootfs": {"type": "layers", "diff_ids": [found.id]},
+            "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "COPY . .", "comment": ""}],
+        }
+        return json.dumps(configuration)
 
     def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         self._store.before("images.import_rootfs")

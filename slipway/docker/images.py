@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
@@ -102,11 +105,26 @@ class DockerImages:
         return bases[max(bases)] if bases else ""
 
     def inspect(self, image: str) -> ImageConfig:
-        """The configuration of an image."""
+        """What is asked most of an image's configuration."""
         with translated_errors(f"image {image} could not be read"):
             found = self._connection.api.inspect_image(image)
         entrypoint = tuple(found["Config"].get("Entrypoint") or ())
         return ImageConfig(tuple(found["RootFS"].get("Layers") or ()), entrypoint)
+
+    def configuration(self, image: str) -> str:
+        """The whole of it, the JSON of the OCI image specification, apart from `empty_layer` in the history."""
+        with translated_errors(f"image {image} could not be read"):
+            found, history = self._connection.api.inspect_image(image), self._connection.api.history(image)
+        configuration = {
+            "architecture": found["Architecture"],
+            "os": found["Os"],
+            **({"variant": found["Variant"]} if found.get("Variant") else {}),
+            "created": found["Created"],
+            "config": found["Config"],
+            "rootfs": {"type": "layers", "diff_ids": list(found["RootFS"].get("Layers") or ())},
+            "history": [_history(entry) for entry in reversed(history)],
+        }
+        return json.dumps(configuration)
 
     def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         """Import a root file system as an image of one layer; its id. `config` are Dockerfile instructions."""
@@ -134,6 +152,11 @@ class DockerImages:
             for attempt in stamina.retry_context(on=_step_vanished, attempts=3, wait_initial=0.1):
                 with attempt, contextlib.suppress(NotFound):
                     self._connection.api.remove_image(tag)
+
+
+def _history(entry: Mapping[str, Any]) -> dict[str, Any]:
+    created = datetime.fromtimestamp(entry["Created"], UTC).isoformat().replace("+00:00", "Z")
+    return {"created": created, "created_by": entry["CreatedBy"], "comment": entry.get("Comment", "")}
 
 
 def _step_vanished(error: Exception) -> bool:

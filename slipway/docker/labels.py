@@ -12,6 +12,7 @@ SERVICE, ROLE = "slipway.service", "slipway.role"
 OWNER = "slipway.owner"  # on what is removed with the run that created it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
 CLASSES = "slipway.classes"  # on an image: what its class data archive was made from
+JAR_LAYER = "slipway.jar-layer"  # on an image: where its jar is, and a digest of all else that it was built from
 
 # The record of a release, beside the labels above
 SETTINGS, IMAGE, CHECKS = "slipway.settings", "slipway.image", "slipway.checks"

@@ -29,7 +29,10 @@ class Images(Protocol):
         """Build an image from a tar and tag it only when it is complete."""
 
     def inspect(self, image: str) -> ImageConfig:
-        """The configuration of an image."""
+        """What is asked most of an image's configuration."""
+
+    def configuration(self, image: str) -> str:
+        """The whole of it, the JSON of the OCI image specification, apart from `empty_layer` in the history."""
 
     def import_rootfs(self, tar: bytes, tag: str, config: Sequence[str]) -> str:
         """Import a root file system as an image of one layer; its id. `config` are Dockerfile instructions."""

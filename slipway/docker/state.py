@@ -25,10 +25,14 @@ class ImageConfig:
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """An image that was built. `base` is the image from outside that its last stage is based on; empty: scratch."""
+    """An image that was built. `base` is the image from outside that its last stage is based on; empty: scratch.
+
+    `instructions` are those that the builder says it followed; none where it does not tell them all.
+    """
 
     id: str
     base: str
+    instructions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from docker.errors import APIError
@@ -29,6 +30,7 @@ def built_image(
     Raises ImageVanished where an image of the build cache was removed meanwhile, Problem where the build failed.
     """
     built, base, begins, step, triggers = BuiltImage("", ""), "", False, "", 0
+    instructions: list[str] = []
     stages: dict[str, str] = {}  # what each stage is based on, by the id of its image
     for message in _until_refused(stream, source):
         report.cancel.check()
@@ -36,12 +38,15 @@ def built_image(
             raise build_problem(str(message["error"]), step, source)
         image = _read_message(message, report)
         text = str(message.get("stream", "")).strip()
-        step = text if text.startswith("Step ") else step
+        if text.startswith("Step "):
+            step = text
+            instructions.append(text.partition(" : ")[2])
         if image:
             built = BuiltImage(image, base)
             stages[_short(image)] = base
         elif begins and (executed := TRIGGERS.match(text)):
             triggers = int(executed[1])
+            instructions.append("ONBUILD")
         elif begins and (result := RESULT.fullmatch(text)):
             image = result[1] or ""
             start = _short(ancestor(image, triggers)) if triggers else image
@@ -51,7 +56,7 @@ def built_image(
     report.cancel.check()
     if not built.id:
         raise Problem("Docker built no image and gave no reason", hint="docker version; then try again")
-    return built
+    return replace(built, instructions=tuple(instructions))
 
 
 def _short(image: str) -> str:
@@ -95,10 +100,12 @@ def transferred(stream: Iterator[dict[str, Any]], report: Reporter) -> Iterator[
 
 
 def loaded_text(stream: Iterator[Any], report: Reporter) -> str:
-    """The text of a load, which names the image."""
+    """The text of a load, which names the image. Raises APIError for a failure."""
     text = []
     for message in stream:
         report.cancel.check()
+        if isinstance(message, dict) and "error" in message:
+            raise APIError(str(message["error"]))
         if isinstance(message, dict):
             text.append(str(message.get("stream", "")))
     return "".join(text)

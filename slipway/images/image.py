@@ -5,13 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slipway.docker.labels import LABEL, SERVICE, SOURCE, source_tag
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image, State
 from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
+
+if TYPE_CHECKING:
+    from slipway.images.jar_layer import Inputs
 
 
 def version_tag(project: str, service: str, version: str) -> str:
@@ -50,20 +55,37 @@ class ImageBuild:
 
 
 def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
+    """The id of the image, tagged: the last one with another jar where only that changed, else built as a whole."""
+    from slipway.images import jar_layer  # here, since most runs build nothing
+
+    before = daemon.state(spec.project).tagged(spec.tags[1])
+    given = jar_layer.inputs(spec.context, spec.dockerfile, spec.platform)
+    image = jar_layer.replace(daemon, before, spec.base, given, spec.digest, report) if before and given else None
+    if image is None:
+        return _build(daemon, spec, before, given, report)
+    for tag in spec.tags:
+        daemon.images.tag(image, tag)
+    return image
+
+
+def _build(daemon: Daemon, spec: ImageBuild, before: Image | None, given: Inputs | None, report: Reporter) -> str:
     """Build the image, add its class data, rewrite its layers' timestamps, tag it and report its size; its id."""
-    from slipway.images import class_data_sharing as classes  # here, since most runs build nothing
+    from slipway.images import class_data_sharing as classes
+    from slipway.images import jar_layer
     from slipway.images import reproducible_layers as layers
 
     labels = {LABEL: spec.project, SERVICE: spec.service, SOURCE: spec.digest}
     built = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
     base = daemon.images.inspect(built.base).layers if built.base else ()
-    before = daemon.state(spec.project).tagged(spec.tags[1])
     complete = classes.add_archive(daemon, built.id, base, before, spec.env, labels, spec.container_labels, report)
     previous = daemon.images.inspect(before.id).layers if before else ()
+    amend = None
+    if given and jar_layer.only_copies(built.instructions):
+        amend = partial(jar_layer.record, image=complete, base_layers=len(base), given=given)
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
         daemon.transfers.save(complete, str(saved), report)
-        found = layers.rewrite_timestamps(saved, rewritten, len(base))
+        found = layers.rewrite_timestamps(saved, rewritten, len(base), amend)
         image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)

@@ -9,7 +9,7 @@ import json
 import sys
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,31 +32,47 @@ class Layer:
     created_by: str
 
 
-def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int) -> tuple[Layer, ...]:
+Amend = Callable[
+    [dict[str, Any], list[bytes], str], list[bytes]
+]  # of a configuration, its layers and what was its digest
+
+
+def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int, amend: Amend | None = None) -> tuple[Layer, ...]:
     """Rewrite a `docker save` archive with all timestamps in its layers set to 0; the layers, the lowest first.
 
     The lowest `base_layers`, those of the base image, stay as they are. A builder that copies into a folder gives that
-    folder the current time. BuildKit has the same as `rewrite-timestamp`.
+    folder the current time. BuildKit has the same as `rewrite-timestamp`. `amend` may change what is written.
     """
-    with _usable(saved), tarfile.open(saved) as archive, tarfile.open(rewritten, "w") as out:
+    with _usable(saved), tarfile.open(saved) as archive:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
-        config = json.loads(_read(archive, manifest["Config"]))
+        saved_config = _read(archive, manifest["Config"])
+        config = json.loads(saved_config)
         given = zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True)
         contents = [_read_layer(archive, name, diff_id) for name, diff_id in given]
         contents = [content if i < base_layers else without_timestamps(content) for i, content in enumerate(contents)]
-        ids = [_diff_id(content) for content in contents]
-        config["rootfs"]["diff_ids"] = ids
-        config_json = json.dumps(config, separators=(",", ":")).encode()
-        manifest["Config"] = f"{hashlib.sha256(config_json).hexdigest()}.json"
-        manifest["Layers"] = [f"{digest.removeprefix('sha256:')}.tar" for digest in ids]
-        manifest["RepoTags"] = None
-        _write(out, "manifest.json", json.dumps([manifest]).encode())
-        _write(out, manifest["Config"], config_json)
-        for name, content in dict(zip(manifest["Layers"], contents, strict=True)).items():
-            _write(out, name, content)
+        config["rootfs"]["diff_ids"] = [_digest(content) for content in contents]
+        contents = amend(config, contents, _digest(saved_config)) if amend else contents
+        write(rewritten, config, contents)
+        ids = config["rootfs"]["diff_ids"]
         instructions = _instructions(config, len(ids))
     layers = zip(ids, contents, instructions, strict=True)
     return tuple(Layer(id_, len(content), text) for id_, content, text in layers)
+
+
+def write(archive: Path, config: Mapping[str, Any], contents: Sequence[bytes | None]) -> None:
+    """Write an archive for `docker load`, without tags. A layer that is None is one that the daemon has already."""
+    config_json = json.dumps(config, separators=(",", ":")).encode()
+    config_name = f"{hashlib.sha256(config_json).hexdigest()}.json"
+    names = [f"{digest.removeprefix('sha256:')}.tar" for digest in config["rootfs"]["diff_ids"]]
+    manifest = [{"Config": config_name, "RepoTags": None, "Layers": names}]
+    files = {name: content for name, content in zip(names, contents, strict=True) if content is not None}
+    with tarfile.open(archive, "w") as out:
+        for name, content in {
+            "manifest.json": json.dumps(manifest).encode(),
+            config_name: config_json,
+            **files,
+        }.items():
+            _write(out, name, content)
 
 
 @contextmanager
@@ -117,7 +133,7 @@ def _read_layer(archive: tarfile.TarFile, name: str, diff_id: str) -> bytes:
         content = uncompressed(content)
     except (OSError, EOFError, ValueError, zlib.error, zstd.ZstdError) as error:
         details = str(error)
-    if _diff_id(content) != diff_id:
+    if _digest(content) != diff_id:
         hint = "docker system df; the image store may be damaged, or compress layers in an unknown way"
         raise Problem(f"layer {diff_id} of the image can't be read", details=details, hint=hint)
     return content
@@ -130,7 +146,7 @@ def uncompressed(content: bytes) -> bytes:
     return zstd.decompress(content) if content.startswith(b"\x28\xb5\x2f\xfd") else content
 
 
-def _diff_id(content: bytes) -> str:
+def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

@@ -111,7 +111,12 @@ def test_a_tag_moves_to_the_image_that_has_it_last(daemon: Daemon, project: str)
 
 
 def test_an_image_is_inspected_with_its_layers(daemon: Daemon, project: str) -> None:
-    assert len(daemon.images.inspect(sleeper(daemon, project)).layers) == 1
+    image = sleeper(daemon, project)
+    layers = list(daemon.images.inspect(image).layers)
+    configuration = json.loads(daemon.images.configuration(image))
+    assert len(layers) == 1
+    assert configuration["rootfs"] == {"type": "layers", "diff_ids": layers}
+    assert len(configuration["history"]) == 1
     with pytest.raises(Problem, match="could not be read"):
         daemon.images.inspect("sha256:" + "0" * 64)
 

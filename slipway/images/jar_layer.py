@@ -1,0 +1,233 @@
+"""The layer of a service's own jar: replaced in the last image, where nothing else changed that it is built from.
+
+A whole build takes seconds for the sake of some kilobytes. It leaves a record on its image, as a label: a digest of
+all that it read but the jar, and where in the image the jar is. There is a record only where the jar is nowhere else:
+where Docker says that it took one stage, on a base image of the project, which runs and downloads nothing, and where
+one layer has one file, with the bytes of the jar. Layer by layer the image is that of a whole build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from slipway.docker.labels import JAR_LAYER, SOURCE
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import Image
+from slipway.engine.reporter import Reporter
+from slipway.errors import ConnectionLost, Problem
+from slipway.images import reproducible_layers as layers
+from slipway.images.build_context import SPLIT_JAR
+
+JAR = f"{SPLIT_JAR}app.jar"  # in the build context
+COPIED = re.compile(r"file:[0-9a-f]{64}")  # how the history of an image names the content that was copied
+FROM_BASE = {"FROM ${BASE}", "FROM $BASE"}
+COPIES = {  # instructions that take nothing of a file but its content (Dockerfile reference)
+    *("ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL", "USER"),
+    *("VOLUME", "WORKDIR"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a layer's tar, whose time is 0."""
+
+    name: str
+    folder: bool
+    mode: int
+    owner: tuple[int, int, str, str]  # uid, gid, and their names
+
+
+@dataclass(frozen=True)
+class JarLayer:
+    """The uppermost layer of an image: its entries, of which the jar is the only file.
+
+    `rest` is the digest of all else that the image was built from; `history` has the place of each layer in the image's
+    history, where Docker does not tell them from instructions that make none.
+    """
+
+    rest: str
+    entries: tuple[Entry, ...]
+    history: tuple[int, ...]
+
+    def tar(self, jar: bytes) -> bytes:
+        """The layer with this jar."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as out:
+            for one in self.entries:
+                entry = tarfile.TarInfo(one.name)
+                entry.mode = one.mode
+                entry.uid, entry.gid, entry.uname, entry.gname = one.owner
+                entry.type, entry.size = (tarfile.DIRTYPE, 0) if one.folder else (tarfile.REGTYPE, len(jar))
+                out.addfile(entry, None if one.folder else io.BytesIO(jar))
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a service's image is built from, its base apart: the jar, and a digest of all else."""
+
+    jar: bytes
+    others: str
+
+    def rest(self, base: Sequence[str]) -> str:
+        """The digest of all but the jar. `base` are the layers of the base image."""
+        return _digest(repr((1, self.others, tuple(base))).encode())
+
+
+def inputs(context: bytes, dockerfile: str, platform: str) -> Inputs | None:
+    """What an image is built from, given the tar of its build context; None where that has no jar of its own."""
+    jar, others = None, list[tuple[object, ...]]()
+    with tarfile.open(fileobj=io.BytesIO(context)) as archive:
+        for entry in archive:
+            file = archive.extractfile(entry) if entry.isreg() else None
+            content = file.read() if file else b""
+            if entry.name == JAR:
+                jar, content = content, b""
+            others.append((entry.name, entry.type, entry.mode, entry.linkname, _digest(content)))
+    return None if jar is None else Inputs(jar, _digest(repr((others, dockerfile, platform)).encode()))
+
+
+def only_copies(instructions: Sequence[str]) -> bool:
+    """Whether a build has one stage, on a base image of the project, and runs and downloads nothing."""
+    begun = [one for one in instructions if one.upper().startswith("FROM ")]
+    others = [one.split(maxsplit=1)[0].upper() for one in instructions if one not in begun]
+    from_elsewhere = any("--from" in one for one in instructions)
+    return len(begun) == 1 and begun[0] in FROM_BASE and COPIES.issuperset(others) and not from_elsewhere
+
+
+def record(
+    config: dict[str, Any], contents: Sequence[bytes], digest: str, *, image: str, base_layers: int, given: Inputs
+) -> list[bytes]:
+    """Add the record to an image's configuration, where the jar is in one place; its layers in the order of that image.
+
+    The jar's layer becomes the uppermost: those above another layer are others too, since Docker names each by all that
+    are below it. Where the image's id is not the digest of its configuration, it is in containerd's store, which loads
+    no archive that lacks a layer.
+    """
+    labels, ids = config["config"]["Labels"], config["rootfs"]["diff_ids"]
+    holders = [i for i, content in enumerate(contents) if i >= base_layers and _has(content, given.jar)]
+    places = [place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer")]
+    if image != digest or len(holders) != 1 or len(places) != len(contents) or not _are_apart(contents[holders[0] :]):
+        return list(contents)
+    at = holders[0]
+    entries = _entries_around(contents[at], given.jar)
+    if entries is None:
+        return list(contents)
+    ids.append(ids.pop(at))
+    config["history"].insert(places[-1], config["history"].pop(places[at]))
+    history = tuple(place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer"))
+    labels[JAR_LAYER] = json.dumps(asdict(JarLayer(given.rest(ids[:base_layers]), entries, history)))
+    return [*contents[:at], *contents[at + 1 :], contents[at]]
+
+
+def replace(daemon: Daemon, before: Image, base: str, given: Inputs, source: str, report: Reporter) -> str | None:
+    """The last image with this jar in place of its own, its new id; None where it must be built.
+
+    `source` is the digest of the sources, a label of the image.
+    """
+    known = _parse(before.labels.get(JAR_LAYER, ""))
+    if known is None:
+        return None
+    try:
+        if known.rest != given.rest(daemon.images.inspect(base).layers):
+            return None
+        layer = known.tar(given.jar)
+        config = _with_layer(json.loads(daemon.images.configuration(before.id)), known, layer, source)
+        return _load(daemon, config, layer, report)
+    except ConnectionLost:
+        raise
+    except Problem as problem:
+        report.note(f"the image is built anew: {problem.summary}")
+        return None
+
+
+def _with_layer(config: dict[str, Any], known: JarLayer, layer: bytes, source: str) -> dict[str, Any]:
+    """A configuration with another layer and source digest. Raises Problem where it is not that of the record."""
+    ids, history, labels = config["rootfs"]["diff_ids"], config["history"], config["config"]["Labels"]
+    if len(known.history) != len(ids) or not all(0 <= place < len(history) for place in known.history):
+        raise Problem("its record is of other layers")
+    for place, entry in enumerate(history):
+        entry["created_by"] = entry["created_by"].replace(f"{SOURCE}={labels[SOURCE]}", f"{SOURCE}={source}")
+        if place not in known.history:
+            entry["empty_layer"] = True
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    jar = history[known.history[-1]]
+    config["created"] = jar["created"] = now
+    jar["created_by"] = COPIED.sub(f"file:{_digest(layer)}", jar["created_by"])
+    labels[SOURCE] = source
+    ids[-1] = f"sha256:{_digest(layer)}"
+    return config
+
+
+def _load(daemon: Daemon, config: dict[str, Any], layer: bytes, report: Reporter) -> str:
+    """Load an image of which the daemon has all layers but the uppermost; its id. Raises Problem where it has not."""
+    ids = config["rootfs"]["diff_ids"]
+    with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
+        archive = Path(folder) / "image.tar"
+        layers.write(archive, config, [*[None] * (len(ids) - 1), layer])
+        image = daemon.transfers.load(str(archive), report)
+    if list(daemon.images.inspect(image).layers) != ids:
+        raise Problem("the loaded image has other layers than its configuration", hint="docker system df")
+    report.note(f"the image before with another app.jar, {len(layer) / 1e6:.2f} MB of it new")
+    return image
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _parse(text: str) -> JarLayer | None:
+    with suppress(ValueError, TypeError, KeyError):
+        read = json.loads(text)
+        entries = (Entry(**{**one, "owner": tuple(one["owner"])}) for one in read["entries"])
+        return JarLayer(str(read["rest"]), tuple(entries), tuple(map(int, read["history"])))
+    return None
+
+
+def _entries(layer: bytes) -> list[tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        return archive.getmembers()
+
+
+def _owner(entry: tarfile.TarInfo) -> tuple[int, int, str, str]:
+    return entry.uid, entry.gid, entry.uname, entry.gname
+
+
+def _has(layer: bytes, jar: bytes) -> bool:
+    """Whether a file of a layer is the jar, byte for byte."""
+    if len(layer) < len(jar):
+        return False
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        same = (one for one in archive if one.isreg() and one.size == len(jar))
+        return any((file := archive.extractfile(one)) is not None and file.read() == jar for one in same)
+
+
+def _entries_around(layer: bytes, jar: bytes) -> tuple[Entry, ...] | None:
+    """The entries of a layer that is made of folders and the jar alone, to the byte; None of any other."""
+    found = tuple(Entry(one.name, one.isdir(), one.mode, _owner(one)) for one in _entries(layer))
+    return found if JarLayer("", found, ()).tar(jar) == layer else None
+
+
+def _are_apart(contents: Sequence[bytes]) -> bool:
+    """Whether layers have nothing in common but folders that are the same in each: their order does not matter."""
+    seen: dict[str, tuple[object, ...]] = {}
+    for content in contents:
+        for one in _entries(content):
+            kind = (one.type, one.mode, _owner(one))
+            if one.name in seen and (not one.isdir() or seen[one.name] != kind):
+                return False
+            if Path(one.name).name.startswith(".wh."):  # it hides what is below
+                return False
+            seen[one.name] = kind
+    return True
