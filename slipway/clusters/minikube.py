@@ -98,13 +98,9 @@ def start(host: Host, daemon: Daemon, cluster: ClusterSpec, tags: Collection[str
     volume, which none of minikube's files mentions, the new kubelet could not join, and minikube would wait for it.
     Raises Problem with minikube's own errors and advice.
     """
-
-    def waiting(holder: str) -> None:
-        report.note(f"waiting for {holder}")
-
     facts = host.probe.facts()
     lock, holder = locks.user_lock_path(f"minikube-{step_prefix(host)}"), "a `minikube start` that is still running"
-    with locks.file_lock(lock, holder, waiting, report.cancel) as descriptor:
+    with locks.file_lock(lock, holder, report.waiting_for, report.cancel) as descriptor:
         command = in_docker_group(start_command(cluster, tags, facts), facts)
         command = replace(command, pass_fds=(descriptor,))
         known, has_node = has_context(host, report), daemon.containers.find(PROFILE) is not None

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 Stream = Literal["stdout", "stderr", "note"]
+WAITING_FOR = "waiting for "  # how a note begins that says whom or what a step waits for
 
 
 class Status(StrEnum):

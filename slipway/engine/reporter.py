@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from slipway.engine.cancellation import Cancel
-from slipway.engine.events import Emit, Event, Output, Progress
+from slipway.engine.events import WAITING_FOR, Emit, Event, Output, Progress
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,10 @@ class Reporter:
     def note(self, text: str) -> None:
         """A line that Slipway says of the step."""
         self.emit(Output(self.id, "note", text))
+
+    def waiting_for(self, what: str) -> None:
+        """A note that the step waits: for whoever holds a lock, or for what is not ready yet."""
+        self.note(f"{WAITING_FOR}{what}")
 
     def output(self, stream: Any, text: str) -> None:
         """A line that a command printed."""

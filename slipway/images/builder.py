@@ -36,13 +36,9 @@ def build(
     A jar that is there already is removed first, so that what is there afterwards was made by this run, whatever a
     builder takes for up to date. Raises Problem in the builder's words.
     """
-
-    def waiting(holder: str) -> None:
-        report.note(f"waiting for {holder}")
-
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     alone = locks.file_lock(
-        locks.user_lock_path(f"build-{name}"), f"another build of {folder.name}", waiting, report.cancel
+        locks.user_lock_path(f"build-{name}"), f"another build of {folder.name}", report.waiting_for, report.cancel
     )
     with alone as lock:
         before = read()

@@ -26,6 +26,7 @@ from slipway.images.sources import Sources, changed_meanwhile
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
+OWN_OPTIONS = f"NOTE: Picked up JDK_JAVA_OPTIONS: {OPTIONS}"  # each JVM that Leiningen starts says so
 # Variables that are about other runs of Leiningen: LEIN_SILENT hides how far it is, a trampoline starts what an earlier
 # run left, CLASSPATH puts other code before its own. All else is inherited: what it needs to work here (LEIN_HOME,
 # LEIN_OFFLINE, LEIN_JVM_OPTS, JVM_OPTS, proxies, passwords), and what allows a build (LEIN_SNAPSHOTS_IN_RELEASE).
@@ -63,11 +64,7 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
     `read` reads the sources as they stand. They must not change meanwhile, except that Leiningen may say what else it
     reads: then the jar is that of another digest, which is known from now on.
     """
-
-    def waiting(holder: str) -> None:
-        report.note(f"waiting for {holder}")
-
-    alone = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", waiting, report.cancel)
+    alone = locks.file_lock(folder / LOCK, f"another Leiningen in {folder.name}", report.waiting_for, report.cancel)
     scratch = tempfile.TemporaryDirectory(prefix="slipway-lein-")
     with scratch as temporary, alone as lock, ExitStack() as resolving:
         started = time.time()
@@ -76,8 +73,8 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
             report.note("another process has just built it")
             return before.jar
         path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
-        resolving.enter_context(locks.file_lock(path, holder, waiting, report.cancel))
-        until_resolved = replace(report, emit=partial(_close_when_resolved, resolving, report.emit))
+        resolving.enter_context(locks.file_lock(path, holder, report.waiting_for, report.cancel))
+        until_resolved = replace(report, emit=partial(_pass_on, resolving, report.emit))
         answer = Path(temporary) / "answer"
         command = uberjar_command(folder, lein, projects.asking(answer))
         result = host.run(replace(command, pass_fds=(lock,)), until_resolved)
@@ -117,10 +114,16 @@ def created_jar(folder: Path, project: Project | None, since: float) -> Path | N
     return jars.newest((folder / path for path in (project.generated if project else ("target",))), since)
 
 
-def _close_when_resolved(resolving: ExitStack, emit: Emit, event: Event) -> None:
-    """Let the next Leiningen resolve its dependencies: two that write to ~/.m2 at once read each other's half files."""
-    if isinstance(event, Output) and event.text.startswith(RESOLVED):
-        resolving.close()
+def _pass_on(resolving: ExitStack, emit: Emit, event: Event) -> None:
+    """Pass on what Leiningen prints, except that a JVM has got our own options.
+
+    Once it has resolved its dependencies, the next may: two that write to ~/.m2 at once read each other's half files.
+    """
+    if isinstance(event, Output):
+        if event.text == OWN_OPTIONS:
+            return
+        if event.text.startswith(RESOLVED):
+            resolving.close()
     emit(event)
 
 

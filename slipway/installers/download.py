@@ -25,7 +25,7 @@ def fetch(url: str, pinned: str, report: Reporter) -> str:
     """
 
     def waiting(holder: str) -> None:
-        report.note(f"waiting for {holder}, which is downloading {url}")
+        report.waiting_for(f"{holder}, which is downloading {url}")
 
     from platformdirs import user_cache_path
 

@@ -87,7 +87,7 @@ def _run_with_lock(host: Host, command: Command, report: Reporter) -> Result:
             hint = "wait until it has finished, then run the same command again"
             raise Problem(f"{holder} holds the package manager's lock", details=stderr, hint=hint)
         if holder != reported:
-            report.note(f"waiting for {holder}, which holds the package manager's lock")
+            report.waiting_for(f"{holder}, which holds the package manager's lock")
             reported = holder
         report.cancel.wait(POLL)
 

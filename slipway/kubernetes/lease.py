@@ -101,7 +101,7 @@ class NamespaceLease:
                 continue
             holder = found.get("spec", {}).get("holderIdentity", "another deploy")
             if holder != reported:
-                report.note(f"waiting for {holder}, which is deploying to this namespace")
+                report.waiting_for(f"{holder}, which is deploying to this namespace")
                 reported = holder
             report.cancel.wait(POLL_INTERVAL)
 

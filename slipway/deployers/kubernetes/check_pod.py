@@ -113,7 +113,7 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
                 hint = "leave room for one small pod (10m CPU, 16Mi; at most 500m, 64Mi): kubectl describe quota"
                 raise Problem(summary, details=refused.details, hint=hint) from refused
             if not waited:
-                report.note(f"waiting for room for the pod that runs the checks: {refused.details}")
+                report.waiting_for(f"room for the pod that runs the checks: {refused.details}")
             report.cancel.wait(1)
             report.cancel.check()
             waited += 1
@@ -162,5 +162,5 @@ def _wait_until_resolved(run: RunCommand, base: str, report: Reporter) -> None:
         if run(curl, null_reporter(report.cancel)).exit_code not in {UNRESOLVED, TIMED_OUT}:
             return
         if attempt == 1:
-            report.note(f"waiting for the cluster's DNS to resolve {base}")
+            report.waiting_for(f"the cluster's DNS to resolve {base}")
         report.cancel.wait(1)

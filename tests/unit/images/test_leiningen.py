@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from slipway.config.models import Environment, Service
-from slipway.engine.reporter import null_reporter
+from slipway.engine.cancellation import Cancel
+from slipway.engine.events import Event, Output
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.flows.services import AnyService
 from slipway.hosts.local import LocalHost
@@ -43,6 +45,23 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def reader(folder: Path) -> Callable[[], Sources]:
     """Sources that never change."""
     return lambda: Sources("0" * 16, None, folder)
+
+
+@pytest.mark.parametrize(("given", "shown"), [("", []), ("-Dours=1", ["-Dours=1"])])
+def test_a_jvms_note_that_it_has_our_own_options_is_no_output_but_the_users_are(
+    given: str, shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(
+        tmp_path, monkeypatch, LEIN.replace("sleep 1", 'echo "NOTE: Picked up JDK_JAVA_OPTIONS: $JDK_JAVA_OPTIONS" >&2')
+    )
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", given)
+    events: list[Event] = []
+    with pytest.raises(Problem, match="created no jar"):
+        leiningen.build(LocalHost(), tmp_path, JDK, Reporter("a/jar", events.append, Cancel()), reader(tmp_path))
+    lines = [event.text for event in events if isinstance(event, Output)]
+    notes = [line for line in lines if line.startswith("NOTE")]
+    assert notes == [f"NOTE: Picked up JDK_JAVA_OPTIONS: {one} {leiningen.OPTIONS}" for one in shown]
+    assert "Compiling shop.core" in lines
 
 
 def test_two_leiningens_resolve_dependencies_one_after_the_other_and_compile_side_by_side(
