@@ -274,6 +274,7 @@ class Invocation:
             show, hosts = self.session.print, tuple(self._hosts.values())
             self.passwords.request_sudo(steps, self.machine, hosts, show, at_once=self.hosts.at_once)
             with self._docker_lock() if locks_docker else nullcontext(), self.signals.running():
+                self.session.name_run(self._named)
                 result = self.result = Run(
                     steps, self.session.emit, self.cancel, explain=self.hints.explain, at_once=at_once
                 ).go()
@@ -282,6 +283,13 @@ class Invocation:
                 self.session.emit(result.finished(time.monotonic() - began, lines))
         if code is not ExitCode.DONE:
             raise Exit(code=int(code))
+
+    @property
+    def _named(self) -> str:
+        """The command and its environment, as later runs look them up."""
+        from slipway.config.load import default_environment
+
+        return f"{self.name} {self.flags.get('env') or default_environment(ROOT)}"
 
     def run_action(
         self, title: str, action: Callable[[Reporter], None], wanted: Callable[[], object] | None = None

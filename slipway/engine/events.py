@@ -40,13 +40,15 @@ class Outcome(StrEnum):
 class PlanStep:
     """One line of a plan. `reason`: why it would change, `follows from X`, or empty when nothing differs.
 
-    `group` is the step's, for views that show it as a heading; scripts get the id alone.
+    The other fields are the step's, for views that show steps by group and what they wait for; scripts don't get them.
     """
 
     id: str
     title: str
     reason: str = ""
     group: str = ""
+    after: tuple[str, ...] = ()
+    precondition: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,8 @@ def fields(event: Event) -> dict[str, Any]:
     The keys are those of docs: a field that is only for people is left out when it is empty.
     """
     data = {key: value for key, value in asdict(event).items() if not (key in {"detail", "closing"} and not value)}
-    for step in data.get("steps", ()):
-        del step["group"]
+    if isinstance(event, Plan):
+        data["steps"] = [{"id": step.id, "title": step.title, "reason": step.reason} for step in event.steps]
     if isinstance(event, StepChanged | Finished):
         data["seconds"] = round(event.seconds, 3)
     return {"event": event.name, **data}

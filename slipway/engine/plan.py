@@ -114,6 +114,11 @@ def compute_plan(nodes: Iterable[AnyNode], *, at_once: int = WORKERS) -> RunResu
     return result
 
 
+def as_plan_step(node: AnyNode, reason: str = "") -> PlanStep:
+    """A node as a line of a plan."""
+    return PlanStep(node.id, node.title, reason, node.group, node.after, isinstance(node, Precondition))
+
+
 def as_problem(node: AnyNode, error: Exception) -> Problem:
     """A node's error as what the user sees: a Problem as it is, a bug of ours whole. Call it where it is caught."""
     if isinstance(error, Problem):
@@ -134,7 +139,7 @@ def plan(
     result = compute_plan(graph, at_once=at_once)
     unknown = {name: f"unknown: {problem.summary}" for name, problem in result.failures.items()}
     reasons = {**result.reasons, **unknown}
-    emit(ComputedPlan(tuple(PlanStep(node.id, node.title, reasons.get(node.id, ""), node.group) for node in graph)))
+    emit(ComputedPlan(tuple(as_plan_step(node, reasons.get(node.id, "")) for node in graph)))
     for node in graph:
         if problem := result.failures.get(node.id):
             emit(StepChanged(node.id, node.title, Status.FAILED, problem.summary, 0.0, explain(problem)))

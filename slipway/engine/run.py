@@ -9,8 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from slipway.engine.cancellation import Cancel
-from slipway.engine.events import Emit, Outcome, Plan, PlanStep, Status, StepChanged
-from slipway.engine.plan import WORKERS, RunResult, as_problem, differs, ordered
+from slipway.engine.events import Emit, Outcome, Plan, Status, StepChanged
+from slipway.engine.plan import WORKERS, RunResult, as_plan_step, as_problem, differs, ordered
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, ResourceLimit, Step
 from slipway.engine.threads import Threads
@@ -47,7 +47,7 @@ class Run:
 
     def go(self) -> RunResult:
         """Run until every node has ended or the run is cancelled. The caller emits `finished`."""
-        self._emit(Plan(tuple(PlanStep(node.id, node.title, group=node.group) for node in self._graph)))
+        self._emit(Plan(tuple(map(as_plan_step, self._graph))))
         waiting = list(self._graph)
         running: dict[Future[None], AnyNode] = {}
         threads = Threads(WORKERS)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TextIO
 
 from slipway.engine.events import Event, fields
-from slipway.ui.view import View
+from slipway.ui.view import Past, View
 
 
-def open_view(out: TextIO, run: str) -> View:
+def open_view(out: TextIO, run: str, past: Past) -> View:  # noqa: ARG001  every view gets the past
     """What `views.py` calls."""
     return Json(out, run)
 

@@ -1,164 +1,144 @@
-"""The view for a terminal: a tree of the steps, drawn anew while they run."""
+"""The view for a terminal: a row per service, drawn anew where something has changed."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
+from rich.control import Control
 from rich.live import Live as RichLive
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Plan, Progress, Status, StepChanged
-from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
-from slipway.ui.view import View
+from slipway.ui.board import Board
+from slipway.ui.drawing import draw, draw_ended, paper
+from slipway.ui.past_runs import PastRun, expected
+from slipway.ui.text import strip_control, strip_control_lines, summary
+from slipway.ui.view import Past, View, no_past
 
-MARKS = {
-    Status.WAITING: ("·", "dim"),
-    Status.UNCHANGED: ("✓", "dim"),
-    Status.CHANGED: ("✓", "green"),
-    Status.FAILED: ("✗", "red"),
-    Status.SKIPPED: ("-", "yellow"),
-}
-RATE = 10  # drawings a second
+INTERVAL = 0.125  # seconds between two looks whether something has changed
+PATIENCE = 1.0  # seconds of a run before it is asked what earlier ones took: a shorter one needs no estimate
 
 
-def open_view(out: TextIO, run: str) -> View:  # noqa: ARG001  every view gets the run's id
+def open_view(out: TextIO, run: str, past: Past) -> View:  # noqa: ARG001  every view gets the run's id
     """What `views.py` calls."""
-    return Live(out)
-
-
-@dataclass
-class _Row:
-    """What is known of one step."""
-
-    title: str
-    group: str = ""
-    status: Status = Status.WAITING
-    reason: str = ""
-    began: float = 0.0
-    seconds: float = 0.0
-    line: str = ""
-    progress: str = ""
-    detail: str = ""
-    spinner: Spinner = field(default_factory=partial(Spinner, "dots", style="cyan"))
+    return Live(Console(file=out, highlight=False, emoji=False), past)
 
 
 class Live:
-    """Draws groups of steps (`auth/jar` is step `jar` of group `auth`); the finished tree stays on the screen."""
+    """Draws the board of a run; it stays on the screen at the end, above the summary and the failures."""
 
     machine_readable: ClassVar = False
 
-    def __init__(self, out: TextIO) -> None:
-        self._console = Console(file=out, highlight=False, emoji=False)
-        self._rows: dict[str, _Row] = {}
-        self._lock = threading.Lock()
-        self._live: RichLive | None = None
+    def __init__(self, console: Console, past: Past = no_past, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._past = past
+        self._screen: Screen | None = None
         self._plan: ComputedPlan | None = None
+        self._board = Board((), clock)
 
     def event(self, event: Event) -> None:
-        """Draw one event. The screen is drawn from a thread of its own, which takes the lock for what it reads."""
+        """Take one event. A running board is drawn by a thread of its own."""
         match event:
             case ComputedPlan():
                 self._planned(event)
             case Plan(steps):
-                with self._lock:
-                    self._rows = {step.id: _Row(step.title, step.group) for step in steps}
-                self._live = RichLive(console=self._console, get_renderable=self._draw, refresh_per_second=RATE)
-                self._live.start()
-            case StepChanged():
-                with self._lock:
-                    self._step(event)
-            case Output(name, _, text) if name in self._rows:
-                self._rows[name].line = strip_control(text) or self._rows[name].line
-            case Progress(name) if name in self._rows:
-                self._rows[name].progress = format_progress(event)
+                self.close()
+                self._board = Board(steps, self._clock)
+                self._screen = Screen(self._console, self._board, self._past)
             case Finished():
                 self._finished(event)
+            case Output(name, "note", text) if not self._screen:
+                self._console.print(Text(f"{name} | {strip_control(text)}"))
+            case StepChanged() | Output() | Progress():
+                self._take(event)
+
+    def _take(self, event: StepChanged | Output | Progress) -> None:
+        if self._screen:
+            with self._screen.lock:
+                self._board.take(event)
+                self._screen.changed = True
+        else:
+            self._board.take(event)
 
     def _planned(self, plan: ComputedPlan) -> None:
         self._plan = plan
+        unchanged = paper(self._console).mark(Status.UNCHANGED)
         table = Table.grid(padding=(0, 2))
         for step in plan.steps:
-            style = "yellow" if step.reason else "dim"
-            table.add_row(
-                Text("~" if step.reason else "✓", style), Text(step.id, style), Text(strip_control(step.reason))
-            )
+            mark, style = ("~", "yellow") if step.reason else (unchanged, "dim")
+            table.add_row(Text(mark, style), Text(step.id, style), Text(strip_control(step.reason)))
         self._console.print(table)
 
-    def _step(self, event: StepChanged) -> None:
-        row = self._rows.setdefault(event.id, _Row(event.title))
-        if event.status in {Status.APPLYING, Status.CHECKING} and not row.began:
-            row.began = time.monotonic()
-        row.status, row.reason = event.status, strip_control(event.reason)
-        row.seconds, row.detail = event.seconds, event.detail
-
-    def _draw(self) -> RenderableType:
-        with self._lock:
-            return self._tree(max(4, self._console.height - 2))
-
-    def _tree(self, height: int) -> RenderableType:
-        lines: list[RenderableType] = []
-        group = ""
-        quiet = len(self._rows) > height // 2
-        hidden = 0
-        for name, row in self._rows.items():
-            if quiet and row.status in {Status.UNCHANGED, Status.WAITING} and not row.reason:
-                hidden += 1
-                continue
-            heading = row.group or name
-            if heading != group:
-                lines.append(Text(heading, "bold", no_wrap=True, overflow="ellipsis"))
-                group = heading
-            lines += self._lines(name.removeprefix(f"{row.group}/"), row)
-        if hidden:
-            lines.append(Text(f"  … and {hidden} more, waiting or unchanged", "dim", no_wrap=True, overflow="ellipsis"))
-        return Group(*lines[-height:])
-
-    def _lines(self, name: str, row: _Row) -> list[RenderableType]:
-        active = row.status in {Status.CHECKING, Status.APPLYING}
-        seconds = time.monotonic() - row.began if active else row.seconds
-        took = f" {seconds:.1f} s" if seconds >= 0.1 else ""
-        text = Text(no_wrap=True, overflow="ellipsis")
-        mark, style = ("", "cyan") if active else MARKS[row.status]
-        if active:
-            frame = row.spinner.render(time.monotonic())
-            text.append("  ").append(frame if isinstance(frame, Text) else Text("*")).append(" ")
-        else:
-            text.append(f"  {mark} ", style)
-        text.append(row.title if len(row.title) < 50 else name, "dim" if row.status is Status.UNCHANGED else "")
-        text.append(took, "dim")
-        if row.progress and active:
-            text.append(f" {row.progress}", "cyan")
-        if row.reason:
-            text.append(f"  {row.reason}", style if row.status is Status.FAILED else "dim")
-        lines: list[RenderableType] = [text]
-        if active and row.line:
-            lines.append(Text(f"      {row.line}", "dim", no_wrap=True, overflow="ellipsis"))
-        return lines
-
     def _finished(self, event: Finished) -> None:
-        live, self._live = self._live, None
-        if live:
-            live.stop()
+        self.close()
         if event.status is Outcome.INTERRUPTED:
-            for row in self._rows.values():
-                if row.status is Status.SKIPPED:
-                    self._console.print(Text(f"not done: {row.title}", "yellow"))
+            for step in self._board.steps.values():
+                if step.status is Status.SKIPPED:
+                    self._console.print(Text(f"not done: {step.plan.title}", "yellow"))
         style = "green" if event.status is Outcome.DONE else "red"
         self._console.print(Text(summary(event, self._plan), style))
-        for name, row in self._rows.items():
-            if row.status is Status.FAILED:
+        for name, step in self._board.steps.items():
+            if step.status is Status.FAILED:
                 self._console.print(Text(f"\nfailed: {name}", "bold red"))
-                self._console.print(Text(strip_control_lines(row.detail or row.reason)))
+                self._console.print(Text(strip_control_lines(step.detail or step.reason)))
         for line in event.closing:
             self._console.print(Text(line))
 
     def close(self) -> None:
-        if self._live:
-            self._live.stop()
+        screen, self._screen = self._screen, None
+        if screen:
+            screen.close()
+
+
+class Screen:
+    """A board on the terminal while it runs. Hold `lock` to change the board, then set `changed`."""
+
+    def __init__(self, console: Console, board: Board, past: Past) -> None:
+        self.lock = threading.Lock()
+        self.changed = True
+        self._console, self._board, self._past = console, board, past
+        self._runs: Sequence[PastRun] | None = None
+        self._drawn: tuple[object, ...] = ()
+        self._width = console.width
+        self._closing = threading.Event()
+        self._live = RichLive(console=console, auto_refresh=False, transient=True)
+        self._live.start()
+        self._refresh()
+        self._thread = threading.Thread(target=self._redraw, daemon=True)
+        self._thread.start()
+
+    def _redraw(self) -> None:
+        with suppress(OSError):  # a terminal that is gone: closing meets it again, in the thread that can say so
+            while not self._closing.wait(INTERVAL):
+                if self._runs is None and self._board.elapsed > PATIENCE:
+                    self._runs = self._past()
+                self._refresh()
+
+    def _refresh(self) -> None:
+        """Draw what has changed since the last time: by an event, by a second more, by the terminal's size."""
+        size = self._console.size
+        with self.lock:
+            now = (size, int(self._board.elapsed), self._runs is None)
+            if not self.changed and now == self._drawn:
+                return
+            self.changed, self._drawn = False, now
+            usual = expected(self._runs or (), self._board.acting, self._board.unchanged)
+            drawn = draw(self._board, paper(self._console), usual)
+        if size.width < self._width:  # the terminal has broken the lines that it has: nobody knows where they begin
+            self._console.control(Control.home(), Control.clear())
+        self._width = size.width
+        self._live.update(drawn, refresh=True)
+
+    def close(self) -> None:
+        """Draw the board for the last time, and leave the terminal as it was."""
+        self._closing.set()
+        self._thread.join()
+        self._live.stop()
+        self._console.print(draw_ended(self._board, paper(self._console)))

@@ -7,12 +7,12 @@ from typing import ClassVar, TextIO
 
 from slipway.engine.events import ComputedPlan, Event, Finished, Outcome, Output, Progress, Status, StepChanged
 from slipway.ui.text import format_progress, strip_control, strip_control_lines, summary
-from slipway.ui.view import View
+from slipway.ui.view import Past, View
 
 EVERY = 5.0  # seconds between two lines of progress
 
 
-def open_view(out: TextIO, run: str) -> View:  # noqa: ARG001  every view gets the run's id
+def open_view(out: TextIO, run: str, past: Past) -> View:  # noqa: ARG001  every view gets the run's id and the past
     """What `views.py` calls."""
     return Plain(out)
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from slipway.engine.events import Event, StepChanged, fields
+from slipway.engine.events import Event, Finished, Plan, Status, StepChanged, fields
 from slipway.ui.json import json_line
+
+if TYPE_CHECKING:
+    from slipway.ui.past_runs import PastRun
 
 
 class RunLog:
-    """The log in a folder, which the first event creates."""
+    """The log in a folder, which the first event creates. `command` is what runs, and in which environment."""
 
     def __init__(self, folder: Path, run: str) -> None:
+        self.command = ""
         self._folder, self._run = folder, run
+        self._steps: set[str] = set()
+        self._changed: set[str] = set()
         self._broken = False
 
     def write(self, event: Event) -> None:
@@ -23,10 +30,30 @@ class RunLog:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             append(self._folder / "events.jsonl", json_line(fields(event), self._run))
-            if isinstance(event, StepChanged) and event.detail:
-                append(self._folder / f"{event.id.replace('/', '-')}.txt", event.detail)
+            self._write_beside(event)
         except OSError:
             self._broken = True
+
+    def _write_beside(self, event: Event) -> None:
+        match event:
+            case Plan(steps):
+                self._steps, self._changed = {step.id for step in steps}, set()
+            case StepChanged(name, _, status):
+                if status is Status.CHANGED:
+                    self._changed.add(name)
+                if event.detail:
+                    append(self._folder / f"{name.replace('/', '-')}.txt", event.detail)
+            case Finished(status) if self.command:
+                from slipway.ui.past_runs import FILE, PastRun, text
+
+                run = PastRun(self.command, status, event.seconds, frozenset(self._steps), frozenset(self._changed))
+                append(self._folder / FILE, text(run))
+
+    def past_runs(self) -> list[PastRun]:
+        """The runs of the same command with the same steps before this one, the newest first."""
+        from slipway.ui.past_runs import read
+
+        return read(self._folder.parent, self.command, self._steps) if self.command else []
 
 
 def append(path: Path, text: str) -> None:

@@ -40,12 +40,17 @@ class Session:
         self._began = time.monotonic()
         self._finished = False
         self.write_error: OSError | None = None
-        self._view = open_view(view, sys.stdout, run)
+        self._view = open_view(view, sys.stdout, run, self._log.past_runs if self._log else None)
 
     @property
     def machine_readable(self) -> bool:
         """Whether a script reads: it gets events and documents, and no text."""
         return self._view.machine_readable
+
+    def name_run(self, command: str) -> None:
+        """Say what runs, and in which environment: later runs of the same look up what it took."""
+        if self._log:
+            self._log.command = command
 
     def mask(self, secrets: Iterable[str]) -> None:
         """Hide these values from now on."""

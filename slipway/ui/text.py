@@ -31,6 +31,15 @@ def format_progress(progress: Progress) -> str:
     return f"{progress.unit} {done:.0f} of {total:.0f}" if total else f"{done:.0f} {progress.unit}"
 
 
+def format_seconds(seconds: float) -> str:
+    """A time that is read at a glance: `<1s`, `41s`, `1m29s`, `1h05m`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s" if whole else "<1s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
+
+
 def summary(event: Finished, plan: ComputedPlan | None = None) -> str:
     """The one line at the end of a run, or of a plan."""
     would_change = sum(bool(step.reason) for step in plan.steps) - event.failed if plan else 0

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from slipway.engine.events import Event
+
+if TYPE_CHECKING:
+    from slipway.ui.past_runs import PastRun
+
+Past = Callable[[], "Sequence[PastRun]"]  # what earlier runs of the same command took, read when it is asked for
+
+
+def no_past() -> Sequence[PastRun]:
+    """No earlier run is known."""
+    return ()
 
 
 class View(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from slipway.errors import UsageError
 
 if TYPE_CHECKING:
-    from slipway.ui.view import View
+    from slipway.ui.view import Past, View
 
 VIEWS = {  # modules, so that Rich is imported only where it draws
     "live": "slipway.ui.live",
@@ -30,7 +30,9 @@ def choose_view(output: str) -> str:
     return output
 
 
-def open_view(name: str, out: TextIO, run: str) -> View:
-    """The view of that name for the run of that id, drawing on `out`."""
-    view: View = import_module(VIEWS[name]).open_view(out, run)
+def open_view(name: str, out: TextIO, run: str, past: Past | None = None) -> View:
+    """The view of that name for the run of that id, drawing on `out`. `past`: what earlier runs took."""
+    from slipway.ui.view import no_past  # here, since the list of commands needs the names of views alone
+
+    view: View = import_module(VIEWS[name]).open_view(out, run, past or no_past)
     return view

@@ -24,7 +24,7 @@ def test_every_registered_view_opens_and_draws_a_run(name: str) -> None:
     assert view.machine_readable == (name == "json")
 
 
-@pytest.mark.parametrize(("name", "line"), [("live", "✓  auth/jar"), ("plain", "unchanged     auth/jar")])
+@pytest.mark.parametrize(("name", "line"), [("live", "=  auth/jar"), ("plain", "unchanged     auth/jar")])
 def test_a_plan_in_which_nothing_would_change_shows_each_step_as_unchanged(name: str, line: str) -> None:
     steps = (PlanStep("auth/jar", "build the jar"),)
     assert line in drawn(name, ComputedPlan(steps), Finished(Outcome.DONE, 0, 1, 0, 0.1))

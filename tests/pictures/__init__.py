@@ -1,0 +1,1 @@
+"""The pictures of docs/: recorded runs, drawn by the live view itself."""
