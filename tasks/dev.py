@@ -154,6 +154,29 @@ def bench(_: Context, *, defects: bool = False) -> None:
         raise Exit(f"{missed} targets were missed", code=1)
 
 
+@task(
+    positional=[],
+    auto_shortflags=False,
+    help={"record": "record the runs anew first: all services are deployed to this machine's Docker, and removed"},
+)
+def pictures(_: Context, *, record: bool = False) -> None:
+    """Draw the pictures of docs/ from the recorded runs, with the live view itself.
+
+    Examples:
+      ./invoke pictures
+      ./invoke pictures --record
+
+    """
+    prepare()
+    from tests.pictures import draw
+
+    if record:
+        from tests.pictures import record as recording
+
+        recording.record()
+    print(*draw.draw(), sep="\n")  # noqa: T201  the task's answer
+
+
 @task(positional=[], auto_shortflags=False)
 def lint(_: Context) -> None:
     """Check style and types: ruff, its formatter, mypy --strict.

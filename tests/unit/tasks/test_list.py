@@ -22,7 +22,7 @@ def test_commands_of_users_are_listed_apart_from_those_for_work_on_slipway(words
     assert commands.startswith("Commands:\n")
     listed = [{line.split()[0] for line in part.splitlines() if line[2:3].strip()} for part in (commands, development)]
     assert {"deploy", "up", "status", "new", "render", "cluster.start", "env.list", "host.check"} <= listed[0]
-    assert listed[1] == {"test", "lint", "bench", "lab.bundle", "lab.down", "lab.hosts"}
+    assert listed[1] == {"test", "lint", "bench", "pictures", "lab.bundle", "lab.down", "lab.hosts"}
     assert not listed[0] & listed[1]
 
 
