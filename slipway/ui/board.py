@@ -65,6 +65,11 @@ class Group:
         return all(step.status.ended for step in self.steps)
 
     @property
+    def untouched(self) -> bool:
+        """Whether none of its steps has begun."""
+        return all(step.status is Status.WAITING and not step.waits for step in self.steps)
+
+    @property
     def status(self) -> Status:
         """The one word for all of its steps: what went wrong first, then what is under way, then what changed."""
         found = {step.status for step in self.steps}

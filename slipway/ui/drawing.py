@@ -31,6 +31,7 @@ ASCII_MARKS = dict(zip(STYLES, ".>>=+x-", strict=True))
 TIMES, SHORT, LETTER = 7, 5, 1  # cells of a stage: its mark and its time, or its mark below a shortened name
 NOTE = len("waits for another Leiningen")  # cells that a row's note gets before its stages do
 NAME = 3  # a name gets at most one of so many parts of the width
+AT_ONCE = 1.0  # seconds within which all begins that is not held back: only so many hosts are prepared at once
 ACTIVITY = 4  # lines of output at most; on a short terminal a quarter of it
 
 
@@ -83,7 +84,7 @@ def _bar(board: Board, paper: Paper, expected: float | None) -> RenderableType:
     if (width := paper.width - text.cell_len - 2) < TIMES:
         return text
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_row(ProgressBar(max(1, total), ended, width=width), text)
+    grid.add_row(ProgressBar(max(1, total), ended, width=width, complete_style="cyan", finished_style="cyan"), text)
     return grid
 
 
@@ -157,8 +158,10 @@ class _Rows:
             return f"skipped: {step.reason}", STYLES[Status.SKIPPED]
         if group.status is Status.UNCHANGED:
             return "unchanged", STYLES[Status.UNCHANGED]
-        blockers = self._board.blockers(group)
-        return f"waits for {', '.join(blockers)}" if blockers else "", STYLES[Status.WAITING]
+        waits = self._board.blockers(group)
+        if not waits and group.untouched and self._board.elapsed > AT_ONCE:
+            waits = ["its turn"]
+        return f"waits for {', '.join(waits)}" if waits else "", STYLES[Status.WAITING]
 
     def _quiet_lines(self) -> list[Text]:
         """The steps without a service that have nothing to say, beside each other."""

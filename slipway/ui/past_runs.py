@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from slipway.engine.events import Outcome
 
@@ -55,4 +54,8 @@ def expected(runs: Iterable[PastRun], acting: set[str], unchanged: set[str]) -> 
     one that builds nothing.
     """
     alike = [run.seconds for run in runs if acting <= run.changed and not unchanged & run.changed]
-    return median(alike[:RUNS]) if alike else None
+    if not alike:
+        return None
+    from statistics import median  # here, since it takes a while and most runs need no estimate
+
+    return median(alike[:RUNS])

@@ -21,14 +21,14 @@ def strip_control_lines(text: str) -> str:
 
 
 def format_progress(progress: Progress) -> str:
-    """How far a step is: `3.1 of 12.0 MB`, `step 3 of 7`, `12 s of at most 60`."""
+    """How far a step is: `3.1 of 12.0 MB`, `3 of 7 steps`, `12 s of at most 60`."""
     done, total = progress.done, progress.total
     if progress.unit == "bytes":
         size, name = next(((s, n) for s, n in SIZES if max(done, total) >= s), (1, "B"))
         return f"{done / size:.1f} of {total / size:.1f} {name}" if total else f"{done / size:.1f} {name}"
     if progress.unit == "seconds":
         return f"{done:.0f} s of at most {total:.0f}"
-    return f"{progress.unit} {done:.0f} of {total:.0f}" if total else f"{done:.0f} {progress.unit}"
+    return f"{done:.0f} of {total:.0f} {progress.unit}" if total else f"{done:.0f} {progress.unit}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -28,11 +28,12 @@ def screen(words: list[str], columns: int, **env: str) -> tuple[int, list[str], 
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_a_run_ends_with_its_tree_one_summary_and_the_address(running: Light, columns: int) -> None:
+def test_a_run_ends_with_its_board_one_summary_and_the_address(running: Light, columns: int) -> None:
     code, lines, raw = screen(running.command("deploy", "--output", "live"), columns)
     text = "\n".join(lines)
     assert code == 0, text
     assert len(re.findall(r"^done: 0 changed, \d+ unchanged in", text, re.MULTILINE)) == 1
+    assert re.search(r"^light +(= +)+unchanged$", text, re.MULTILINE), text
     assert f":{running.port}" in text.replace("\n", "")
     assert "\x1b[?25h" in raw.rsplit("\x1b[?25l", 1)[-1]  # the cursor is back
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import pexpect
 import pyte
 import pytest
 from rich.console import Console
@@ -235,6 +238,11 @@ def test_hosts_are_rows_with_their_tools_as_columns() -> None:
     assert lines[0].split() == list(tools)
     assert row(lines, "box1").endswith("checks host")
     assert row(lines, "box2").endswith("3.0 of 12.0 MB")
+    lines = shown(
+        [events[0], changed("box1/kubectl", Status.APPLYING), Progress("box1/kubectl", 3, 7, "files")], seconds=2
+    )
+    assert row(lines, "box1").endswith("3 of 7 files")
+    assert row(lines, "box2").endswith("waits for its turn")
 
 
 def test_steps_of_this_machine_have_a_row_each() -> None:
@@ -351,14 +359,52 @@ def test_nothing_is_drawn_while_nothing_changes() -> None:
 def test_on_a_terminal_that_got_narrower_the_board_is_drawn_anew_and_alone() -> None:
     terminal = Terminal()
     terminal.view.event(plan("auth"))
-    terminal.console.width = 50
-    terminal.clock.now = 7
-    terminal.see("7s")
+    terminal.see("auth")
+    terminal.console.width = 50  # and the clock stands
+    deadline = time.monotonic() + 10
+    while (
+        "of 5 steps" not in terminal.out.getvalue().rpartition("\x1b[2J")[2] or "\x1b[2J" not in terminal.out.getvalue()
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     tail = terminal.out.getvalue().rpartition("\x1b[2J")[2]
     screen = pyte.Screen(50, 24)
     pyte.Stream(screen).feed(tail.replace("\n", "\r\n"))
     assert sum(line.startswith("auth") for line in screen.display) == 1
     terminal.view.close()
+
+
+RESIZED = """
+import sys
+from slipway.engine.events import Finished, Outcome, Plan, PlanStep
+from slipway.ui.views import open_view
+view = open_view("live", sys.stdout, "r")
+view.event(Plan(tuple(PlanStep(f"s{n}/{s}", s, group=f"s{n}") for n in range(30) for s in ("jar", "image", "smoke"))))
+sys.stdin.readline()
+view.close()
+"""
+
+
+def test_a_real_terminal_may_change_its_size_while_the_board_is_drawn() -> None:
+    env = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    child = pexpect.spawn(
+        sys.executable, ["-c", RESIZED], dimensions=(24, 80), env={**env, "TERM": "xterm"}, encoding="utf-8", timeout=20
+    )
+    child.expect_exact("of 90 steps")
+    child.setwinsize(10, 50)
+    child.expect_exact("\x1b[2J")
+    child.expect_exact("of 90 steps")
+    small = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in str(child.before).splitlines()]
+    assert len(small) < 10
+    assert max(map(len, small)) <= 50
+    assert any(line.startswith("and ") for line in small)
+    child.setwinsize(40, 100)
+    child.expect_exact("s29")
+    child.sendline()
+    child.expect(pexpect.EOF)
+    assert "\x1b[?25h" in str(child.before)  # the cursor is back
+    child.close()
+    assert child.exitstatus == 0
 
 
 def test_earlier_runs_are_looked_up_only_by_a_run_that_lasts_and_after_its_first_drawing() -> None:
