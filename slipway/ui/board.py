@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from slipway.engine.events import WAITING_FOR, Output, PlanStep, Progress, Status, StepChanged
 from slipway.ui.text import strip_control
 
+SAID = 60.0  # seconds for which a line of no step is shown: such as that a key waits for a touch
 ACTIVE = {Status.CHECKING, Status.APPLYING}
 
 
@@ -84,7 +85,7 @@ class Board:
         self.clock = clock
         self.began = clock()
         self.steps: dict[str, StepState] = {}
-        self.lines: dict[str, str] = {}  # the last line of each step that is under way, the newest last
+        self._lines: dict[str, tuple[str, float]] = {}  # by step, its last line and when it came, the newest last
         groups: dict[str, Group] = {}
         for step in steps:
             state = self.steps[step.id] = StepState(step, step.id.removeprefix(f"{step.group}/"))
@@ -96,6 +97,12 @@ class Board:
         shown = [step for group in self.rows for step in group.steps if not step.plan.precondition]
         self.columns = list(dict.fromkeys(step.name for step in shown))
         self._row_of = {step.plan.id: group.name for group in (*self.rows, *self.singles) for step in group.steps}
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The last line of each step that is under way, the newest last; what a host says stays for a minute."""
+        since = self.clock() - SAID
+        return [(name, text) for name, (text, then) in self._lines.items() if name in self.steps or then >= since]
 
     @property
     def elapsed(self) -> float:
@@ -136,20 +143,20 @@ class Board:
         if event.status is Status.WAITING:
             step.waits = step.reason.removeprefix("waits for ")
         if event.status.ended:
-            self.lines.pop(event.id, None)
+            self._lines.pop(event.id, None)
 
     def _output(self, event: Output) -> None:
         """Take a line: whom a step waits for is its own, everything else is the newest activity."""
         step, text = self.steps.get(event.id), strip_control(event.text).strip()
         if step and event.stream == "note" and text.startswith(WAITING_FOR):
             step.waits = text.removeprefix(WAITING_FOR)
-            self.lines.pop(event.id, None)
+            self._lines.pop(event.id, None)
             return
         if step:
             step.waits = ""
         if text and not (step and step.status.ended):
-            self.lines.pop(event.id, None)
-            self.lines[event.id] = text
+            self._lines.pop(event.id, None)
+            self._lines[event.id] = (text, self.clock())
 
     def _progress(self, event: Progress) -> None:
         """Take how far a step is."""

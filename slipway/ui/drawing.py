@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ STYLES = {
 }
 MARKS = dict(zip(STYLES, "·▸▸=✓✗-", strict=True))
 ASCII_MARKS = dict(zip(STYLES, ".>>=+x-", strict=True))
+BREAKS = re.compile(r"[\n\t]+")
 TIMES, SHORT, LETTER = 7, 5, 1  # cells of a stage: its mark and its time, or its mark below a shortened name
 NOTE = len("waits for another Leiningen")  # cells that a row's note gets before its stages do
 NAME = 3  # a name gets at most one of so many parts of the width
@@ -49,6 +51,7 @@ class Paper:
 
     def line(self, *parts: tuple[str, str]) -> Text:
         """Pieces of text with their styles as one line, which is cut at the edge."""
+        parts = tuple((BREAKS.sub(" ", text), style) for text, style in parts)
         if self.ascii:
             parts = tuple((text.encode("ascii", "replace").decode(), style) for text, style in parts)
         return Text.assemble(*parts, no_wrap=True, overflow="crop" if self.ascii else "ellipsis", end="\n")
@@ -63,7 +66,7 @@ def draw(board: Board, paper: Paper, expected: float | None = None) -> Renderabl
     """The board while it runs. `expected`: the seconds that this run may take in all, if that is known."""
     room = max(1, paper.height - 2)  # for rows and activity: the bar has a line, and so has the cursor at the end
     lines = min(ACTIVITY, room // 4)
-    activity = [paper.line((f"{name} | {text}", "dim")) for name, text in board.lines.items()]
+    activity = [paper.line((f"{name} | {text}", "dim")) for name, text in board.lines]
     return Lines(*_Rows(board, paper).lines(room - lines), _bar(board, paper, expected), *activity[::-1][:lines][::-1])
 
 

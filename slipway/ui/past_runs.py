@@ -38,7 +38,11 @@ def read(runs: Path, command: str, steps: set[str]) -> list[PastRun]:
 
 
 def _read(runs: Path) -> Iterator[PastRun]:
-    for folder in sorted(runs.glob("*/"), reverse=True)[:LOOKED_AT]:
+    try:
+        folders = sorted(runs.glob("*/"), reverse=True)[:LOOKED_AT]
+    except OSError:
+        return
+    for folder in folders:
         try:
             found = json.loads((folder / FILE).read_text())
             sets = {key: frozenset(map(str, found[key])) for key in ("steps", "changed")}

@@ -221,6 +221,21 @@ def test_on_a_small_terminal_the_stages_give_way_and_no_line_is_wider_or_lower(w
         assert row(lines, "auth").endswith("waits for another Leiningen")
 
 
+def test_a_text_of_several_lines_has_one() -> None:
+    events: list[Event] = [plan("a"), Output("secrets", "note", "waiting for room:\n\tnone is left")]
+    lines = shown([*events, Output("a/jar", "stdout", "one\ttwo\nthree")])
+    assert row(lines, "a").endswith("waits for secrets")
+    assert row(lines, "secrets").endswith("waits for room: none is left")
+    assert lines[-1] == "a/jar | one two three"
+    assert len(lines) == len(shown(events)) + 1
+
+
+def test_what_a_host_says_during_a_run_is_shown_for_a_minute() -> None:
+    events: list[Event] = [plan("a"), Output("box1", "note", "Confirm user presence for key")]
+    assert shown(events, seconds=30)[-1] == "box1 | Confirm user presence for key"
+    assert "box1" not in "".join(shown(events, seconds=61))
+
+
 def test_hosts_are_rows_with_their_tools_as_columns() -> None:
     tools = ("docker/engine", "docker/group", "kubectl", "minikube")
     steps = []
