@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TextIO
 from urllib.parse import quote
 
 import pytest
 
 from slipway.config.models import Environment, Service
-from slipway.engine.events import Output, Plan, PlanStep, Status, StepChanged
+from slipway.engine.events import Finished, Outcome, Output, Plan, PlanStep, Status, StepChanged
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
+from slipway.ui.plain import Plain
 from slipway.ui.session import Session
+from slipway.ui.view import Past, View
+from slipway.ui.views import VIEWS
 from tests.unit.flows.workspaces import project, workspace
 
 SECRET = "pä$s'w\"ö rd-${HOME}"
@@ -79,6 +85,25 @@ def test_what_a_service_prints_is_shown_without_its_secrets(
     work.secrets.hide(work.services["web"].settings)
     session.print("geheim verborgen")
     assert capsys.readouterr().out == ("*** ***\n" if given else "*** verborgen\n")
+
+
+def test_a_view_can_ask_what_earlier_runs_of_the_same_command_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Past] = []
+
+    def open_view(out: TextIO, run: str, past: Past) -> View:
+        asked.append(past)
+        return Plain(out)
+
+    monkeypatch.setitem(VIEWS, "asking", "asking_view")
+    monkeypatch.setitem(sys.modules, "asking_view", SimpleNamespace(open_view=open_view))
+    for number, seconds in enumerate((7.0, 8.0)):
+        session = Session("asking", run=str(number), log=tmp_path / str(number))
+        session.name_run("deploy local")
+        session.emit(Plan((PlanStep("a", "a"),)))
+        assert [run.seconds for run in asked[-1]()] == ([7.0] if number else [])
+        session.emit(Finished(Outcome.DONE, 0, 1, 0, seconds))
 
 
 def test_a_log_is_this_users_alone(tmp_path: Path) -> None:
