@@ -96,7 +96,6 @@ class Board:
         self.singles = [Group(step.plan.id, [step]) for group in apart for step in group.steps]
         shown = [step for group in self.rows for step in group.steps if not step.plan.precondition]
         self.columns = list(dict.fromkeys(step.name for step in shown))
-        self._row_of = {step.plan.id: group.name for group in (*self.rows, *self.singles) for step in group.steps}
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -169,10 +168,9 @@ class Board:
         return self.clock() - (step.began or 0.0) if running else step.seconds
 
     def blockers(self, group: Group) -> list[str]:
-        """The rows that the next step of a row waits for."""
+        """The steps that the next step of a group waits for, by id; those of the group have ended before it."""
         step = next((step for step in group.steps if not step.status.ended), None)
-        pending = (name for name in (step.plan.after if step else ()) if not self.steps[name].status.ended)
-        return list(dict.fromkeys(self._row_of[name] for name in pending if self._row_of[name] != group.name))
+        return [name for name in (step.plan.after if step else ()) if not self.steps[name].status.ended]
 
     def _step(self, event: StepChanged) -> StepState:
         return self.steps.setdefault(event.id, StepState(PlanStep(event.id, event.title), event.id))

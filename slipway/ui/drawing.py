@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -96,22 +96,31 @@ class _Rows:
 
     def __init__(self, board: Board, paper: Paper) -> None:
         self._board, self._paper = board, paper
-        own = [group for group in board.singles if not board.rows or not _is_quiet(group)]
-        self._groups = [*board.rows, *own]
-        self._quiet = [group for group in board.singles if group not in own]
+        self._arrange(board.rows, board.singles)
+        if len(board.rows) == 1 and not self._times:  # this machine's tools, say: a row each is easier to read
+            steps = [Group(step.name, [step]) for step in board.rows[0].steps]
+            self._arrange([], [*steps, *board.singles])
+
+    def _arrange(self, rows: Sequence[Group], singles: Sequence[Group]) -> None:
+        """Give cells to groups in columns, or where there are none, to steps in a row each."""
+        own = [group for group in singles if not rows or not _is_quiet(group)]
+        self._rows, self._groups = rows, [*rows, *own]
+        self._quiet = [group for group in singles if group not in own]
+        self._row_of = {step.plan.id: group.name for group in (*rows, *singles) for step in group.steps}
         longest = max((cell_len(group.name) for group in self._groups), default=0)
-        self._name = min(longest, paper.width // NAME)
+        self._name = min(longest, self._paper.width // NAME)
+        labels = _labels(self._board.columns if rows else [])
         for size in (TIMES, SHORT, LETTER):
             self._times = size == TIMES
-            self._stages = {
-                name: max(size, len(name)) if self._times else min(size, len(name)) for name in board.columns
-            }
-            if sum(self._stages.values()) + len(self._stages) + self._name + 1 + NOTE <= paper.width:
+            cells = {name: max(size, len(label)) if self._times else min(size, len(label)) for name, label in labels}
+            self._stages = cells
+            self._header = "".join(f" {set_cell_size(label, cells[name])}" for name, label in labels)
+            if cell_len(self._header) + self._name + 1 + NOTE <= self._paper.width:
                 break
 
     def lines(self, room: int) -> Iterator[Text]:
         """All of them, or the most important ones and a sum of the others."""
-        header = [self._header()] if self._board.rows and room > 1 else []
+        header = [self._paper.line((" " * self._name + self._header, "dim"))] if self._rows and room > 1 else []
         quiet = self._quiet_lines()
         yield from header
         room -= len(header)
@@ -123,14 +132,10 @@ class _Rows:
         yield from (self._line(group) for group in self._groups if group in first)
         yield self._sum([group for group in (*self._groups, *self._quiet) if group not in first], also=bool(first))
 
-    def _header(self) -> Text:
-        names = (f" {set_cell_size(name, width)}" for name, width in self._stages.items())
-        return self._paper.line((" " * self._name + "".join(names), "dim"))
-
     def _line(self, group: Group) -> Text:
         style = "dim" if group.status is Status.UNCHANGED else "bold" if group.active else ""
         parts = [(set_cell_size(group.name, self._name), style)]
-        if group in self._board.rows:
+        if group in self._rows:
             steps = {step.name: step for step in group.steps}
             for name, width in self._stages.items():
                 text, style = self._cell(steps[name]) if name in steps else ("", "")
@@ -153,7 +158,7 @@ class _Rows:
             return _cause(group, step.reason), STYLES[Status.FAILED]
         if step := group.active:
             text = format_progress(step.progress) if step.progress else _cause(group, step.reason)
-            shown = step.name in self._stages or group not in self._board.rows
+            shown = step.name in self._stages or group not in self._rows
             return text if shown else f"checks {step.name}", STYLES[step.status]
         if step := group.waiting:
             return f"waits for {step.waits}", STYLES[Status.WAITING]
@@ -161,7 +166,7 @@ class _Rows:
             return f"skipped: {step.reason}", STYLES[Status.SKIPPED]
         if group.status is Status.UNCHANGED:
             return "unchanged", STYLES[Status.UNCHANGED]
-        waits = self._board.blockers(group)
+        waits = list(dict.fromkeys(self._row_of[name] for name in self._board.blockers(group)))
         if not waits and group.untouched and self._board.elapsed > AT_ONCE:
             waits = ["its turn"]
         return f"waits for {', '.join(waits)}" if waits else "", STYLES[Status.WAITING]
@@ -169,12 +174,14 @@ class _Rows:
     def _quiet_lines(self) -> list[Text]:
         """The steps without a service that have nothing to say, beside each other."""
         lines: list[list[tuple[str, str]]] = []
-        room = 0
-        for group in self._quiet:
-            if group.steps[0].plan.precondition:
+        room, heading = 0, ""
+        for step in (group.steps[0] for group in self._quiet):
+            if step.plan.precondition:
                 continue
-            text, style = self._cell(group.steps[0], times=True)
-            words = f"{group.name} {text}   "
+            text, style = self._cell(step, times=True)
+            words = f"{step.plan.group}: " if step.plan.group not in {"", heading} else ""
+            words += f"{step.name} {text}   "
+            heading = step.plan.group
             if cell_len(words.rstrip()) > room:
                 lines.append([])
                 room = self._paper.width
@@ -187,6 +194,12 @@ class _Rows:
         counts = Counter("running" if group.active else str(group.status.value) for group in groups)
         numbers = ", ".join(f"{count} {name}" for name, count in counts.items())
         return self._paper.line((f"and {counts.total()} more: {numbers}" if also else numbers, "dim"))
+
+
+def _labels(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """Stages with what stands above them: of `docker/engine` the last part, where no other has that."""
+    ends = Counter(name.rpartition("/")[2] for name in columns)
+    return [(name, end if ends[end := name.rpartition("/")[2]] == 1 else name) for name in columns]
 
 
 def _is_quiet(group: Group) -> bool:

@@ -250,7 +250,7 @@ def test_hosts_are_rows_with_their_tools_as_columns() -> None:
     events += [Progress("box2/docker/engine", 3e6, 12e6, "bytes")]
     events += [changed("box2/kubectl", Status.WAITING, "waits for the package manager")]
     lines = shown(events)
-    assert lines[0].split() == list(tools)
+    assert lines[0].split() == ["engine", "group", "kubectl", "minikube"]
     assert row(lines, "box1").endswith("checks host")
     assert row(lines, "box2").endswith("3.0 of 12.0 MB")
     lines = shown(
@@ -260,14 +260,42 @@ def test_hosts_are_rows_with_their_tools_as_columns() -> None:
     assert row(lines, "box2").endswith("waits for its turn")
 
 
-def test_steps_of_this_machine_have_a_row_each() -> None:
-    tools = ("curl", "docker/engine", "docker/group", "jdk", "leiningen")
-    events: list[Event] = [Plan(tuple(PlanStep(tool, tool) for tool in tools)), *ended("curl", status=Status.UNCHANGED)]
-    events += [changed("jdk", Status.WAITING, "waits for the package manager", 1.0)]
+TOOLS = ("curl", "docker/group", "docker/engine", "jdk", "leiningen", "repository")
+MACHINE = tuple(
+    PlanStep(
+        f"this-machine/{tool}",
+        tool,
+        group="this-machine",
+        after=("this-machine/docker/group",) * (tool == "docker/engine"),
+    )
+    for tool in TOOLS
+)
+
+
+def test_this_machines_tools_have_a_row_each_where_they_are_too_many_for_columns() -> None:
+    events: list[Event] = [Plan(MACHINE), *ended("this-machine/curl", status=Status.UNCHANGED)]
+    events += [changed("this-machine/jdk", Status.WAITING, "waits for the package manager", 1.0)]
     lines = shown(events)
-    assert [line.split()[0] for line in lines[:5]] == list(tools)
+    assert [line.split()[0] for line in lines[:6]] == list(TOOLS)
     assert row(lines, "curl").endswith("unchanged")
     assert row(lines, "jdk").endswith("waits for the package manager")
+    assert row(lines, "docker/engine").endswith("waits for docker/group")
+    wide = shown(events, width=120)
+    assert wide[0].split() == ["curl", "group", "engine", "jdk", "leiningen", "repository"]
+    assert row(wide, "this-machine").endswith("waits for the package manager")
+
+
+def test_tools_beside_services_share_lines_below_the_name_of_their_machine() -> None:
+    bases = (PlanStep("base/clojure", "", group="base"), PlanStep("base/postgres", "", group="base"))
+    events: list[Event] = [Plan((*MACHINE, *bases, *plan(*SERVICES).steps))]
+    events += ended(*(step.id for step in (*MACHINE, *bases)), status=Status.UNCHANGED)
+    lines = shown(events)
+    assert lines[0].split() == list(STAGES)
+    apart = lines[1 + len(SERVICES) : -1]
+    assert apart == [
+        "this-machine: curl =   docker/group =   docker/engine =   jdk =   leiningen =",
+        "repository =   base: clojure =   postgres =   secrets ·",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -373,12 +401,12 @@ def test_nothing_is_drawn_while_nothing_changes() -> None:
 
 def test_on_a_terminal_that_got_narrower_the_board_is_drawn_anew_and_alone() -> None:
     terminal = Terminal()
-    terminal.view.event(plan("auth"))
+    terminal.view.event(plan("auth", "order"))
     terminal.see("auth")
     terminal.console.width = 50  # and the clock stands
     deadline = time.monotonic() + 10
     while (
-        "of 5 steps" not in terminal.out.getvalue().rpartition("\x1b[2J")[2] or "\x1b[2J" not in terminal.out.getvalue()
+        "of 9 steps" not in terminal.out.getvalue().rpartition("\x1b[2J")[2] or "\x1b[2J" not in terminal.out.getvalue()
     ):
         assert time.monotonic() < deadline
         time.sleep(0.02)
