@@ -66,7 +66,7 @@ def fuzzed(what: str, use: Use) -> Row:
         try:
             fuzz(use, number)
         except Exception:  # noqa: BLE001  a fault is what is looked for; hypothesis adds the input to it
-            faults = (f"SLIPWAY_SEED={number}", traceback.format_exc())
+            faults = (f"SLIPWAY_SEED={number}\n{traceback.format_exc()}",)
     return Row(f"{rounds * EXAMPLES} {what}", len(faults), 0, unit="faults", notes=faults)
 
 
