@@ -6,12 +6,13 @@ them: running releases are neither touched nor reached.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,11 +25,13 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behind, owner
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
+from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.engine.threads import Threads
 from slipway.errors import ConnectionLost, Problem, deploy_command
 
 GRACE = 2  # seconds that a service gets to stop
+AT_ONCE = max(2, os.cpu_count() or 1)  # that start together: more would keep each other from being ready in time
 
 
 @dataclass
@@ -50,6 +53,7 @@ class SmokeTestRun:
     _started: set[str] = field(default_factory=set)  # those of them that were started
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _locks: defaultdict[str, threading.Lock] = field(default_factory=partial(defaultdict, threading.Lock))  # by service
+    _starting: threading.Semaphore = field(default_factory=partial(threading.Semaphore, AT_ONCE))
     _network_created: bool = False
 
     def run(self, name: str, report: Reporter, *, keep: bool) -> None:
@@ -88,26 +92,42 @@ class SmokeTestRun:
                 self.daemon.networks.remove(self._network)
 
     def _test(self, name: str, report: Reporter) -> None:
-        """Start a service behind what it needs, side by side, and check it."""
-        names = (*self.needs(name), name)
-        threads = Threads(len(names))
-        ready: dict[str, Future[None]] = {}
-        for one in names:
-            own_needs = [ready[need] for need in self.desired(one).service.needs]
-            ready[one] = threads.submit(self._start_behind, own_needs, one, report)
-        for future in wait(ready.values(), return_when=FIRST_EXCEPTION).done:
-            future.result()  # of several that failed, any: what waits for another fails with the other's error
+        """Start a service and what it needs, and check it."""
+        self._start_all((*self.needs(name), name), report)
         service = self.desired(name).service
         outcome = self.checks.run(service.checks, addresses(service, self._address), report)
         if not outcome.ok:
             raise Problem(f"{name}: smoke checks failed: {outcome.failed}", details=outcome.text)
 
+    def _start_all(self, names: Sequence[str], report: Reporter) -> None:
+        """Start services side by side, each as soon as those that it needs are ready, and wait until all are.
+
+        When one fails, or the run is cancelled, the others stop waiting: afterwards nothing is started any more.
+        """
+        stop, threads, ready = Cancel(), Threads(len(names)), dict[str, Future[None]]()
+        unregister = report.cancel.on_request(stop.request)
+        try:
+            for name in names:
+                needs = [ready[need] for need in self.desired(name).service.needs]
+                ready[name] = threads.submit(self._start_behind, needs, name, replace(report, cancel=stop))
+            wait(ready.values(), return_when=FIRST_EXCEPTION)
+        finally:
+            failed = next((one for one in ready.values() if one.done() and one.exception()), None)
+            stop.request()
+            wait(ready.values())
+            unregister()
+        if failed:
+            failed.result()
+
     def _start_behind(self, needs: Iterable[Future[None]], name: str, report: Reporter) -> None:
-        """Start a service as soon as those that it needs itself are ready, and wait until it is."""
+        """Start a service when those that it needs are ready, and wait until it is; only so many start at a time."""
         for need in needs:
             need.result()
-        self._start(name)
-        wait_until_ready(self.daemon, self._containers[name], self.desired(name).service, self._address(name), report)
+        with self._starting:
+            report.cancel.check()
+            self._start(name)
+            service = self.desired(name).service
+            wait_until_ready(self.daemon, self._containers[name], service, self._address(name), report)
 
     def _left(self, name: str) -> str:
         """How to remove what stays of a service and its needs; empty where nothing does."""

@@ -3,64 +3,114 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Health, Service
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.smoke_test import SmokeTestRun
+from slipway.deployers.docker.smoke_test import AT_ONCE, SmokeTestRun
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import Names
-from slipway.engine.reporter import null_reporter
-from slipway.errors import Problem
+from slipway.engine.cancellation import Cancel
+from slipway.engine.reporter import Reporter, null_reporter
+from slipway.errors import Cancelled, Problem
 
 NEEDS: dict[str, tuple[str, ...]] = {"db": (), "auth": ("db",), "mail": (), "shop": ("auth", "mail")}
-ALL = {"db": (), "auth": ("db",), "mail": (), "shop": ("db", "auth", "mail")}  # with the needs of their needs
 
 
-def smoke_test(daemon: FakeDaemon) -> SmokeTestRun:
-    """The run of a smoke test of the shop."""
-    services = {name: Service(name=name, needs=needs, health=Health(exec=("true",))) for name, needs in NEEDS.items()}
+def smoke_test(
+    daemon: FakeDaemon,
+    needs: Mapping[str, tuple[str, ...]] = NEEDS,
+    never_ready: str = "",
+    desired_of: Callable[[str], object] = str,
+) -> SmokeTestRun:
+    """The run of a smoke test of the shop. Whether a service is ready a command says, of the one that never is HTTP."""
+    by_command, by_http = Health(exec=("true",)), Health(ready="/")
+    services = {
+        name: Service(name=name, needs=own, health=by_http if name == never_ready else by_command)
+        for name, own in needs.items()
+    }
+    every = {
+        name: tuple(dict.fromkeys(one for need in own for one in (*needs[need], need))) for name, own in needs.items()
+    }
     image = daemon.store.add_image(b"", {})
 
     def desired(name: str) -> DesiredRelease[None]:
+        desired_of(name)
         return DesiredRelease(services[name], "0", {}, None, "someone", image)
 
-    return SmokeTestRun(daemon, Names("shop", "sh"), desired, ALL.__getitem__, lambda: {"shop"}, FakeCheckRunner())
+    return SmokeTestRun(daemon, Names("shop", "sh"), desired, every.__getitem__, lambda: {"shop"}, FakeCheckRunner())
 
 
-def at_each(daemon: FakeDaemon, operation: str, act: object) -> None:
-    daemon.store.hooks.append(lambda happens: act() if happens == operation else None)  # type: ignore[operator]
+def at_each_readiness_check(daemon: FakeDaemon, act: Callable[[], None]) -> None:
+    """Act whenever a service is asked whether it is ready."""
+
+    def hook(operation: str) -> None:
+        if operation == "io.execute":
+            act()
+
+    daemon.store.hooks.append(hook)
+
+
+def services_of(daemon: FakeDaemon) -> list[str]:
+    """The services that have a container, the oldest first."""
+    return [container.name.split("_")[1] for container in daemon.store.containers.values()]
 
 
 def test_what_does_not_need_each_other_starts_side_by_side() -> None:
-    daemon, ready = FakeDaemon(), threading.Barrier(2)
-    asked: list[int] = []
+    daemon, together, asked = FakeDaemon(), threading.Barrier(2), threading.Semaphore(2)
 
     def meet() -> None:
-        asked.append(len(daemon.store.containers))
-        if len(asked) <= 2:
-            ready.wait(10)  # db and mail are waited for at once; one behind the other breaks the barrier
-
-    at_each(daemon, "io.execute", meet)
-    smoke_test(daemon).run("shop", null_reporter(), keep=True)
-    names = [one.name.split("_")[1] for one in daemon.store.containers.values()]
-    assert set(names[:2]) == {"db", "mail"}
-    assert names[2:] == ["auth", "shop"]
-
-
-def test_a_need_that_fails_is_told_while_others_still_start() -> None:
-    daemon, asked, over = FakeDaemon(), threading.Semaphore(1), threading.Event()
-
-    def fail_then_hang() -> None:
         if asked.acquire(blocking=False):
-            raise Problem("db: it exited with code 3")
-        over.wait(10)
+            together.wait(10)  # db and mail; one behind the other breaks the barrier
 
-    at_each(daemon, "io.execute", fail_then_hang)
-    with pytest.raises(Problem, match="it exited with code 3"):
-        smoke_test(daemon).run("shop", null_reporter(), keep=False)
-    assert not over.is_set()
-    over.set()
-    assert "shop" not in {one.name.split("_")[1] for one in daemon.store.containers.values()}
+    at_each_readiness_check(daemon, meet)
+    smoke_test(daemon).run("shop", null_reporter(), keep=True)
+    assert set(services_of(daemon)[:2]) == {"db", "mail"}
+    assert services_of(daemon)[2:] == ["auth", "shop"]
+
+
+def test_no_more_start_together_than_there_are_cpus_for() -> None:
+    daemon, lock, counts = FakeDaemon(), threading.Lock(), [0]
+    many: dict[str, tuple[str, ...]] = {f"n{number}": () for number in range(3 * AT_ONCE)}
+
+    def count(operation: str) -> None:
+        with lock:
+            counts.append(counts[-1] + {"containers.start": 1, "io.execute": -1}.get(operation, 0))
+
+    daemon.store.hooks.append(count)
+    smoke_test(daemon, {**many, "shop": tuple(many)}).run("shop", null_reporter(), keep=True)
+    assert counts[-1] == 0
+    assert max(counts) <= AT_ONCE
+
+
+@pytest.mark.parametrize(("cancelled", "told"), [(False, "it exited with code 3"), (True, None)])
+def test_when_a_need_fails_or_the_run_is_cancelled_nothing_starts_afterwards(cancelled: bool, told: str | None) -> None:
+    daemon, cancel, failed, created = FakeDaemon(), Cancel(), threading.Event(), threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        if cancelled:
+            cancel.request()
+            cancel.check()
+        raise Problem("db: it exited with code 3")
+
+    def hold_up(name: str) -> None:
+        if name == "mail" and threading.current_thread() is not threading.main_thread():
+            failed.wait(10)
+            time.sleep(0.2)  # its container is still to be created when db has failed
+            created.set()
+
+    at_each_readiness_check(daemon, fail)
+    run = smoke_test(daemon, never_ready="mail", desired_of=hold_up)
+    began = time.monotonic()
+    with pytest.raises(Cancelled if cancelled else Problem, match=told):
+        run.run("shop", Reporter("shop/smoke", null_reporter().emit, cancel), keep=False)
+    assert time.monotonic() - began < 30, "mail, which is never ready, was waited for"
+    assert created.is_set()
+    assert services_of(daemon) == []
+    run.close()
+    assert daemon.store.networks == {}
