@@ -141,9 +141,7 @@ class Invocation:
     @cached_property
     def environment(self) -> Environment:
         """The environment behind --env. Raises UsageError if it is unknown, or protected and not confirmed."""
-        from slipway.config.load import default_environment
-
-        name = self.flags["env"] or default_environment(ROOT)
+        name = self._environment_name
         self._refuse_unknown("environment", [name], self.config.environments)
         found, confirmed = self.config.environments[name], self.flags.get("yes")
         if isinstance(confirmed, str) and confirmed not in {"", name}:
@@ -154,6 +152,12 @@ class Invocation:
         if found.protected and self.flags.get("confirm") and not self.plan and confirmed != name:
             raise UsageError(f"environment {name} is protected", hint=f"--yes {name}")
         return found
+
+    @cached_property
+    def _environment_name(self) -> str:
+        from slipway.config.load import default_environment
+
+        return self.flags["env"] or default_environment(ROOT)
 
     def _refuse_unknown(self, kind: str, names: Sequence[str], known: Collection[str]) -> None:
         """Raise UsageError for names that are not `known`. The hint is the flag of one that is something else."""
@@ -274,7 +278,7 @@ class Invocation:
             show, hosts = self.session.print, tuple(self._hosts.values())
             self.passwords.request_sudo(steps, self.machine, hosts, show, at_once=self.hosts.at_once)
             with self._docker_lock() if locks_docker else nullcontext(), self.signals.running():
-                self.session.name_run(self._named)
+                self.session.name_run(f"{self.name} {self._environment_name}")
                 result = self.result = Run(
                     steps, self.session.emit, self.cancel, explain=self.hints.explain, at_once=at_once
                 ).go()
@@ -283,13 +287,6 @@ class Invocation:
                 self.session.emit(result.finished(time.monotonic() - began, lines))
         if code is not ExitCode.DONE:
             raise Exit(code=int(code))
-
-    @property
-    def _named(self) -> str:
-        """The command and its environment, as later runs look them up."""
-        from slipway.config.load import default_environment
-
-        return f"{self.name} {self.flags.get('env') or default_environment(ROOT)}"
 
     def run_action(
         self, title: str, action: Callable[[Reporter], None], wanted: Callable[[], object] | None = None

@@ -42,7 +42,7 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
 
     if errors.lines and not files and is_folder(folder):  # what others name is missing for this reason
         hint = "a service is a folder with a service.yaml; `services:` in slipway.yaml names the folder of all"
-        errors.add(folder, 1, "no service is in the services folder", hint)
+        errors.add(folder, 1, "the services folder has no services", hint)
     if errors.lines:
         count = len(errors.lines)
         summary = f"{count} error{'s' if count > 1 else ''} in the configuration"

@@ -59,7 +59,7 @@ def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
     from slipway.images import jar_layer  # here, since most runs build nothing
 
     before = daemon.state(spec.project).tagged(spec.tags[1])
-    given = jar_layer.inputs(spec.context, spec.dockerfile, spec.platform)
+    given = jar_layer.inputs(spec.context, spec.dockerfile, spec.platform, spec.base)
     image = jar_layer.replace(daemon, before, spec.base, given, spec.digest, report) if before and given else None
     if image is None:
         return _build(daemon, spec, before, given, report)

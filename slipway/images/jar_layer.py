@@ -85,8 +85,12 @@ class Inputs:
         return _digest(repr((1, self.others, tuple(base))).encode())
 
 
-def inputs(context: bytes, dockerfile: str, platform: str) -> Inputs | None:
-    """What an image is built from, given the tar of its build context; None where that has no jar of its own."""
+def inputs(context: bytes, dockerfile: str, platform: str, base: str) -> Inputs | None:
+    """What an image is built from, given the tar of its build context; None where that has no jar of its own.
+
+    `base` is the value of `ARG BASE`, which a label may have too. What a start needs (`ImageBuild.env`) does not count:
+    class data are made anew for other dependencies only.
+    """
     jar, others = None, list[tuple[object, ...]]()
     with tarfile.open(fileobj=io.BytesIO(context)) as archive:
         for entry in archive:
@@ -95,7 +99,7 @@ def inputs(context: bytes, dockerfile: str, platform: str) -> Inputs | None:
             if entry.name == JAR:
                 jar, content = content, b""
             others.append((entry.name, entry.type, entry.mode, entry.linkname, _digest(content)))
-    return None if jar is None else Inputs(jar, _digest(repr((others, dockerfile, platform)).encode()))
+    return None if jar is None else Inputs(jar, _digest(repr((others, dockerfile, platform, base)).encode()))
 
 
 def only_copies(instructions: Sequence[str]) -> bool:

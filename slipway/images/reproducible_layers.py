@@ -32,9 +32,8 @@ class Layer:
     created_by: str
 
 
-Amend = Callable[
-    [dict[str, Any], list[bytes], str], list[bytes]
-]  # of a configuration, its layers and what was its digest
+# Given an image's configuration, its layers, and the digest that the configuration had: the layers to write.
+Amend = Callable[[dict[str, Any], list[bytes], str], list[bytes]]
 
 
 def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int, amend: Amend | None = None) -> tuple[Layer, ...]:

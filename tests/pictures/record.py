@@ -28,10 +28,8 @@ def record() -> None:
             check.write_text(check.read_text().replace("status: 200", "status: 418", 1))
             _run(hands, "failed")
         finally:
-            subprocess.run(hands.command("down", "--purge"), stdout=subprocess.DEVNULL, check=False)
-            found = ["docker", "images", "-q", "--filter", f"reference={hands.name}/*"]
-            images = set(subprocess.check_output(found, text=True).split())
-            subprocess.run(["docker", "rmi", "--force", *images], stdout=subprocess.DEVNULL, check=False)
+            hands.invoke("down", "--purge")
+            hands.purge()
 
 
 def _run(hands: Hands, name: str) -> None:

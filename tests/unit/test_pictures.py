@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.integration.project import ROOT
 from tests.pictures.draw import MOMENTS, PICTURES, draw
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_pictures_are_what_the_view_draws_now(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_what_names_a_service_where_the_services_folder_has_none_is_told_so(team
     (team / "config" / "slipway.yaml").write_text("name: shop\nshort: sh\nservices: config\n")
     shown = "\n".join(errors(team))
     assert "staging.yaml:1: unknown service: web" in shown
-    assert "config:1: no service is in the services folder · a service is a folder" in shown
+    assert "config:1: the services folder has no services · a service is a folder" in shown
 
 
 def test_the_services_folder_is_not_named_by_nothing(team: Path) -> None:
