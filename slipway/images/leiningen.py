@@ -19,6 +19,7 @@ from slipway.hosts import locks
 from slipway.hosts.host import Command, Host
 from slipway.images import jar as jars
 from slipway.images import leiningen_project as projects
+from slipway.images import recompile
 from slipway.images.jar import tail
 from slipway.images.leiningen_project import Project
 from slipway.images.sources import Sources, changed_meanwhile
@@ -41,6 +42,7 @@ class Leiningen:
 
     java_home: str
     profile: str = ""
+    reuse: bool = True  # what it said the last time, where only sources have changed since
 
 
 def uberjar_command(folder: Path, lein: Leiningen, words: Sequence[str] = ()) -> Command:
@@ -72,6 +74,11 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         if before.jar:
             report.note("another process has just built it")
             return before.jar
+        if lein.reuse and (jar := _recompiled(host, folder, lein, report)):
+            now = _unless_changed(before, None, read, started)
+            named = jars.name_by_digest(jar, now.digest)
+            recompile.keep_warm(folder, uberjar_command(folder, lein))
+            return named
         path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
         resolving.enter_context(locks.file_lock(path, holder, report.waiting_for, report.cancel))
         until_resolved = replace(report, emit=partial(_pass_on, resolving, report.emit))
@@ -92,7 +99,22 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         jars.verify(host, jar, lein.java_home, report)
         made = replace(project, jar=os.path.relpath(jar, folder)) if project else None
         _unless_changed(now, made, read, started)
+        if made and jar == folder / made.jar:
+            recompile.record(folder, uberjar_command(folder, lein), projects.account_beside(answer), jar)
         return jars.name_by_digest(jar, now.digest)
+
+
+def _recompiled(host: Host, folder: Path, lein: Leiningen, report: Reporter) -> Path | None:
+    """The verified uberjar, where Leiningen need not be asked; None where it must be, whatever the reason."""
+    jar = recompile.build(folder, uberjar_command(folder, lein), report)
+    try:
+        if jar:
+            jars.verify(host, jar, lein.java_home, report)
+    except Problem as problem:
+        report.note(f"{problem.summary}: Leiningen builds it")
+        recompile.forget(folder)
+        return None
+    return jar
 
 
 def _unless_changed(before: Sources, project: Project | None, read: Callable[[], Sources], started: float) -> Sources:

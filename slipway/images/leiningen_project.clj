@@ -7,6 +7,8 @@
             [leiningen.jar :as jar]
             [leiningen.update-in]))
 
+(load-file (str (io/file (.getParent (io/file *file*)) "leiningen_recipe.clj")))
+
 (defn- chosen
   "The project's profiles without the default ones, as tasks for jars have it (leiningen.uberjar/uberjar)."
   [project]
@@ -60,6 +62,7 @@
 (defn- answer [project path]
   (try
     (when-not (.exists (io/file path))
+      (slipway.leiningen-recipe/record (str path ".recipe"))
       (spit path (apply str (for [[kind file] (lines project)] (str kind " " (pr-str (str file)) "\n")))))
     (catch Throwable _)) ; the build says what is wrong with the project
   project)

@@ -34,6 +34,11 @@ def asking(answer: Path) -> tuple[str, ...]:
     return ("do", "update-in", ":", f"#=(load-file {json.dumps(str(QUESTION))})", json.dumps(str(answer)), "--", "do,")
 
 
+def account_beside(answer: Path) -> Path:
+    """Where Leiningen writes how it built, beside its answer (`leiningen_recipe.py` reads it)."""
+    return answer.with_name(f"{answer.name}.recipe")
+
+
 def read_answer(answer: Path, folder: Path) -> Project | None:
     """Leiningen's answer; None if it gave none, or not all of it."""
     root = folder.resolve()
