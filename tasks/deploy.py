@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.invocation import Invocation
 
 
-@command(changes=True, confirm=True, bundle=True)
+@command(changes=True, confirm=True, builds=True, bundle=True)
 def up(invocation: Invocation) -> None:
     """Set up this machine and deploy every service on it: `setup`, then `deploy`.
 
@@ -76,7 +76,7 @@ def setup(invocation: Invocation, host: str = "") -> None:
     invocation.run(list(flows_setup(invocation.workspace)))
 
 
-@command(changes=True, service=SERVICES)
+@command(changes=True, builds=True, service=SERVICES)
 def build(invocation: Invocation, service: str = "") -> None:
     """Build the jars, with Leiningen, of services whose sources changed.
 
@@ -90,7 +90,7 @@ def build(invocation: Invocation, service: str = "") -> None:
     invocation.run(list(flows_build(work, invocation.selection(service).chosen)))
 
 
-@command(changes=True, service=SERVICES)
+@command(changes=True, builds=True, service=SERVICES)
 def image(invocation: Invocation, service: str = "") -> None:
     """Build the Docker images of services whose sources changed.
 
@@ -106,7 +106,12 @@ def image(invocation: Invocation, service: str = "") -> None:
     invocation.run([*flows_build(work, chosen, skip=work.artifacts.image), *flows_image(work, chosen)])
 
 
-@command(changes=True, service=SERVICES, keep="leave the container running, and print how to reach and remove it")
+@command(
+    changes=True,
+    builds=True,
+    service=SERVICES,
+    keep="leave the container running, and print how to reach and remove it",
+)
 def smoke(invocation: Invocation, service: str = "", *, keep: bool = False) -> None:
     """Run each image in a container, next to those it needs, and check it; running services are not touched.
 
@@ -127,7 +132,7 @@ def smoke(invocation: Invocation, service: str = "", *, keep: bool = False) -> N
     invocation.run([generate_secrets(work, selection.tested), *jars, *images, *flows_smoke(work, selection, keep=keep)])
 
 
-@command(changes=True, confirm=True, service=SERVICES)
+@command(changes=True, confirm=True, builds=True, service=SERVICES)
 def deploy(invocation: Invocation, service: str = "") -> None:
     """Build, test and roll out what changed, check it, and roll back if that fails.
 

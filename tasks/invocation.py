@@ -193,7 +193,14 @@ class Invocation:
         from tasks.workspace import WorkspaceFactory
 
         return WorkspaceFactory(
-            self.config, self.environment, self.machine, self.ssh, self.bundle, self.session.mask, self.closing
+            config=self.config,
+            environment=self.environment,
+            local=self.machine,
+            ssh=self.ssh,
+            bundle=self.bundle,
+            reuse=not self.flags.get("no_cache"),
+            mask=self.session.mask,
+            closing=self.closing,
         )
 
     def ssh(self, name: str) -> SshHost:

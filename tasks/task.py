@@ -25,6 +25,7 @@ CHANGES = {
 VARIABLES = {"env": "SLIPWAY_ENV", "output": "SLIPWAY_OUTPUT"}  # the other two are folders: see Invocation.folder
 SHORT = {"service": "s", "env": "e", "plan": "n", "follow": "f"}
 SEVERAL = ("service", "host")  # flags that take several names: separated by commas, or given again
+BUILDS = {"no_cache": (False, "build each jar that is needed with Leiningen from the start, whatever it said before")}
 BUNDLE = {"bundle": ("", "a folder made by bundle.create: nothing that it holds is downloaded")}
 
 
@@ -48,12 +49,12 @@ class Command(Task[Any]):
 
 
 def command(
-    *, changes: bool = False, confirm: bool = False, bundle: bool = False, **flags: str
+    *, changes: bool = False, confirm: bool = False, builds: bool = False, bundle: bool = False, **flags: str
 ) -> Callable[[Callable[..., None]], Command]:
     """Make a task of `body(invocation, **own flags)`. `flags` are help texts of its own flags, whose defaults are text.
 
     `changes`: it takes --plan and --yes; Invoke's --dry is --plan for every command. `confirm`: a protected
-    environment needs --yes with its name.
+    environment needs --yes with its name. `builds`: it takes --no-cache.
 
     Invoke reads the signature: it gets the body's own flags and the common ones. The body gets an `Invocation`.
     """
@@ -61,7 +62,12 @@ def command(
     def wrap(body: Callable[..., None]) -> Command:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         own = [p.replace(kind=kind) for p in inspect.signature(body).parameters.values() if p.name != "invocation"]
-        common = {**COMMON, **(CHANGES if changes else {}), **(BUNDLE if bundle else {})}
+        common = {
+            **COMMON,
+            **(CHANGES if changes else {}),
+            **(BUILDS if builds else {}),
+            **(BUNDLE if bundle else {}),
+        }
         added = [inspect.Parameter(name, kind, default=default) for name, (default, _) in common.items()]
         defaults = {parameter.name: parameter.default for parameter in (*own, *added)}
         name = body.__name__.rstrip("_")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class WorkspaceFactory:
     """What a command knows of its environment. `local` is this machine, `ssh` gives a host by its name in hosts.yaml.
 
-    `mask` hides the values of secrets in whatever is shown; `closing` ends with the command.
+    `reuse` is whether what Leiningen said before counts. `mask` hides the values of secrets in whatever is shown;
+    `closing` ends with the command.
     """
 
     config: Config
@@ -33,6 +34,7 @@ class WorkspaceFactory:
     local: Host
     ssh: Callable[[str], Host]
     bundle: Bundle | None
+    reuse: bool
     mask: Callable[[Sequence[str]], None]
     closing: ExitStack
 
@@ -89,6 +91,7 @@ class WorkspaceFactory:
             checks=CurlRunner(host.run),
             clojars=Probe(partial(_clojars_answers, host)),
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
+            reuse=self.reuse,
         )
 
     def _machine_steps(self, machine: BuildMachine) -> Callable[[], Iterator[AnyNode]]:

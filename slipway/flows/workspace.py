@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class BuildMachine:
     """Where jars and images are built and tested: this machine, and its Docker. `state` is what that has.
 
-    `clojars` is whether Clojars answers it; `compilers` how many Leiningens may run at once.
+    `clojars` is whether Clojars answers it; `compilers` how many Leiningens may run at once, `reuse` whether
+    what one said before counts where only sources have changed.
     """
 
     host: Host
@@ -38,6 +39,7 @@ class BuildMachine:
     checks: CheckRunner
     clojars: Probe[bool]
     compilers: ResourceLimit
+    reuse: bool = True
 
 
 @dataclass(frozen=True)

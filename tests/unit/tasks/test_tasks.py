@@ -13,6 +13,7 @@ import pytest
 from invoke import Context, Exit
 
 from slipway.errors import NextCommand, Problem, UsageError
+from slipway.flows.build import BuildByLeiningen
 from tasks import deploy, execution, operate
 from tasks.exit_codes import ExitCode
 from tasks.invocation import Invocation
@@ -44,6 +45,17 @@ def test_an_empty_flag_is_refused_and_not_taken_for_one_left_out(
         assert left.value.code == ExitCode.USAGE
         assert f"--{flag} is empty" in capsys.readouterr().err
     assert taken == []
+
+
+@pytest.mark.parametrize("task", [deploy.build, deploy.image, deploy.smoke, deploy.deploy])
+@pytest.mark.parametrize("plain", [True, False])
+def test_without_the_cache_leiningen_builds_whatever_it_said_before(
+    monkeypatch: pytest.MonkeyPatch, task: Any, plain: bool
+) -> None:
+    nodes: list[Any] = []
+    monkeypatch.setattr(Invocation, "run", lambda _, found, *__: nodes.extend(found))
+    task(Context(), service="auth", no_cache=plain, output="json", plan=True)
+    assert {node.machine.reuse for node in nodes if isinstance(node, BuildByLeiningen)} == {not plain}
 
 
 def test_up_is_for_this_machine_and_minds_a_protected_environment(monkeypatch: pytest.MonkeyPatch) -> None:
