@@ -170,23 +170,31 @@ def own_folders(recipe: Recipe) -> list[Path]:
 
 
 def beside_namespaces(recipe: Recipe) -> str:
-    """The digest of what others' code may find in the project: its files that are no Clojure namespaces, and which
-    folders there are. A compiler that has run others' code is of use only while that is the same.
+    """The digest of what others' code may find in the project: its folders and all files that are no namespaces of it.
+
+    A compiler that has run others' code is of use only while that is the same. What is at the top of a folder counts:
+    Clojure reads user.clj and data_readers.clj there when it starts, and others look for their settings.
     """
     hashed = hashlib.sha256()
-    for folder in own_folders(recipe):
-        hashed.update(f"{folder}\n".encode())
-        for where, folders, files in os.walk(folder, followlinks=True):
-            folders.sort()
-            for name in sorted(files):
-                path = Path(where) / name
-                special = where == str(folder) and name.startswith(
-                    ("data_readers.", "user.")
-                )  # read when Clojure starts
-                if special or not name.endswith((".clj", ".cljc")):
-                    found = path.lstat()
-                    hashed.update(repr((str(path), found.st_size, found.st_mtime_ns, found.st_ino)).encode())
+    for top in own_folders(recipe):
+        hashed.update(f"{top}\n".encode())
+        for path in sorted(_files(top, set())):
+            if path.parent == top or path.suffix not in {".clj", ".cljc"}:
+                found = path.stat() if path.exists() else path.lstat()
+                hashed.update(repr((str(path), found.st_size, found.st_mtime_ns, found.st_ino)).encode())
     return hashed.hexdigest()
+
+
+def _files(folder: Path, above: set[Path]) -> Iterator[Path]:
+    """All files below a folder; a link to a folder that it is in itself leads to none."""
+    resolved = folder.resolve()
+    if resolved in above:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files(path, above | {resolved})
+        else:
+            yield path
 
 
 def edn(value: str) -> str:

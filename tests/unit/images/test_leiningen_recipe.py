@@ -147,6 +147,7 @@ def test_a_profile_with_code_and_a_dependency_that_is_gone_have_no_key(tmp_path:
         ("src/shop/new.cljc", False),
         ("src/data_readers.clj", True),
         ("src/user.clj", True),
+        ("src/settings-of-a-library.clj", True),
         ("src/shop/Main.class", True),
         ("resources/a.txt", True),
         ("target/classes/a.class", False),
@@ -161,3 +162,15 @@ def test_what_others_code_can_read_of_a_project_is_all_but_its_namespaces(
     (tmp_path / name).write_text("changed")
     assert (beside_namespaces(recipe) != before) == counts
     assert found_key(recipe) == in_key  # sources are not what Leiningen is asked about
+
+
+def test_a_link_to_a_folder_that_it_is_in_is_not_followed_and_one_to_a_file_is(tmp_path: Path) -> None:
+    recipe = read(tmp_path, account(tmp_path))
+    assert recipe
+    (tmp_path / "words.txt").write_text("1")
+    for name, target in {"again": "..", "and": "../..", "words.txt": "../words.txt", "nowhere": "nothing"}.items():
+        (tmp_path / "resources" / name).symlink_to(target)
+    before = beside_namespaces(recipe)
+    assert beside_namespaces(recipe) == before
+    (tmp_path / "words.txt").write_text("22")
+    assert beside_namespaces(recipe) != before

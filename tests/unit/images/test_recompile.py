@@ -33,7 +33,7 @@ with (tools / "log").open("a") as log:
     log.write("lein\\n")
 target = here / "target"
 (target / "classes").mkdir(parents=True, exist_ok=True)
-own = {{"a/core.clj": (here / "src/core.clj").read_text()}}
+own = {{"a/core.clj": (here / "src/a/core.clj").read_text()}}
 for name, entries in {{"thin.jar": own, "all.jar": own | {{"dep/x": "x" * 99}}}}.items():
     with zipfile.ZipFile(target / name, "w") as out:
         for path, text in entries.items():
@@ -81,7 +81,7 @@ if behaviour == "hang":
 if behaviour == "done":
     print("compiled", flush=True)
     with zipfile.ZipFile(folder / "own.jar", "w") as out:
-        out.writestr("a/core.clj", pathlib.Path("src/core.clj").read_text())
+        out.writestr("a/core.clj", pathlib.Path("src/a/core.clj").read_text())
 if behaviour == "broken":
     (folder / "own.jar").write_text("not a jar")
     behaviour = "done"
@@ -107,7 +107,7 @@ class Shop:
     def build(self) -> Path:
         """The jar, after an edit."""
         self.edits += 1
-        (self.folder / "src/core.clj").write_text(f"(ns core) {self.edits}")
+        (self.folder / "src/a/core.clj").write_text(f"(ns core) {self.edits}")
         (self.tools / "log").write_text("")
         lein = leiningen.Leiningen(str(self.tools / "jdk"), reuse=self.reuse)
         sources = Sources(f"{self.edits:016x}", None, self.folder)
@@ -175,7 +175,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     with zipfile.ZipFile(tmp_path / "dep.jar", "w") as out:
         out.writestr("dep/x", "x" * 99)
     folder = tmp_path / "shop"
-    (folder / "src").mkdir(parents=True)
+    (folder / "src/a").mkdir(parents=True)
     (folder / "project.clj").write_text("(defproject shop)")
     yield Shop(folder)
     compiler.end()
