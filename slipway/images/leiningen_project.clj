@@ -7,7 +7,16 @@
             [leiningen.jar :as jar]
             [leiningen.update-in]))
 
-(load-file (str (io/file (.getParent (io/file *file*)) "leiningen_recipe.clj")))
+(def ^:private recipe "What notes how the project is built (slipway.leiningen-recipe)."
+  (str (io/file (.getParent (io/file *file*)) "leiningen_recipe.clj")))
+
+(defn- record
+  "Have it noted beside the answer how the project is built; not by a Leiningen that works in another way."
+  [path]
+  (try
+    (load-file recipe)
+    ((resolve 'slipway.leiningen-recipe/record) (str path ".recipe"))
+    (catch Throwable _)))
 
 (defn- chosen
   "The project's profiles without the default ones, as tasks for jars have it (leiningen.uberjar/uberjar)."
@@ -62,7 +71,7 @@
 (defn- answer [project path]
   (try
     (when-not (.exists (io/file path))
-      (slipway.leiningen-recipe/record (str path ".recipe"))
+      (record path)
       (spit path (apply str (for [[kind file] (lines project)] (str kind " " (pr-str (str file)) "\n")))))
     (catch Throwable _)) ; the build says what is wrong with the project
   project)

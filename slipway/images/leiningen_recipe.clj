@@ -94,7 +94,7 @@
   (doseq [spec specs] (note-spec path spec))
   (doseq [kind ["jar-exclusions" "jar-inclusions"], pattern (get project (keyword kind))] (note path kind pattern)))
 
-(defn- note-uberjar [path project jars]
+(defn- note-uberjar [path project jars _]
   (doseq [pattern (:uberjar-exclusions project)] (note path "uberjar-exclusions" pattern))
   (doseq [pattern (keys (:uberjar-merge-with project))]
     (note path "merged" (if (string? pattern) (str "^" (java.util.regex.Pattern/quote pattern) "$") pattern)))
@@ -103,10 +103,13 @@
 (defn- tool-jar []
   (second (re-find #"^jar:file:(.*)!" (str (io/resource "leiningen/core/main.clj")))))
 
-(defmacro ^:private noted
-  "Run what is noted; the build goes on whatever comes of it."
-  [path & body]
-  `(try ~@body (catch Throwable error# (note ~path "unclear" error#))))
+(defn- note-if-possible
+  "Have `write` note what it can; the build goes on whatever comes of it."
+  [path write & given]
+  (try
+    (apply write path given)
+    (catch Throwable error
+      (try (note path "unclear" error) (catch Throwable _)))))
 
 (defn record
   "Have what this Leiningen builds from now on written to a file."
@@ -115,17 +118,17 @@
   (note path "tool" (System/getProperty "leiningen.script"))
   (alter-var-root #'leiningen.core.eval/shell-command
                   (fn [original]
-                    (fn [project form]
-                      (let [words (original project form)]
-                        (noted path (note-run path project words))
+                    (fn [project & more]
+                      (let [words (apply original project more)]
+                        (note-if-possible path note-run project words)
                         words))))
   (alter-var-root #'leiningen.jar/write-jar
                   (fn [original]
-                    (fn [project file specs]
-                      (noted path (note-jar path project file specs))
-                      (original project file specs))))
+                    (fn [& given]
+                      (apply note-if-possible path note-jar given)
+                      (apply original given))))
   (alter-var-root #'leiningen.uberjar/write-components
                   (fn [original]
-                    (fn [project jars out]
-                      (noted path (note-uberjar path project jars))
-                      (original project jars out)))))
+                    (fn [& given]
+                      (apply note-if-possible path note-uberjar given)
+                      (apply original given)))))
