@@ -55,7 +55,7 @@ def compiled(what: Compilation, report: Reporter) -> Iterator[Path | None]:
     """The jar of the project's own entries, as long as the context; None if it was not made, whatever the reason."""
     with contextlib.ExitStack() as closing:
         folder, connection = _taken(what.purpose) or _new(what, report)
-        closing.callback(shutil.rmtree, folder, ignore_errors=True)
+        closing.callback(_remove, folder)
         answer = _answer(connection, report) if connection else ""
         _repeat(folder / "log", report)
         report.cancel.check()
@@ -123,6 +123,13 @@ def _end(pointer: Path) -> None:
             if process > 1:
                 with contextlib.suppress(OSError):
                     os.kill(process, signal.SIGKILL)
+    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a compiler's folder; under another name, so that none begins to listen in it meanwhile."""
+    with contextlib.suppress(OSError):
+        folder = folder.rename(folder.with_name(f"{folder.name}.gone"))
     shutil.rmtree(folder, ignore_errors=True)
 
 

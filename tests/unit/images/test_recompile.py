@@ -21,7 +21,7 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter
 from slipway.errors import Cancelled
 from slipway.hosts.local import LocalHost
-from slipway.images import compiler, leiningen
+from slipway.images import compiler, leiningen, recompile
 from slipway.images.sources import Sources
 
 # A Leiningen that makes a jar of src and of one dependency, and says how it did.
@@ -59,6 +59,13 @@ tools = pathlib.Path(__file__).resolve().parents[2]
 folder = pathlib.Path(sys.argv[-1]).parent
 with (tools / "log").open("a") as log:
     log.write(f"java {{os.getpid()}} {{folder}} {{os.environ.get('OF')}}\\n")
+if (tools / "late").exists():
+    (folder / "many").mkdir()
+    for number in range(5000):
+        (folder / "many" / str(number)).touch()
+    (tools / "late").unlink()
+    while (folder / "init.clj").exists():
+        pass
 server = socket.socket(socket.AF_UNIX)
 server.bind(str(folder / "socket"))
 server.listen()
@@ -329,6 +336,19 @@ def test_one_compiler_waits_per_user_and_the_last_project_has_it(shop: Shop) -> 
     other.warm()
     wait_until(lambda: not alive(process))
     assert not folder.exists()
+
+
+def test_a_compiler_that_is_ended_before_it_listens_ends_too(shop: Shop) -> None:
+    shop.build()
+    (shop.tools / "late").touch()
+    recompile.keep_warm(
+        shop.folder, leiningen.uberjar_command(shop.folder, leiningen.Leiningen(str(shop.tools / "jdk")))
+    )
+    wait_until(lambda: not (shop.tools / "late").exists())
+    compiler.end()
+    _, process, folder, _ = (shop.tools / "log").read_text().splitlines()[-1].split()
+    wait_until(lambda: not alive(int(process)))
+    assert not Path(folder).exists()
 
 
 def test_in_continuous_integration_no_compiler_is_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
