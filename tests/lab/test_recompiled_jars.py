@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+import signal
+import socket
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -273,6 +277,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.long
 def test_twenty_edits_make_the_jars_that_leiningen_makes(clone: Callable[[str], Clone]) -> None:
     choose = random.Random(7)  # noqa: S311  the same edits each time
     edits = [*KINDS, *choose.choices(KINDS[:9], k=20 - len(KINDS))]
@@ -305,6 +310,61 @@ def test_a_syntax_error_is_told_as_leiningen_tells_it(clone: Callable[[str], Clo
     assert "helping_hands/auth/config.clj" in errors[0]
 
 
+@pytest.mark.long
+def test_a_compiler_killed_at_any_moment_costs_time_only(clone: Callable[[str], Clone]) -> None:
+    service = clone("auth")
+    wanted = service.build()
+    moments = random.Random(17)  # noqa: S311  the same moments each time
+    by_leiningen = 0
+    for _ in range(10):
+        killer = Killer(service, moments.uniform(0.0, 4.0))
+        killer.start()
+        made = service.build()
+        killer.join()
+        assert killer.killed, "a compiler waited, or worked, at each of these moments"
+        by_leiningen += service.by_leiningen()
+        service.compare(made, wanted)
+    assert by_leiningen, "one of them was killed at work"
+
+
+class Killer(threading.Thread):
+    """Kills the compilers that there are some seconds from now, or the first that there is later."""
+
+    def __init__(self, service: Clone, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.service, self.seconds = service, seconds
+        self.killed = set[str]()
+
+    def run(self) -> None:
+        time.sleep(self.seconds)
+        deadline = time.monotonic() + 60
+        while not self.killed and time.monotonic() < deadline:
+            self.killed = _compilers(self.service)
+            for process in self.killed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
+
+
+def test_a_stolen_socket_costs_time_only(clone: Callable[[str], Clone]) -> None:
+    service = clone("auth")
+    line(service, 1)
+    wanted = service.build()
+    made = service.build()
+    assert not service.by_leiningen()
+    folder = Path((service.root.parent / "state/slipway/compiler.txt").read_text().split()[1])
+    _until((folder / "socket").exists)
+    (folder / "socket").unlink()
+    with socket.socket(socket.AF_UNIX) as thief:  # answers, and has made nothing
+        thief.bind(str(folder / "socket"))
+        thief.listen()
+        answering = threading.Thread(target=lambda: thief.accept()[0].sendall(b"done\n"), daemon=True)
+        answering.start()
+        stolen = service.build()
+    assert service.by_leiningen()
+    service.compare(made, wanted)
+    service.compare(stolen, wanted)
+
+
 def test_a_compiler_ends_when_its_folder_is_removed(clone: Callable[[str], Clone]) -> None:
     service = clone("auth")
     for n in range(2):
@@ -313,12 +373,14 @@ def test_a_compiler_ends_when_its_folder_is_removed(clone: Callable[[str], Clone
     waiting = _compilers(service)
     assert len(waiting) == 1
     folder = Path((service.root.parent / "state/slipway/compiler.txt").read_text().split()[1])
-    deadline = time.monotonic() + 60
-    while not (folder / "socket").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    _until((folder / "socket").exists)
     shutil.rmtree(folder)
-    while _compilers(service) & waiting:
+    _until(lambda: not _compilers(service) & waiting)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
