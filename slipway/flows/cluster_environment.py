@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from slipway.clusters import kinds, metrics_server
@@ -16,7 +15,7 @@ from slipway.clusters.system_images import SystemImages
 from slipway.clusters.volumes import NodeVolumes, Volumes
 from slipway.config.models import Service
 from slipway.deployers.kubernetes import deployer
-from slipway.deployers.kubernetes.check_pod import check_pod
+from slipway.deployers.kubernetes.check_pod import CheckPods
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State
@@ -154,7 +153,8 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
         return state_of(namespace, cluster.lifecycle)
 
     who = f"{user_name()}@{socket.gethostname()} (pid {os.getpid()})"
-    checks = partial(check_pod, client, project, found.namespace, host.run, probe_image)
+    checks = CheckPods(client, project, found.namespace, host.run, probe_image)
+    found.closing.callback(checks.close)
     scope = NamespaceScope(client, project, found.namespace, host, checks, who)
     namespace = ProjectNamespace(scope, Probe(read), cluster.volumes)
     made = deployer.deployments(namespace)

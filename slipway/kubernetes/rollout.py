@@ -108,6 +108,7 @@ class _Wait:
         self._looked = self._began
         self._excused = -math.inf  # when a cause that is waited for longer was last seen
         self._restarts: dict[str, int] = {}  # by pod, of those that ran when the wait began
+        self._ready = 0  # new pods at once, so far
 
     def run(self) -> None:
         while True:
@@ -120,6 +121,8 @@ class _Wait:
             if pending is None:
                 return
             ready = sum(pod_state(pod) == READY for pod in snapshot.pods)
+            if ready > self._ready:  # room is made for the next ones: what they lack counts from now on
+                self._ready, self._since = ready, {}
             self._report.progress(ready, snapshot.deployment["spec"].get("replicas", 1), "pods")
             if self._has_failed(snapshot, observed=pending != UNOBSERVED):
                 full = replace(read_full_snapshot(self._workload), oom_killed=self._oom_killed)

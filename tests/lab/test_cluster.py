@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -34,6 +33,7 @@ from tests.integration.project import ROOT
 from tests.lab import machines
 from tests.lab.load import Load
 from tests.lab.toys import SERVICE, Toys
+from tests.unit.kubernetes.fake_checks import FakeClusterChecks
 
 pytestmark = pytest.mark.lab
 
@@ -578,7 +578,7 @@ class TestTheContractOfDeployers(DeployerContract):
         """A namespace of its own; the toy's image is in the node."""
         name, checks = f"t{secrets.token_hex(4)}", FakeCheckRunner()
         cluster = Client(KubeContext("minikube"))
-        scope = NamespaceScope(cluster, name, name, LocalHost(), lambda _: nullcontext(checks), "ann")
+        scope = NamespaceScope(cluster, name, name, LocalHost(), FakeClusterChecks(checks), "ann")
         project = ProjectNamespace(scope, Probe(lambda: read(cluster, name, name)))
         project.create(null_reporter())
         settings = {**SERVICE, "name": "web", "replicas": 1, "secrets": {}, "checks": []}

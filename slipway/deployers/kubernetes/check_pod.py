@@ -1,10 +1,13 @@
-"""A short-lived restricted pod from which a service's checks are run, by the service's name in the cluster."""
+"""A restricted pod from which services' checks are run, by their names in the cluster; it lives as long as a run."""
 
 from __future__ import annotations
 
 import math
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -13,8 +16,10 @@ from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
 from slipway.config.models import Check
 from slipway.docker.exit_causes import Cause
+from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import ApiRefused, NextCommand, Problem
+from slipway.engine.threads import Threads
+from slipway.errors import ApiRefused, Cancelled, NextCommand, Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE, causes
@@ -69,30 +74,93 @@ class PodCheckRunner:
         return CurlRunner(self._run).run(checks, addresses, report)
 
 
-@contextmanager
-def check_pod(
-    cluster: Client, project: str, namespace: str, run: RunCommand, image: Callable[[Reporter], str], report: Reporter
-) -> Iterator[CheckRunner]:
-    """A `CheckRunner` in such a pod, which is deleted with the context. Raises Problem when the pod does not start.
+class CheckPods:
+    """The pods of one run that checks are run from: `ClusterChecks`.
+
+    One serves all services of the run, and is made while the first is rolled out. Where a quota of the namespace counts
+    pods, it would take the room of those that are rolled out: then each service has its own, afterwards.
 
     `run` runs kubectl; `image` brings the pod's image to the cluster and returns its reference.
     """
-    created = pod(project, namespace, image(report), f"{CHECK_POD}-{secrets.token_hex(4)}")
-    name = created["metadata"]["name"]
-    _create(cluster, created, report)
-    try:
-        _wait_until_running(cluster, namespace, name, report)
-        exec_in_pod = cluster.context.kubectl("--namespace", namespace, "exec", "-i", "-c", CONTAINER, name, "--")
-        yield PodCheckRunner(partial(_run_with_prefix, run, exec_in_pod))
-    finally:
+
+    def __init__(
+        self, cluster: Client, project: str, namespace: str, run: RunCommand, image: Callable[[Reporter], str]
+    ) -> None:
+        self._cluster, self._project, self._namespace = cluster, project, namespace
+        self._run, self._image = run, image
+        self._lock, self._cancel = threading.Lock(), Cancel()
+        self._token = secrets.token_hex(4)
+        self._kept: Future[str] | None = None
+        self._since = 0.0
+
+    def prepare(self, report: Reporter) -> None:  # noqa: ARG002  whoever asks for the pod hears why there is none
+        """Begin to create the pod that is kept; return at once."""
+        with self._lock:
+            if self._kept is None and not self._is_counted():
+                self._since = time.monotonic()
+                self._kept = Threads(1).submit(self._created, null_reporter(self._cancel))
+
+    @contextmanager
+    def runner(self, report: Reporter) -> Iterator[CheckRunner]:
+        """What runs checks, from the kept pod or one of its own. Raises Problem when the pod does not start."""
+        if name := self._running():
+            yield self._runner(name)
+            return
+        name = self._created(report)
+        try:
+            yield self._runner(name)
+        finally:
+            self._delete(name)
+
+    def delete_left_over(self) -> None:
+        """Delete the pods of runs that were killed."""
+        for one in self._cluster.list("v1", "Pod", self._namespace, f"{selector(self._project)},{ROLE}=probe"):
+            if self._token not in one["metadata"]["name"]:
+                self._cluster.delete(one, grace=0)
+
+    def close(self) -> None:
+        """Delete the kept pod, and make none any more."""
+        self._cancel.request()
+        with self._lock, suppress(Problem, Cancelled):
+            if self._kept:
+                self._delete(self._kept.result())
+
+    def _is_counted(self) -> bool:
+        """Whether a quota counts the namespace's pods, or nobody may know."""
+        quotas = unless_refused(partial(self._cluster.list, "v1", "ResourceQuota", self._namespace), None)
+        return quotas is None or bool(quotas)
+
+    def _running(self) -> str:
+        """The kept pod, if it still runs for long enough; empty where there is none."""
+        with self._lock, suppress(Problem):
+            if self._kept is None:
+                return ""
+            name = self._kept.result()
+            if time.monotonic() - self._since < LIFETIME / 2 and _is_running(self._cluster, self._namespace, name):
+                return name
+            self._kept = None
+            self._delete(name)
+        return ""
+
+    def _created(self, report: Reporter) -> str:
+        """The name of a pod that runs."""
+        name = f"{CHECK_POD}-{self._token}-{secrets.token_hex(2)}"
+        created = pod(self._project, self._namespace, self._image(report), name)
+        try:
+            _create(self._cluster, created, report)
+            _wait_until_running(self._cluster, self._namespace, name, report)
+        except BaseException:
+            self._delete(name)
+            raise
+        return name
+
+    def _runner(self, name: str) -> PodCheckRunner:
+        words = ("--namespace", self._namespace, "exec", "-i", "-c", CONTAINER, name, "--")
+        return PodCheckRunner(partial(_run_with_prefix, self._run, self._cluster.context.kubectl(*words)))
+
+    def _delete(self, name: str) -> None:
         with suppress(Problem):
-            cluster.delete(created, grace=0)
-
-
-def delete_left_over_pods(cluster: Client, project: str, namespace: str) -> None:
-    """Delete the check pods of deploys that were killed."""
-    for one in cluster.list("v1", "Pod", namespace, f"{selector(project)},{ROLE}=probe"):
-        cluster.delete(one, grace=0)
+            self._cluster.delete(pod(self._project, self._namespace, "", name), grace=0)
 
 
 def _run_with_prefix(run: RunCommand, prefix: tuple[str, ...], command: Command, report: Reporter) -> Result:
@@ -121,10 +189,16 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
             return
 
 
+def _is_running(cluster: Client, namespace: str, name: str) -> bool:
+    found = cluster.get("v1", "Pod", name, namespace) or {}
+    return found.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in found["metadata"]
+
+
 def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:
     waited, limit, state = 0.0, START, ""
     created: Object = {}
     while waited < limit:
+        report.cancel.check()
         created = cluster.get("v1", "Pod", name, namespace) or {}
         if created.get("status", {}).get("phase") == "Running":
             return

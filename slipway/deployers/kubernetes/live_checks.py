@@ -18,7 +18,7 @@ def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping
     """Run the checks of the running service; their results by name. Raises Problem with the evidence of failed ones."""
     if not service.checks:
         return {}
-    with scope.check_runner(report) as checks:
+    with scope.checks.runner(report) as checks:
         urls = addresses(service, partial(url, scope))
         found = checks.run(service.checks, urls, report)
     if not found.ok:

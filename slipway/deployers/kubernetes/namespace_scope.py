@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from slipway.checks.runner import CheckRunner
 from slipway.engine.reporter import Reporter
@@ -13,15 +13,28 @@ from slipway.kubernetes.client import Client
 from slipway.kubernetes.workload import Workload
 
 
+class ClusterChecks(Protocol):
+    """Checks run from inside a cluster."""
+
+    def prepare(self, report: Reporter) -> None:
+        """Begin to make what they are run from; it returns at once."""
+
+    def runner(self, report: Reporter) -> AbstractContextManager[CheckRunner]:
+        """What runs them."""
+
+    def delete_left_over(self) -> None:
+        """Delete what killed runs have left."""
+
+
 @dataclass(frozen=True)
 class NamespaceScope:
-    """`host` runs kubectl; `check_runner` runs checks from inside the cluster; `who` is named as the lease's holder."""
+    """`host` runs kubectl; `checks` are run from inside the cluster; `who` is named as the lease's holder."""
 
     cluster: Client
     project: str
     namespace: str
     host: Host
-    check_runner: Callable[[Reporter], AbstractContextManager[CheckRunner]]
+    checks: ClusterChecks
     who: str
 
     def workload(self, service: str) -> Workload:

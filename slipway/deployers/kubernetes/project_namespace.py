@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
-from slipway.deployers.kubernetes.check_pod import delete_left_over_pods
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.release_store import State, StoredRelease, read
 from slipway.engine.reporter import Reporter
@@ -44,11 +43,8 @@ class ProjectNamespace:
 
     def __post_init__(self) -> None:
         scope = self.scope
-        lease = NamespaceLease(scope.cluster, scope.project, scope.namespace, scope.who, self._delete_left_over_pods)
+        lease = NamespaceLease(scope.cluster, scope.project, scope.namespace, scope.who, scope.checks.delete_left_over)
         object.__setattr__(self, "lease", lease)
-
-    def _delete_left_over_pods(self) -> None:
-        delete_left_over_pods(self.scope.cluster, self.scope.project, self.scope.namespace)
 
     @cached_property
     def name(self) -> str:

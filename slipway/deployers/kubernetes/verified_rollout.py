@@ -33,6 +33,8 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
     """
     before = plan.before.objects if plan.before else ()
     autoscalers = [one for one in surplus(before, plan.objects, ()) if one["kind"] == AUTOSCALER]
+    if plan.service.checks:
+        scope.checks.prepare(report)
     try:
         delete_objects(scope, autoscalers, report)  # first, since one would set the number of replicas again
         apply_objects(scope, plan.objects, report)

@@ -13,18 +13,19 @@ DRAIN = 5  # seconds that a pod goes on answering while endpoints and proxies le
 START = 60  # seconds that a pod gets to start, unless its service has `start_within`
 PRIVILEGED = 1024  # below it, only root may listen, unless the kernel is told otherwise: Docker always does
 UNPRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"  # of the sysctls that Pod Security `restricted` allows
+ROLLING = {"maxUnavailable": 0, "maxSurge": 1}
+AT_ONCE = {**ROLLING, "maxSurge": "100%"}  # of a release: as many new pods as it has copies, where there is room
 GROUP = 10001  # fsGroup: may write to a service's volumes, whatever user its image has
 
 
 def deployment(project: str, namespace: str, service: Service, image: str, secrets: Mapping[str, str]) -> Object:
     """A Deployment of `image`. One with storage is recreated: two pods of two releases never share a volume."""
-    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
     spec = {
         **({} if service.autoscale else {"replicas": service.replicas}),
         "progressDeadlineSeconds": max(120, (service.start_seconds or 0) + 60),
         "revisionHistoryLimit": 2,
         "selector": {"matchLabels": labels(project, service.name)},
-        "strategy": {"type": "Recreate"} if service.storage else rolling,
+        "strategy": {"type": "Recreate"} if service.storage else {"type": "RollingUpdate", "rollingUpdate": ROLLING},
         "template": {"metadata": {"labels": labels(project, service.name)}, "spec": _pod(service, image, secrets)},
     }
     return {

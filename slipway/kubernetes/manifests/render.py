@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.config.models import Service
 from slipway.kubernetes.manifests.config_map import config_map
-from slipway.kubernetes.manifests.deployment import deployment
+from slipway.kubernetes.manifests.deployment import AT_ONCE, ROLLING, deployment
 from slipway.kubernetes.manifests.horizontal_pod_autoscaler import horizontal_pod_autoscaler
 from slipway.kubernetes.manifests.labels import MANAGED_BY
 from slipway.kubernetes.manifests.own import own_manifests
@@ -61,11 +61,17 @@ def redacted(objects: Sequence[Object]) -> list[Object]:
 
 
 def for_release(objects: Sequence[Object], image: str, annotations: Mapping[str, str]) -> list[Object]:
-    """The objects of one release: its image in place of IMAGE in every pod template, annotations on the Deployment."""
+    """The objects of one release: its image in place of IMAGE in every pod template, annotations on the Deployment.
+
+    Its new pods start at once. How a release is rolled out is not in its digest: what runs is the same.
+    """
     found: list[dict[str, Any]] = json.loads(json.dumps(list(objects)))
     for one in found:
         if one["kind"] == "Deployment" and MANAGED_BY in one["metadata"].get("labels", {}):
             one["metadata"].setdefault("annotations", {}).update(annotations)
+            strategy = one["spec"].get("strategy", {})
+            if strategy.get("rollingUpdate") == ROLLING:
+                strategy["rollingUpdate"] = dict(AT_ONCE)
         for holder, field in _images(one):
             if holder.get(field) == IMAGE:
                 holder[field] = image

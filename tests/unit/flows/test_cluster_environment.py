@@ -24,6 +24,7 @@ from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Client
 from tests.unit.clusters.test_kinds import HOST, images
 from tests.unit.flows.workspaces import build_machine, project, workspace
+from tests.unit.kubernetes.fake_checks import NoChecks
 
 
 def environment(folder: Path, fake: FakeEnvironment) -> tuple[ClusterEnvironment, Services]:
@@ -31,7 +32,7 @@ def environment(folder: Path, fake: FakeEnvironment) -> tuple[ClusterEnvironment
     work = workspace(config, made=fake.deployments)
     client, daemon = Client(KubeContext("my-cluster")), FakeDaemon()
     cluster = ContextCluster(NoLifecycle("staging"), client, HOST, daemon, images(daemon), lambda: iter(()))
-    scope = NamespaceScope(client, "shop", "shop", HOST, lambda _: pytest.fail("nobody asks"), "me")
+    scope = NamespaceScope(client, "shop", "shop", HOST, NoChecks(), "me")
     namespace = ProjectNamespace(scope, Probe(State))
     return ClusterEnvironment(
         "staging", cluster, "cluster", namespace, fake, work.artifacts, build_machine(), work.build.state,

@@ -226,6 +226,20 @@ def test_a_node_that_nobody_brings_is_waited_for_no_longer(
     assert abs(30 - len(list(left)) - 1 - looks) <= 1  # and one of all that is evidence
 
 
+def test_pods_that_wait_for_the_room_of_earlier_ones_are_waited_for_as_long_as_more_get_ready(
+    monkeypatch: pytest.MonkeyPatch, clock: None
+) -> None:
+    waiting = unscheduled(scaling=False).pods[0]
+    ready = [pod(name, 0, ready=True) for name in "bcd"]
+    scenes = [Snapshot(deployment(2), [waiting, *ready[:number]]) for number in (1, 2, 3)]
+    left = shown(monkeypatch, *scenes, Snapshot(deployment(3)))
+    rollout.wait(workload(FakeCluster()), null_reporter())
+    assert list(left) == []
+    left = shown(monkeypatch, *[scenes[1]] * 9)
+    with pytest.raises(Problem, match="no node has room"):
+        rollout.wait(workload(FakeCluster()), null_reporter())
+
+
 def test_a_pod_that_was_evicted_once_fails_no_rollout_that_goes_on(
     monkeypatch: pytest.MonkeyPatch, clock: None
 ) -> None:

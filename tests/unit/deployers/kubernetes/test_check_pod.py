@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from slipway.deployers.kubernetes import check_pod
-from slipway.deployers.kubernetes.check_pod import pod
+from slipway.deployers.kubernetes.check_pod import CheckPods, pod
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
-from slipway.engine.reporter import Reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, Problem
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
 from slipway.kubernetes.objects import Object
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
@@ -98,3 +102,97 @@ def test_a_node_that_an_autoscaler_adds_for_it_is_waited_for(
         assert raised.value.hint
     told = [one.text for one in report[1] if isinstance(one, Output)]
     assert told == (["waiting: the cluster's autoscaler is adding a node: group 1->2"] if starts else [])
+
+
+class Running(FakeCluster):
+    """A cluster whose pods run at once; their names, in turn."""
+
+    def __init__(self, quotas: int = 0) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        for number in range(quotas):
+            self.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": f"{number}", **HH}})
+
+    def create(self, document: Object) -> Json:
+        if document["kind"] == "Pod":
+            self.names.append(document["metadata"]["name"])
+            document = {**document, "status": {"phase": "Running"}}
+        return super().create(document)
+
+    @property
+    def pods(self) -> list[str]:
+        """Those that there are now."""
+        return [name for kind, name in self.objects if kind == "Pod"]
+
+
+HH = {"namespace": "hh"}
+
+
+def pods_of(cluster: FakeCluster) -> CheckPods:
+    return CheckPods(cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")).run, lambda _: "i")
+
+
+def test_one_pod_that_was_prepared_serves_all_services_of_a_run() -> None:
+    cluster = Running()
+    pods = pods_of(cluster)
+    for _ in range(3):
+        pods.prepare(null_reporter())
+        with pods.runner(null_reporter()):
+            assert cluster.pods == cluster.names
+    assert len(cluster.names) == 1
+    pods.close()
+    assert cluster.pods == []
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_where_a_quota_counts_pods_each_service_has_its_own(prepared: bool) -> None:
+    cluster = Running(quotas=1)
+    pods = pods_of(cluster)
+    for _ in range(2):
+        if prepared:
+            pods.prepare(null_reporter())
+        assert cluster.pods == []
+        with pods.runner(null_reporter()):
+            assert cluster.pods == cluster.names[-1:]
+    assert len(cluster.names) == 2
+
+
+@pytest.mark.parametrize("why", ["gone", "ended", "ending", "too old"])
+def test_a_kept_pod_that_does_not_run_on_is_replaced(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    cluster = Running()
+    pods = pods_of(cluster)
+    pods.prepare(null_reporter())
+    with pods.runner(null_reporter()):
+        (name,) = cluster.pods
+    kept = cluster.objects["Pod", name]
+    if why == "gone":
+        cluster.delete(kept)
+    elif why == "ended":
+        kept["status"]["phase"] = "Failed"
+    elif why == "ending":
+        kept["metadata"]["deletionTimestamp"] = "2026-11-29T12:00:00Z"
+    else:
+        now = time.monotonic() + check_pod.LIFETIME
+        monkeypatch.setattr(check_pod.time, "monotonic", lambda: now)
+    with pods.runner(null_reporter()):
+        assert len(cluster.names) == 2
+        assert cluster.pods == cluster.names[1:]
+
+
+def test_a_pod_that_can_not_be_prepared_is_told_to_who_needs_it() -> None:
+    pods = pods_of(Full(10_000, "pods is forbidden"))
+    pods.prepare(null_reporter())
+    with pytest.raises(ApiRefused), pods.runner(null_reporter()):
+        pass
+    pods.close()
+
+
+def test_pods_of_killed_runs_are_deleted_and_the_one_that_is_kept_is_not() -> None:
+    cluster = Running()
+    mine, killed = pods_of(cluster), pods_of(cluster)
+    for pods in (killed, mine):
+        pods.prepare(null_reporter())
+        with pods.runner(null_reporter()):
+            pass
+    mine.delete_left_over()
+    assert cluster.pods == cluster.names[1:]

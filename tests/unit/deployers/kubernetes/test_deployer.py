@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import pytest
 
-from slipway.checks.fake import FakeCheckRunner
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.kubernetes.deployer import KubernetesDeployer
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
@@ -20,13 +17,14 @@ from slipway.kubernetes.api import KubeContext
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import for_release
+from tests.unit.kubernetes.fake_checks import FakeClusterChecks
 from tests.unit.kubernetes.rendered import Json, deployment, editable, rendered, service
 
 
 @pytest.mark.parametrize(("status", "reason"), [({"readyReplicas": 1}, None), ({}, "none of its copies is ready")])
 def test_a_release_without_a_ready_copy_differs_from_the_desired_one(status: Json, reason: str | None) -> None:
     host = FakeHost("h", Facts("Linux", "x"))
-    scope = NamespaceScope(Client(KubeContext("x")), "hh", "hh", host, lambda _: nullcontext(FakeCheckRunner()), "me")
+    scope = NamespaceScope(Client(KubeContext("x")), "hh", "hh", host, FakeClusterChecks(), "me")
     deployer, secrets = KubernetesDeployer(ProjectNamespace(scope, Probe(State))), {"KEY": "geheim"}
     manifest = deployer.render(service(), secrets)
     wanted = DesiredRelease(service(), "src", secrets, manifest, "me", "r/auth@sha256:1")

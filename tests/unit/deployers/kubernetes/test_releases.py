@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slipway.checks.runner import CheckRunner
 from slipway.config.models import Environment, Service
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.kubernetes.deployer import deployments
@@ -32,11 +30,8 @@ from slipway.kubernetes.manifests.labels import labels
 from slipway.kubernetes.manifests.namespace import namespace
 from slipway.kubernetes.workload import Workload
 from slipway.secrets.resolution import resolve
+from tests.unit.kubernetes.fake_checks import NoChecks
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
-
-
-def nobody(_: Reporter) -> AbstractContextManager[CheckRunner]:
-    pytest.fail("nobody asks checks where there are none")
 
 
 class Deploys:
@@ -45,7 +40,7 @@ class Deploys:
     def __init__(self, folder: Path, cluster: FakeCluster | None = None, where: str = "hh") -> None:
         self.folder, self.cluster = folder, cluster or FakeCluster()
         (folder / "manifests").mkdir()
-        scope = NamespaceScope(self.cluster, "hh", where, FakeHost("h", Facts("Linux", "x")), nobody, "me")
+        scope = NamespaceScope(self.cluster, "hh", where, FakeHost("h", Facts("Linux", "x")), NoChecks(), "me")
         self.state = Probe(lambda: read(self.cluster, "hh", where))
         self.namespace = ProjectNamespace(scope, self.state)
         self.deployments = deployments(self.namespace)
