@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -108,8 +109,9 @@ def split_jar(jar: Path, sources: Iterable[Path]) -> tuple[bytes, bytes]:
     """The jar as two: its dependencies, and the service's own entries, which find the other by Class-Path.
 
     Own are entries with the path of a source file (`a/b.clj` compiles to `a/b__init.class` and `a/b$f.class`), and
-    Leiningen's files about the project. Both are the same bytes for the same content: sorted, with fixed times. The
-    manifest goes with the service's own; that of the dependencies says whether they have classes per release of Java.
+    Leiningen's files about the project. Both are the same bytes for the same jar, whenever it was built: sorted, with
+    fixed times. The manifest goes with the service's own; that of the dependencies says whether they have classes per
+    release of Java.
     """
     own = {str(PurePosixPath(*path.parts[i:])) for path in (_stem(s) for s in sources) for i in range(len(path.parts))}
 
@@ -127,8 +129,30 @@ def split_jar(jar: Path, sources: Iterable[Path]) -> tuple[bytes, bytes]:
         for name in _files(whole):
             entry = zipfile.ZipInfo(name, CLASS_TIME if name.endswith(".class") else SOURCE_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            (inner if is_own(name) else outer).writestr(entry, whole.read(name))
+            _copy(whole, whole.getinfo(name), inner if is_own(name) else outer, entry)
     return deps.getvalue(), app.getvalue()
+
+
+def _copy(whole: zipfile.ZipFile, info: zipfile.ZipInfo, out: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Copy an entry to the end of another jar, as `entry`; what is compressed stays as it is.
+
+    What lies before the compressed bytes is the local file header (4.3.7 of PKWARE's APPNOTE).
+    """
+    source, into = whole.fp, out.fp
+    if info.compress_type != zipfile.ZIP_DEFLATED or source is None or into is None:
+        out.writestr(entry, whole.read(info))
+        return
+    source.seek(info.header_offset)
+    name, extra = struct.unpack("<26x2H", source.read(30))
+    source.seek(name + extra, os.SEEK_CUR)
+    entry.CRC, entry.compress_size, entry.file_size = info.CRC, info.compress_size, info.file_size
+    entry.external_attr = 0o600 << 16  # as zipfile has it
+    entry.header_offset = into.tell()
+    into.write(entry.FileHeader())
+    into.write(source.read(info.compress_size))
+    out.filelist.append(entry)
+    out.NameToInfo[entry.filename] = entry
+    out.start_dir = into.tell()
 
 
 def _files(whole: zipfile.ZipFile) -> list[str]:

@@ -285,6 +285,33 @@ def test_a_change_of_code_leaves_the_dependencies_the_same_bytes(folder: Path, t
     assert one[1] != two[1]
 
 
+class Stream(io.BytesIO):
+    """What can't be sought in, as what Java's JarOutputStream writes to: sizes come behind an entry's bytes."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def test_what_is_compressed_in_a_jar_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+    stream, texts = Stream(), {name: f"{text * 999} größer" for name, text in ENTRIES.items() if "MANIFEST" not in name}
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+        for at, (name, text) in enumerate({"META-INF/MANIFEST.MF": MANIFEST, **texts}.items()):
+            entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, at))
+            entry.compress_type = zipfile.ZIP_STORED if name == "a.txt" else zipfile.ZIP_DEFLATED
+            entry.extra = b"\xfe\xca\x00\x00"  # as Java marks a jar
+            out.writestr(entry, text)
+    whole = tmp_path / "a.jar"
+    whole.write_bytes(stream.getvalue())
+    parts = [zipfile.ZipFile(io.BytesIO(part)) for part in jar.split_jar(whole, source.source_files(folder))]
+    assert [part.testzip() for part in parts] == [None, None]
+    assert {name: part.read(name).decode() for part in parts for name in part.namelist() if name in texts} == texts
+    with zipfile.ZipFile(whole) as made:
+        for info in (info for part in parts for info in part.infolist() if info.filename in texts.keys() - {"a.txt"}):
+            assert info.compress_size == made.getinfo(info.filename).compress_size
+            assert info.date_time[0] == 1980
+            assert not info.extra
+
+
 def test_a_jar_is_found_by_the_digest_in_its_name_and_older_ones_are_removed(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     made = archive(tmp_path / "target" / "a-standalone.jar", ENTRIES)
