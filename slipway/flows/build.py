@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,18 +26,28 @@ from slipway.images.sources import Sources
 from slipway.secrets.resolution import resolve
 
 Needed = Mapping[str, tuple[str, ...]]  # by service, the ids of nodes that its image waits for
+Prepare = Callable[[AnyService], None]
+
+
+def nothing(_: AnyService) -> None:
+    """What is to be prepared for the image of a service, where nothing is."""
 
 
 def build(
-    work: Workspace, services: Sequence[AnyService], *, after: tuple[str, ...] = (), skip: Skip = never
+    work: Workspace,
+    services: Sequence[AnyService],
+    *,
+    after: tuple[str, ...] = (),
+    skip: Skip = never,
+    prepare: Prepare = nothing,
 ) -> Iterator[AnyNode]:
-    """A jar for each service that is built of one."""
+    """A jar for each service that is built of one. `prepare` is called as soon as one is going to be."""
     for service in services:
         if service.settings.has_jar:
-            yield _build_jar(work, service, after, skip)
+            yield _build_jar(work, service, after, skip, prepare)
 
 
-def _build_jar(work: Workspace, service: AnyService, after: tuple[str, ...], skip: Skip) -> BuildJar:
+def _build_jar(work: Workspace, service: AnyService, after: tuple[str, ...], skip: Skip, prepare: Prepare) -> BuildJar:
     builder = service.settings.builder
     step = partial(BuildByCommand, builder=builder) if builder else BuildByLeiningen
     return step(
@@ -52,6 +62,7 @@ def _build_jar(work: Workspace, service: AnyService, after: tuple[str, ...], ski
         machine=work.build,
         tools=work.config.tools,
         skip=skip,
+        prepare=prepare,
     )
 
 
@@ -103,6 +114,7 @@ class BuildJar(Step[Sources]):
     machine: BuildMachine
     tools: Tools
     skip: Skip
+    prepare: Prepare
 
     def check(self, facts: Sources) -> Change | None:
         """Whether there is a jar of these sources, or none is needed."""
@@ -115,6 +127,7 @@ class BuildByLeiningen(BuildJar):
 
     def apply(self, report: Reporter) -> None:
         """Run Leiningen with the machine's JDK, offline from Clojars where that does not answer."""
+        self.prepare(self.service)
         machine, tools = self.machine, self.tools
         facts = machine.host.probe.facts()
         kit = facts.jdk(tools.java.minimum)
@@ -137,6 +150,7 @@ class BuildByCommand(BuildJar):
 
     def apply(self, report: Reporter) -> None:
         """Run the builder."""
+        self.prepare(self.service)
         host = self.machine.host
         kit = host.probe.facts().jdk(self.tools.java.minimum)
         folder, java_home = self.service.settings.folder, kit.home if kit else ""

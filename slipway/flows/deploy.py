@@ -13,7 +13,7 @@ from slipway.errors import Unreachable, deploy_command
 from slipway.flows.build import build, image
 from slipway.flows.selection import Selection
 from slipway.flows.services import AnyService
-from slipway.flows.smoke import generate_secrets, smoke_if_needed
+from slipway.flows.smoke import NeededSmokeTests, generate_secrets
 from slipway.flows.workspace import Workspace
 from slipway.images import source_digest
 
@@ -34,12 +34,12 @@ def deploy(work: Workspace, selection: Selection, *, after: tuple[str, ...] = ()
         conditions = tuple(environment.before_build(service, after))
         yield from conditions
         needed[service.name] = tuple(node.id for node in conditions)
+    tests = NeededSmokeTests(work, selection)
     for service in selection.tested:
-        yield from build(
-            work, [service], after=(*after, *needed.get(service.name, ())), skip=work.unless_built(released)
-        )
+        behind = (*after, *needed.get(service.name, ()))
+        yield from build(work, [service], after=behind, skip=work.unless_built(released), prepare=tests.prepare)
     yield from image(work, selection.tested, after=after, needed=needed, skip=released)
-    yield from smoke_if_needed(work, selection)
+    yield from tests.steps()
     for service in chosen:
         yield from environment.deliver(service)
     for service in chosen:

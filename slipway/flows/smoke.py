@@ -44,17 +44,27 @@ def smoke(work: Workspace, selection: Selection, *, keep: bool = False) -> Itera
         yield RequestedSmokeTest(**fields, probe=work.build.state, run=run, keep=keep, done=done)
 
 
-def smoke_if_needed(work: Workspace, selection: Selection) -> Iterator[AnyNode]:
+class NeededSmokeTests:
     """A smoke test of each chosen image that never passed one with these settings, and is not released as it is."""
 
-    def passed(service: AnyService) -> bool:
-        return bool(work.reusable_image(service)) or work.artifacts.passed(service)
+    def __init__(self, work: Workspace, selection: Selection) -> None:
+        self._work, self._selection = work, selection
+        self._run = _run(work, selection, self._passed)
 
-    run = _run(work, selection, passed)
-    for service in selection.chosen:
-        fields = _fields(work, selection, service)
-        probe = work.docker_if_needed(work.reusable_image, (service,))
-        yield SmokeTest(**fields, probe=probe, run=run, passed=passed)
+    def steps(self) -> Iterator[AnyNode]:
+        """The tests."""
+        work = self._work
+        for service in self._selection.chosen:
+            fields = _fields(work, self._selection, service)
+            probe = work.docker_if_needed(work.reusable_image, (service,))
+            yield SmokeTest(**fields, probe=probe, run=self._run, passed=self._passed)
+
+    def prepare(self, service: AnyService) -> None:
+        """Begin to start what the test of a service needs, whose image is made now."""
+        self._run.prepare(service.name)
+
+    def _passed(self, service: AnyService) -> bool:
+        return bool(self._work.reusable_image(service)) or self._work.artifacts.passed(service)
 
 
 def _run(work: Workspace, selection: Selection, passed: Skip) -> SmokeTestRun:

@@ -26,11 +26,10 @@ from slipway.docker.labels import LABEL, OWNER, ROLE, SERVICE, Names, left_behin
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.cancellation import Cancel
-from slipway.engine.reporter import Reporter
+from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.threads import Threads
 from slipway.errors import ConnectionLost, Problem, deploy_command
 
-GRACE = 2  # seconds that a service gets to stop
 AT_ONCE = max(2, os.cpu_count() or 1)  # that start together: more would keep each other from being ready in time
 
 
@@ -55,6 +54,23 @@ class SmokeTestRun:
     _locks: defaultdict[str, threading.Lock] = field(default_factory=partial(defaultdict, threading.Lock))  # by service
     _starting: threading.Semaphore = field(default_factory=partial(threading.Semaphore, AT_ONCE))
     _network_created: bool = False
+    _ended: Cancel = field(default_factory=Cancel)
+    _prepared: list[Future[None]] = field(default_factory=list)
+    _removing: list[Future[None]] = field(default_factory=list)
+
+    def prepare(self, name: str) -> None:
+        """Begin to start what a service needs, since its own image is made now; return at once.
+
+        Whoever runs the test waits for it, and hears of its faults.
+        """
+        self._prepared.append(Threads(1).submit(self._start_ready, name))
+
+    def _start_ready(self, name: str) -> None:
+        """Start what a service needs and has an image, with all that it needs itself."""
+        needs = self.needs(name) if name in self.pending() else ()
+        ready = [one for one in needs if all(self.desired(each).image for each in (*self.needs(one), one))]
+        if ready:
+            self._start_all(ready, null_reporter(self._ended))
 
     def run(self, name: str, report: Reporter, *, keep: bool) -> None:
         """Run a service and what it needs, and check it. `keep` leaves them running.
@@ -86,6 +102,8 @@ class SmokeTestRun:
 
     def close(self) -> None:
         """Remove all that is not to be left running; what can't be removed now, a later run removes."""
+        self._ended.request()
+        wait((*self._prepared, *self._removing))
         self._remove(tuple(self._containers))
         if self._network_created and not self._containers:
             with suppress(Problem):
@@ -179,19 +197,18 @@ class SmokeTestRun:
         )
 
     def _finish(self, name: str) -> None:
-        """Note that a service's test has finished, and remove the containers that no pending test needs."""
+        """Note that a service's test has finished, and begin to remove the containers that no pending test needs."""
         with self._lock:
             self._finished.add(name)
             needed = {one for test in self.pending() - self._finished for one in (test, *self.needs(test))}
             unneeded = [one for one in self._containers if one not in needed]
-        self._remove(unneeded)
+        self._removing.append(Threads(1).submit(self._remove, unneeded))
 
     def _remove(self, services: Iterable[str]) -> None:
         """Remove what is not to be left running. What can't be removed now is tried again when the run ends."""
         for one in services:
             with self._locks[one], suppress(Problem):
                 if one in self._containers and one not in self._left_running:
-                    self.daemon.containers.stop(self._containers[one], GRACE)
                     self.daemon.containers.remove(self._containers[one])
                     del self._containers[one]
                     self._started.discard(one)

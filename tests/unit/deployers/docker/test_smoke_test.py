@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import wait
 
 import pytest
 
@@ -26,6 +27,7 @@ def smoke_test(
     needs: Mapping[str, tuple[str, ...]] = NEEDS,
     never_ready: str = "",
     desired_of: Callable[[str], object] = str,
+    without_image: Collection[str] = (),
 ) -> SmokeTestRun:
     """The run of a smoke test of the shop. Whether a service is ready a command says, of the one that never is HTTP."""
     by_command, by_http = Health(exec=("true",)), Health(ready="/")
@@ -40,7 +42,7 @@ def smoke_test(
 
     def desired(name: str) -> DesiredRelease[None]:
         desired_of(name)
-        return DesiredRelease(services[name], "0", {}, None, "someone", image)
+        return DesiredRelease(services[name], "0", {}, None, "someone", "" if name in without_image else image)
 
     return SmokeTestRun(daemon, Names("shop", "sh"), desired, every.__getitem__, lambda: {"shop"}, FakeCheckRunner())
 
@@ -111,6 +113,67 @@ def test_when_a_need_fails_or_the_run_is_cancelled_nothing_starts_afterwards(can
         run.run("shop", Reporter("shop/smoke", null_reporter().emit, cancel), keep=False)
     assert time.monotonic() - began < 30, "mail, which is never ready, was waited for"
     assert created.is_set()
-    assert services_of(daemon) == []
     run.close()
+    assert services_of(daemon) == []
     assert daemon.store.networks == {}
+
+
+def prepared(run: SmokeTestRun, name: str = "shop") -> None:
+    """Prepare a test, and wait until all has been started for it."""
+    run.prepare(name)
+    wait(run._prepared, 10)
+
+
+@pytest.mark.parametrize(
+    ("without_image", "started"),
+    [
+        ((), {"db", "mail", "auth"}),
+        (("shop",), {"db", "mail", "auth"}),
+        (("db",), {"mail"}),
+        (("auth", "mail"), {"db"}),
+    ],
+)
+def test_what_a_test_needs_and_has_an_image_is_started_beforehand(
+    without_image: Collection[str], started: set[str]
+) -> None:
+    daemon, missing = FakeDaemon(), set(without_image)
+    run = smoke_test(daemon, without_image=missing)
+    prepared(run)
+    assert set(services_of(daemon)) == started
+    missing.clear()
+    before = set(daemon.store.containers)
+    run.run("shop", null_reporter(), keep=True)
+    assert before < set(daemon.store.containers), "they are those that the test runs beside"
+    assert sorted(services_of(daemon)) == sorted(NEEDS)
+
+
+def test_nothing_is_started_for_what_is_not_going_to_be_tested() -> None:
+    daemon = FakeDaemon()
+    prepared(smoke_test(daemon), "auth")
+    assert services_of(daemon) == []
+
+
+def test_what_could_not_be_started_beforehand_is_told_by_the_test() -> None:
+    daemon = FakeDaemon()
+
+    def fail(operation: str) -> None:
+        if operation == "containers.start":
+            raise Problem("no room")
+
+    daemon.store.hooks.append(fail)
+    run = smoke_test(daemon)
+    prepared(run)
+    with pytest.raises(Problem, match="no room"):
+        run.run("shop", null_reporter(), keep=False)
+
+
+def test_a_run_that_ends_before_the_test_leaves_nothing_that_was_started_for_it() -> None:
+    daemon = FakeDaemon()
+    run = smoke_test(daemon, never_ready="mail")
+    run.prepare("shop")
+    deadline = time.monotonic() + 10
+    while "mail" not in services_of(daemon):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    run.close()
+    assert (daemon.store.containers, daemon.store.networks) == ({}, {})
