@@ -80,7 +80,7 @@ class WorkspaceFactory:
 
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
-        from slipway.checks.runner import CurlRunner
+        from slipway.checks.runner import CurlRunner, one_by_one
         from slipway.flows.workspace import BuildMachine
 
         host, docker = self.local, DockerDaemon(self.local, self.closing)
@@ -88,7 +88,7 @@ class WorkspaceFactory:
             host=host,
             docker=docker,
             state=Probe(partial(docker.state, self.config.project.name)),
-            checks=CurlRunner(host.run),
+            checks=CurlRunner(one_by_one(host.run)),
             clojars=Probe(partial(_clojars_answers, host)),
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
             reuse=self.reuse,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.checks.curl import ARGV, config_file, parse_answer, pasteable
 from slipway.checks.report import CheckReport, CheckResult
 from slipway.config.assertions.answer import Answer
-from slipway.config.curl import CurlLine, parse
+from slipway.config.curl import parse
 from slipway.config.models import Check, Save
 from slipway.engine.masking import Masker
 from slipway.engine.reporter import Reporter, null_reporter
@@ -22,6 +23,7 @@ TIMEOUT = 30.0  # seconds for an answer: a service is often smoke-tested beside 
 EXCERPT = 2048  # bytes of a body that the evidence shows
 
 RunCommand = Callable[[Command, Reporter], Result]
+RunCommands = Callable[[Sequence[Command], Reporter], list[Result]]  # one behind the other
 
 
 class CheckRunner(Protocol):
@@ -31,29 +33,48 @@ class CheckRunner(Protocol):
         """Run every check at these addresses (URLs by variable), in order."""
 
 
+def one_by_one(run: RunCommand) -> RunCommands:
+    """Run commands, each by itself."""
+
+    def run_all(commands: Sequence[Command], report: Reporter) -> list[Result]:
+        return [run(command, report) for command in commands]
+
+    return run_all
+
+
 @dataclass(frozen=True)
 class CurlRunner:
-    """A `CheckRunner` with the curl that `command` reaches.
+    """A `CheckRunner` with the curl that `commands` reaches.
 
     An answer is waited for `timeout` seconds, or twice what the check expects it within where that is longer.
     """
 
-    command: RunCommand
+    commands: RunCommands
     timeout: float = TIMEOUT
 
     def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
         """Run every check, then report how many passed."""
         started = time.monotonic()
-        running = CheckRun(self.command, addresses, report, self.timeout)
-        outcome = CheckReport(tuple(running.result(check) for check in checks))
+        running = CheckRun(self.commands, addresses, report, self.timeout)
+        outcome = CheckReport(tuple(running.results(checks)))
         report.note(f"{outcome.summary} in {time.monotonic() - started:.1f} s")
         return outcome
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A check as it is sent: its line, what a person can paste, and how the end of its answer is told."""
+
+    check: Check
+    pasted: str
+    marker: str
+    command: Command
 
 
 class CheckRun:
     """Runs checks one after the other; each can use the values that earlier ones saved."""
 
-    def __init__(self, run: RunCommand, addresses: Mapping[str, str], report: Reporter, timeout: float) -> None:
+    def __init__(self, run: RunCommands, addresses: Mapping[str, str], report: Reporter, timeout: float) -> None:
         self._run = run
         self._addresses = addresses
         self._report = report
@@ -61,8 +82,25 @@ class CheckRun:
         self._saved: dict[str, str] = {}
         self._masker = Masker()  # of what was saved: it may be tokens
 
-    def result(self, check: Check) -> CheckResult:
-        """Run one check. One that uses a value which no check before it saved fails without being sent."""
+    def results(self, checks: Sequence[Check]) -> Iterator[CheckResult]:
+        """Run checks. One that uses a value which no check before it saved fails without being sent.
+
+        Those that use nothing that another of them saves are sent together.
+        """
+        left = list(checks)
+        while left:
+            count = _independent(left)
+            prepared = [self._prepared(check) for check in left[:count]]
+            left = left[count:]
+            sent = [one for one in prepared if isinstance(one, _Sent)]
+            # an answer may hold tokens: only its masked evidence is reported
+            quiet = null_reporter(self._report.cancel)
+            done = iter(self._run([one.command for one in sent], quiet) if sent else ())
+            for one in prepared:
+                yield self._result(one, next(done)) if isinstance(one, _Sent) else one
+
+    def _prepared(self, check: Check) -> _Sent | CheckResult:
+        """A check to be sent, or why it is not."""
         try:
             line = parse(check.curl)
         except ValueError as error:  # of a release that an earlier version recorded
@@ -72,7 +110,20 @@ class CheckRun:
         if missing:
             return CheckResult(check.name, pasted, (f"not sent: no earlier check saved ${missing[0]}",))
         within = check.expect.within
-        answer = self._send(line, line.max_time or max(self._timeout, 2 * within.root if within else 0))
+        timeout = line.max_time or max(self._timeout, 2 * within.root if within else 0)
+        marker = f"slipway-{secrets.token_hex(12)}"
+        try:
+            config = config_file(line, {**self._addresses, **self._saved}, marker, timeout)
+        except ValueError as error:
+            return self._judged(check, pasted, Answer(error=str(error)))
+        return _Sent(check, pasted, marker, Command(ARGV, stdin=config, timeout=timeout + 5))
+
+    def _result(self, sent: _Sent, done: Result) -> CheckResult:
+        answer = parse_answer(sent.marker, done.exit_code, done.stdout, done.stderr)
+        return self._judged(sent.check, sent.pasted, answer)
+
+    def _judged(self, check: Check, pasted: str, answer: Answer) -> CheckResult:
+        """What an answer lacks of what is expected; its values are saved."""
         failures = check.expect.failures(answer)
         try:
             self._saved |= saved_values(check.save, answer)
@@ -83,16 +134,16 @@ class CheckRun:
         shown = self._masker.mask(excerpt(answer)) if failures else ""
         return CheckResult(check.name, pasted, texts, shown, answer.seconds)
 
-    def _send(self, line: CurlLine, timeout: float) -> Answer:
-        marker = f"slipway-{secrets.token_hex(12)}"
-        try:
-            config = config_file(line, {**self._addresses, **self._saved}, marker, timeout)
-        except ValueError as error:
-            return Answer(error=str(error))
-        command = Command(ARGV, stdin=config, timeout=timeout + 5)
-        # an answer may hold tokens: only its masked evidence is reported
-        done = self._run(command, null_reporter(self._report.cancel))
-        return parse_answer(marker, done.exit_code, done.stdout, done.stderr)
+
+def _independent(checks: Sequence[Check]) -> int:
+    """How many of the first checks use nothing that one of them saves."""
+    saved = set[str]()
+    for count, check in enumerate(checks):
+        with suppress(ValueError):  # it is told when the check is prepared
+            if saved & parse(check.curl).variables:
+                return count
+        saved |= check.save.keys()
+    return len(checks)
 
 
 def saved_values(save: Mapping[str, Save], answer: Answer) -> dict[str, str]:

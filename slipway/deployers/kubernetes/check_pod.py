@@ -14,6 +14,7 @@ from functools import partial
 
 from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
+from slipway.checks.script import by_one_shell
 from slipway.config.models import Check
 from slipway.docker.exit_causes import Cause
 from slipway.engine.cancellation import Cancel
@@ -71,7 +72,7 @@ class PodCheckRunner:
     def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
         """Run every check at these addresses, in order."""
         _wait_until_resolved(self._run, addresses["BASE"], report)
-        return CurlRunner(self._run).run(checks, addresses, report)
+        return CurlRunner(by_one_shell(self._run)).run(checks, addresses, report)
 
 
 class CheckPods:

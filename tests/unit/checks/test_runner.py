@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.checks.report import CheckReport
-from slipway.checks.runner import CurlRunner
+from slipway.checks.runner import CurlRunner, RunCommands, one_by_one
+from slipway.checks.script import by_one_shell
 from slipway.config.models import Check
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
@@ -61,7 +62,7 @@ def base() -> Iterator[str]:
 
 
 def curl(command: Command, _: Reporter) -> Result:
-    assert command.argv == ("curl", "-q", "-K", "-"), "nothing of a check may be in argv"
+    assert command.argv in {("curl", "-q", "-K", "-"), ("sh",)}, "nothing of a check may be in argv"
     done = subprocess.run(command.argv, input=command.stdin, capture_output=True, timeout=command.timeout, check=False)
     return Result(command, done.returncode, done.stdout, done.stderr)
 
@@ -70,9 +71,12 @@ def check(line: str, expect: dict[str, Any], save: dict[str, Any] | None = None,
     return Check.model_validate({"name": name, "curl": line, "expect": expect, "save": save or {}})
 
 
-def ask(base: str, *checks: Check, events: list[Event] | None = None) -> CheckReport:
+def ask(
+    base: str, *checks: Check, events: list[Event] | None = None, commands: RunCommands | None = None
+) -> CheckReport:
     emit = (events if events is not None else []).append
-    return CurlRunner(curl, timeout=2).run(checks, {"BASE": base}, Reporter("web/smoke", emit, Cancel()))
+    runner = CurlRunner(commands or one_by_one(curl), timeout=2)
+    return runner.run(checks, {"BASE": base}, Reporter("web/smoke", emit, Cancel()))
 
 
 def test_how_many_passed_is_reported(base: str) -> None:
@@ -202,7 +206,7 @@ def test_an_answer_is_waited_for_as_long_as_the_line_or_the_check_says(line: str
         commands.append(command)
         return Result(command, 28, b"", b"")
 
-    outcome = CurlRunner(run, timeout=2).run([check(line, expect)], {"BASE": "http://h"}, null_reporter())
+    outcome = CurlRunner(one_by_one(run), timeout=2).run([check(line, expect)], {"BASE": "http://h"}, null_reporter())
     assert not outcome.ok
     assert f'max-time = "{limit:.1f}"' in (commands[0].stdin or b"").decode()
     assert commands[0].timeout == limit + 5
@@ -225,3 +229,50 @@ def test_any_body_arrives_whole(base: str, text: str) -> None:
     line = "curl --data-raw '" + text.replace("'", "'\\''") + "' $BASE"
     outcome = ask(base, check(line, {"json": {"$.body": text.encode().decode("latin-1")}}))
     assert outcome.ok, outcome.text
+
+
+def test_checks_that_use_nothing_of_each_other_are_sent_by_one_shell(base: str) -> None:
+    argvs: list[tuple[str, ...]] = []
+
+    def run(command: Command, report: Reporter) -> Result:
+        argvs.append(command.argv)
+        return curl(command, report)
+
+    save = {"PATH_OF_IT": {"json": "$.path"}}
+    checks = (
+        check("curl $BASE/binary", {"status": 200, "body": "binary$"}, name="binary"),
+        check("curl http://127.0.0.1:1", {"status": 200}, name="refused"),
+        check("curl $BASE/a -d $'\\'two\\nlines\\'\\t$x'", {"json": {"$.body": "'two\nlines'\t$x"}}, save, "saves"),
+        check("curl $BASE $5", {}, name="not sent"),
+        check("curl $BASE$PATH_OF_IT", {"json": {"$.path": "/a"}}, {"PATH_OF_IT": {"json": "$.method"}}, "uses"),
+        check("curl $BASE/$NOWHERE", {}, name="needs"),
+        check("curl $BASE/$PATH_OF_IT", {"json": {"$.path": "/GET"}}, name="uses the second"),
+    )
+    together = ask(base, *checks, commands=by_one_shell(run))
+    assert argvs == [("sh",), ("curl", "-q", "-K", "-"), ("curl", "-q", "-K", "-")]
+    assert together.record == dict.fromkeys(("binary", "saves", "uses", "uses the second"), True) | dict.fromkeys(
+        ("refused", "not sent", "needs"), False
+    )
+    assert [one.name for one in together.results] == [one.name for one in checks]
+    alone = ask(base, *checks)
+    assert [one.failures for one in together.results] == [one.failures for one in alone.results]
+
+
+def test_where_there_is_no_shell_each_is_sent_by_itself(base: str) -> None:
+    def run(command: Command, report: Reporter) -> Result:
+        return Result(command, 127, b"", b"sh: not found") if command.argv == ("sh",) else curl(command, report)
+
+    checks = [check("curl $BASE", {"status": 200}, name=name) for name in "ab"]
+    assert ask(base, *checks, commands=by_one_shell(run)).record == {"a": True, "b": True}
+
+
+def test_what_a_shell_that_was_cut_off_did_not_come_to_has_no_answer(base: str) -> None:
+    def run(command: Command, report: Reporter) -> Result:
+        done = curl(command, report)
+        middle = done.stdout.index(b"/b")
+        return Result(command, 137, done.stdout[:middle], b"connection reset by peer")
+
+    checks = [check(f"curl $BASE/{name}", {"status": 200}, name=name) for name in "abc"]
+    outcome = ask(base, *checks, commands=by_one_shell(run))
+    assert outcome.record == {"a": True, "b": False, "c": False}
+    assert outcome.text.count("expected an answer, got none: connection reset by peer") == 2
