@@ -81,8 +81,10 @@ class WorkspaceFactory:
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
         from slipway.checks.runner import CurlRunner, one_by_one
-        from slipway.flows.workspace import BuildMachine
+        from slipway.flows.workspace import AtTheEnd, BuildMachine
 
+        later = AtTheEnd()
+        self.closing.callback(later.run)
         host, docker = self.local, DockerDaemon(self.local, self.closing)
         return BuildMachine(
             host=host,
@@ -92,6 +94,7 @@ class WorkspaceFactory:
             clojars=Probe(partial(_clojars_answers, host)),
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
             reuse=self.reuse,
+            later=later,
         )
 
     def _machine_steps(self, machine: BuildMachine) -> Callable[[], Iterator[AnyNode]]:

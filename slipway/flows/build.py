@@ -138,7 +138,7 @@ class BuildByLeiningen(BuildJar):
         if facts.maven_repo and not machine.clojars.facts():
             profile = tools.clojure.profile
             report.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
-        lein = leiningen.Leiningen(kit.home, profile, machine.reuse)
+        lein = leiningen.Leiningen(kit.home, profile, machine.reuse, machine.later)
         leiningen.build(machine.host, self.service.settings.folder, lein, report, self.service.read)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway.engine.steps import Probe, ResourceLimit
@@ -25,12 +25,28 @@ if TYPE_CHECKING:
     from slipway.hosts.host import Host
 
 
+class AtTheEnd:
+    """What is to be done when a command has ended: of several such things the last."""
+
+    def __init__(self) -> None:
+        self._last: Callable[[], None] | None = None
+
+    def __call__(self, action: Callable[[], None]) -> None:
+        """Do this, and nothing that was given before."""
+        self._last = action
+
+    def run(self) -> None:
+        """Do it."""
+        if self._last:
+            self._last()
+
+
 @dataclass(frozen=True)
 class BuildMachine:
     """Where jars and images are built and tested: this machine, and its Docker. `state` is what that has.
 
     `clojars` is whether Clojars answers it; `compilers` how many Leiningens may run at once, `reuse` whether
-    what one said before counts where only sources have changed.
+    what one said before counts where only sources have changed; `later` is given what is best done at the end.
     """
 
     host: Host
@@ -40,6 +56,7 @@ class BuildMachine:
     clojars: Probe[bool]
     compilers: ResourceLimit
     reuse: bool = True
+    later: AtTheEnd = field(default_factory=AtTheEnd)
 
 
 @dataclass(frozen=True)

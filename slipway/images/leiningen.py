@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import tempfile
@@ -43,6 +44,7 @@ class Leiningen:
     java_home: str
     profile: str = ""
     reuse: bool = True  # what it said the last time, where only sources have changed since
+    later: Callable[[Callable[[], None]], None] = operator.call  # is given what is best done when the run has ended
 
 
 def uberjar_command(folder: Path, lein: Leiningen, words: Sequence[str] = ()) -> Command:
@@ -74,17 +76,18 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         if before.jar:
             report.note("another process has just built it")
             return before.jar
-        if lein.reuse and (jar := _recompiled(host, folder, lein, report)):
+        command = uberjar_command(folder, lein)
+        if lein.reuse and (jar := recompile.build(folder, command, report)):
             now = _unless_changed(before, None, read, started)
             named = jars.name_by_digest(jar, now.digest)
-            recompile.keep_warm(folder, uberjar_command(folder, lein))
+            lein.later(partial(recompile.keep_warm, folder, command))
             return named
         path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
         resolving.enter_context(locks.file_lock(path, holder, report.waiting_for, report.cancel))
         until_resolved = replace(report, emit=partial(_pass_on, resolving, report.emit))
         answer = Path(temporary) / "answer"
-        command = uberjar_command(folder, lein, projects.asking(answer))
-        result = host.run(replace(command, pass_fds=(lock,)), until_resolved)
+        asking = uberjar_command(folder, lein, projects.asking(answer))
+        result = host.run(replace(asking, pass_fds=(lock,)), until_resolved)
         project = projects.read_answer(answer, folder)
         now = _unless_changed(before, project, read, started)  # what an edit in the middle breaks, it is the cause of
         if result.exit_code != 0:
@@ -100,21 +103,8 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         made = replace(project, jar=os.path.relpath(jar, folder)) if project else None
         _unless_changed(now, made, read, started)
         if made and jar == folder / made.jar:
-            recompile.record(folder, uberjar_command(folder, lein), projects.account_beside(answer), jar)
+            recompile.record(folder, command, projects.account_beside(answer), jar)
         return jars.name_by_digest(jar, now.digest)
-
-
-def _recompiled(host: Host, folder: Path, lein: Leiningen, report: Reporter) -> Path | None:
-    """The verified uberjar, where Leiningen need not be asked; None where it must be, whatever the reason."""
-    jar = recompile.build(folder, uberjar_command(folder, lein), report)
-    try:
-        if jar:
-            jars.verify(host, jar, lein.java_home, report)
-    except Problem as problem:
-        report.note(f"{problem.summary}: Leiningen builds it")
-        recompile.forget(folder)
-        return None
-    return jar
 
 
 def _unless_changed(before: Sources, project: Project | None, read: Callable[[], Sources], started: float) -> Sources:

@@ -23,6 +23,7 @@ from slipway.hosts import locks
 from slipway.hosts.host import Command
 from slipway.images import compiler, uberjar
 from slipway.images.compiler import Compilation
+from slipway.images.jar import require_intact
 from slipway.images.leiningen_recipe import Recipe, beside_namespaces, key, read_account
 
 # What a file that is gone, not JSON, or not a jar raises, or a lock that can't be opened: then there is no jar.
@@ -69,6 +70,7 @@ def build(folder: Path, command: Command, report: Reporter) -> Path | None:
         report.note("Leiningen has nothing new to say: compiled as it did the last time")
         with compiler.compiled(_compilation(known, command), report) as own:
             if own:
+                require_intact(own)  # what it has of others was, when Leiningen made it
                 return _replaced(folder, known, own)
     return None
 
@@ -80,12 +82,6 @@ def keep_warm(folder: Path, command: Command) -> None:
     with contextlib.suppress(*FAULTS):
         known = _read(_state(folder))
         compiler.keep_warm(_compilation(known, command))
-
-
-def forget(folder: Path) -> None:
-    """Have Leiningen build the next time."""
-    with contextlib.suppress(OSError):
-        _state(folder).unlink(missing_ok=True)
 
 
 def _replaced(folder: Path, known: Known, own: Path) -> Path | None:
