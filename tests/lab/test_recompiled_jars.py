@@ -30,6 +30,7 @@ from tests.integration.project import ROOT
 from tests.lab.hands import SERVICES
 
 pytestmark = pytest.mark.lab
+LONG = pytest.mark.long
 
 # What an entry of a jar says of itself, without its time and where it is in the file.
 FIELDS = (
@@ -129,7 +130,10 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     compiler.end()
 
 
-@pytest.mark.parametrize("name", SERVICES)
+SHORT = ("auth", "order")  # the others are as they are
+
+
+@pytest.mark.parametrize("name", [name if name in SHORT else pytest.param(name, marks=LONG) for name in SERVICES])
 def test_a_changed_line_makes_the_jar_that_leiningen_makes(clone: Callable[[str], Clone], name: str) -> None:
     service = clone(name)
     service.build()
@@ -277,7 +281,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.long
+@LONG
 def test_twenty_edits_make_the_jars_that_leiningen_makes(clone: Callable[[str], Clone]) -> None:
     choose = random.Random(7)  # noqa: S311  the same edits each time
     edits = [*KINDS, *choose.choices(KINDS[:9], k=20 - len(KINDS))]
@@ -310,7 +314,7 @@ def test_a_syntax_error_is_told_as_leiningen_tells_it(clone: Callable[[str], Clo
     assert "helping_hands/auth/config.clj" in errors[0]
 
 
-@pytest.mark.long
+@LONG
 def test_a_compiler_killed_at_any_moment_costs_time_only(clone: Callable[[str], Clone]) -> None:
     service = clone("auth")
     wanted = service.build()
