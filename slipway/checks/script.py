@@ -11,7 +11,6 @@ from slipway.engine.reporter import Reporter
 from slipway.hosts.host import Command, Result
 
 SHELL = ("sh",)  # any POSIX shell; the script is its standard input, where secrets may be
-NOT_FOUND = {126, 127}  # exit codes of what can't be started
 
 
 def by_one_shell(run: RunCommand) -> RunCommands:
@@ -23,7 +22,7 @@ def by_one_shell(run: RunCommand) -> RunCommands:
         marker = f"slipway-{secrets.token_hex(12)}"
         timeout = sum(command.timeout for command in commands)
         done = run(Command(SHELL, stdin=script(commands, marker), timeout=timeout), report)
-        if done.exit_code in NOT_FOUND and marker.encode() not in done.stdout:
+        if not done.stdout.startswith(marker.encode()):  # there is none; how that is told differs by runtime
             return one_by_one(run)(commands, report)
         return results(commands, marker, done)
 
@@ -31,8 +30,8 @@ def by_one_shell(run: RunCommand) -> RunCommands:
 
 
 def script(commands: Sequence[Command], marker: str) -> bytes:
-    """A script that runs the commands and says behind the output of each that it ended, and how."""
-    parts = []
+    """A script that says that it runs, runs the commands, and says behind the output of each that it ended, and how."""
+    parts = [f"printf '{marker}\\n'\n".encode()]
     for command in commands:
         parts += [f"{command.line} <<'{marker}'\n".encode(), command.stdin]
         if not command.stdin.endswith(b"\n"):
@@ -43,7 +42,7 @@ def script(commands: Sequence[Command], marker: str) -> bytes:
 
 def results(commands: Sequence[Command], marker: str, done: Result) -> list[Result]:
     """What each command said; of those that the script did not come to, what is known of the script."""
-    ended = re.split(rf"\n{marker} (\d+)\n".encode(), done.stdout)
+    ended = re.split(rf"\n{marker} (\d+)\n".encode(), done.stdout.removeprefix(f"{marker}\n".encode()))
     errors = done.stderr.split(f"\n{marker}\n".encode())
     found = []
     for number, command in enumerate(commands):

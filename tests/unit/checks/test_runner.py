@@ -260,7 +260,11 @@ def test_checks_that_use_nothing_of_each_other_are_sent_by_one_shell(base: str) 
 
 def test_where_there_is_no_shell_each_is_sent_by_itself(base: str) -> None:
     def run(command: Command, report: Reporter) -> Result:
-        return Result(command, 127, b"", b"sh: not found") if command.argv == ("sh",) else curl(command, report)
+        return (
+            Result(command, 1, b"", b'exec: "sh": executable file not found in $PATH')
+            if command.argv == ("sh",)
+            else curl(command, report)
+        )
 
     checks = [check("curl $BASE", {"status": 200}, name=name) for name in "ab"]
     assert ask(base, *checks, commands=by_one_shell(run)).record == {"a": True, "b": True}
