@@ -69,6 +69,8 @@ class Slipway(Program):
             raise Exit
         with _usage_errors():
             super().parse_core(argv)
+            # Invoke's default, not to write any, would compile each module of slipway anew for each command
+            sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
             root, name = self.args["search-root"].value or ROOT, self.args.collection.value or "tasks"
             if not Path(root).resolve().is_relative_to(ROOT) or name != "tasks":
                 raise ValueError(f"these are the tasks of {ROOT}, not of {root}, {name}.py")

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tasks.paths import ROOT
 
 PROGRAM = """
@@ -51,3 +53,13 @@ def closed_pipe() -> int:
 def test_deferred_modules_are_imported_when_they_are_used() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("variable", ["", "1"])
+def test_what_a_command_compiles_is_written_for_the_next_one_unless_the_environment_says_otherwise(
+    variable: str,
+) -> None:
+    program = "import sys; from tasks.program import Slipway; Slipway().parse_core(['./invoke', '--list'])"
+    given = os.environ | {"PYTHONDONTWRITEBYTECODE": variable}
+    written = [sys.executable, "-c", f"{program}; print(not sys.dont_write_bytecode)"]
+    assert subprocess.check_output(written, cwd=ROOT, env=given, text=True) == f"{not variable}\n"
