@@ -29,6 +29,7 @@ from tasks.paths import ROOT, working_directory
 
 if TYPE_CHECKING:
     from slipway.config.models import Config, Environment, Hosts
+    from slipway.config.yaml_cache import YamlCache
     from slipway.engine.plan import RunResult
     from slipway.flows.selection import Selection
     from slipway.flows.services import AnyService
@@ -114,7 +115,13 @@ class Invocation:
         from slipway.config.load import load
 
         services = self.folder(self.flags["services"], "SLIPWAY_SERVICES")
-        return load(ROOT, settings=self._settings, services=services)
+        return load(ROOT, settings=self._settings, services=services, cache=self._yaml_cache)
+
+    @cached_property
+    def _yaml_cache(self) -> YamlCache:
+        from slipway.config.yaml_cache import YamlCache
+
+        return YamlCache(ROOT)
 
     @cached_property
     def _settings(self) -> Path | None:
@@ -125,7 +132,7 @@ class Invocation:
         """The SSH hosts of hosts.yaml. Raises UsageError, with every error of all files, where it has one."""
         from slipway.config.load import load_hosts
 
-        return load_hosts(ROOT, self._settings) or self.config.hosts
+        return load_hosts(ROOT, self._settings, self._yaml_cache) or self.config.hosts
 
     def prefetch_facts(self, names: Sequence[str]) -> None:
         """Start to read the facts of hosts, while the rest of the configuration is loaded."""

@@ -102,14 +102,14 @@ def check_secrets(files: Files, service: Service, document: Document, errors: Fi
             continue
         owner = files.services.get(owner_name)
         declared = owner.secrets.get(name) if owner else None
-        line = document.line(("secrets", name))
+        keys = ("secrets", name)
         if declared is None:
-            errors.add(document.path, line, f"service {owner_name} has no secret {name}")
+            errors.add(document.path, document.line(keys), f"service {owner_name} has no secret {name}")
         elif not isinstance(declared, Generated):
             summary = f"service {owner_name} does not generate {name}: it uses that of another service"
             further = declared.owner(owner_name)
             hint = f"of: {further}" if further != service.name else "one of them must generate it"
-            errors.add(document.path, line, summary, hint)
+            errors.add(document.path, document.line(keys), summary, hint)
 
 
 def check_cycles(files: Files, errors: FileErrors) -> None:
@@ -151,16 +151,16 @@ def check_checks(service: Service, document: Document, errors: FileErrors) -> No
             line = document.line(("checks", index, "name"))
             errors.add(document.path, line, f"duplicate check name: {check.name}", "results are recorded by name")
         names.add(check.name)
-        line = document.line(("checks", index, "curl"))
+        keys = ("checks", index, "curl")
         try:
             variables = curl.parse(check.curl).variables
         except ValueError as error:
-            errors.add(document.path, line, f"{check.name}: {error}")
+            errors.add(document.path, document.line(keys), f"{check.name}: {error}")
             continue
         for name in sorted(variables - known):
             need = name.removesuffix("_URL").lower().replace("_", "-")
             hint = f"`needs: [{need}]` provides it" if name.endswith("_URL") else ""
-            errors.add(document.path, line, f"{check.name}: no earlier check saves ${name}", hint)
+            errors.add(document.path, document.line(keys), f"{check.name}: no earlier check saves ${name}", hint)
         known |= set(check.save)
 
 

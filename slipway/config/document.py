@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from pydantic.fields import FieldInfo
 from slipway.config.fields import Model
 from slipway.config.scalar import yaml_value
 from slipway.config.secret_sources.registry import advice
-from slipway.config.yaml_reader import Unreadable, documents, plain
+from slipway.config.yaml_cache import YamlCache
+from slipway.config.yaml_reader import Unreadable, documents_in, plain, text_of
 
 M = TypeVar("M", bound=Model)
 Keys = tuple[int | str, ...]  # the path to a value in a file: keys of mappings, indexes of lists
@@ -35,14 +37,22 @@ class FileErrors:
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML file: its data, with the line of every key (ruamel's round-trip types)."""
+    """One YAML file: its data in ruamel's round-trip types, which have the line of every key.
+
+    Where `text` is given, the data is plain, and this text is read again for the first line that is asked for.
+    """
 
     path: Path
     data: Any
+    text: str | None = None
+
+    @cached_property
+    def _marked(self) -> Any:
+        return self.data if self.text is None else _content(self.text)[0]
 
     def line(self, keys: Keys) -> int:
         """The line (from 1) of a key; of its nearest parent where it is absent."""
-        node, line = self.data, 1
+        node, line = self._marked, 1
         for key in keys:
             marks = getattr(node, "lc", None)
             try:
@@ -57,7 +67,7 @@ class Document:
 
         A tag is no key that a file may have: `{kind: packages}`, not `packages`.
         """
-        node: Any = self.data
+        node: Any = self._marked
         keys: list[int | str] = []
         for position, part in enumerate(loc, 1):
             if isinstance(node, Mapping):
@@ -71,17 +81,27 @@ class Document:
         return tuple(keys)
 
 
-def read(path: Path, errors: FileErrors) -> Document | None:
+def read(path: Path, errors: FileErrors, cache: YamlCache | None = None) -> Document | None:
     """One YAML file, or None with its error added."""
     try:
-        found = [data for data in documents(path) if data is not None] or [{}]
+        text = text_of(path)
+        if cache and (known := cache.find(text)) is not None:
+            return Document(path, known, text)
+        found = _content(text)
     except Unreadable as error:
         errors.add(path, error.line, error.summary, error.hint)
         return None
     if len(found) > 1 or not isinstance(found[0], Mapping):
         errors.add(path, 1, "must be one mapping" if len(found) > 1 else "must be a mapping", "lines of `key: value`")
         return None
+    if cache:
+        cache.add(text, plain(found[0]))
     return Document(path, found[0])
+
+
+def _content(text: str) -> list[Any]:
+    """The documents of a file that are not empty, or an empty one."""
+    return [data for data in documents_in(text) if data is not None] or [{}]
 
 
 def parse(document: Document, model: type[M], errors: FileErrors, **extra: object) -> M | None:

@@ -33,8 +33,9 @@ TAG = "tag:yaml.org,2002:"
 
 def documents(path: Path) -> Iterator[Any]:
     """The documents of a file, in ruamel's round-trip types. Raises Unreadable."""
-    _check_separators(yaml_reader.text_of(path))
-    yield from yaml_reader.documents(path, _parser)
+    text = yaml_reader.text_of(path)
+    _check_separators(text)
+    yield from yaml_reader.documents_in(text, _parser)
 
 
 def _check_separators(text: str) -> None:

@@ -13,14 +13,17 @@ from slipway.config.files import visible, yaml_files
 from slipway.config.models import BUILT_IN, Config, Environment, Hosts, Project, Service
 from slipway.config.paths import is_file, is_folder
 from slipway.config.versions import Images, Tools
+from slipway.config.yaml_cache import YamlCache
 from slipway.errors import UsageError
 
 
-def load(root: Path, *, settings: Path | None = None, services: Path | None = None) -> Config:
+def load(
+    root: Path, *, settings: Path | None = None, services: Path | None = None, cache: YamlCache | None = None
+) -> Config:
     """The configuration of the project at `root`.
 
-    A file in the folder `settings` replaces the one of the same name in `root/config`. Raises one UsageError whose
-    details list every error in every file.
+    A file in the folder `settings` replaces the one of the same name in `root/config`. What `cache` has of earlier
+    commands isn't parsed again. Raises one UsageError whose details list every error in every file.
     """
     if settings and not is_folder(settings):
         raise UsageError(f"{settings} is not a folder", hint="name a folder like config/")
@@ -28,14 +31,14 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     folders = [root / "config", *([settings] if settings else [])]
     paths = {name: path for folder in folders for name, path in yaml_files(folder, errors).items()}
 
-    project = _read_project(paths, root, errors)
-    hosts = _read_settings(paths, "hosts", Hosts, errors)
-    tools = _read_settings(paths, "tools", Tools, errors)
-    images = _read_settings(paths, "images", Images, errors)
-    environments, environment_documents = _read_environments(folders, errors)
+    project = _read_project(paths, root, errors, cache)
+    hosts = _read_settings(paths, "hosts", Hosts, errors, cache)
+    tools = _read_settings(paths, "tools", Tools, errors, cache)
+    images = _read_settings(paths, "images", Images, errors, cache)
+    environments, environment_documents = _read_environments(folders, errors, cache)
     folder = services or root / (project.services if project else "services")
     files = _service_files(folder, errors)
-    found, documents, own = _read_services(files, errors)
+    found, documents, own = _read_services(files, errors, cache)
     invalid = {path.parent.name for path in files} - {*found}
     name = project.name if project else ""
     cross_check(Files(found, documents, environments, environment_documents, hosts, invalid, own, name), errors)
@@ -50,6 +53,8 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
         raise UsageError(summary, details="\n".join(errors.lines), hint=hint)
     if project is None or hosts is None or tools is None or images is None:  # pragma: no cover  each is an error above
         raise UsageError("the configuration can't be read")
+    if cache:
+        cache.save()
     return Config(
         root=root,
         project=project,
@@ -62,14 +67,14 @@ def load(root: Path, *, settings: Path | None = None, services: Path | None = No
     )
 
 
-def load_hosts(root: Path, settings: Path | None) -> Hosts | None:
+def load_hosts(root: Path, settings: Path | None, cache: YamlCache | None = None) -> Hosts | None:
     """hosts.yaml alone, so that hosts can be connected to while the rest is read. None: `load` reports its errors."""
     ignored = FileErrors()
     candidates = [yaml_files(folder, ignored).get("hosts") for folder in (settings, root / "config") if folder]
     path = next((path for path in candidates if path), None)
     if path is None:
         return Hosts()
-    document = read(path, ignored)
+    document = read(path, ignored, cache)
     return parse(document, Hosts, ignored) if document else None
 
 
@@ -81,31 +86,33 @@ def default_environment(root: Path) -> str:
         return "local"
 
 
-def _read_project(paths: Mapping[str, Path], root: Path, errors: FileErrors) -> Project | None:
+def _read_project(paths: Mapping[str, Path], root: Path, errors: FileErrors, cache: YamlCache | None) -> Project | None:
     if "slipway" not in paths:
         hint = "it names the project: `name: my-team` and `short: mt`"
         errors.add(root / "config" / "slipway.yaml", 1, "the file is missing", hint)
         return None
-    document = read(paths["slipway"], errors)
+    document = read(paths["slipway"], errors, cache)
     return parse(document, Project, errors) if document else None
 
 
-def _read_settings(paths: Mapping[str, Path], name: str, model: type[M], errors: FileErrors) -> M | None:
+def _read_settings(
+    paths: Mapping[str, Path], name: str, model: type[M], errors: FileErrors, cache: YamlCache | None
+) -> M | None:
     """A file that may be absent; None where it has errors."""
     if name not in paths:
         return model()
-    document = read(paths[name], errors)
+    document = read(paths[name], errors, cache)
     return parse(document, model, errors) if document else None
 
 
 def _read_environments(
-    folders: Sequence[Path], errors: FileErrors
+    folders: Sequence[Path], errors: FileErrors, cache: YamlCache | None
 ) -> tuple[dict[str, Environment], dict[str, Document]]:
     found: dict[str, Environment] = {}
     documents: dict[str, Document] = {}
     files = (yaml_files(folder / "environments", errors) for folder in folders)
     for name, path in {name: path for paths in files for name, path in paths.items()}.items():
-        document = read(path, errors)
+        document = read(path, errors, cache)
         environment = parse(document, Environment, errors, name=name) if document else None
         if document and environment:
             found[name], documents[name] = environment, document
@@ -123,14 +130,14 @@ def _service_files(folder: Path, errors: FileErrors) -> list[Path]:
 
 
 def _read_services(
-    files: Sequence[Path], errors: FileErrors
+    files: Sequence[Path], errors: FileErrors, cache: YamlCache | None
 ) -> tuple[dict[str, Service], dict[str, Document], dict[str, list[Document]]]:
     """The services that have no error, their documents, and the objects of their manifests/; each by name."""
     found: dict[str, Service] = {}
     documents: dict[str, Document] = {}
     own: dict[str, list[Document]] = {}
     for path in files:
-        document = read(path, errors)
+        document = read(path, errors, cache)
         service = parse(document, Service, errors, folder=path.parent) if document else None
         if document is None or service is None:
             continue
@@ -160,9 +167,9 @@ def _check_folder(service: Service, document: Document, errors: FileErrors) -> N
             hint = "inputs are files and folders, not patterns" if has_magic(relative) else relative_hint
             errors.add(path, document.line(("build", "inputs", index)), f"{relative} does not exist", hint)
     for index, (relative, shared) in enumerate(zip(service.sources, service.shared, strict=True)):
-        line = document.line(("sources", index))
+        keys = ("sources", index)
         if not is_folder(shared) and not is_file(shared):
-            errors.add(path, line, f"{relative} does not exist", relative_hint)
+            errors.add(path, document.line(keys), f"{relative} does not exist", relative_hint)
         elif shared.is_relative_to(folder):
             hint = "sources are files and folders outside of it"
-            errors.add(path, line, f"{relative} is in the service's own folder", hint)
+            errors.add(path, document.line(keys), f"{relative} is in the service's own folder", hint)

@@ -23,11 +23,15 @@ class Unreadable(ValueError):
         self.line, self.summary, self.hint = line, summary, hint
 
 
-def documents(path: Path, make_parser: Callable[[], Any] | None = None) -> Iterator[Any]:
+def documents(path: Path) -> Iterator[Any]:
     """The documents of a file, in ruamel's round-trip types. Raises Unreadable."""
+    yield from documents_in(text_of(path))
+
+
+def documents_in(text: str, make_parser: Callable[[], Any] | None = None) -> Iterator[Any]:
+    """The documents in the text of a file. Raises Unreadable."""
     from ruamel.yaml.error import YAMLError
 
-    text = text_of(path)
     try:
         for data in (make_parser or parser)().load_all(text):
             _require_usable(data, text)
