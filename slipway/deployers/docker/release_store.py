@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
@@ -57,9 +57,15 @@ class DockerReleases:
 
 def releases(state: State, service: str | None = None) -> list[Release]:
     """The recorded releases of a service, or of all by service, newest first."""
-    read = (_record(v.labels) for v in state.volumes if v.labels.get(ROLE) == "release")
-    found = [release for release in read if release and service in {None, release.service}]
-    return sorted(found, key=_by_service_newest_first)
+    found = (_record(labels) for labels in _kept(state, service))
+    return sorted(filter(None, found), key=_by_service_newest_first)
+
+
+def _kept(state: State, service: str | None) -> Iterator[Mapping[str, str]]:
+    """The labels of the records of a service, or of all."""
+    for labels in (volume.labels for volume in state.volumes):
+        if labels.get(ROLE) == "release" and service in {None, labels.get(SERVICE)}:
+            yield labels
 
 
 def _by_service_newest_first(release: Release) -> tuple[str, int]:
@@ -68,8 +74,8 @@ def _by_service_newest_first(release: Release) -> tuple[str, int]:
 
 def last_number(state: State, service: str) -> int:
     """The highest number of any release of a service here, readable or not; 0 before the first."""
-    mine = (v.labels for v in state.volumes if v.labels.get(ROLE) == "release" and v.labels.get(SERVICE) == service)
-    return max((int(labels[RELEASE]) for labels in mine if labels.get(RELEASE, "").isdigit()), default=0)
+    mine = (labels.get(RELEASE, "") for labels in _kept(state, service))
+    return max((int(number) for number in mine if number.isdigit()), default=0)
 
 
 def _record(labels: Mapping[str, str]) -> Release | None:
@@ -99,9 +105,11 @@ def release_of(state: State, container: Container | None) -> Release | None:
     """The release that a container runs, if it has a record."""
     if container is None:
         return None
-    number, service = container.labels.get(RELEASE, ""), container.labels.get(SERVICE, "")
-    same = (release for release in releases(state, service) if str(release.number) == number)
-    return next((release for release in same if release.manifest == container.labels.get(MANIFEST)), None)
+    marks = [(name, container.labels.get(name)) for name in (RELEASE, MANIFEST)]
+    for labels in _kept(state, container.labels.get(SERVICE, "")):
+        if all(labels.get(name) == value for name, value in marks):  # before it is read: there may be many
+            return _record(labels)
+    return None
 
 
 def record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.releases import pick
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.labels import LABEL, OWNER, ROLE, Names, owner
+from slipway.docker.labels import LABEL, OWNER, RELEASE, ROLE, SETTINGS, Names, owner
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 
@@ -53,6 +54,27 @@ def test_releases_come_newest_first_and_hold_no_secret() -> None:
     assert [release.number for release in found] == [3, 2, 1]
     assert found[0].settings == SERVICE
     assert "geheim" not in repr(made.volumes)
+
+
+class UnreadSettings(dict[str, str]):
+    """Labels whose settings must not be read: to validate those of every record takes longer with each release."""
+
+    def __getitem__(self, name: str) -> str:
+        assert name != SETTINGS, f"release {self[RELEASE]} was read"
+        return super().__getitem__(name)
+
+
+def test_no_record_is_read_but_the_running_releases() -> None:
+    made = daemon(9)
+    made.containers.create(container_spec(NAMES, desired(next(iter(made.store.images))), 8))
+    state = made.state("hh")
+    others = (one for one in state.volumes if one.labels.get(RELEASE) != "8")
+    unread = {one.name: replace(one, labels=UnreadSettings(one.labels)) for one in others}
+    assert len(unread) == 8
+    state = replace(state, volumes=tuple(unread.get(one.name, one) for one in state.volumes))
+    release = release_of(state, state.container("hh_auth_01"))
+    assert release
+    assert release.number == 8
 
 
 def test_a_container_is_the_release_whose_number_and_manifest_it_carries() -> None:
