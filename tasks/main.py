@@ -23,6 +23,13 @@ class LazyModule(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
+def leave_out_plugins() -> None:
+    """Have pydantic look for no plugins: there are none, and what reads packages' metadata has an e-mail parser."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # the documented way, whose import remains
+    sys.modules["pydantic.plugin._loader"] = loader = ModuleType("pydantic.plugin._loader")
+    vars(loader)["get_plugins"] = tuple
+
+
 def import_invoke() -> None:
     """Import Invoke without what only its configuration files and tests need: that is a third of `--list`'s time."""
     sys.modules["invoke.vendor.yaml"] = LazyModule("invoke.vendor.yaml")
@@ -41,7 +48,7 @@ def _mock(*words: Any, **options: Any) -> Any:
 
 def main() -> None:
     """Run the tasks named on the command line."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none: looking takes 12 ms
+    leave_out_plugins()
     gc.set_threshold(500_000)  # a tenth of a short command's time goes into collecting what its imports made
     sys.path[0] = str(ROOT)
     import_invoke()

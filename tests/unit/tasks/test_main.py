@@ -50,6 +50,32 @@ def closed_pipe() -> int:
     return write
 
 
+UNUSED = """
+import contextlib, os, sys
+sys.path[0] = "tasks"
+sys.argv = ["tasks/main.py", {words}]
+from main import main
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.suppress(SystemExit):
+    main()
+print(*({unused} & {{*sys.modules}}), file=sys.stderr)
+"""
+UNUSED_BY = {
+    "env.list": {"docker", "email.message", "importlib.metadata", "kubernetes", "paramiko", "requests", "rich", "ruamel.yaml"},
+    "deploy --help": {"docker", "email.message", "kubernetes", "pydantic", "requests", "rich", "slipway.config.models"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", UNUSED_BY)
+def test_a_command_imports_nothing_that_it_does_not_use(tmp_path: Path, words: str) -> None:
+    program = UNUSED.format(words=", ".join(map(repr, words.split())), unused=UNUSED_BY[words])
+    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    for _ in range(2):  # the first finds no files kept by an earlier one
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        )
+    assert (done.stdout, done.stderr) == ("", "\n")
+
+
 def test_deferred_modules_are_imported_when_they_are_used() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
