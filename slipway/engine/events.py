@@ -66,7 +66,10 @@ class ComputedPlan(Plan):
 
 @dataclass(frozen=True)
 class StepChanged:
-    """A step's status changed. `reason` says why it waits, acts, fails or is skipped; `seconds` since it began."""
+    """A step's status changed. `reason` says why it waits, acts, fails or is skipped; `seconds` since it began.
+
+    `action_seconds` are those of its action alone, without the checks before and behind it; scripts don't get them.
+    """
 
     name: ClassVar = "step"
     id: str
@@ -75,6 +78,7 @@ class StepChanged:
     reason: str = ""
     seconds: float = 0.0
     detail: str = ""  # a failure in full: evidence and fix, many lines
+    action_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ def fields(event: Event) -> dict[str, Any]:
     The keys are those of docs: a field that is only for people is left out when it is empty.
     """
     data = {key: value for key, value in asdict(event).items() if not (key in {"detail", "closing"} and not value)}
+    data.pop("action_seconds", None)
     if isinstance(event, Plan):
         data["steps"] = [{"id": step.id, "title": step.title, "reason": step.reason} for step in event.steps]
     if isinstance(event, StepChanged | Finished):

@@ -43,6 +43,7 @@ class Run:
         self._cancel = cancel
         self._state = threading.Lock()
         self._began: dict[str, float] = {}
+        self._acted: dict[str, float] = {}  # seconds of a step's action
         self.result = RunResult(statuses=dict.fromkeys((node.id for node in self._graph), Status.WAITING))
 
     def go(self) -> RunResult:
@@ -132,6 +133,7 @@ class Run:
         """Act if there is still something to do, and what is left then."""
         if step.check(step.probe.facts()) is None:
             return None
+        began = time.monotonic()
         try:
             step.apply(report)
         except Exception:
@@ -139,6 +141,7 @@ class Run:
                 raise Cancelled from None
             raise
         finally:
+            self._acted[step.id] = self._acted.get(step.id, 0.0) + time.monotonic() - began
             for probe in (step.probe, *step.invalidates):
                 probe.forget()
         return step.check(step.probe.facts())
@@ -155,7 +158,8 @@ class Run:
             if status is Status.CHANGED:
                 self.result.reasons[node.id] = reason
         seconds = time.monotonic() - began if began else 0.0
-        self._emit(StepChanged(node.id, node.title, status, reason, seconds, detail))
+        acted = self._acted.get(node.id, 0.0)
+        self._emit(StepChanged(node.id, node.title, status, reason, seconds, detail, acted))
 
 
 class _Acquired:

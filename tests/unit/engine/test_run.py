@@ -259,7 +259,7 @@ def test_a_hook_that_fails_keeps_no_other_from_being_called() -> None:
 def test_events_have_the_documented_fields() -> None:
     from slipway.engine.events import fields
 
-    done = StepChanged("a", "A", Status.CHANGED, "why", 1.23456)
+    done = StepChanged("a", "A", Status.CHANGED, "why", 1.23456, action_seconds=1.0)
     assert fields(done) == {
         "event": "step", "id": "a", "title": "A", "status": "changed", "reason": "why", "seconds": 1.235,
     }  # fmt: skip
