@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from invoke import Context, Exit, task
@@ -126,12 +127,24 @@ def _failures(report: Path) -> list[str]:
     return failures
 
 
+BENCHMARKS = ("local", "hosts", "cluster", "soak", "walk", "fuzz")  # modules of tests/benchmarks, in order
+PROFILES, LINES, BUILT_IN = ("deploy",), ("auth", "order", "shared"), ("local", "minikube")
+
+
 @task(
     positional=[],
     auto_shortflags=False,
-    help={"defects": "instead, plant each defect of tests/defects and check that a test fails"},
+    help={
+        "defects": "instead, plant each defect of tests/defects and check that a test fails",
+        "only": f"only these of {', '.join(BENCHMARKS)}; separated by commas",
+        "profile": "instead, print where the time of one run of a command went; deploy is the only one",
+        "line": f"with --profile: what a line is changed in before it: {', '.join(LINES)}; default: auth",
+        "env": "with --profile: local or minikube (the lab's); default: local",
+    },
 )
-def bench(_: Context, *, defects: bool = False) -> None:
+def bench(
+    _: Context, *, defects: bool = False, only: str = "", profile: str = "", line: str = "", env: str = ""
+) -> None:
     """Run the benchmarks, each next to a peer; exit 1 when a target is missed.
 
     It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, deploys to the lab's Minikube,
@@ -140,19 +153,42 @@ def bench(_: Context, *, defects: bool = False) -> None:
 
     Examples:
       ./invoke bench
+      ./invoke bench --only local,hosts
       ./invoke bench --defects
+      ./invoke bench --profile deploy                                  one line changed in auth
+      ./invoke bench --profile deploy --line order --env minikube
 
     """
+    names = _chosen_benchmarks(only)
+    if (line or env) and not profile:
+        raise Exit("--line and --env are about a profile: add --profile deploy", code=2)
+    if sum(map(bool, (defects, only, profile))) > 1:
+        raise Exit("--defects, --only and --profile exclude each other\n  hint: give one of them", code=2)
+    for flag, value, known in (("--profile", profile, PROFILES), ("--line", line, LINES), ("--env", env, BUILT_IN)):
+        if value and value not in known:
+            raise Exit(f"{flag} {value} is not known\n  hint: one of {', '.join(known)}", code=2)
     prepare()
-    from tests.benchmarks import cluster, fuzz, hosts, local, planted, soak, walk
+    if profile:
+        from tests.benchmarks import profiled
+        from tests.benchmarks.profile import text
 
+        print(text(profiled.deploy(line or "auth", env or "local")))  # noqa: T201  the task's answer
+        return
     missed = 0
-    sources = (planted.rows,) if defects else (local.rows, hosts.rows, cluster.rows, soak.rows, walk.rows, fuzz.rows)
-    for row in (row for rows in sources for row in rows()):
-        print(row.text, flush=True)  # noqa: T201  the task's answer
-        missed += not row.ok
+    for name in ["planted"] if defects else names:
+        for row in import_module(f"tests.benchmarks.{name}").rows():
+            print(row.text, flush=True)  # noqa: T201  the task's answer
+            missed += not row.ok
     if missed:
         raise Exit(f"{missed} targets were missed", code=1)
+
+
+def _chosen_benchmarks(only: str) -> Sequence[str]:
+    """Those of `--only`, in the order of all; all without it. Raises Exit for an unknown one."""
+    asked = [name.strip() for name in only.split(",") if name.strip()]
+    if strange := [name for name in asked if name not in BENCHMARKS]:
+        raise Exit(f"--only {', '.join(strange)} is not known\n  hint: some of {', '.join(BENCHMARKS)}", code=2)
+    return [name for name in BENCHMARKS if name in asked or not asked]
 
 
 @task(

@@ -62,6 +62,12 @@ class Hands(Project):
         found = json.loads(self.kubectl("get", "service", service, "--output=json"))
         return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
 
+    def route(self) -> None:
+        """Let this machine reach the addresses of the cluster's services, through its node."""
+        node = "{{.NetworkSettings.Networks.minikube.IPAddress}}"
+        address = subprocess.check_output(["docker", "inspect", "-f", node, "minikube"], text=True).strip()
+        subprocess.run(["ip", "route", "replace", "10.96.0.0/12", "via", address], check=True)
+
     def kubectl(self, *words: str) -> str:
         """What kubectl prints in the project's namespace."""
         line = ["kubectl", "--context", "minikube", "--namespace", self.name, *words]

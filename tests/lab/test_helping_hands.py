@@ -48,9 +48,7 @@ def deploy(made: Hands) -> None:
     done = made.invoke("deploy", "--output", "json", timeout=900)
     assert done.exit == 0, "\n".join(done.failures) or done.out[-3000:]
     if made.where == "minikube":
-        node = "{{.NetworkSettings.Networks.minikube.IPAddress}}"
-        address = subprocess.check_output(["docker", "inspect", "-f", node, "minikube"], text=True).strip()
-        subprocess.run(["ip", "route", "replace", "10.96.0.0/12", "via", address], check=True)
+        made.route()
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Recorder:
         self._progressed: dict[str, int] = {}
 
     def event(self, event: Event) -> None:
-        seconds = round(time.monotonic() - self._began, 2)
+        seconds = round(time.monotonic() - self._began, 3)
         if isinstance(event, Progress):
             last = self._progressed.get(event.id)
             self._progressed[event.id] = int(seconds)
@@ -51,9 +51,13 @@ class Recorder:
 
 def read(file: Path) -> Iterator[tuple[float, Event]]:
     """The events of a recorded run, each with its second."""
-    for line in file.read_text().splitlines():
-        seconds, kind, data = json.loads(line)
-        yield seconds, _event(kind, data)
+    return map(parse, file.read_text().splitlines())
+
+
+def parse(line: str) -> tuple[float, Event]:
+    """One event of a recorded run, with its second."""
+    seconds, kind, data = json.loads(line)
+    return seconds, _event(kind, data)
 
 
 def _event(kind: str, data: dict[str, Any]) -> Event:
