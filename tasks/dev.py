@@ -127,7 +127,7 @@ def _failures(report: Path) -> list[str]:
     return failures
 
 
-BENCHMARKS = ("local", "hosts", "cluster", "soak", "walk", "fuzz")  # modules of tests/benchmarks, in order
+BENCHMARKS = ("daily", "local", "hosts", "cluster", "soak", "walk", "fuzz")  # modules of tests/benchmarks, in order
 PROFILES, LINES, BUILT_IN = ("deploy",), ("auth", "order", "shared"), ("local", "minikube")
 
 
@@ -147,13 +147,13 @@ def bench(
 ) -> None:
     """Run the benchmarks, each next to a peer; exit 1 when a target is missed.
 
-    It deploys here, prepares ten SSH hosts of the lab beside pyinfra and Ansible, deploys to the lab's Minikube,
-    makes and removes all services again and again, runs commands in a random order, and loads files with anything in
-    them.
+    It changes a line and deploys that here and to the lab's Minikube, beside Skaffold, prepares ten SSH hosts of the
+    lab beside pyinfra and Ansible, makes and removes all services again and again, runs commands in a random order,
+    and loads files with anything in them.
 
     Examples:
       ./invoke bench
-      ./invoke bench --only local,hosts
+      ./invoke bench --only daily,hosts
       ./invoke bench --defects
       ./invoke bench --profile deploy                                  one line changed in auth
       ./invoke bench --profile deploy --line order --env minikube

@@ -1,4 +1,4 @@
-"""What is waited for every day on this machine: the tasks' list, a deploy with nothing to do, a service's start."""
+"""What is waited for on this machine beside deploys: the tasks' list, `up` and `build` with nothing to do, a service's start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from slipway.config.load import load
 from slipway.images.base_images import tag
 from slipway.images.image import version_tag
 from tests.benchmarks.measure import Row, command, in_turn
-from tests.benchmarks.measure import load as load_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,31 +38,6 @@ def rows() -> Iterator[Row]:
     listing, _ = in_turn(command([invoke, "env.list"]), command(["docker", "ps"]), 7)
     yield Row("./invoke build, nothing to do, a service", max(0.0, ours - listing), 0.1)
     yield from image_rows()
-    yield from cold_rows()
-
-
-def cold_rows() -> Iterator[Row]:
-    """Jars, images and smoke tests of all services, made of nothing but the bases and downloaded packages."""
-    project = f"bench{os.getpid()}"
-    command([str(ROOT / "invoke"), "image"])()  # the bases
-    with TemporaryDirectory() as folder:
-        services, settings = Path(folder) / "services", Path(folder) / "settings"
-        settings.mkdir()
-        (settings / "slipway.yaml").write_text(f"name: {project}\nshort: {project}\n")
-        shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns("target", ".lein*"))
-        flags = ("--settings", str(settings), "--services", str(services))
-        try:
-            cold = load_of(command([str(ROOT / "invoke"), "smoke", *flags]))
-        finally:
-            command([str(ROOT / "invoke"), "down", "--purge", "--env", "local", *flags])()
-            found = ["docker", "images", "-q", "--filter", f"reference={project}/*"]
-            images = set(subprocess.check_output(found, text=True).split())
-            command(["docker", "rmi", "--force", *images])()
-    cores = os.cpu_count() or 1
-    yield Row(
-        "all services from cold: jar, image, smoke", cold.seconds, 1.6, f"CPU seconds / {cores}", cold.cpu / cores
-    )
-    yield Row("  memory at its peak", cold.memory / 2**30, 4.0, unit="GiB")
 
 
 def image_rows() -> Iterator[Row]:

@@ -20,8 +20,8 @@ from tests.benchmarks.measure import Row
         ({"profile": "deploy", "line": "mail"}, "--line mail is not known\n  hint: one of auth, order, shared"),
         ({"profile": "deploy", "env": "staging"}, "--env staging is not known\n  hint: one of local, minikube"),
         ({"line": "auth"}, "add --profile deploy"),
-        ({"only": "local,weekly"}, "--only weekly is not known\n  hint: some of local, hosts,"),
-        ({"only": "local", "defects": True}, "exclude each other"),
+        ({"only": "daily,weekly"}, "--only weekly is not known\n  hint: some of daily, local,"),
+        ({"only": "daily", "defects": True}, "exclude each other"),
     ],
 )
 def test_what_bench_does_not_know_is_refused_with_a_hint(
@@ -36,7 +36,7 @@ def test_what_bench_does_not_know_is_refused_with_a_hint(
 
 @pytest.mark.parametrize(
     ("only", "expected"),
-    [("", list(dev.BENCHMARKS)), ("fuzz,local", ["local", "fuzz"]), ("walk", ["walk"])],
+    [("", list(dev.BENCHMARKS)), ("fuzz,daily", ["daily", "fuzz"]), ("walk", ["walk"])],
 )
 def test_bench_runs_what_only_names_and_everything_without_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], only: str, expected: list[str]
