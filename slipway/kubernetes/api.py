@@ -108,7 +108,8 @@ class Api:
             headers["Authorization"] = token["value"]
         url = api.configuration.host + call.path + (f"?{urlencode(call.query)}" if call.query else "")
         body = None if call.body is None else encoded(call.body)
-        timeout = Timeout(*TIMEOUT)
+        connect, read = TIMEOUT
+        timeout = Timeout(connect=connect, read=read)
         pool = api.rest_client.pool_manager
         answer = pool.request(
             call.method, url, body=body, headers=headers, timeout=timeout, retries=False, preload_content=False

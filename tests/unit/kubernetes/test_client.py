@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,11 +28,16 @@ CONFLICT = {"details": {"causes": [{"message": 'conflict with "argo" using apps/
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """An API server that refuses: `taken` with 409, which names a field, `gone` with 404, all else with 403."""
+    """An API server that refuses: `taken` with 409, which names a field, `gone` with 404, all else with 403.
+
+    It takes half a second for `slow`.
+    """
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         name = self.path.partition("?")[0].rpartition("/")[2]
+        if name == "slow":
+            time.sleep(0.5)
         status = {"taken": 409, "gone": 404}.get(name, 403)
         body = json.dumps({"message": f"{name} is refused", **(CONFLICT if name == "taken" else {})}).encode()
         self.send_response(status)
@@ -73,6 +79,16 @@ def test_a_conflict_of_an_apply_has_the_fields_and_one_of_a_patch_is_a_plain_ref
     with pytest.raises(ApiRefused) as refused:
         refusing.patch(config_map("taken"), {})
     assert (type(refused.value), refused.value.status) == (ApiRefused, 409)
+
+
+@pytest.mark.parametrize(("limits", "answers"), [((0.2, 5.0), True), ((5.0, 0.2), False)])
+def test_an_answer_may_take_longer_than_to_connect(
+    refusing: Client, monkeypatch: pytest.MonkeyPatch, limits: tuple[float, float], answers: bool
+) -> None:
+    monkeypatch.setattr(api, "TIMEOUT", limits)
+    with pytest.raises(Problem) as raised:
+        refusing.apply(config_map("slow"))
+    assert isinstance(raised.value, ApiRefused) is answers
 
 
 def test_an_object_that_does_not_exist_is_none_and_is_deleted_already(refusing: Client) -> None:
