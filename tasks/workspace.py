@@ -81,7 +81,8 @@ class WorkspaceFactory:
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
         from slipway.checks.runner import CurlRunner, one_by_one
-        from slipway.flows.workspace import AtTheEnd, BuildMachine
+        from slipway.flows.at_the_end import AtTheEnd
+        from slipway.flows.workspace import BuildMachine
 
         later = AtTheEnd()
         self.closing.callback(later.run)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway.engine.steps import Probe, ResourceLimit
+from slipway.flows.at_the_end import AtTheEnd
 
 if TYPE_CHECKING:
     from slipway.checks.runner import CheckRunner
@@ -23,22 +24,6 @@ if TYPE_CHECKING:
     from slipway.flows.secrets import SecretValues
     from slipway.flows.services import AnyService, Services
     from slipway.hosts.host import Host
-
-
-class AtTheEnd:
-    """What is to be done when a command has ended: of several such things the last."""
-
-    def __init__(self) -> None:
-        self._last: Callable[[], None] | None = None
-
-    def __call__(self, action: Callable[[], None]) -> None:
-        """Do this, and nothing that was given before."""
-        self._last = action
-
-    def run(self) -> None:
-        """Do it."""
-        if self._last:
-            self._last()
 
 
 @dataclass(frozen=True)
