@@ -132,16 +132,32 @@ def smoke(invocation: Invocation, service: str = "", *, keep: bool = False) -> N
     invocation.run([generate_secrets(work, selection.tested), *jars, *images, *flows_smoke(work, selection, keep=keep)])
 
 
-@command(changes=True, confirm=True, builds=True, service=SERVICES)
-def deploy(invocation: Invocation, service: str = "") -> None:
+@command(
+    changes=True,
+    confirm=True,
+    builds=True,
+    service=SERVICES,
+    watch="deploy again after each save, until Ctrl-C",
+)
+def deploy(invocation: Invocation, service: str = "", *, watch: bool = False) -> None:
     """Build, test and roll out what changed, check it, and roll back if that fails.
 
     Examples:
       ./invoke deploy --plan           what differs from the running releases, and why; exit 3 if anything does
       ./invoke deploy                  every service
       ./invoke deploy auth order       only these
+      ./invoke deploy auth --watch     and again after each save; one meanwhile ends the deploy and begins the next
 
     """
+    if watch:
+        from tasks.watch import run_after_each_save
+
+        run_after_each_save(invocation, _deploy, service)
+    else:
+        _deploy(invocation, service)
+
+
+def _deploy(invocation: Invocation, service: str) -> None:
     from slipway.flows.deploy import deploy as flows_deploy
 
     work = invocation.workspace

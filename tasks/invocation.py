@@ -115,7 +115,7 @@ class Invocation:
         from slipway.config.load import load
 
         services = self.folder(self.flags["services"], "SLIPWAY_SERVICES")
-        return load(ROOT, settings=self._settings, services=services, cache=self._yaml_cache)
+        return load(ROOT, settings=self.settings_folder, services=services, cache=self._yaml_cache)
 
     @cached_property
     def _yaml_cache(self) -> YamlCache:
@@ -124,7 +124,7 @@ class Invocation:
         return YamlCache(ROOT)
 
     @cached_property
-    def _settings(self) -> Path | None:
+    def settings_folder(self) -> Path | None:
         return self.folder(self.flags["settings"], "SLIPWAY_SETTINGS")
 
     @cached_property
@@ -132,7 +132,7 @@ class Invocation:
         """The SSH hosts of hosts.yaml. Raises UsageError, with every error of all files, where it has one."""
         from slipway.config.load import load_hosts
 
-        return load_hosts(ROOT, self._settings, self._yaml_cache) or self.config.hosts
+        return load_hosts(ROOT, self.settings_folder, self._yaml_cache) or self.config.hosts
 
     def prefetch_facts(self, names: Sequence[str]) -> None:
         """Start to read the facts of hosts, while the rest of the configuration is loaded."""

@@ -33,6 +33,11 @@ class SignalHandler:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    @property
+    def received(self) -> bool:
+        """Whether a signal has come."""
+        return self._received
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """While a run is under way, which ends by itself when it is asked to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.config.document import FileErrors
@@ -30,3 +31,18 @@ def visible(folder: Path, errors: FileErrors) -> list[Path]:
     except OSError as error:
         errors.add(folder, 1, f"can't be read: {error.strerror}")
         return []
+
+
+def configuration_files(folders: Iterable[Path], services: Path) -> list[Path]:
+    """The files that settings folders and a services folder are read from; what is wrong in them is not told here."""
+    unheard = FileErrors()
+    settings = (folder for one in folders for folder in (one, one / "environments"))
+    every = [folder for service in visible(services, unheard) for folder in (service, service / "manifests")]
+    of_settings = (path for folder in settings for path in yaml_files(folder, unheard).values())
+    of_services = (
+        path
+        for folder in every
+        for name, path in yaml_files(folder, unheard).items()
+        if name == "service" or folder.name == "manifests"
+    )
+    return [*of_settings, *of_services]

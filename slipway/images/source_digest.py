@@ -98,8 +98,13 @@ def read_source(path: Path) -> bytes:
         raise UsageError(f"{path} can't be read", details=str(error), hint=hint) from error
 
 
+def is_scratch(name: str) -> bool:
+    """Whether editors and tools leave files or folders of this name behind."""
+    return bool(_SCRATCH.match(name))
+
+
 def _is_source(name: str) -> bool:
-    return not any(_SCRATCH.match(part) for part in name.split("/"))
+    return not any(map(is_scratch, name.split("/")))
 
 
 def _walk_order(name: str) -> list[tuple[bool, str]]:

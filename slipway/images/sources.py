@@ -24,15 +24,15 @@ class Sources:
 
     def changed_since(self, moment: float) -> bool:
         """Whether a file was written, renamed or replaced at that time (in seconds, `time.time()`) or later."""
-        return any(_changed(path) >= moment for path in self.files)
+        return any(changed_at(path) >= moment for path in self.files)
 
     def differing_from(self, before: Sources, moment: float) -> list[str]:
         """The files (paths from the folder) that came or went since `before`, or were changed at `moment` or later."""
-        changed = {path for path in self.files if _changed(path) >= moment}
+        changed = {path for path in self.files if changed_at(path) >= moment}
         return sorted(os.path.relpath(path, self.folder) for path in changed | set(self.files) ^ set(before.files))
 
 
-def _changed(path: Path) -> float:
+def changed_at(path: Path) -> float:
     """When a file, or a link or what it points to, was changed last, in seconds; one that is gone was just now."""
     try:
         own = path.lstat().st_ctime

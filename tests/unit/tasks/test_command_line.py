@@ -82,7 +82,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[tuple[str, dict
 def test_short_flags_repeated_flags_and_bare_words_are_one_list_of_services(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = ["deploy", "auth", "-s", "order", "--service", "alert,mail", "-n", "-e", "local"]
     [(name, shared, own)] = parsed(monkeypatch, *typed)
-    assert (name, own) == ("deploy", {"service": "auth,order,alert,mail"})
+    assert (name, own) == ("deploy", {"service": "auth,order,alert,mail", "watch": False})
     assert (shared["plan"], shared["env"]) == (True, "local")
     [(_, _, own)] = parsed(monkeypatch, "logs", "auth", "-f")
     assert own == {"service": "auth", "follow": True, "tail": "100"}
