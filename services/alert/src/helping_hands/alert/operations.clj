@@ -33,4 +33,4 @@
     {:status 204}
     nothing))
 
-(def all {"search" search, "failed" failed, "retry" retry, "discard" discard})
+(def all {"search" #'search, "failed" #'failed, "retry" #'retry, "discard" #'discard})

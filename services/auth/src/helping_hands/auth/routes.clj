@@ -42,7 +42,7 @@
 (defn handler
   "The whole service as a Ring handler. `stopping?` says whether it has been told to stop."
   [settings stopping?]
-  (http/handler {"/tokens"          {:get (http/limit-concurrency (partial issue-token settings) logins)}
-                 "/tokens/validate" {:post (partial validate-token settings)}
+  (http/handler {"/tokens"          {:get (http/limit-concurrency (partial #'issue-token settings) logins)}
+                 "/tokens/validate" {:post (partial #'validate-token settings)}
                  "/openapi.json"    {:get (http/document (slurp (io/resource "openapi.json")))}}
                 {:stopping? stopping?, :ready? (constantly true), :body-limit body-limit}))

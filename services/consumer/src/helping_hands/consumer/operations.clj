@@ -33,4 +33,4 @@
     {:status 204}
     none))
 
-(def all {"create" create, "read" fetch, "update" change, "delete" delete})
+(def all {"create" #'create, "read" #'fetch, "update" #'change, "delete" #'delete})

@@ -127,4 +127,4 @@
                            {:status 204})
         :else          (refuse 409 (str "an order that is " state " is not forgotten: cancel it first"))))))
 
-(def all {"book" book, "read" fetch, "search" search, "advance" advance, "forget" forget})
+(def all {"book" #'book, "read" #'fetch, "search" #'search, "advance" #'advance, "forget" #'forget})

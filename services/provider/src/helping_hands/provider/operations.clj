@@ -53,4 +53,4 @@
             (answer 201 profile)))
       none)))
 
-(def all {"create" create, "read" fetch, "update" change, "delete" delete, "rate" rate})
+(def all {"create" #'create, "read" #'fetch, "update" #'change, "delete" #'delete, "rate" #'rate})

@@ -42,4 +42,4 @@
                                                          ["rating >= ?" min_rating]]
                                        "cost, id")}))
 
-(def all {"create" create, "read" fetch, "update" change, "delete" delete, "search" search})
+(def all {"create" #'create, "read" #'fetch, "update" #'change, "delete" #'delete, "search" #'search})
