@@ -7,7 +7,7 @@ from typing import Any
 from invoke import Collection, Task
 
 import tasks.launcher  # noqa: F401  before the modules below, which need .venv's packages
-from tasks import bundle, cluster, deploy, dev, environment, host, lab, operate, scaffold
+from tasks import bundle, cluster, deploy, dev, environment, host, lab, operate, repl, scaffold
 
 
 def _collection(tasks: list[Task[Any]], families: dict[str, dict[str, Task[Any]]]) -> Collection:
@@ -26,7 +26,7 @@ def _tasks(module: ModuleType) -> list[Task[Any]]:
 
 
 commands = _collection(
-    [*_tasks(deploy), *_tasks(operate), *_tasks(scaffold), environment.render],
+    [*_tasks(deploy), *_tasks(repl), *_tasks(operate), *_tasks(scaffold), environment.render],
     {
         "cluster": {"start": cluster.start, "stop": cluster.stop, "delete": cluster.delete, "status": cluster.status},
         "env": {"list": environment.environments, "use": environment.use},

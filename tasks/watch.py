@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from invoke import Exit
 
 from slipway.config.files import configuration_files
-from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Output
-from slipway.errors import Cancelled, Problem, UsageError
+from slipway.errors import Cancelled, UsageError
 from slipway.flows.selection import Selection
-from slipway.images.saves import SaveWatcher, Snapshot, take
+from slipway.images.saves import SavedFiles, SaveWatcher, take
 from tasks.exit_codes import ExitCode
 from tasks.invocation import Invocation
-from tasks.paths import ROOT
+from tasks.paths import ROOT, shown_path
 
 NAMED = 3  # so many saved files are named, and the others counted
 Body = Callable[[Invocation, str], None]  # what is run of the services behind `--service`
@@ -31,88 +29,55 @@ def run_after_each_save(invocation: Invocation, body: Body, service: str) -> Non
     if invocation.plan:
         raise UsageError("--watch deploys, and --plan changes nothing", hint="leave one of them out")
     with SaveWatcher() as watcher:
-        repeated = Repeated(invocation, body, service, watcher)
+        repeated = Repeated(invocation, body, service, SavedFiles(watcher))
         if repeated.run() == ExitCode.USAGE:
             raise Exit(code=int(ExitCode.USAGE))
         while True:
-            if not (saved := repeated.saved()):
+            if not (saved := repeated.saves.found()):
                 said = Output(invocation.name, "note", "waiting for the next save")
                 invocation.session.print_line(said, f"{said.text} (press Ctrl-C to stop)")
-                saved = repeated.wait(invocation.cancel)
+                saved = repeated.saves.wait(invocation.cancel)
             invocation.session.print_line(Output(invocation.name, "note", f"saved: {_named(saved)}"))
             repeated.run()
 
 
 @dataclass
 class Repeated:
-    """The runs of one command. `_read` is what the last one was about, as it was when that began."""
+    """The runs of one command. `saves` are those since the last run began, of what it is about."""
 
     invocation: Invocation
     body: Body
     service: str
-    watcher: SaveWatcher
-    _files: Callable[[], Iterable[Path]] = tuple
-    _read: Snapshot = field(default_factory=Snapshot)
+    saves: SavedFiles
 
     def run(self) -> int:
         """One run from its call to its exit code, as any other command. Raises Cancelled after a signal."""
         from tasks.execution import execute
 
-        self._read = self._now()
+        self.saves.read = self.saves.now()
         own, code = {"service": self.service}, 0
-        nested: list[Invocation] = []
+        begun: list[Invocation] = []
 
-        def begun(invocation: Invocation, service: str) -> None:
-            nested.append(invocation)
-            self._begin(invocation, service)
+        def body(invocation: Invocation, service: str) -> None:
+            begun.append(invocation)
+            self._run(invocation, service)
 
         try:
-            execute(begun, self.invocation.name, self.invocation.flags, own)
+            execute(body, self.invocation.name, self.invocation.flags, own)
         except Exit as ended:
             code = ended.code
-        if any(one.signals.received for one in nested):
+        if any(one.signals.received for one in begun):
             raise Cancelled
         return code
 
-    def saved(self) -> list[Path]:
-        """The files that were saved since the last run began."""
-        return self._read.saved(self._now())
-
-    def wait(self, cancel: Cancel) -> list[Path]:
-        """The same, as soon as there are any. Raises Cancelled when it is to end."""
-        while not (saved := self.saved()):
-            self.watcher.wait(cancel)
-        return saved
-
-    def _begin(self, invocation: Invocation, service: str) -> None:
+    def _run(self, invocation: Invocation, service: str) -> None:
         """Read what the run is about, and run; a save meanwhile ends it."""
-        selection = invocation.selection(service)
-        self._files = _files(invocation, selection)
-        self._read = take(self._files()).older(self._read)
-        self.watcher.watch(_watched(invocation, selection))
-        ended = Cancel()
-        waiting = threading.Thread(target=self._end_at_save, args=(invocation.cancel, ended), daemon=True)
-        waiting.start()
-        try:
+        selection, saves = invocation.selection(service), self.saves
+        saves.files = _files(invocation, selection)
+        saves.read = take(saves.files()).older(saves.read)
+        saves.watcher.watch(_watched(invocation, selection))
+        with saves.cancelling(invocation.cancel):
             self.body(invocation, service)
-        finally:
-            ended.request()
-            waiting.join()
-
-    def _end_at_save(self, run: Cancel, ended: Cancel) -> None:
-        """Ask the run to end when something is saved, unless it has ended."""
-        try:
-            self.wait(ended)
-        except Cancelled:
-            return
-        run.request()
-
-    def _now(self) -> Snapshot:
-        """What it would read now; nothing where that can't be read: what can't is said by the run."""
-        try:
-            return take(self._files())
-        except Problem:
-            return replace(self._read, digests={})
 
 
 def _files(invocation: Invocation, selection: Selection) -> Callable[[], list[Path]]:
@@ -139,7 +104,6 @@ def _settings(invocation: Invocation) -> list[Path]:
 
 
 def _named(paths: list[Path]) -> str:
-    """Files as people know them: from the checkout where they are in it."""
-    names = [str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path) for path in paths[:NAMED]]
+    names = [shown_path(path) for path in paths[:NAMED]]
     more = len(paths) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

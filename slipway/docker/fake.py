@@ -258,6 +258,10 @@ class FakeContainerIO:
         self._store.before("io.write_file")
         self._store.files[self._store.file_key(container, path)] = content
 
+    def write_folder(self, container: str, path: str, files: Mapping[str, bytes]) -> None:
+        self._store.before("io.write_folder")
+        self._store.files |= {self._store.file_key(container, f"{path}/{name}"): files[name] for name in files}
+
 
 class FakeVolumes:
     """The `Volumes` of a store."""

@@ -104,6 +104,9 @@ class ContainerIO(Protocol):
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:
         """Write a file, owned by root, into a container, running or not."""
 
+    def write_folder(self, container: str, path: str, files: Mapping[str, bytes]) -> None:
+        """Write files, by their paths in a folder that is there, which anybody in the container may change."""
+
 
 class Volumes(Protocol):
     """Named volumes."""

@@ -10,13 +10,14 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from slipway.engine.cancellation import Cancel
+from slipway.errors import Cancelled, Problem
 from slipway.images.source_digest import is_scratch, read_source
 from slipway.images.sources import changed_at
 
@@ -148,3 +149,46 @@ def _topmost(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Absolute paths without those below another one, each once."""
     resolved = sorted({path.resolve() for path in paths})
     return tuple(p for p in resolved if not any(p != other and p.is_relative_to(other) for other in resolved))
+
+
+@dataclass
+class SavedFiles:
+    """The files of a list that were saved since they were `read` last. A watcher says when to look."""
+
+    watcher: SaveWatcher
+    files: Callable[[], Iterable[Path]] = tuple
+    read: Snapshot = field(default_factory=Snapshot)
+
+    def now(self) -> Snapshot:
+        """The files as they stand; none of them where that can't be read: who works with them says why."""
+        try:
+            return take(self.files())
+        except Problem:
+            return Snapshot(self.read.taken)
+
+    def found(self) -> list[Path]:
+        """Those that were saved."""
+        return self.read.saved(self.now())
+
+    def wait(self, cancel: Cancel) -> list[Path]:
+        """The same, as soon as there are any. Raises Cancelled when it is to end."""
+        while not (found := self.found()):
+            self.watcher.wait(cancel)
+        return found
+
+    @contextmanager
+    def cancelling(self, run: Cancel) -> Iterator[None]:
+        """Ask `run` to end when something is saved in the meantime."""
+        ended = Cancel()
+        waiting = threading.Thread(target=self._cancel_at_save, args=(run, ended), daemon=True)
+        waiting.start()
+        try:
+            yield
+        finally:
+            ended.request()
+            waiting.join()
+
+    def _cancel_at_save(self, run: Cancel, ended: Cancel) -> None:
+        with suppress(Cancelled):
+            self.wait(ended)
+            run.request()

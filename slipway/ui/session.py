@@ -75,16 +75,20 @@ class Session:
 
     def print_line(self, event: Output, text: str | None = None) -> None:
         """A line that was asked for: scripts get the event, people `text` (default: the event's). It is not logged."""
+        self.print_event(event, event.text if text is None else text)
+
+    def print_event(self, event: Event, text: str, end: str = "\n") -> None:
+        """What happens outside a run: scripts get the event, people `text`. It is not logged."""
         if not self.machine_readable:
-            self.print(event.text if text is None else text)
+            self.print(text, end)
             return
-        masked: Output = self._masker.mask_all(event)
+        masked: Event = self._masker.mask_all(event)
         self._draw(self._view.event, masked)
 
-    def print(self, text: str = "") -> None:
-        """A line for people; scripts don't get it."""
+    def print(self, text: str = "", end: str = "\n") -> None:
+        """A line for people, which may go on; scripts don't get it."""
         if not self.machine_readable:
-            self._print(f"{self._masker.mask(text)}\n")
+            self._print(f"{self._masker.mask(text)}{end}")
 
     def problem(self, problem: Problem, code: int) -> None:
         """Show an error outside a run: to a script as an event, to people on standard error."""

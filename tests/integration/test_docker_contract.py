@@ -151,6 +151,9 @@ def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Da
     daemon.containers.remove(first)
     second = daemon.containers.create(spec)
     assert daemon.io.read_file(second, "/kept/file") == b"content"
+    daemon.io.write_folder(second, "/kept", {"a/b/c.clj": b"first", "d.clj": b"second"})
+    assert daemon.io.read_file(second, "/kept/a/b/c.clj") == b"first"
+    assert daemon.io.read_file(second, "/kept/d.clj") == b"second"
     with pytest.raises(Problem, match="could not be removed"):
         daemon.volumes.remove(f"{project}_v")
     daemon.containers.remove(second)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner
 from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease, addresses
@@ -87,18 +88,21 @@ class SmokeTestRun:
             lost.changed = lost.changed or bool(self._containers)
             raise
         except Problem as problem:
-            needs = (evidence(self.daemon, self._name(need), LINES_OF_A_NEED) for need in self.needs(name))
-            lines = (problem.details, evidence(self.daemon, self._name(name)), *needs)
-            details = "\n".join(filter(None, lines)).strip()
             again = "the running release was not touched; fix the cause and deploy again"
             hint = "\n".join(filter(None, (problem.hint, again, self._left(name))))
             commands = (*problem.commands, deploy_command(name))
+            details = self.with_evidence(problem, name)
             raise Problem(problem.summary, details=details, hint=hint, commands=commands) from problem
         finally:
             self._finish(name)
         if keep:
             report.note(f"left running at {self._address(name)}; logs: docker logs {self._name(name)}")
             report.note(self._left(name))
+
+    def with_evidence(self, problem: Problem, name: str) -> str:
+        """A problem's details, and behind them the exit codes and last log lines of a service and what it needs."""
+        needs = (evidence(self.daemon, self._name(need), LINES_OF_A_NEED) for need in self.needs(name))
+        return "\n".join(filter(None, (problem.details, evidence(self.daemon, self._name(name)), *needs))).strip()
 
     def close(self) -> None:
         """Remove all that is not to be left running; what can't be removed now, a later run removes."""
@@ -112,10 +116,13 @@ class SmokeTestRun:
     def _test(self, name: str, report: Reporter) -> None:
         """Start a service and what it needs, and check it."""
         self._start_all((*self.needs(name), name), report)
-        service = self.desired(name).service
-        outcome = self.checks.run(service.checks, addresses(service, self._address), report)
+        outcome = self._check(name, report)
         if not outcome.ok:
             raise Problem(f"{name}: smoke checks failed: {outcome.failed}", details=outcome.text)
+
+    def _check(self, name: str, report: Reporter) -> CheckReport:
+        service = self.desired(name).service
+        return self.checks.run(service.checks, addresses(service, self._address), report)
 
     def _start_all(self, names: Sequence[str], report: Reporter) -> None:
         """Start services side by side, each as soon as those that it needs are ready, and wait until all are.
@@ -175,10 +182,13 @@ class SmokeTestRun:
         with lock:
             if name not in self._containers:
                 self.daemon.containers.remove(self._name(name))  # created just when the connection broke
-                self._containers[name] = self.daemon.containers.create(self._spec(name))
+                self._containers[name] = self._create(name)
             if name not in self._started:  # one that exited meanwhile fails the tests that need it
                 self.daemon.containers.start(self._containers[name])
                 self._started.add(name)
+
+    def _create(self, name: str) -> str:
+        return self.daemon.containers.create(self._spec(name))
 
     def _spec(self, name: str) -> ContainerSpec:
         desired = self.desired(name)
