@@ -86,7 +86,7 @@ class Repl:
 
     def start_nrepl(self, port: int) -> bool:
         """Have nREPL listen on a port of the container, if the service has it on its class path."""
-        return bool(self._ask(f"{{:nrepl {port}}}").get("nrepl"))
+        return bool(self._ask(f"{{:nrepl {port}}}", ANSWERS_WITHIN).get("nrepl"))
 
     def evaluate(self, sources: Mapping[str, str], deleted: Iterable[str], paths: Collection[str]) -> Evaluated:
         """Write sources (texts by path), remove deleted ones, and evaluate those at `paths` in dependency order."""
@@ -100,8 +100,9 @@ class Repl:
         left = tuple(answer.get("left") or (paths if fault else ()))
         return Evaluated(tuple(answer.get("evaluated") or ()), answer.get("out") or "", fault, left)
 
-    def _ask(self, request: str) -> dict[str, Any]:
+    def _ask(self, request: str, seconds: float = EVALUATED_WITHIN) -> dict[str, Any]:
         unregister = self._cancel.on_request(self._hang_up)
+        self._stream.settimeout(seconds)
         try:
             self._stream.sendall(f"{request}\n".encode())
             answer = json.loads(self._lines.readline())
@@ -121,16 +122,18 @@ def connect(service: str, port: int, ports: Ports, cancel: Cancel) -> tuple[Repl
     until = time.monotonic() + ANSWERS_WITHIN
     while True:
         try:
-            stream = socket.create_connection(("127.0.0.1", port), timeout=ANSWERS_WITHIN)
-            repl = Repl(stream, cancel)
-            nrepl = repl.start_nrepl(ports.nrepl)
-        except (OSError, Problem) as error:
-            if time.monotonic() > until:
-                raise _no_clojure(service) from error
-            cancel.wait(0.2)
-            continue
-        stream.settimeout(EVALUATED_WITHIN)
-        return repl, nrepl
+            repl = Repl(socket.create_connection(("127.0.0.1", port), timeout=ANSWERS_WITHIN), cancel)
+        except OSError as error:
+            failure: Exception = error
+        else:
+            try:
+                return repl, repl.start_nrepl(ports.nrepl)
+            except Problem as problem:
+                repl.close()
+                failure = problem
+        if time.monotonic() > until:
+            raise _no_clojure(service) from failure
+        cancel.wait(0.2)
 
 
 def _no_clojure(service: str) -> Problem:
