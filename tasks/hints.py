@@ -23,7 +23,7 @@ class Hints:
         options = dict(command.options)
         for flag in again:
             options.setdefault(flag, self._flags.get(flag))
-        words = (word for flag, value in options.items() if value for word in (f"--{flag}", str(value)))
+        words = (word for flag, value in options.items() if value for word in _words(flag, value))
         return shlex.join(("./invoke", command.task, *words))
 
     def written(self, problem: Problem) -> Problem:
@@ -34,3 +34,8 @@ class Hints:
     def explain(self, problem: Problem) -> str:
         """The whole of a problem as people read it."""
         return str(self.written(problem))
+
+
+def _words(flag: str, value: object) -> tuple[str, ...]:
+    """A flag as it is typed: one that is switched on has no value."""
+    return (f"--{flag}",) if value is True else (f"--{flag}", str(value))

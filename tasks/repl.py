@@ -26,13 +26,15 @@ def dev(invocation: Invocation, service: str = "") -> None:
       ./invoke dev order
 
     """
-    from slipway.errors import UsageError
+    from slipway.errors import NextCommand, UsageError
     from slipway.flows.dev import DevSession
     from slipway.flows.dev import dev as flows_dev
     from slipway.images.saves import SavedFiles, SaveWatcher
 
     if not invocation.environment.local:
-        raise UsageError(f"dev runs services on this machine's Docker, not in {invocation.environment.name}")
+        commands = [NextCommand("dev", {"service": service, "env": "local"})]
+        summary = f"dev runs services on this machine's Docker, not in {invocation.environment.name}"
+        raise UsageError(summary, commands=commands)
     name = invocation.one_service(service).name
     work, selection = invocation.workspace, invocation.selection(name)
     with SaveWatcher() as watcher:

@@ -11,8 +11,7 @@ from typing import Any
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.dev_run import FOLDER, DevRun
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import AnyNode, Step
-from slipway.engine.steps import Change as Difference
+from slipway.engine.steps import AnyNode, Change, Step
 from slipway.errors import NextCommand, Problem, UsageError
 from slipway.flows.build import build, image
 from slipway.flows.repl import SERVER, SERVER_PATH, Evaluated, Ports, Repl, connect, java_options
@@ -75,7 +74,10 @@ class DevSession:
         if self.service.settings.has_jar:
             return
         name = self.service.name
-        hint, commands = "others are deployed after each save", [NextCommand("deploy", {"service": name})]
+        hint, commands = (
+            "others are deployed after each save",
+            [NextCommand("deploy", {"service": name, "watch": True})],
+        )
         raise UsageError(f"{name} is not built as a jar: dev is for services in Clojure", hint=hint, commands=commands)
 
     @property
@@ -169,9 +171,9 @@ class StartService(Step[Any]):
 
     session: DevSession
 
-    def check(self, facts: Any) -> Difference | None:  # noqa: ARG002  it runs for this session alone
+    def check(self, facts: Any) -> Change | None:  # noqa: ARG002  it runs for this session alone
         """Whether it runs."""
-        return None if self.session.started else Difference("asked for")
+        return None if self.session.started else Change("asked for")
 
     def apply(self, report: Reporter) -> None:
         """Start it."""

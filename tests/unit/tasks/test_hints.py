@@ -19,6 +19,7 @@ from tasks.hints import Hints
         ({}, NextCommand("bundle.verify", {"dir": "/a b"}), "./invoke bundle.verify --dir '/a b'"),
         ({"bundle": "/media/b"}, NextCommand("setup"), "./invoke setup --bundle /media/b"),
         ({"bundle": "/media/b"}, NextCommand("status"), "./invoke status"),
+        ({}, NextCommand("deploy", {"service": "a", "watch": True}), "./invoke deploy --service a --watch"),
         (
             {"settings": "my config", "services": "theirs", "output": "json", "plan": True},
             NextCommand("status"),
