@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import wait
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from slipway.checks.report import CheckReport
 from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.container_spec import ContainerSpec
 from slipway.engine.reporter import Reporter
-from slipway.engine.threads import Threads
 from slipway.errors import ConnectionLost, Problem
 
 VOLUME = "/slipway"  # in the service's container
@@ -55,17 +52,6 @@ class DevRun(SmokeTestRun):
     def published(self, port: int) -> int:
         """The port of this machine behind which a port of the service's container is."""
         return self.daemon.containers.inspect(self._containers[self.name]).ports[port][1]
-
-    def close(self) -> None:
-        """Remove all containers at once: nothing in them is worth a stop in order."""
-        threads = Threads(len(self._containers) or 1)
-        wait([threads.submit(self._kill, one) for one in tuple(self._containers)])
-        super().close()
-
-    def _kill(self, service: str) -> None:
-        with suppress(Problem):
-            self.daemon.containers.remove(self._containers[service])
-            del self._containers[service]
 
     def _create(self, name: str) -> str:
         container = super()._create(name)

@@ -108,7 +108,9 @@ class SmokeTestRun:
         """Remove all that is not to be left running; what can't be removed now, a later run removes."""
         self._ended.request()
         wait((*self._prepared, *self._removing))
-        self._remove(tuple(self._containers))
+        left = tuple(self._containers)
+        threads = Threads(len(left) or 1)
+        wait([threads.submit(self._remove, (one,)) for one in left])
         if self._network_created and not self._containers:
             with suppress(Problem):
                 self.daemon.networks.remove(self._network)
