@@ -134,12 +134,15 @@ class BuildByLeiningen(BuildJar):
         if kit is None or not facts.lein:
             lacking = "Leiningen" if kit else "a JDK with jlink"
             raise Unreachable(f"{lacking} is not on this machine", commands=[NextCommand("setup")])
-        profile = ""
-        if facts.maven_repo and not machine.clojars.facts():
-            profile = tools.clojure.profile
-            report.note(f"Clojars does not answer: profile {profile}, with this machine's packages")
-        lein = leiningen.Leiningen(kit.home, profile, machine.reuse, machine.later)
+        profile = tools.clojure.profile if facts.maven_repo else ""
+        lein = leiningen.Leiningen(kit.home, profile, machine.reuse, machine.later, partial(self._is_offline, report))
         leiningen.build(machine.host, self.service.settings.folder, lein, report, self.service.read)
+
+    def _is_offline(self, report: Reporter) -> bool:
+        if self.machine.clojars.facts():
+            return False
+        report.note(f"Clojars does not answer: profile {self.tools.clojure.profile}, with this machine's packages")
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,14 +37,28 @@ RESOLVED = ("Compiling ", "Created ")  # what Leiningen prints once it has the d
 LOCK = ".lein-slipway.lock"  # in the project, where all users' processes find it; not in target, which lein cleans
 
 
+def always() -> bool:
+    """Yes, without looking."""
+    return True
+
+
 @dataclass(frozen=True)
 class Leiningen:
-    """How Leiningen is run: with which JDK, and with which profile where Clojars can't be reached."""
+    """How Leiningen is run: with which JDK, and with which profile where Clojars can't be reached.
+
+    Whether it can is asked (`offline`) only where Leiningen runs.
+    """
 
     java_home: str
     profile: str = ""
     reuse: bool = True  # what it said the last time, where only sources have changed since
     later: Callable[[Callable[[], None]], None] = operator.call  # is given what is best done when the run has ended
+    offline: Callable[[], bool] = always
+
+    @property
+    def online(self) -> Leiningen:
+        """The same, without the profile."""
+        return replace(self, profile="")
 
 
 def uberjar_command(folder: Path, lein: Leiningen, words: Sequence[str] = ()) -> Command:
@@ -76,12 +90,13 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         if before.jar:
             report.note("another process has just built it")
             return before.jar
-        command = uberjar_command(folder, lein)
-        if lein.reuse and (jar := recompile.build(folder, command, report)):
+        commands = [uberjar_command(folder, one) for one in (lein, lein.online)]
+        if lein.reuse and (jar := recompile.build(folder, commands, report)):
             now = _unless_changed(before, None, read, started)
             named = jars.name_by_digest(jar, now.digest)
-            lein.later(partial(recompile.keep_warm, folder, command))
+            lein.later(partial(recompile.keep_warm, folder, commands))
             return named
+        lein = lein if lein.profile and lein.offline() else lein.online
         path, holder = locks.user_lock_path("maven"), f"the Leiningen of {folder.name}, which resolves dependencies"
         resolving.enter_context(locks.file_lock(path, holder, report.waiting_for, report.cancel))
         until_resolved = replace(report, emit=partial(_pass_on, resolving, report.emit))
@@ -103,7 +118,7 @@ def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Cal
         made = replace(project, jar=os.path.relpath(jar, folder)) if project else None
         _unless_changed(now, made, read, started)
         if made and jar == folder / made.jar:
-            recompile.record(folder, command, projects.account_beside(answer), jar)
+            recompile.record(folder, uberjar_command(folder, lein), projects.account_beside(answer), jar)
         return jars.name_by_digest(jar, now.digest)
 
 

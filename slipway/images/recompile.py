@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -33,8 +34,9 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Known:
-    """The last build: the recipe and its key, the uberjar as it was left, and its parts."""
+    """The last build: its command, the recipe and its key, the uberjar as it was left, and its parts."""
 
+    argv: tuple[str, ...]
     recipe: Recipe
     key: str
     jar: str
@@ -55,14 +57,18 @@ def record(folder: Path, command: Command, account: Path, jar: Path) -> None:
         dependencies = [Path(one) for one in recipe.all("dependency") if one.endswith(".jar")]
         parts = uberjar.parts(jar, Path(recipe.only("thin")), dependencies)
         if parts:
-            known = Known(recipe, key(recipe, command.argv, _environment(command)), str(jar), _stamp(jar), parts)
-            _write(path, known)
+            found = key(recipe, command.argv, _environment(command))
+            _write(path, Known(command.argv, recipe, found, str(jar), _stamp(jar), parts))
 
 
-def build(folder: Path, command: Command, report: Reporter) -> Path | None:
-    """The uberjar that this command would make; None where Leiningen must be asked. Raises Cancelled."""
+def build(folder: Path, commands: Sequence[Command], report: Reporter) -> Path | None:
+    """The uberjar that the last of these commands would make again; None where Leiningen must be asked.
+
+    Raises Cancelled.
+    """
     with contextlib.suppress(*FAULTS):
         known = _read(_state(folder))
+        command = _last(commands, known)
         if known.key != key(known.recipe, command.argv, _environment(command)) or known.stamp != _stamp(
             Path(known.jar)
         ):
@@ -75,13 +81,18 @@ def build(folder: Path, command: Command, report: Reporter) -> Path | None:
     return None
 
 
-def keep_warm(folder: Path, command: Command) -> None:
+def keep_warm(folder: Path, commands: Sequence[Command]) -> None:
     """Have a compiler ready for the next change of the sources, where `build` could use one; not on a CI machine."""
     if os.environ.get("CI"):
         return
     with contextlib.suppress(*FAULTS):
         known = _read(_state(folder))
-        compiler.keep_warm(_compilation(known, command))
+        compiler.keep_warm(_compilation(known, _last(commands, known)))
+
+
+def _last(commands: Sequence[Command], known: Known) -> Command:
+    """The command of the last build. Raises IndexError if it is none of these."""
+    return [command for command in commands if command.argv == known.argv][0]  # noqa: RUF015  IndexError, see above
 
 
 def _replaced(folder: Path, known: Known, own: Path) -> Path | None:
@@ -145,4 +156,4 @@ def _read(path: Path) -> Known:
     own, hidden = kept["parts"]
     parts = uberjar.Parts(int(own), frozenset(map(str, hidden)))
     size, modified, inode = map(int, kept["stamp"])
-    return Known(recipe, str(kept["key"]), str(kept["jar"]), (size, modified, inode), parts)
+    return Known(tuple(kept["argv"]), recipe, str(kept["key"]), str(kept["jar"]), (size, modified, inode), parts)

@@ -104,6 +104,8 @@ class Shop:
     said: list[str] = field(default_factory=list)
     edits: int = 0
     reuse: bool = True
+    profile: str = ""
+    asked: int = 0  # how often it was asked whether the profile is needed
     cancel: Cancel = field(default_factory=Cancel)
 
     @property
@@ -116,7 +118,8 @@ class Shop:
         self.edits += 1
         (self.folder / "src/a/core.clj").write_text(f"(ns core) {self.edits}")
         (self.tools / "log").write_text("")
-        lein = leiningen.Leiningen(str(self.tools / "jdk"), reuse=self.reuse)
+        jdk = str(self.tools / "jdk")
+        lein = leiningen.Leiningen(jdk, self.profile, reuse=self.reuse, offline=self._offline)
         sources = Sources(f"{self.edits:016x}", None, self.folder)
         report = Reporter("", self._note, self.cancel)
         jar = leiningen.build(LocalHost(), self.folder, lein, report, lambda: sources)
@@ -126,6 +129,10 @@ class Shop:
                 "dep/x": "x" * 99,
             }
         return jar
+
+    def _offline(self) -> bool:
+        self.asked += 1
+        return self.profile == "needed"
 
     def _note(self, event: object) -> None:
         self.said.append(str(getattr(event, "text", "")))
@@ -197,6 +204,16 @@ def test_after_leiningen_a_compiler_builds_and_the_next_one_waits_for_the_next_c
     wait_until(lambda: not alive(process))
     assert not folder.exists()
     assert shop.waiting()[0] != process
+
+
+@pytest.mark.parametrize("profile", ["needed", "not needed"])
+def test_whether_a_profile_is_needed_is_asked_only_where_leiningen_runs(shop: Shop, profile: str) -> None:
+    shop.profile = profile
+    shop.warm()
+    assert shop.asked == 1
+    shop.reuse = False
+    shop.build()
+    assert (shop.ran[0], shop.asked) == ("lein", 2)
 
 
 def test_what_is_kept_can_only_be_read_by_this_user_and_has_no_variables_of_theirs(
@@ -342,7 +359,7 @@ def test_a_compiler_that_is_ended_before_it_listens_ends_too(shop: Shop) -> None
     shop.build()
     (shop.tools / "late").touch()
     recompile.keep_warm(
-        shop.folder, leiningen.uberjar_command(shop.folder, leiningen.Leiningen(str(shop.tools / "jdk")))
+        shop.folder, [leiningen.uberjar_command(shop.folder, leiningen.Leiningen(str(shop.tools / "jdk")))]
     )
     wait_until(lambda: not (shop.tools / "late").exists())
     compiler.end()
