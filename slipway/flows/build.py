@@ -17,8 +17,7 @@ from slipway.errors import NextCommand, Unreachable
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine, Workspace
-from slipway.images import base_images, leiningen
-from slipway.images import builder as builders
+from slipway.images import base_images
 from slipway.images import image as images
 from slipway.images.build_context import build_context
 from slipway.images.dockerfile import uses_base_argument
@@ -127,6 +126,8 @@ class BuildByLeiningen(BuildJar):
 
     def apply(self, report: Reporter) -> None:
         """Run Leiningen with the machine's JDK, offline from Clojars where that does not answer."""
+        from slipway.images import leiningen  # here, since most runs build nothing
+
         self.prepare(self.service)
         machine, tools = self.machine, self.tools
         facts = machine.host.probe.facts()
@@ -153,6 +154,8 @@ class BuildByCommand(BuildJar):
 
     def apply(self, report: Reporter) -> None:
         """Run the builder."""
+        from slipway.images import builder as builders  # here, since most runs build nothing
+
         self.prepare(self.service)
         host = self.machine.host
         kit = host.probe.facts().jdk(self.tools.java.minimum)
