@@ -93,6 +93,7 @@ class CheckPods:
         self._token = secrets.token_hex(4)
         self._kept: Future[str] | None = None
         self._since = 0.0
+        self._prepared: list[Future[str]] = []
 
     def prepare(self, report: Reporter) -> None:  # noqa: ARG002  whoever asks for the pod hears why there is none
         """Begin to create the pod that is kept; return at once."""
@@ -100,6 +101,7 @@ class CheckPods:
             if self._kept is None and not self._is_counted():
                 self._since = time.monotonic()
                 self._kept = Threads(1).submit(self._created, null_reporter(self._cancel))
+                self._prepared.append(self._kept)
 
     @contextmanager
     def runner(self, report: Reporter) -> Iterator[CheckRunner]:
@@ -120,11 +122,11 @@ class CheckPods:
                 self._cluster.delete(one, grace=0)
 
     def close(self) -> None:
-        """Delete the kept pod, and make none any more."""
+        """Delete what was prepared, and make none any more."""
         self._cancel.request()
-        with self._lock, suppress(Problem, Cancelled):
-            if self._kept:
-                self._delete(self._kept.result())
+        for prepared in self._prepared:
+            with suppress(Problem, Cancelled):
+                self._delete(prepared.result())
 
     def _is_counted(self) -> bool:
         """Whether a quota counts the namespace's pods, or nobody may know."""
@@ -132,15 +134,21 @@ class CheckPods:
         return quotas is None or bool(quotas)
 
     def _running(self) -> str:
-        """The kept pod, if it still runs for long enough; empty where there is none."""
-        with self._lock, suppress(Problem):
-            if self._kept is None:
-                return ""
-            name = self._kept.result()
-            if time.monotonic() - self._since < LIFETIME / 2 and _is_running(self._cluster, self._namespace, name):
+        """The kept pod, if it still runs for long enough; empty where there is none, and the next is prepared anew.
+
+        One that others may still use stays until the end.
+        """
+        with self._lock:
+            kept, since = self._kept, self._since
+        if kept is None:
+            return ""
+        with suppress(Problem):
+            name = kept.result()
+            if time.monotonic() - since < LIFETIME / 2 and _is_running(self._cluster, self._namespace, name):
                 return name
-            self._kept = None
-            self._delete(name)
+        with self._lock:
+            if self._kept is kept:
+                self._kept = None
         return ""
 
     def _created(self, report: Reporter) -> str:

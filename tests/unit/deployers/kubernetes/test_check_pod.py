@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -175,8 +176,35 @@ def test_a_kept_pod_that_does_not_run_on_is_replaced(monkeypatch: pytest.MonkeyP
         now = time.monotonic() + check_pod.LIFETIME
         monkeypatch.setattr(check_pod.time, "monotonic", lambda: now)
     with pods.runner(null_reporter()):
-        assert len(cluster.names) == 2
-        assert cluster.pods == cluster.names[1:]
+        assert cluster.names[1:] == cluster.pods[-1:]
+        assert len(cluster.pods) == (1 if why == "gone" else 2), "another service may still ask from the first"
+    pods.prepare(null_reporter())
+    with pods.runner(null_reporter()):
+        assert cluster.pods[-1] == cluster.names[2]
+    pods.close()
+    assert cluster.pods == []
+
+
+def test_to_prepare_does_not_wait_for_a_pod_that_another_waits_for() -> None:
+    cluster, waiting, image = Running(), threading.Event(), threading.Event()
+
+    def bring(_: Reporter) -> str:
+        waiting.set()
+        assert image.wait(10)
+        return "i"
+
+    pods = CheckPods(cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")).run, bring)
+    pods.prepare(null_reporter())
+    assert waiting.wait(10)
+    running = threading.Thread(target=lambda: pods.runner(null_reporter()).__enter__())
+    running.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    pods.prepare(null_reporter())
+    assert time.monotonic() - began < 5
+    image.set()
+    running.join(10)
+    assert len(cluster.names) == 1
 
 
 def test_a_pod_that_can_not_be_prepared_is_told_to_who_needs_it() -> None:
