@@ -81,7 +81,9 @@ class SmokeTestRun:
         """
         if keep:
             self._left_running |= {name, *self.needs(name)}
-        self._finished.discard(name)
+        if name in self._finished:  # it is run again: what is being removed must not be taken for running
+            wait(self._removing)
+            self._finished.discard(name)
         try:
             self._test(name, report)
         except ConnectionLost as lost:

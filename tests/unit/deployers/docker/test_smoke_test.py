@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import wait
 
 import pytest
 
 from slipway.checks.fake import FakeCheckRunner
-from slipway.config.models import Health, Service
+from slipway.checks.report import CheckReport
+from slipway.config.models import Check, Health, Service
 from slipway.deployers.deployer import DesiredRelease
 from slipway.deployers.docker.smoke_test import AT_ONCE, SmokeTestRun
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import Names
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Cancelled, Problem
+from slipway.errors import Cancelled, ConnectionLost, Problem
 
 NEEDS: dict[str, tuple[str, ...]] = {"db": (), "auth": ("db",), "mail": (), "shop": ("auth", "mail")}
 
@@ -177,3 +178,35 @@ def test_a_run_that_ends_before_the_test_leaves_nothing_that_was_started_for_it(
         time.sleep(0.01)
     run.close()
     assert (daemon.store.containers, daemon.store.networks) == ({}, {})
+
+
+def test_a_test_that_is_run_again_does_not_meet_what_is_still_being_removed() -> None:
+    daemon, lost = FakeDaemon(), [True]
+
+    def hook(operation: str) -> None:
+        if operation == "io.execute" and "shop" in services_of(daemon) and lost:
+            lost.clear()
+            raise ConnectionLost("Docker does not answer")
+        if operation == "containers.remove" and not lost:
+            time.sleep(0.1)
+
+    daemon.store.hooks.append(hook)
+    run = smoke_test(daemon)
+    with pytest.raises(ConnectionLost):
+        run.run("shop", null_reporter(), keep=False)
+    run.checks = Slow(daemon)
+    run.run("shop", null_reporter(), keep=False)
+    assert run.checks.beside == set(NEEDS)
+
+
+class Slow(FakeCheckRunner):
+    """Takes a second for its checks, and then looks which services run."""
+
+    def __init__(self, daemon: FakeDaemon) -> None:
+        super().__init__()
+        self.daemon, self.beside = daemon, set[str]()
+
+    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
+        time.sleep(1)
+        self.beside = set(services_of(self.daemon))
+        return super().run(checks, addresses, report)
