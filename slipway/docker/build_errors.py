@@ -12,7 +12,7 @@ from slipway.errors import BuildKitNeeded, ImageVanished, Problem
 
 VANISHED = re.compile(  # moby's words for an image of a build step, or a layer of one, that was removed meanwhile
     r"sha256[:/][0-9a-f]{64}.*(no such|does not exist|not found)"
-    r"|(no such|unknown|unrecognized|not found).*sha256:[0-9a-f]{64}",
+    r"|(no such|unknown|unrecognized|not found|unable to find image).*sha256:[0-9a-f]{64}",
     re.IGNORECASE | re.DOTALL,
 )
 LINE = re.compile(r"parse error (?:on )?line (\d+)", re.IGNORECASE)

@@ -29,7 +29,8 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     [
         (["nope"], "hint: ./invoke --list"),
         (["dploy"], "hint: did you mean deploy?"),
-        (["deploy", "--nope"], "hint: ./invoke --help deploy"),
+        (["deploy", "--frobnicate"], "hint: ./invoke --help deploy"),
+        (["deploy", "--no-cash"], "hint: did you mean --no-cache?"),
         (["status", "local"], "hint: local is an environment: ./invoke status --env local"),
         (["--config"], "needed value"),
         (

@@ -34,6 +34,7 @@ GONE = (
     f"failed to get digest sha256:{ID}: open /var/lib/docker/image/{ID}: no such file or directory",
     f"No such image: sha256:{ID}",
     f"unknown parent image ID sha256:{ID}",
+    f'unable to find image "sha256:{ID}"',
 )
 
 

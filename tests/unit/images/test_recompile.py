@@ -24,9 +24,13 @@ from slipway.hosts.local import LocalHost
 from slipway.images import compiler, leiningen, recompile
 from slipway.images.sources import Sources
 
+# A program in Python, whose path may have spaces: the shell runs its second line, and Python reads a text there.
+SHEBANG = f"""#!/bin/sh
+'''exec' '{sys.executable}' "$0" "$@"
+' '''
+"""
 # A Leiningen that makes a jar of src and of one dependency, and says how it did.
-LEIN = f"""#!{sys.executable}
-import json, os, pathlib, sys, zipfile
+LEIN = f"""{SHEBANG}import json, os, pathlib, sys, zipfile
 here = pathlib.Path.cwd()
 tools = here.parent
 with (tools / "log").open("a") as log:
@@ -53,8 +57,7 @@ pathlib.Path(answer + ".recipe").write_text(text)
 print("Compiling a.core", flush=True)
 """
 # A compiler that does what the file `behaviour` says when it is asked. Its number is how many have been started.
-JAVA = f"""#!{sys.executable}
-import os, pathlib, socket, sys, time, zipfile
+JAVA = f"""{SHEBANG}import os, pathlib, socket, sys, time, zipfile
 tools = pathlib.Path(__file__).resolve().parents[2]
 folder = pathlib.Path(sys.argv[-1]).parent
 with (tools / "log").open("a") as log:
