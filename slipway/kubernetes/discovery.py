@@ -23,6 +23,7 @@ KINDS = {  # by API group: those that Slipway itself uses, so that a run with no
     "apiextensions.k8s.io": "CustomResourceDefinition",
     "apiregistration.k8s.io": "APIService",
     "coordination.k8s.io": "Lease",
+    "discovery.k8s.io": "EndpointSlice",
     "policy": "PodDisruptionBudget",
     "storage.k8s.io": "StorageClass",
 }

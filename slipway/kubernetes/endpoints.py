@@ -1,0 +1,47 @@
+"""Which pods a Service sends requests to, as its EndpointSlices say."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from slipway.engine.reporter import Reporter
+from slipway.kubernetes.objects import Object
+from slipway.kubernetes.rights import unless_refused
+from slipway.kubernetes.snapshot import read_snapshot
+from slipway.kubernetes.workload import Workload
+
+TIMEOUT = 10.0  # seconds for the slices to name the new pods, and no others
+POLL = 0.1
+SETTLE = 1.5  # seconds for the nodes to follow: kube-proxy writes its rules once a second at most (minSyncPeriod)
+
+
+def wait_until_routed(workload: Workload, report: Reporter) -> None:
+    """Wait until requests to the Service reach pods of the current template alone.
+
+    A rollout has ended when its pods are ready. For a moment the Service still sends requests to earlier ones, which
+    answer until they have drained: checks would pass for what is not there any more.
+    """
+    waited = 0.0
+    while waited < TIMEOUT and not _is_routed(workload):
+        report.cancel.wait(POLL)
+        report.cancel.check()
+        waited += POLL
+    report.cancel.wait(SETTLE)
+    report.cancel.check()
+
+
+def _is_routed(workload: Workload) -> bool:
+    """Whether the slices name new pods alone; nobody knows where they can't be read."""
+    selector = f"kubernetes.io/service-name={workload.service}"
+    listed = partial(workload.cluster.list, "discovery.k8s.io/v1", "EndpointSlice", workload.namespace, selector)
+    slices = unless_refused(listed, None)
+    if slices is None:
+        return True
+    ready = [one for part in slices for one in part.get("endpoints") or () if _is_ready(one)]
+    names = {one.get("targetRef", {}).get("name") for one in ready}
+    return bool(names) and names <= {pod["metadata"]["name"] for pod in read_snapshot(workload).pods}
+
+
+def _is_ready(endpoint: Object) -> bool:
+    """Whether requests are sent to it; one of which it is not known is taken for ready (API reference)."""
+    return endpoint.get("conditions", {}).get("ready") is not False
