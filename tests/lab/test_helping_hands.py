@@ -124,7 +124,7 @@ def test_a_broken_handler_fails_a_deploy_and_the_running_release_stays(
     try:
         for file, text in before.items():
             first = r'\1 (fn [_ _] (throw (Exception. "broken")))'
-            file.write_text(re.sub(r'(\(def all \{"\w+") [a-z-]+', first, text))
+            file.write_text(re.sub(r"(\(def all \{\"\w+\") #'[a-z-]+", first, text))
         done = hands.invoke("deploy", "--output", "json", timeout=600)
         assert done.exit == 1, done.out[-4000:]
         failed = {name for name, status in done.steps.items() if status == "failed"}

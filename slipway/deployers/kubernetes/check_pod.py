@@ -34,8 +34,8 @@ CONTAINER = "curl"  # others may be injected beside it
 LIFETIME = 600  # seconds after which the cluster ends the pod by itself
 START = 60.0  # seconds for the pod to start
 POLL = 0.2
-RESOLVE_ATTEMPTS = 60  # a second apart
-UNRESOLVED, TIMED_OUT = 6, 28  # curl's exit codes
+REACHED_WITHIN, PAUSE = 60.0, 0.5  # seconds for a service to be reached, and between two attempts
+UNREACHED = {6, 7, 28}  # curl's exit codes: not resolved, refused, timed out
 
 
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
@@ -64,14 +64,14 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
 
 
 class PodCheckRunner:
-    """A `CheckRunner` in a pod. It waits until the cluster's DNS resolves the service's name."""
+    """A `CheckRunner` in a pod. It waits until the service can be reached by its name."""
 
     def __init__(self, run: RunCommand) -> None:
         self._run = run
 
     def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
         """Run every check at these addresses, in order."""
-        _wait_until_resolved(self._run, addresses["BASE"], report)
+        _wait_until_reached(self._run, addresses["BASE"], report)
         return CurlRunner(by_one_shell(self._run)).run(checks, addresses, report)
 
 
@@ -238,12 +238,16 @@ def _patience(found: Sequence[Cause], report: Reporter) -> float:
     return max((START, *(cause.patience for cause in slow)))
 
 
-def _wait_until_resolved(run: RunCommand, base: str, report: Reporter) -> None:
-    """Wait until the cluster's DNS resolves the name in `base`: for a new Service, or after a start, not at once."""
+def _wait_until_reached(run: RunCommand, base: str, report: Reporter) -> None:
+    """Wait until a service is reached by its name: for a new one, or after a start of the cluster, not at once.
+
+    Its pods are ready. DNS has to learn the name, and the nodes the way to the pods: until then they refuse.
+    """
     curl = Command(("curl", "-q", "-s", "-o", "/dev/null", "--max-time", "5", base), timeout=20)
-    for attempt in range(RESOLVE_ATTEMPTS):
-        if run(curl, null_reporter(report.cancel)).exit_code not in {UNRESOLVED, TIMED_OUT}:
-            return
-        if attempt == 1:
-            report.waiting_for(f"the cluster's DNS to resolve {base}")
-        report.cancel.wait(1)
+    until, told = time.monotonic() + REACHED_WITHIN, False
+    while run(curl, null_reporter(report.cancel)).exit_code in UNREACHED and time.monotonic() < until:
+        if not told:
+            report.waiting_for(f"the cluster's DNS and its nodes to know {base}")
+        told = True
+        report.cancel.wait(PAUSE)
+        report.cancel.check()

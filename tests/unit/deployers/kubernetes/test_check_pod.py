@@ -15,6 +15,7 @@ from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
+from slipway.hosts.host import Command, Result
 from slipway.kubernetes.objects import Object
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
@@ -224,3 +225,20 @@ def test_pods_of_killed_runs_are_deleted_and_the_one_that_is_kept_is_not() -> No
             pass
     mine.delete_left_over()
     assert cluster.pods == cluster.names[1:]
+
+
+@pytest.mark.parametrize("code", [6, 7, 28])
+def test_a_service_that_the_cluster_does_not_know_yet_is_waited_for(
+    report: tuple[Reporter, list[Event]], code: int
+) -> None:
+    codes = [code, code, 0]
+    asked: list[Command] = []
+
+    def run(command: Command, _: Reporter) -> Result:
+        asked.append(command)
+        return Result(command, codes.pop(0), b"", b"")
+
+    check_pod.PodCheckRunner(run).run((), {"BASE": "http://web.hh.svc:80"}, report[0])
+    assert (codes, len(asked)) == ([], 3)
+    told = [one.text for one in report[1] if isinstance(one, Output) and "http" in one.text]
+    assert told == ["waiting for the cluster's DNS and its nodes to know http://web.hh.svc:80"]
