@@ -77,7 +77,7 @@ def watcher(folder: Path) -> Iterator[SaveWatcher]:
         yield found
 
 
-def deadline(seconds: float = 10) -> Cancel:
+def deadline(seconds: float = 60) -> Cancel:
     cancel = Cancel()
     timer = threading.Timer(seconds, cancel.request)
     timer.daemon = True
