@@ -128,7 +128,7 @@ def _failures(report: Path) -> list[str]:
 
 
 BENCHMARKS = ("daily", "local", "hosts", "cluster", "soak", "walk", "fuzz")  # modules of tests/benchmarks, in order
-PROFILES, LINES, BUILT_IN = ("deploy",), ("auth", "order", "shared"), ("local", "minikube")
+PROFILES, LINES = ("deploy",), ("auth", "order", "shared")
 
 
 @task(
@@ -159,6 +159,8 @@ def bench(
       ./invoke bench --profile deploy --line order --env minikube
 
     """
+    from slipway.config.models import BUILT_IN
+
     names = _chosen_benchmarks(only)
     if (line or env) and not profile:
         raise Exit("--line and --env are about a profile: add --profile deploy", code=2)

@@ -129,7 +129,6 @@ def key(recipe: Recipe, given: Sequence[str], environment: Mapping[str, str]) ->
         if content and b"~" in content and path.name != "project.clj" and path.suffix == ".clj":
             raise ValueError(f"{path} has code")
         hashed.update(repr((str(path), path.exists(), content)).encode())
-    folders = {recipe.only("classes"), *filter(os.path.isdir, recipe.class_path)}
     folders = {recipe.only("classes"), *map(str, own_folders(recipe))}
     read = (path for path in (*recipe.class_path, *recipe.all("dependency")) if path not in folders)
     for path in map(Path, (*read, *recipe.all("tool"), recipe.all("word")[0])):

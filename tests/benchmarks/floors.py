@@ -58,18 +58,19 @@ def starting(hands: Hands, services: Sequence[str], times: int) -> float:
         began = time.perf_counter()
         command(["docker", "start", *containers])()
         for service in services:
-            _until_ready(hands.url(service))
+            until_ready(f"{hands.url(service)}/health/ready")
         found.append(time.perf_counter() - began)
     return median(found)
 
 
-def _until_ready(url: str) -> None:
+def until_ready(url: str) -> None:
+    """Wait until a URL answers 200. Raises RuntimeError after a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        with suppress(OSError), urlopen(f"{url}/health/ready", timeout=5):  # noqa: S310  a URL of our own
+        with suppress(OSError), urlopen(url, timeout=5):  # noqa: S310  a URL of our own
             return
         time.sleep(0.01)
-    raise RuntimeError(f"{url} is not ready within 60 s")
+    raise RuntimeError(f"{url} did not answer 200 within 60 s")
 
 
 def registry_port() -> str:

@@ -8,15 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from urllib.request import urlopen
 
 from slipway.config.load import load
 from slipway.images.base_images import tag
 from slipway.images.image import version_tag
+from tests.benchmarks.floors import until_ready
 from tests.benchmarks.measure import Row, command, in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,10 +77,7 @@ def first_answer(image: str) -> float:
         began = time.perf_counter()
         command(["docker", "start", name])()
         where = subprocess.check_output(["docker", "port", name, "8080"], text=True).split()[0]
-        while time.perf_counter() - began < 30:
-            with suppress(OSError), urlopen(f"http://{where}/health/ready", timeout=5):
-                return time.perf_counter() - began
-            time.sleep(0.01)
-        raise RuntimeError(f"{image} did not answer 200 within 30 s")
+        until_ready(f"http://{where}/health/ready")
+        return time.perf_counter() - began
     finally:
         command(["docker", "rm", "--force", name])()
