@@ -60,7 +60,7 @@ def compiled(what: Compilation, report: Reporter) -> Iterator[Path | None]:
         _repeat(folder / "log", report)
         report.cancel.check()
         if answer.startswith("unclear "):
-            report.note(f"not compiled here, because of {answer.removeprefix('unclear ').strip()}")
+            report.note(f"Leiningen has to build it, because of {answer.removeprefix('unclear ').strip()}")
         yield folder / "own.jar" if answer == "done\n" else None
 
 

@@ -73,7 +73,7 @@ def build(folder: Path, commands: Sequence[Command], report: Reporter) -> Path |
             Path(known.jar)
         ):
             return None
-        report.note("Leiningen has nothing new to say: compiled as it did the last time")
+        report.note("only sources changed since Leiningen built it: compiled without it, in the same way")
         with compiler.compiled(_compilation(known, command), report) as own:
             if own:
                 require_intact(own)  # what it has of others was, when Leiningen made it
