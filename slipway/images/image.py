@@ -81,7 +81,9 @@ def _build(daemon: Daemon, spec: ImageBuild, before: Image | None, given: Inputs
     previous = daemon.images.inspect(before.id).layers if before else ()
     amend = None
     if given and jar_layer.only_copies(built.instructions):
-        amend = partial(jar_layer.record, image=complete, base_layers=len(base), given=given)
+        amend = partial(
+            jar_layer.record, image=complete, base_layers=len(base), given=given, instructions=built.instructions
+        )
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
         daemon.transfers.save(complete, str(saved), report)

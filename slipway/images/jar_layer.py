@@ -1,7 +1,7 @@
 """The layer of a service's own jar: replaced in the last image, where nothing else changed that it is built from.
 
 A whole build takes seconds for the sake of some kilobytes. It leaves a record on its image, as a label: a digest of
-all that it read but the jar, and where in the image the jar is. There is a record only where the jar is nowhere else:
+all that it copied but the jar, and where in the image the jar is. There is a record only where the jar is nowhere else:
 where Docker says that it took one stage, on a base image of the project, which runs and downloads nothing, and where
 one layer has one file, with the bytes of the jar. Layer by layer the image is that of a whole build.
 """
@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import posixpath
 import re
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ from slipway.images.build_context import SPLIT_JAR
 
 JAR = f"{SPLIT_JAR}app.jar"  # in the build context
 COPIED = re.compile(r"file:[0-9a-f]{64}")  # how the history of an image names the content that was copied
+WHOLE = "."  # the build context
+WRITTEN_OUT = re.compile(r"(?!--)[\w./-]+")  # no variable, no pattern, no quotes, no flag
 FROM_BASE = {"FROM ${BASE}", "FROM $BASE"}
 COPIES = {  # instructions that take nothing of a file but its content (Dockerfile reference)
     *("ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL", "USER"),
@@ -52,11 +55,13 @@ class Entry:
 class JarLayer:
     """The uppermost layer of an image: its entries, of which the jar is the only file.
 
-    `rest` is the digest of all else that the image was built from; `history` has the place of each layer in the image's
-    history, where Docker does not tell them from instructions that make none.
+    `rest` is the digest of all else that the image was built from, of the context what is `copied` (see `copied`);
+    `history` has the place of each layer in the image's history, where Docker does not tell them from instructions that
+    make none.
     """
 
     rest: str
+    copied: tuple[str, ...]
     entries: tuple[Entry, ...]
     history: tuple[int, ...]
 
@@ -75,14 +80,21 @@ class JarLayer:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a service's image is built from, its base apart: the jar, and a digest of all else."""
+    """What a service's image is built from, its base apart: the jar, the other files of the build context, all else."""
 
     jar: bytes
-    others: str
+    files: Mapping[str, tuple[object, ...]]  # by path: kind, mode, link, digest of the content
+    dockerfile: str
+    platform: str
+    base: str
 
-    def rest(self, base: Sequence[str]) -> str:
-        """The digest of all but the jar. `base` are the layers of the base image."""
-        return _digest(repr((1, self.others, tuple(base))).encode())
+    def rest(self, base: Sequence[str], copied: Sequence[str]) -> str:
+        """The digest of all but the jar that can be in the image. `base` are the layers of the base image."""
+        linked = any(kind == tarfile.SYMTYPE for kind, *_ in self.files.values())  # a COPY follows a link
+        folders = [WHOLE] if linked else copied
+        files = {path: file for path, file in self.files.items() if path == self.dockerfile or _is_in(path, folders)}
+        given = (files, self.dockerfile, self.platform, self.base, tuple(base))
+        return _digest(repr((2, given)).encode())
 
 
 def inputs(context: bytes, dockerfile: str, platform: str, base: str) -> Inputs | None:
@@ -91,15 +103,15 @@ def inputs(context: bytes, dockerfile: str, platform: str, base: str) -> Inputs 
     `base` is the value of `ARG BASE`, which a label may have too. What a start needs (`ImageBuild.env`) does not count:
     class data are made anew for other dependencies only.
     """
-    jar, others = None, list[tuple[object, ...]]()
+    jar, files = None, dict[str, tuple[object, ...]]()
     with tarfile.open(fileobj=io.BytesIO(context)) as archive:
         for entry in archive:
             file = archive.extractfile(entry) if entry.isreg() else None
             content = file.read() if file else b""
             if entry.name == JAR:
                 jar, content = content, b""
-            others.append((entry.name, entry.type, entry.mode, entry.linkname, _digest(content)))
-    return None if jar is None else Inputs(jar, _digest(repr((others, dockerfile, platform, base)).encode()))
+            files[entry.name] = (entry.type, entry.mode, entry.linkname, _digest(content))
+    return None if jar is None else Inputs(jar, files, dockerfile, platform, base)
 
 
 def only_copies(instructions: Sequence[str]) -> bool:
@@ -110,8 +122,28 @@ def only_copies(instructions: Sequence[str]) -> bool:
     return len(begun) == 1 and begun[0] in FROM_BASE and COPIES.issuperset(others) and not from_elsewhere
 
 
+def copied(instructions: Sequence[str]) -> tuple[str, ...]:
+    """The files and folders that a build takes from its context; `WHOLE` where a path is not written out."""
+    lines = [one.split()[1:] for one in instructions if one.upper().startswith("COPY ")]
+    paths = {word for words in lines for word in words[:-1] if not word.startswith("--chown=")}
+    if not all(WRITTEN_OUT.fullmatch(path) for path in paths):
+        return (WHOLE,)
+    return tuple(sorted(posixpath.normpath(f"/{path}").lstrip("/") or WHOLE for path in paths))
+
+
+def _is_in(path: str, folders: Sequence[str]) -> bool:
+    return any(one in (WHOLE, path) or path.startswith(f"{one}/") for one in folders)
+
+
 def record(
-    config: dict[str, Any], contents: Sequence[bytes], digest: str, *, image: str, base_layers: int, given: Inputs
+    config: dict[str, Any],
+    contents: Sequence[bytes],
+    digest: str,
+    *,
+    image: str,
+    base_layers: int,
+    given: Inputs,
+    instructions: Sequence[str],
 ) -> list[bytes]:
     """Add the record to an image's configuration, where the jar is in one place; its layers in the order of that image.
 
@@ -131,7 +163,8 @@ def record(
     ids.append(ids.pop(at))
     config["history"].insert(places[-1], config["history"].pop(places[at]))
     history = tuple(place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer"))
-    labels[JAR_LAYER] = json.dumps(asdict(JarLayer(given.rest(ids[:base_layers]), entries, history)))
+    taken = copied(instructions)
+    labels[JAR_LAYER] = json.dumps(asdict(JarLayer(given.rest(ids[:base_layers], taken), taken, entries, history)))
     return [*contents[:at], *contents[at + 1 :], contents[at]]
 
 
@@ -144,7 +177,7 @@ def replace(daemon: Daemon, before: Image, base: str, given: Inputs, source: str
     if known is None:
         return None
     try:
-        if known.rest != given.rest(daemon.images.inspect(base).layers):
+        if known.rest != given.rest(daemon.images.inspect(base).layers, known.copied):
             return None
         layer = known.tar(given.jar)
         config = _with_layer(json.loads(daemon.images.configuration(before.id)), known, layer, source)
@@ -195,7 +228,8 @@ def _parse(text: str) -> JarLayer | None:
     with suppress(ValueError, TypeError, KeyError):
         read = json.loads(text)
         entries = (Entry(**{**one, "owner": tuple(one["owner"])}) for one in read["entries"])
-        return JarLayer(str(read["rest"]), tuple(entries), tuple(map(int, read["history"])))
+        taken, history = tuple(map(str, read["copied"])), tuple(map(int, read["history"]))
+        return JarLayer(str(read["rest"]), taken, tuple(entries), history)
     return None
 
 
@@ -220,7 +254,7 @@ def _has(layer: bytes, jar: bytes) -> bool:
 def _entries_around(layer: bytes, jar: bytes) -> tuple[Entry, ...] | None:
     """The entries of a layer that is made of folders and the jar alone, to the byte; None of any other."""
     found = tuple(Entry(one.name, one.isdir(), one.mode, _owner(one)) for one in _entries(layer))
-    return found if JarLayer("", found, ()).tar(jar) == layer else None
+    return found if JarLayer("", (), found, ()).tar(jar) == layer else None
 
 
 def _are_apart(contents: Sequence[bytes]) -> bool:

@@ -47,6 +47,7 @@ class Team:
     conf: bytes = b"conf"
     version: str = "1"
     base: str = ""
+    sources: bytes = b"sources"
 
     def build(self, report: Reporter | None = None) -> dict[str, Any]:
         """Build it; what `docker inspect` says of it."""
@@ -54,6 +55,7 @@ class Team:
         files = {
             "Dockerfile": self.dockerfile.encode(),
             "conf": self.conf,
+            "src/web.clj": self.sources,
             "target/slipway/app.jar": self.jar,
             "target/slipway/deps.jar": b"dependencies",
         }
@@ -153,6 +155,34 @@ def test_a_jar_that_may_be_elsewhere_too_is_built(team: Team, dockerfile: str) -
     assert JAR_LAYER not in team.build()["Config"]["Labels"]
     team.jar = b"another"
     assert not is_replaced(team)
+
+
+def test_a_file_of_the_context_that_no_instruction_copies_counts_for_nothing(team: Team) -> None:
+    team.build()
+    team.jar, team.sources = b"another", b"changed"
+    assert is_replaced(team)
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        "COPY src s/",
+        "COPY --chown=1:2 src/web.clj conf s/",
+        "COPY ./conf/../src/ s/",
+        "COPY /src s/",
+        'COPY ["src", "s"]',
+        "COPY s?c s/",
+        "ENV D=src\nCOPY ${D} s/",
+        'COPY "src" s/',
+    ],
+)
+def test_a_file_that_an_instruction_copies_counts_however_it_is_written(team: Team, copy: str) -> None:
+    team.dockerfile = f"{BEGIN}{DEPS}{JAR}{copy}\n{END}"
+    assert JAR_LAYER in team.build()["Config"]["Labels"]
+    team.jar, team.sources = b"another", b"changed"
+    assert not is_replaced(team)
+    team.jar = b"a third"
+    assert is_replaced(team)
 
 
 def test_what_else_changes_is_built(team: Team) -> None:
