@@ -70,6 +70,7 @@ def client(
     except (InvalidConfigFile, ValueError, TypeError, AttributeError) as error:  # docker-py's, of what `auths` holds
         file = find_config_file()
         raise UsageError(f"{file} can't be read", details=str(error), hint="correct it, or docker login") from error
+    api.trust_env = False  # a socket has no proxy and no .netrc, which requests would look for each time
     api.get_adapter(api.base_url).close()
     api.mount("http+docker://", adapter)
     return api

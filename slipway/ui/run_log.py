@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ class RunLog:
         self._folder, self._run = folder, run
         self._steps: set[str] = set()
         self._changed: set[str] = set()
+        self._events: FileIO | None = None
         self._broken = False
 
     def write(self, event: Event) -> None:
@@ -28,8 +30,10 @@ class RunLog:
         if self._broken:
             return
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            append(self._folder / "events.jsonl", json_line(fields(event), self._run))
+            if self._events is None:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._events = _open(self._folder / "events.jsonl")
+            self._events.write(_line(json_line(fields(event), self._run)))
             self._write_beside(event)
         except OSError:
             self._broken = True
@@ -58,5 +62,13 @@ class RunLog:
 
 def append(path: Path, text: str) -> None:
     """Add lines to a file that nobody else may read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as out:
-        out.write(text + "\n")
+    with _open(path) as out:
+        out.write(_line(text))
+
+
+def _open(path: Path) -> FileIO:
+    return FileIO(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a")
+
+
+def _line(text: str) -> bytes:
+    return f"{text}\n".encode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Helping Hands as its developers have it: deployed from a copy of its sources, in which one line changes at a time."""
+"""Helping Hands as its developers have it: deployed from a Git checkout of its own, in which one line changes at a time."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ def developed(where: str, names: Sequence[str] = ()) -> Iterator[Hands]:
         folder = Path(text)
         services = folder / "services"
         shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns("target", ".lein*"))
+        command(["git", "init", "--quiet", str(services)])()
+        command(["git", "-C", str(services), "add", "--all"])()
         hands = Hands(folder, where, services)
         if where == "minikube":
             machines.register()
