@@ -83,6 +83,7 @@ def developed(where: str, names: Sequence[str] = ()) -> Iterator[Hands]:
         folder = Path(text)
         services = folder / "services"
         shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns("target", ".lein*"))
+        shutil.copy(ROOT / ".gitignore", services)
         command(["git", "init", "--quiet", str(services)])()
         command(["git", "-C", str(services), "add", "--all"])()
         hands = Hands(folder, where, services)
