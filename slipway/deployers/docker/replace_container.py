@@ -46,13 +46,14 @@ class ContainerReplacement:
         for volume in want.volumes:
             self.daemon.volumes.create(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
         earlier = self._finish_interrupted(state, service.name, report)
-        began = time.monotonic()
         created = ""
         try:
             if earlier:
                 self.daemon.containers.rename(earlier.id, self.names.previous(service.name))
-                self.daemon.containers.stop(earlier.id, GRACE)
             created = self.daemon.containers.create(want)
+            began = time.monotonic()
+            if earlier:
+                self.daemon.containers.stop(earlier.id, GRACE)
             self.daemon.containers.start(created)
             wait_until_ready(self.daemon, created, service, loopback(service), report)
             report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")

@@ -243,5 +243,5 @@ def test_a_docker_that_goes_away_during_a_replacement_is_no_failure_without_chan
         assert (of_run(result), states(daemon)) == (ExitCode.DONE, {HERE: "running"})
         return
     assert of_run(result) is ExitCode.FAILED
-    assert states(daemon) == {PREVIOUS: "exited"}
+    assert states(daemon) == {PREVIOUS: "exited", HERE: "created"}
     assert "rollback failed" in result.failures["web/release"].hint
