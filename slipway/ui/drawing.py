@@ -156,6 +156,8 @@ class _Rows:
         """What is to say of a row: why it failed, whom it waits for, how far it is, that nothing was to do."""
         if step := group.failed:
             return _cause(group, step.reason), STYLES[Status.FAILED]
+        if (only := group.steps[0]) and len(self._board.steps) == 1 and not only.progress:
+            return only.plan.title, STYLES[only.status]  # an action: what it is, also when it is done
         if step := group.active:
             text = format_progress(step.progress) if step.progress else _cause(group, step.reason)
             shown = step.name in self._stages or group not in self._rows

@@ -221,6 +221,15 @@ def test_on_a_small_terminal_the_stages_give_way_and_no_line_is_wider_or_lower(w
         assert row(lines, "auth").endswith("waits for another Leiningen")
 
 
+def test_an_action_says_what_it_is_while_it_runs_and_when_it_is_done() -> None:
+    title = "auth: roll back to release 3"
+    only = Plan((PlanStep("rollback", title),))
+    running = StepChanged("rollback", title, Status.APPLYING, "asked for", 0.0)
+    done = StepChanged("rollback", title, Status.CHANGED, "asked for", 2.0)
+    assert row(shown([only, running]), "rollback").endswith(f"  {title}")
+    assert row(shown([only, running, done]), "rollback").endswith(f"  {title}")
+
+
 def test_a_text_of_several_lines_has_one() -> None:
     events: list[Event] = [plan("a"), Output("secrets", "note", "waiting for room:\n\tnone is left")]
     lines = shown([*events, Output("a/jar", "stdout", "one\ttwo\nthree")])
