@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import WAITING_FOR, Emit, Event, Output, Progress
+
+BYTES_EVERY = 0.1  # seconds between two events of a stream: nobody sees more, and a pull would log thousands
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Reporter:
     id: str
     emit: Emit
     cancel: Cancel
+    _told: list[float] = field(default_factory=list, compare=False)  # when the last bytes were told
 
     def note(self, text: str) -> None:
         """A line that Slipway says of the step."""
@@ -31,7 +35,12 @@ class Reporter:
         self.emit(Output(self.id, stream, text))
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """How far the step is; `total` 0: not known."""
+        """How far the step is; `total` 0: not known. Of bytes that come at once, only some are told, and the last."""
+        if unit == "bytes":
+            now = time.monotonic()
+            if done != total and self._told and now - self._told[-1] < BYTES_EVERY:
+                return
+            self._told[:] = [now]
         self.emit(Progress(self.id, done, total, unit))
 
 
