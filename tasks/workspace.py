@@ -81,6 +81,7 @@ class WorkspaceFactory:
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
         from slipway.checks.runner import CurlRunner, one_by_one
+        from slipway.deployers.docker import warm_end
         from slipway.flows.at_the_end import AtTheEnd
         from slipway.flows.workspace import BuildMachine
 
@@ -96,6 +97,7 @@ class WorkspaceFactory:
             compilers=ResourceLimit("another Leiningen", os.cpu_count() or 1),  # more would take each other's memory
             reuse=self.reuse,
             later=later,
+            end_later=warm_end.end_later if self.reuse and not os.environ.get("CI") else None,
         )
 
     def _machine_steps(self, machine: BuildMachine) -> Callable[[], Iterator[AnyNode]]:

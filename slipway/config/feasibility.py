@@ -35,6 +35,9 @@ def faults(service: Service) -> Iterator[Fault]:
     yield from _storage(service)
     yield from _resources(service)
     yield from _limits(service)
+    if service.smoke.reuse and service.storage and not service.smoke.snapshot:
+        summary = "smoke.reuse: a test would see the data of the one before it in this service's storage"
+        yield Fault(("smoke", "reuse"), summary, "give `snapshot` and `restore`, the commands that make it fresh")
     for probe in ("ready", "live"):
         path = getattr(service.health, probe, None)
         if path is not None and not re.fullmatch(r"/\S*", path):

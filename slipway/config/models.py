@@ -118,6 +118,28 @@ class Check(Model):
     save: dict[Variable, Save] = Field(default={}, examples=["{ID: {json: $.id}}"])
 
 
+class Smoke(Model):
+    """Whether the smoke tests of services that need this one may use its container again.
+
+    It may where the container keeps nothing of a test (`reuse`), or where commands in it make its data fresh:
+    `snapshot` is run when all that a test needs is ready, `restore` brings that state back before the next test.
+    """
+
+    reuse: bool = False
+    snapshot: tuple[str, ...] = Field(default=(), examples=["[sh, /data.sh, snapshot]"])
+    restore: tuple[str, ...] = Field(default=(), examples=["[sh, /data.sh, restore]"])
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if bool(self.snapshot) != bool(self.restore):
+            raise ValueError("use snapshot and restore together")
+        return self
+
+
+def _is_never_reused(value: object) -> bool:
+    return value == Smoke()
+
+
 def url_variable(need: str) -> str:
     """The variable in checks that holds the URL of a service that is needed: `AUTH_URL`."""
     return f"{need.upper().replace('-', '_')}_URL"
@@ -156,7 +178,17 @@ class Service(Model):
     checks: tuple[Check, ...] = Field(
         default=(), examples=["[{name: it answers, curl: 'curl \"$BASE/\"', expect: {status: 200}}]"]
     )
+    smoke: Smoke = Field(  # records of earlier versions lack it
+        default=Smoke(),
+        examples=["{reuse: true}", "{snapshot: [sh, /data.sh, snapshot], restore: [sh, /data.sh, restore]}"],
+        exclude_if=_is_never_reused,
+    )
     folder: Path = Path()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether a container of it may serve several smoke tests."""
+        return bool(self.smoke.snapshot) or (self.smoke.reuse and not self.storage)
 
     @property
     def shared(self) -> tuple[Path, ...]:

@@ -10,7 +10,15 @@ from slipway.engine.steps import Probe
 
 if TYPE_CHECKING:
     from slipway.docker.engine import Engine
-    from slipway.docker.protocols import ContainerIO, Containers, Images, ImageTransfers, Networks, Volumes
+    from slipway.docker.protocols import (
+        ContainerIO,
+        Containers,
+        HostResources,
+        Images,
+        ImageTransfers,
+        Networks,
+        Volumes,
+    )
     from slipway.docker.state import State
     from slipway.hosts.host import Host
 
@@ -53,6 +61,11 @@ class DockerDaemon:
     def networks(self) -> Networks:
         """Its networks."""
         return self._engine.facts().networks
+
+    @property
+    def resources(self) -> HostResources:
+        """What containers take of its host."""
+        return self._engine.facts().resources
 
     def state(self, project: str) -> State:
         """All that checks ask about a project, in four requests and one per container of the project."""

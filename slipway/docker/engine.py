@@ -9,6 +9,7 @@ from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.docker.container_io import DockerContainerIO
 from slipway.docker.containers import DockerContainers
+from slipway.docker.host_resources import DockerHostResources
 from slipway.docker.images import DockerImages
 from slipway.docker.labels import LABEL
 from slipway.docker.networks import DockerNetworks
@@ -31,6 +32,7 @@ class Engine:
         self.io = DockerContainerIO(self._connection)
         self.volumes = DockerVolumes(self._connection)
         self.networks = DockerNetworks(self._connection)
+        self.resources = DockerHostResources(self._connection)
 
     def state(self, project: str) -> State:
         """All that checks ask about a project, in four requests and one per container of the project."""

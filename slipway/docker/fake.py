@@ -31,6 +31,7 @@ class Store:
         self.networks: dict[str, Mapping[str, str]] = {}
         self.files: dict[tuple[str, str], bytes] = {}
         self.created = 0
+        self.memory = 16 * 2**30
         self.hooks: list[Callable[[str], None]] = []
 
     def before(self, operation: str, *arguments: str) -> None:
@@ -297,6 +298,31 @@ class FakeNetworks:
         self._store.networks.pop(name, None)
 
 
+class FakeHostResources:
+    """The `HostResources` of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def memory(self) -> int:
+        self._store.before("resources.memory")
+        return self._store.memory
+
+    def pause(self, container: str) -> None:
+        self._store.before("resources.pause", container)
+        self._change(container, "paused", "running", "paused")
+
+    def unpause(self, container: str) -> None:
+        self._store.before("resources.unpause", container)
+        self._change(container, "unpaused", "paused", "running")
+
+    def _change(self, container: str, done: str, state: str, target: str) -> None:
+        found = self._store.container(container)
+        if found.state != state:
+            raise Problem(f"container {container[:12]} could not be {done}", details=f"it is not {state}")
+        self._store.change(container, state=target)
+
+
 class FakeDaemon:
     """A `Daemon` over one `store`. Images are made of their content; nothing can be pulled that was not `offered`."""
 
@@ -308,6 +334,7 @@ class FakeDaemon:
         self.io = FakeContainerIO(self.store)
         self.volumes = FakeVolumes(self.store)
         self.networks = FakeNetworks(self.store)
+        self.resources = FakeHostResources(self.store)
 
     def state(self, project: str) -> State:
         self.store.before("state")

@@ -11,6 +11,7 @@ LABEL = "slipway.project"  # on everything that Slipway creates; its value is th
 SERVICE, ROLE = "slipway.service", "slipway.role"
 OWNER = "slipway.owner"  # on what is removed with the run that created it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
+CONTENT = "slipway.content"  # on a container of a smoke test: the digest of what it is made from
 CLASSES = "slipway.classes"  # on an image: what its class data archive was made from
 JAR_LAYER = "slipway.jar-layer"  # on an image: where its jar is, and a digest of all else that it was built from
 

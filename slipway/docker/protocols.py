@@ -1,4 +1,5 @@
-"""One host's Docker daemon, by noun: images and their transfers, containers and what is in them, volumes, networks.
+"""One host's Docker daemon, by noun: images and their transfers, containers and what is in them, volumes, networks,
+and what all that takes of the host.
 
 Every operation raises Problem with the daemon's own words when it is refused, and Unreachable where it does not answer.
 """
@@ -128,6 +129,19 @@ class Networks(Protocol):
         """Remove a network. One that does not exist is no error."""
 
 
+class HostResources(Protocol):
+    """What containers take of the daemon's host."""
+
+    def memory(self) -> int:
+        """The host's memory, in bytes."""
+
+    def pause(self, container: str) -> None:
+        """Stop the processes of a running container where they are: it takes no CPU, and its memory does not grow."""
+
+    def unpause(self, container: str) -> None:
+        """Let the processes of a paused container go on."""
+
+
 class Daemon(Protocol):
     """One Docker daemon."""
 
@@ -143,6 +157,8 @@ class Daemon(Protocol):
     def volumes(self) -> Volumes: ...
     @property
     def networks(self) -> Networks: ...
+    @property
+    def resources(self) -> HostResources: ...
 
     def state(self, project: str) -> State:
         """All that checks ask about a project, in four requests and one per container of the project."""

@@ -80,7 +80,7 @@ def _run(work: Workspace, selection: Selection, passed: Skip) -> SmokeTestRun:
     def waiting() -> set[str]:
         return {service.name for service in selection.chosen if not passed(service)}
 
-    run = SmokeTestRun(work.build.docker, work.names, desired, needs, waiting, work.build.checks)
+    run = SmokeTestRun(work.build.docker, work.names, desired, needs, waiting, work.build.checks, work.build.end_later)
     work.closing.callback(run.close)
     return run
 

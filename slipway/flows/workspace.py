@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slipway.config.models import Config
     from slipway.deployers.deployer import DesiredRelease
     from slipway.deployers.deployments import Deployments
+    from slipway.deployers.docker.warm_containers import EndLater
     from slipway.docker.labels import Names
     from slipway.docker.protocols import Daemon
     from slipway.docker.state import State
@@ -31,7 +32,8 @@ class BuildMachine:
     """Where jars and images are built and tested: this machine, and its Docker. `state` is what that has.
 
     `clojars` is whether Clojars answers it; `compilers` how many Leiningens may run at once, `reuse` whether
-    what one said before counts where only sources have changed; `later` is given what is best done at the end.
+    what one said before counts where only sources have changed; `later` is given what is best done at the end;
+    `end_later` ends what smoke tests keep for the next run, without which they keep nothing.
     """
 
     host: Host
@@ -42,6 +44,7 @@ class BuildMachine:
     compilers: ResourceLimit
     reuse: bool = True
     later: AtTheEnd = field(default_factory=AtTheEnd)
+    end_later: EndLater | None = None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import json
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,26 @@ def test_a_command_in_a_container_is_not_waited_for_for_ever(project: str) -> No
             daemon.io.execute(container, [SLEEP, "30"], null_reporter(cancel))
         assert time.monotonic() - began < 20
         daemon.containers.remove(container)
+
+
+def test_a_paused_container_can_go_on_be_stopped_and_be_removed(daemon: Daemon, project: str) -> None:
+    assert daemon.resources.memory() > 2**30
+    container = daemon.containers.create(ContainerSpec(f"{project}_a", sleeper(daemon, project), {LABEL: project}))
+    with pytest.raises(Problem, match="could not be paused"):
+        daemon.resources.pause(container)
+    daemon.containers.start(container)
+    for leave in (daemon.resources.unpause, stop(daemon), daemon.containers.remove):
+        daemon.resources.pause(container)
+        assert daemon.containers.inspect(container).state == "paused"
+        leave(container)
+        found = daemon.containers.find(container)
+        assert found is None or found.state in {"running", "exited"}
+        if found and not found.running:
+            daemon.containers.start(container)
+    with pytest.raises(Problem, match="No such container"):
+        daemon.resources.unpause(container)
+
+
+def stop(daemon: Daemon) -> Callable[[str], None]:
+    """Stop a container within a second."""
+    return partial(daemon.containers.stop, grace=1)

@@ -35,6 +35,9 @@ STORAGE = "storage: {data: {path: /data}}\n"
         ("resources:\n  cpu: 500m\n  limits: {cpu: 100m}\n", "6: resources.limits.cpu: 100m is less than resources.cpu: 500m"),
         ("resources: {limits: {memory: 64Mi}}\n", "4: resources.limits.memory: 64Mi is less than resources.memory: 256Mi"),
         ("resources: {limits: {gpu: 1}}\n", "4: unknown key resources.limits.gpu"),
+        (STORAGE + "smoke: {reuse: true}\n", "5: smoke.reuse: a test would see the data of the one before it in this service's storage · give `snapshot` and `restore`"),
+        ("smoke: {snapshot: [save]}\n", "4: smoke: use snapshot and restore together"),
+        ("smoke: {restore: [back]}\n", "4: smoke: use snapshot and restore together"),
         ("health: {ready: health}\n", "4: health.ready: 'health' is not a path of a URL · for example /health/ready"),
         ("health: {live: 'http://x/ready'}\n", "4: health.live: 'http://x/ready' is not a path"),
         ("health: {live: ''}\n", "4: health.live: '' is not a path"),
@@ -111,3 +114,22 @@ def test_an_environment_can_give_a_service_more_time(team: Path) -> None:
 def test_a_record_of_a_service_that_says_nothing_of_its_start_is_as_before() -> None:
     assert "start_within" not in Service(name="web").model_dump()
     assert Service(name="web", start_within="3m").model_dump()["start_within"] == "3m"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "smoke: {reuse: true}\n",
+        STORAGE + "smoke: {snapshot: [save], restore: [bring, back]}\n",
+        STORAGE + "smoke: {reuse: true, snapshot: [save], restore: [bring, back]}\n",
+        STORAGE + "smoke: {reuse: false}\n",
+    ],
+)
+def test_a_service_can_say_that_smoke_tests_use_it_again(team: Path, text: str) -> None:
+    service(team, "web", PLAIN + text)
+    assert load(team).services["web"].reusable == ("false" not in text)
+
+
+def test_a_record_of_a_service_that_is_never_used_again_is_as_before() -> None:
+    assert "smoke" not in Service(name="web").model_dump()
+    assert Service.model_validate({"name": "web", "smoke": {"reuse": True}}).model_dump()["smoke"]["reuse"] is True
