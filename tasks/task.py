@@ -25,7 +25,12 @@ CHANGES = {
 VARIABLES = {"env": "SLIPWAY_ENV", "output": "SLIPWAY_OUTPUT"}  # the other two are folders: see Invocation.folder
 SHORT = {"service": "s", "env": "e", "plan": "n", "follow": "f"}
 SEVERAL = ("service", "host")  # flags that take several names: separated by commas, or given again
-BUILDS = {"no_cache": (False, "build each jar that is needed with Leiningen from the start, whatever it said before")}
+BUILDS = {
+    "no_cache": (
+        False,
+        "build each jar that is needed with Leiningen from the start, and keep nothing warm between smoke tests",
+    )
+}
 BUNDLE = {"bundle": ("", "a folder made by bundle.create: nothing that it holds is downloaded")}
 
 

@@ -27,14 +27,18 @@ LOOK_EVERY = 5.0  # seconds; the clock goes on while a computer sleeps, and a wa
 def end_later(names: Names, until: datetime) -> None:
     """Remove the warm containers of a project that are kept `until` then, when that has passed; return at once.
 
-    It replaces the process that waits for those of before.
+    It replaces the process that waits for those of before. Raises Problem where none can be started.
     """
     from slipway.config.host_secrets import without_host_secrets
+    from slipway.errors import Problem
     from slipway.hosts.locks import user_lock_path
 
-    current = user_lock_path(f"warm-{names.project}").with_suffix(".txt")
     moment = str(until.timestamp())
-    current.write_text(moment, encoding="utf-8")
+    try:
+        current = user_lock_path(f"warm-{names.project}").with_suffix(".txt")
+        current.write_text(moment, encoding="utf-8")
+    except OSError as error:
+        raise Problem("what a smoke test needed can't be kept", details=str(error)) from error
     module = "slipway.deployers.docker.warm_end"
     words = [sys.executable, "-m", module, names.project, names.short, moment, str(current)]
     env = {**without_host_secrets(os.environ), "PYTHONPATH": str(ROOT)}
