@@ -20,6 +20,7 @@ import requests
 from slipway.config.load import load
 from slipway.docker.ports import is_free
 from slipway.hosts.local import LocalHost
+from slipway.hosts.locks import user_lock_path
 from slipway.images.leiningen import Leiningen, uberjar_command
 from slipway.installers.java import clojars_answers
 
@@ -180,7 +181,8 @@ class Project:
         assert self.invoke("deploy", "--plan").exit == 0
 
     def purge(self) -> None:
-        """Remove everything that has this project's label."""
+        """Remove everything that has this project's label, and end the process that would remove what is kept warm."""
+        user_lock_path(f"warm-{self.name}").with_suffix(".txt").unlink(missing_ok=True)
         label = f"label=slipway.project={self.name}"
         for listing, removal in (
             (["docker", "ps", "-aq"], ["docker", "rm", "-fv"]),
