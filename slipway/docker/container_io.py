@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from docker.errors import NotFound
 
+from slipway.docker.archive import writable_tar
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
 from slipway.engine.cancellation import Cancel
@@ -77,25 +76,9 @@ class DockerContainerIO:
         """Write a file, owned by root, into a container, running or not."""
         folder, _, name = path.rpartition("/")
         with translated_errors(f"{path} of container {container[:12]} could not be written"):
-            self._connection.api.put_archive(container, folder or "/", _tar({name: content}, mode))
+            self._connection.api.put_archive(container, folder or "/", writable_tar({name: content}, mode))
 
     def write_folder(self, container: str, path: str, files: Mapping[str, bytes]) -> None:
         """Write files, by their paths in a folder that is there, which anybody in the container may change."""
         with translated_errors(f"{path} of container {container[:12]} could not be written"):
-            self._connection.api.put_archive(container, path, _tar(files, 0o666))
-
-
-def _tar(files: Mapping[str, bytes], mode: int) -> bytes:
-    """A tar of files by their paths, written now, with the folders that they are in, to which anybody may add."""
-    buffer, now = io.BytesIO(), int(time.time())
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        folders = {str(folder): None for path in files for folder in reversed(PurePosixPath(path).parents[:-1])}
-        for name in folders:
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o777, now
-            archive.addfile(entry)
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(content), mode, now
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+            self._connection.api.put_archive(container, path, writable_tar(files, 0o666))
