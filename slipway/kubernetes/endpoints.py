@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from slipway.engine.reporter import Reporter
@@ -21,8 +22,21 @@ def wait_until_routed(workload: Workload, report: Reporter) -> None:
     A rollout has ended when its pods are ready. For a moment the Service still sends requests to earlier ones, which
     answer until they have drained: checks would pass for what is not there any more.
     """
+    _wait(workload, partial(_current, workload), report)
+
+
+def wait_until_routed_to(workload: Workload, pod: str, report: Reporter) -> None:
+    """Wait until requests to the Service reach this pod alone."""
+    _wait(workload, partial(set, (pod,)), report)
+
+
+def _current(workload: Workload) -> set[str]:
+    return {pod["metadata"]["name"] for pod in read_snapshot(workload).pods}
+
+
+def _wait(workload: Workload, wanted: Callable[[], set[str]], report: Reporter) -> None:
     waited = 0.0
-    while waited < TIMEOUT and not _is_routed(workload):
+    while waited < TIMEOUT and not _is_routed(workload, wanted):
         report.cancel.wait(POLL)
         report.cancel.check()
         waited += POLL
@@ -30,8 +44,8 @@ def wait_until_routed(workload: Workload, report: Reporter) -> None:
     report.cancel.check()
 
 
-def _is_routed(workload: Workload) -> bool:
-    """Whether the slices name new pods alone; nobody knows where they can't be read."""
+def _is_routed(workload: Workload, wanted: Callable[[], set[str]]) -> bool:
+    """Whether the slices name wanted pods alone; nobody knows where they can't be read."""
     selector = f"kubernetes.io/service-name={workload.service}"
     listed = partial(workload.cluster.list, "discovery.k8s.io/v1", "EndpointSlice", workload.namespace, selector)
     slices = unless_refused(listed, None)
@@ -39,7 +53,7 @@ def _is_routed(workload: Workload) -> bool:
         return True
     ready = [one for part in slices for one in part.get("endpoints") or () if _is_ready(one)]
     names = {one.get("targetRef", {}).get("name") for one in ready}
-    return bool(names) and names <= {pod["metadata"]["name"] for pod in read_snapshot(workload).pods}
+    return bool(names) and names <= wanted()
 
 
 def _is_ready(endpoint: Object) -> bool:

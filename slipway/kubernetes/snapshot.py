@@ -44,7 +44,23 @@ def read_full_snapshot(workload: Workload) -> Snapshot:
     node_list = pool.submit(_listed, workload, "v1", "Node", None)
     all_pods = pool.submit(_listed, workload, "v1", "Pod", None)
     found = _read(workload, pool, _own_and_failed)
-    nodes, pods = node_list.result(), all_pods.result()
+    return _with_nodes(found, node_list.result(), all_pods.result())
+
+
+def read_pod_snapshot(workload: Workload, pod: Object, *, full: bool = False) -> Snapshot:
+    """The same of one pod that no Deployment has: its spec stands for the template of one."""
+    events, name = _listed(workload, "v1", "Event", workload.namespace), pod["metadata"]["name"]
+    about = [event for event in events if event.get("involvedObject", {}).get("name") == name]
+    containers = _own_and_failed(workload, pod) if full else _failed(workload, pod)
+    logs = {(name, one): last_lines(workload, pod, one) for one in containers}
+    found = Snapshot({"spec": {"replicas": 1, "template": {"spec": pod["spec"]}}}, [pod], about, logs)
+    if not full:
+        return found
+    return _with_nodes(found, _listed(workload, "v1", "Node", None), _listed(workload, "v1", "Pod", None))
+
+
+def _with_nodes(found: Snapshot, nodes: Sequence[Object], pods: Sequence[Object]) -> Snapshot:
+    """The snapshot with the nodes, and what all pods request of them."""
     if not pods:  # nobody may list them: what is left of the nodes is unknown
         return found
     requested = requests_by_node(pods)
