@@ -34,7 +34,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
             *("-k", f"not (({BOTH}) and minikube)"),
         ),
         "cluster": (
-            *_lab("causes", "judges", "cluster", "an_earlier_version", "up", "walkthrough", "scaling"),
+            *_lab("causes", "judges", "cluster", "dev_pod", "an_earlier_version", "up", "walkthrough", "scaling"),
             *_lab("other_builders", "helping_hands"),
             *("-k", f"not (({BOTH}) and local)"),
         ),

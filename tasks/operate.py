@@ -54,6 +54,10 @@ def status(invocation: Invocation) -> None:
     tables.print_table(
         invocation.session, ("service", "release", "ready", "container", "image", "digest", "age", "ports"), rows
     )
+    for service in services:
+        for text in (service.drift, *(pod.text for pod in service.dev)):
+            if text:
+                invocation.session.print(f"{service.name}: {text}")
     tables.print_nodes(invocation.session, nodes)
     for warning in warnings:
         invocation.session.print(f"warning  {warning}")

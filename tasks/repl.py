@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 WIDTH = 10  # of the labels of addresses
 
 
-@command(changes=True, service="the service")
-def dev(invocation: Invocation, service: str = "") -> None:
+@command(
+    changes=True,
+    confirm=True,
+    service="the service",
+    intercept="on a cluster: it takes all of the traffic of the running release, until Ctrl-C",
+)
+def dev(invocation: Invocation, service: str = "", *, intercept: bool = False) -> None:
     """Run a service beside those that it needs, and evaluate in it what is saved, until Ctrl-C.
 
-    It runs in its own image, on this machine's Docker, with fresh data; running releases are not touched. After each
-    save its checks are run.
+    It runs in its own image: on this machine's Docker with fresh containers of what it needs, on a cluster in a pod
+    beside the running releases, which it uses. They are not touched, and it takes no traffic unless that is asked for.
+    After each save its checks are run.
 
-    Example:
+    Examples:
       ./invoke dev order
+      ./invoke dev order --env minikube
+      ./invoke dev order --env minikube --intercept
 
     """
     from slipway.errors import NextCommand, UsageError
@@ -31,14 +39,15 @@ def dev(invocation: Invocation, service: str = "") -> None:
     from slipway.flows.dev import dev as flows_dev
     from slipway.images.saves import SavedFiles, SaveWatcher
 
-    if not invocation.environment.local:
-        commands = [NextCommand("dev", {"service": service, "env": "local"})]
-        summary = f"dev runs services on this machine's Docker, not in {invocation.environment.name}"
-        raise UsageError(summary, commands=commands)
+    if intercept and invocation.environment.local:
+        hint = "leave --intercept out, or name an environment of a cluster with --env"
+        commands = [NextCommand("dev", {"service": service})]
+        summary = f"--intercept is of clusters: in {invocation.environment.name} nothing stands in front of a service"
+        raise UsageError(summary, hint=hint, commands=commands)
     name = invocation.one_service(service).name
     work, selection = invocation.workspace, invocation.selection(name)
     with SaveWatcher() as watcher:
-        session = DevSession(work, selection, work.services[name], SavedFiles(watcher))
+        session = DevSession(work, selection, work.services[name], SavedFiles(watcher), intercept)
         invocation.run(list(flows_dev(work, selection, session)))
         with invocation.signals.running():
             _print_addresses(invocation, session)
@@ -57,7 +66,7 @@ def _print_addresses(invocation: Invocation, session: DevSession) -> None:
     lines = {name: run.address, "REPL": f"nc 127.0.0.1 {run.published(ports.repl)}"}
     if session.nrepl:
         lines["nREPL"] = f"127.0.0.1:{run.published(ports.nrepl)}"
-    lines["log"] = f"docker logs --follow {run.container}"
+    lines["log"] = run.log_command
     for label, text in lines.items():
         invocation.session.print_line(Output(f"{name}/dev", "note", f"{label}: {text}"), f"{label:<{WIDTH}}{text}")
     invocation.session.print("saved files are evaluated (press Ctrl-C to stop)")
@@ -84,6 +93,7 @@ def _reload(invocation: Invocation, session: DevSession) -> bool:
     event = StepChanged(f"{name}/evaluate", f"{name}: evaluate", status, said, reloaded.seconds)
     took = "the code before it runs on" if fault else f"evaluated {reloaded.seconds:.2f} s after the save"
     invocation.session.print_event(event, f"{_clock()}  {said}  ({took})", "\n" if fault else "")
+    session.record(evaluated)
     return not fault
 
 

@@ -75,6 +75,7 @@ class WorkspaceFactory:
             deployments=made,
             environment=found.environment,
             lifecycle=found.lifecycle,
+            dev=found.dev,
             closing=self.closing,
         )
 

@@ -31,8 +31,29 @@ class CopyStatus:
 
 
 @dataclass(frozen=True)
+class DevStatus:
+    """A service under development beside its release: what runs it, who started it, the namespaces evaluated in it."""
+
+    name: str
+    state: str
+    who: str
+    intercepts: bool
+    patched: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """It in words."""
+        patched = f"; patched: {', '.join(self.patched)}" if self.patched else ""
+        takes = "" if self.intercepts else f", takes no traffic{patched}"  # the drift tells of one that takes it
+        return f"dev pod {self.name} of {self.who}: {self.state}{takes}"
+
+
+@dataclass(frozen=True)
 class ServiceStatus:
-    """One service as it runs. `release` is None when what runs has no record: it was never verified, or by hand."""
+    """One service as it runs. `release` is None when what runs has no record: it was never verified, or by hand.
+
+    `drift` is how what answers for it differs from the release, `dev` what is under development beside it.
+    """
 
     name: str
     release: int | None
@@ -44,6 +65,8 @@ class ServiceStatus:
     age: float  # seconds since it started
     ports: tuple[str, ...]
     containers: tuple[CopyStatus, ...]
+    drift: str = ""
+    dev: tuple[DevStatus, ...] = ()
 
     def document(self) -> Mapping[str, object]:
         """The shape of `status --output json`."""
@@ -58,6 +81,8 @@ class ServiceStatus:
             "age": round(self.age, 1),
             "ports": list(self.ports),
             "containers": [{"name": copy.name, "state": copy.state} for copy in self.containers],
+            "drift": self.drift,
+            "dev": [{**vars(pod), "patched": list(pod.patched)} for pod in self.dev],
         }
 
 

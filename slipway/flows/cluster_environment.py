@@ -25,6 +25,7 @@ from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Precondition, Probe, Step
 from slipway.errors import NextCommand, UsageError
 from slipway.flows.artifacts import Artifacts
+from slipway.flows.cluster_dev import ClusterDev
 from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
@@ -170,7 +171,8 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
         images=found.images,
         machine=site.machine,
     )
-    return AssembledEnvironment(environment, made, cluster.lifecycle)
+    dev = ClusterDev(namespace, made.operations, site.build.checks, probe_image)
+    return AssembledEnvironment(environment, made, cluster.lifecycle, dev)
 
 
 @dataclass(frozen=True, kw_only=True)

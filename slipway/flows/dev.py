@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.dev_run import FOLDER, DevRun
+from slipway.deployers.dev_run import FOLDER, DevRun, DevSpec
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import AnyNode, Change, Step
-from slipway.errors import NextCommand, Problem, UsageError
+from slipway.engine.steps import AnyNode, Change, Precondition, Step
+from slipway.errors import NextCommand, Problem, Unreachable, UsageError, deploy_command
 from slipway.flows.build import build, image
+from slipway.flows.deploy import running_needs
+from slipway.flows.dev_environment import AnyRelease
 from slipway.flows.repl import SERVER, SERVER_PATH, Evaluated, Ports, Repl, connect, java_options
 from slipway.flows.selection import Selection
 from slipway.flows.services import AnyService
@@ -33,18 +34,44 @@ def dev(work: Workspace, selection: Selection, session: DevSession) -> Iterator[
     def built(service: AnyService) -> bool:
         return bool(work.artifacts.image(service)) and service is not session.service
 
-    service = session.service
-    yield generate_secrets(work, selection.tested)
-    yield from build(work, selection.tested, skip=built)
-    yield from image(work, selection.tested)
+    service, started = session.service, work.dev.started(selection)
+    conditions = tuple(_conditions(work, selection, session))
+    yield from conditions
+    after = tuple(node.id for node in conditions)
+    yield generate_secrets(work, started, after=after)
+    yield from build(work, started, after=after, skip=built)
+    yield from image(work, started, after=after, skip=work.reusable_image)
+    delivery = [replace(node, after=(f"{service.name}/image",)) for node in work.environment.deliver(service)]
+    yield from delivery
     yield StartService(
         group=service.name,
         name="dev",
         title=f"{service.name}: start with a REPL",
         probe=work.build.state,
-        after=("secrets", *(f"{one.name}/image" for one in selection.tested), f"{service.name}/jar"),
+        after=(
+            *("secrets", f"{service.name}/jar", *(node.id for node in delivery)),
+            *(f"{one.name}/image" for one in started),
+        ),
         session=session,
     )
+
+
+def _conditions(work: Workspace, selection: Selection, session: DevSession) -> Iterator[AnyNode]:
+    """What must run there before anything is built: a cluster, what is needed, the release whose traffic is taken."""
+    preparation = tuple(work.environment.prepare((), ()))
+    yield from preparation
+    after = tuple(node.id for node in preparation)
+    if work.dev.started(selection) != selection.tested:
+        yield running_needs(work, selection, after)
+    if session.intercept:
+        yield ReleaseToIntercept(
+            group=session.service.name,
+            name="intercept",
+            title=f"{session.service.name}: the release whose traffic is taken",
+            probe=work.deployments.state,
+            after=after,
+            session=session,
+        )
 
 
 @dataclass(frozen=True)
@@ -59,12 +86,16 @@ class Reloaded:
 
 @dataclass
 class DevSession:
-    """One service under development on this machine's Docker, until the workspace closes; `saves` are of its files."""
+    """One service under development, until the workspace closes; `saves` are of its files.
+
+    `intercept`: it takes the traffic of the running release.
+    """
 
     work: Workspace
     selection: Selection
     service: AnyService
     saves: SavedFiles
+    intercept: bool = False
     nrepl: bool = False
     _folders: SourceFolders = NO_FOLDERS
     _unevaluated: set[str] = field(default_factory=set)  # saved, and an error came first
@@ -83,7 +114,7 @@ class DevSession:
     @property
     def ports(self) -> Ports:
         """The REPLs' ports in the container."""
-        return Ports.beside(self.service.settings.port)
+        return Ports.beside(self.service.settings.port, self.work.dev.address)
 
     @property
     def started(self) -> bool:
@@ -92,7 +123,7 @@ class DevSession:
 
     @property
     def run(self) -> DevRun:
-        """The containers."""
+        """What was started."""
         return self._started[0][0]
 
     def start(self, report: Reporter) -> None:
@@ -111,27 +142,19 @@ class DevSession:
 
     def _containers(self, files: Sequence[Path]) -> DevRun:
         """The containers of the session: the service's own gets its sources from `files`."""
-        work, services, ports = self.work, {one.name: one for one in self.selection.tested}, self.ports
+        work, ports = self.work, self.ports
         texts = {path: read_source(file) for path, file in self._folders.paths(files).items()}
 
-        def desired(name: str) -> DesiredRelease[Any]:
-            return replace(services[name].release.facts(), image=work.artifacts.image(services[name]) or "")
+        def desired(name: str) -> AnyRelease:
+            return work.desired(work.services[name])
 
-        def needs(name: str) -> tuple[str, ...]:
-            return services[name].needs
-
-        return DevRun(
-            work.build.docker,
-            work.names,
-            desired,
-            needs,
-            set,
-            work.build.checks,
-            name=self.service.name,
+        spec = DevSpec(
             java_options=java_options(FOLDER, ports),
             ports=(ports.repl, ports.tool, ports.nrepl),
             files={**texts, SERVER_PATH: SERVER.read_bytes()},
+            intercept=self.intercept,
         )
+        return work.dev.run(self.selection, desired, spec)
 
     def _files(self) -> Sequence[Path]:
         return self.service.read().files
@@ -149,6 +172,11 @@ class DevSession:
         others = tuple(path for path in saved if path not in {*present.values(), *deleted.values()})
         return Reloaded(evaluated, tuple(deleted.values()), others, time.time() - moment)
 
+    def record(self, evaluated: Evaluated) -> None:
+        """Note where the service runs what was evaluated in it."""
+        if evaluated.namespaces:
+            self.run.record(evaluated.namespaces)
+
     def _evaluate(self, texts: Mapping[str, str], deleted: Collection[str]) -> Evaluated:
         run, repl = self._started[0]
         wanted = sorted((self._unevaluated | texts.keys()).difference(deleted))
@@ -163,6 +191,20 @@ class DevSession:
     def file(self, path: str) -> Path | None:
         """The source at a path on the class path."""
         return next((file for file in self.saves.read.digests if self._folders.path_of(file) == path), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseToIntercept(Precondition[Any]):
+    """The service is deployed: otherwise there is no traffic."""
+
+    session: DevSession
+
+    def verify(self, facts: Any) -> None:  # noqa: ARG002  the releases are read off the same state
+        """Raise Unreachable that tells to deploy it."""
+        work, name = self.session.work, self.group
+        if work.deployments.releases.running(name) is None:
+            summary = f"{name} is not deployed in {work.name}: there is no traffic to take"
+            raise Unreachable(summary, commands=[deploy_command(name)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
 from slipway.engine.steps import AnyNode, Precondition, Probe
 from slipway.flows.artifacts import Artifacts
+from slipway.flows.docker_dev import DockerDev
 from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
 from slipway.flows.services import AnyService
 
@@ -85,6 +86,7 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
         ),
         deployments=deployer.deployments(machine.docker, site.names, machine.state, machine.checks),
         lifecycle=NoLifecycle(site.name),
+        dev=DockerDev(machine.docker, site.names, machine.checks),
     )
 
 

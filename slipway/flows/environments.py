@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from slipway.docker.labels import Names
     from slipway.engine.steps import AnyNode
     from slipway.flows.artifacts import Artifacts
+    from slipway.flows.dev_environment import DevEnvironment
     from slipway.flows.environment import RunEnvironment
     from slipway.flows.workspace import BuildMachine
 
@@ -41,11 +42,12 @@ class EnvironmentSite:
 
 @dataclass(frozen=True)
 class AssembledEnvironment:
-    """Where services run, what deploys them there, and the life of the cluster behind it."""
+    """Where services run, what deploys them there, the life of the cluster behind it, and where `dev` runs one."""
 
     environment: RunEnvironment
     deployments: Deployments[Any, Any]
     lifecycle: Lifecycle
+    dev: DevEnvironment
 
 
 def assemble(family: str, site: EnvironmentSite) -> AssembledEnvironment:

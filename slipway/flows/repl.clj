@@ -118,22 +118,22 @@
 
 (defn- start-nrepl
   "Starts nREPL where the service has it; whether it does."
-  [port]
+  [address port]
   (boolean (when (some io/resource ["nrepl/server.clj" "nrepl/server__init.class"])
-             ((requiring-resolve 'nrepl.server/start-server) :bind "0.0.0.0" :port port))))
+             ((requiring-resolve 'nrepl.server/start-server) :bind address :port port))))
 
-(defn- answer [{:keys [nrepl write delete paths]}]
+(defn- answer [{:keys [nrepl address write delete paths]}]
   (doseq [[path text] write :let [file (io/file root path)]]
     (io/make-parents file)
     (spit file text))
   (doseq [path delete]
     (io/delete-file (io/file root path) true))
   (let [out (StringWriter.)]
-    (assoc (binding [*out* out, *err* out] (if nrepl {:nrepl (start-nrepl nrepl)} (evaluate paths)))
+    (assoc (binding [*out* out, *err* out] (if nrepl {:nrepl (start-nrepl address nrepl)} (evaluate paths)))
            :out (str out))))
 
 (defn serve
-  "Answers requests: {:nrepl port}, or {:write [[path text]], :delete [path], :paths [path]}, which evaluates :paths."
+  "Answers requests: {:nrepl port, :address text}, or {:write [[path text]], :delete [path], :paths [path]}, which evaluates :paths."
   []
   (loop []
     (let [request (read {:eof ::end} *in*)]

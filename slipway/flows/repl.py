@@ -21,23 +21,26 @@ EVALUATED_WITHIN = 600.0  # seconds
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports in the container: Clojure's socket REPL for people, the one of `repl.clj`, and nREPL's."""
+    """Ports in the container: Clojure's socket REPL for people, the one of `repl.clj`, and nREPL's.
+
+    `address` is the one that they listen on.
+    """
 
     repl: int
     tool: int
     nrepl: int
+    address: str
 
     @classmethod
-    def beside(cls, port: int) -> Ports:
+    def beside(cls, port: int, address: str) -> Ports:
         """Three ports, none of which is the service's own."""
         first = 7700 if port < 7700 or port > 7702 else 7710
-        return cls(first, first + 1, first + 2)
+        return cls(first, first + 1, first + 2, address)
 
 
 def java_options(folder: str, ports: Ports) -> str:
     """The value of JAVA_TOOL_OPTIONS that puts a folder first on the class path and opens the REPLs.
 
-    In the container they listen on every interface, since Docker publishes only such ports: on loopback alone.
     Clojure loads a source in place of a class that is older: so the code is that of the folder, and none of it is
     linked directly, whatever the jar was compiled with.
     """
@@ -46,7 +49,7 @@ def java_options(folder: str, ports: Ports) -> str:
         "slipway-dev": (ports.tool, "slipway.repl/serve"),
     }
     properties = (
-        f"'-Dclojure.server.{name}={{:port {port} :accept {accept} :address \"0.0.0.0\"}}'"
+        f"'-Dclojure.server.{name}={{:port {port} :accept {accept} :address \"{ports.address}\"}}'"
         for name, (port, accept) in servers.items()
     )
     return " ".join((f"-Xbootclasspath/a:{folder}", *properties))
@@ -84,9 +87,10 @@ class Repl:
         self._lines.close()
         self._stream.close()
 
-    def start_nrepl(self, port: int) -> bool:
-        """Have nREPL listen on a port of the container, if the service has it on its class path."""
-        return bool(self._ask(f"{{:nrepl {port}}}", ANSWERS_WITHIN).get("nrepl"))
+    def start_nrepl(self, ports: Ports) -> bool:
+        """Have nREPL listen on its port of the container, if the service has it on its class path."""
+        asked = f"{{:nrepl {ports.nrepl} :address {_text(ports.address)}}}"
+        return bool(self._ask(asked, ANSWERS_WITHIN).get("nrepl"))
 
     def evaluate(self, sources: Mapping[str, str], deleted: Iterable[str], paths: Collection[str]) -> Evaluated:
         """Write sources (texts by path), remove deleted ones, and evaluate those at `paths` in dependency order."""
@@ -127,7 +131,7 @@ def connect(service: str, port: int, ports: Ports, cancel: Cancel) -> tuple[Repl
             failure: Exception = error
         else:
             try:
-                return repl, repl.start_nrepl(ports.nrepl)
+                return repl, repl.start_nrepl(ports)
             except Problem as problem:
                 repl.close()
                 failure = problem

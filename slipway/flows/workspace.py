@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slipway.docker.protocols import Daemon
     from slipway.docker.state import State
     from slipway.flows.artifacts import Artifacts, Skip
+    from slipway.flows.dev_environment import DevEnvironment
     from slipway.flows.environment import RunEnvironment
     from slipway.flows.secrets import SecretValues
     from slipway.flows.services import AnyService, Services
@@ -61,6 +62,7 @@ class Workspace:
     deployments: Deployments[Any, Any]
     environment: RunEnvironment
     lifecycle: Lifecycle
+    dev: DevEnvironment
     closing: ExitStack
 
     def reusable_image(self, service: AnyService) -> str | None:

@@ -92,8 +92,8 @@ IMAGES: dict[str, tuple[str, Callable[[], None]]] = {  # what the bundle calls i
         ),
     ),
     "probe": (
-        "slipway-lab/probe:1",
-        _small("slipway-lab/probe:1", also=("curl", "sh", "sleep"), change="USER 10001:10001"),
+        "slipway-lab/probe:2",
+        _small("slipway-lab/probe:2", also=("curl", "sh", "sleep", "tar"), change="USER 10001:10001"),
     ),
     "metrics-server": (
         "slipway-lab/metrics-server:0.7.2",

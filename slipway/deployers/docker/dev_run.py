@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from slipway.checks.report import CheckReport
+from slipway.deployers.dev_run import FOLDER, TOOL_OPTIONS, VOLUME, DevSpec
 from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.container_spec import ContainerSpec
 from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
 
-VOLUME = "/slipway"  # in the service's container
-FOLDER = f"{VOLUME}/sources"  # in which the service may write too
-TOOL_OPTIONS = "JAVA_TOOL_OPTIONS"  # which a JVM reads however it is started
-
 
 @dataclass(kw_only=True)
-class DevRun(SmokeTestRun):
-    """The service `name` with sources of its own (`files`, by their paths in FOLDER), more ports and JVM options."""
+class DevContainers(SmokeTestRun):
+    """A `DevRun` of the service `name`, beside containers of what it needs."""
 
     name: str
-    java_options: str
-    ports: tuple[int, ...]
-    files: Mapping[str, bytes] = field(repr=False)
+    spec: DevSpec
 
     def start(self, report: Reporter) -> None:
         """Start the service and what it needs, until `close`. Raises Problem with the last log lines of all of them."""
@@ -39,10 +34,13 @@ class DevRun(SmokeTestRun):
         """Run the service's checks."""
         return self._check(self.name, report)
 
+    def record(self, namespaces: Collection[str]) -> None:
+        """Nothing: it is nobody else's."""
+
     @property
-    def container(self) -> str:
-        """The name of the service's container."""
-        return self._name(self.name)
+    def log_command(self) -> str:
+        """The command that follows its log."""
+        return f"docker logs --follow {self._name(self.name)}"
 
     @property
     def address(self) -> str:
@@ -56,7 +54,7 @@ class DevRun(SmokeTestRun):
     def _create(self, name: str) -> str:
         container = super()._create(name)
         if name == self.name:
-            files = {f"{FOLDER.removeprefix(VOLUME)[1:]}/{path}": text for path, text in self.files.items()}
+            files = {f"{FOLDER.removeprefix(VOLUME)[1:]}/{path}": text for path, text in self.spec.files.items()}
             self.daemon.io.write_folder(container, VOLUME, files)
         return container
 
@@ -64,10 +62,9 @@ class DevRun(SmokeTestRun):
         spec = super()._spec(name)
         if name != self.name:
             return spec
-        options = " ".join(filter(None, (spec.env.get(TOOL_OPTIONS), self.java_options)))
         return replace(
             spec,
-            env={**spec.env, TOOL_OPTIONS: options},
-            publish={**spec.publish, **dict.fromkeys(self.ports, 0)},
+            env={**spec.env, TOOL_OPTIONS: self.spec.tool_options(spec.env)},
+            publish={**spec.publish, **dict.fromkeys(self.spec.ports, 0)},
             scratch=(*spec.scratch, VOLUME),
         )

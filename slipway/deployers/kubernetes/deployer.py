@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
+from slipway.deployers.kubernetes import dev_pods
 from slipway.deployers.kubernetes.apply import delete_objects, dry_run
 from slipway.deployers.kubernetes.definitions import placed
 from slipway.deployers.kubernetes.live_checks import verify
@@ -26,6 +27,7 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, behind_a_change, deploy_command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.drift import differences
+from slipway.kubernetes.endpoints import wait_until_routed
 from slipway.kubernetes.jobs import run_again
 from slipway.kubernetes.manifests.labels import MANIFEST, RELEASE, SOURCE
 from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, render
@@ -80,6 +82,8 @@ class KubernetesDeployer:
             return settings_diff(kept.release.settings if kept else desired.service, desired.service)
         if kept is None:
             return UNRECORDED
+        if drift := dev_pods.drift(state, name):
+            return drift
         live = (*state.objects, *state.elsewhere)
         if found := differences(with_replicas(list(kept.objects), deployment, desired.service), live):
             return f"changed by hand: {'; '.join(found)}"
@@ -91,7 +95,13 @@ class KubernetesDeployer:
         scope, service = self._scope, desired.service
         with self._namespace.lease.held(report) as report:
             state = self._namespace.read()
+            if taken_back := dev_pods.take_back(scope, state, service.name, report):
+                state = self._namespace.read()
             reason = self.differs(state, desired)
+            if reason is None and taken_back:
+                wait_until_routed(scope.workload(service.name), report)
+                verify(scope, service, report)
+                return
             if reason is None:
                 report.note("another deploy has just released it")
                 return
@@ -127,6 +137,8 @@ class KubernetesDeployer:
         scope = self._scope
         with self._namespace.lease.held(report) as report:
             state = self._namespace.read()
+            if dev_pods.take_back(scope, state, release.service, report):
+                state = self._namespace.read()
             kept = next(k for k in state.releases(release.service) if k.release.number == release.number)
             missing = [n for n in sorted(kept.names("Secret")) if state.find("Secret", n) is None]
             if missing:

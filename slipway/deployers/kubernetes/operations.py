@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from slipway.config.models import Service
+from slipway.deployers.kubernetes import dev_pods
 from slipway.deployers.kubernetes.apply import apply_objects, delete_objects, dry_run
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import holds_data, with_current_secret_values
@@ -55,6 +56,8 @@ class KubernetesOperations:
         cluster = self._scope.cluster
         with self._namespace.lease.held(report) as report:
             state = self._namespace.read()
+            if dev_pods.take_back(self._scope, state, service.name, report):
+                state = self._namespace.read()
             kept = running(state, service.name)
             if kept is None:
                 raise Problem(
@@ -96,6 +99,8 @@ class KubernetesOperations:
             state = self._namespace.read()
             own = [o for o in (*state.objects, *state.elsewhere) if o["metadata"]["labels"].get(NAME) in services]
             workloads = [one for one in own if ROLE not in one["metadata"]["labels"] and not holds_data(one)]
+            for service in services:
+                dev_pods.remove(self._scope.cluster, dev_pods.of_service(state, service), report)
             for one in delete_objects(self._scope, workloads, report):
                 report.note(f"{one['kind']} {one['metadata']['name']} removed")
             for one in (one for one in own if one["kind"] == "Namespace"):
@@ -103,7 +108,11 @@ class KubernetesOperations:
                 report.note(f"Namespace {name} stays with all that is in it: kubectl delete namespace {name}")
             for _ in range(600):
                 state = self._namespace.read()
-                pods = [pod for service in services for pod in state.of(service, "Pod")]
+                pods = [
+                    pod
+                    for service in services
+                    for pod in (*state.of(service, "Pod"), *dev_pods.of_service(state, service))
+                ]
                 if not pods:
                     return
                 report.progress(0, len(pods), "pods")

@@ -15,7 +15,18 @@ from slipway.deployers.release import Release
 from slipway.engine.threads import Threads
 from slipway.errors import NextCommand
 from slipway.kubernetes.client import Client
-from slipway.kubernetes.manifests.labels import GENERATED, NAME, NAMESPACE, ROLE, labels, release_secret_name, selector
+from slipway.kubernetes.manifests.labels import (
+    DEV,
+    GENERATED,
+    MANAGED_BY,
+    NAME,
+    NAMESPACE,
+    PART_OF,
+    ROLE,
+    labels,
+    release_secret_name,
+    selector,
+)
 from slipway.kubernetes.manifests.render import without_secret_values
 from slipway.kubernetes.objects import Object, group, identity
 from slipway.kubernetes.rights import unless_forbidden
@@ -52,10 +63,12 @@ class StoredRelease:
 class State:
     """What a namespace has of one project. `down` says why the cluster can't be reached; then nothing else is known.
 
-    `elsewhere` are the own objects of its services at cluster scope and in other namespaces.
+    `elsewhere` are the own objects of its services at cluster scope and in other namespaces; `dev_pods` are those of
+    services under development.
     """
 
     objects: tuple[Object, ...] = ()
+    dev_pods: tuple[Object, ...] = field(default=(), kw_only=True)
     elsewhere: tuple[Object, ...] = field(default=(), kw_only=True)
     namespace: bool = False
     down: str = ""
@@ -106,12 +119,15 @@ def read(cluster: Client, project: str, namespace: str, *, nodes: bool = False) 
     pool = Threads(CONNECTIONS)
 
     def listed(kinds: Iterable[Place], own: str = selector(project)) -> list[Object]:
-        lists = [pool.submit(cluster.list, *place, own) for place in kinds]
+        lists = [pool.submit(cluster.list, *place, everybody if place == pods else own) for place in kinds]
         return [one for found in lists for one in found.result()]
+
+    pods, everybody = ("v1", "Pod", namespace), f"{PART_OF}={project}"  # also those of services under development
 
     found = pool.submit(_namespace_exists, cluster, namespace)
     node_list = pool.submit(cluster.list, "v1", "Node", None) if nodes else None
-    objects = listed((*kind, namespace) for kind in KINDS)
+    by_manager = partial(_managed_by, listed((*kind, namespace) for kind in KINDS))
+    objects, dev_pods = by_manager("slipway"), by_manager(DEV)
     exists = found.result()
     stored, unreadable = _readable([one for one in objects if one["metadata"]["labels"].get(ROLE) == "release"])
     places = [place for place in sorted(extra_places(stored, namespace)) if cluster.has_kind(*place[:2])]
@@ -122,7 +138,11 @@ def read(cluster: Client, project: str, namespace: str, *, nodes: bool = False) 
     stored.sort(key=_newest_first)
     runtimes = frozenset(info["containerRuntimeVersion"] for info in infos)
     state = State(tuple(objects), exists, "", tuple(stored), tuple(unreadable), runtimes)
-    return replace(state, elsewhere=tuple(elsewhere))
+    return replace(state, elsewhere=tuple(elsewhere), dev_pods=tuple(dev_pods))
+
+
+def _managed_by(objects: Iterable[Object], manager: str) -> list[Object]:
+    return [one for one in objects if one["metadata"]["labels"].get(MANAGED_BY) == manager]
 
 
 def _namespace_exists(cluster: Client, namespace: str) -> bool:

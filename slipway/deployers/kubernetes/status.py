@@ -7,11 +7,13 @@ from functools import partial
 from operator import attrgetter
 
 from slipway.config.quantity import parse_quantity
+from slipway.deployers.kubernetes import dev_pods
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State
-from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
+from slipway.deployers.status import CopyStatus, DevStatus, NodeUsage, ServiceStatus
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import warnings
+from slipway.kubernetes.manifests.labels import NAME
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import READY, pod_state, requests_by_node, restarts
 from slipway.kubernetes.rights import unless_forbidden
@@ -24,12 +26,14 @@ class KubernetesStatus:
         self._namespace, self._cluster = namespace, namespace.scope.cluster
 
     def services(self) -> list[ServiceStatus]:
-        """Each Deployment with its pods."""
+        """Each Deployment with its pods, and what is only under development."""
         state = self._namespace.reachable()
         found = []
         for one in (o for o in state.objects if o["kind"] == "Deployment"):
             stored = running(state, one["metadata"]["name"])
             found.append(service_status(state, one, stored.release.number if stored else None))
+        alone = {pod["metadata"]["labels"][NAME] for pod in state.dev_pods}.difference(one.name for one in found)
+        found += [ServiceStatus(name, None, 0, 0, 0, "", "", 0.0, (), (), "", _dev(state, name)) for name in alone]
         return sorted(found, key=attrgetter("name"))
 
     def nodes(self) -> list[NodeUsage]:
@@ -67,6 +71,21 @@ def service_status(namespace: State, deployment: Object, release: int | None) ->
         age=max(0.0, (datetime.now(UTC) - min(started)).total_seconds()) if started else 0.0,
         ports=tuple(f"{domain}:{port}" for port in ports),
         containers=tuple(CopyStatus(p["metadata"]["name"], pod_state(p)) for p in pods),
+        drift=dev_pods.drift(namespace, name),
+        dev=_dev(namespace, name),
+    )
+
+
+def _dev(namespace: State, service: str) -> tuple[DevStatus, ...]:
+    return tuple(
+        DevStatus(
+            name=pod["metadata"]["name"],
+            state=pod_state(pod),
+            who=dev_pods.who(pod),
+            intercepts=dev_pods.intercepts(pod),
+            patched=tuple(dev_pods.patched([pod])),
+        )
+        for pod in dev_pods.of_service(namespace, service)
     )
 
 

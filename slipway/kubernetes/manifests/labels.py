@@ -17,15 +17,19 @@ from slipway.secrets.fingerprint import fingerprint
 # Labels. Those of Kubernetes: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME, PART_OF, MANAGED_BY = "app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"
 NAMESPACE = "slipway/namespace"  # of an own object at cluster scope or in another namespace: the project's there
-ROLE = "slipway/role"  # of what belongs to no release's objects: "release", "generated" or "probe"
+ROLE = "slipway/role"  # of what belongs to no release's objects: "release", "generated", "probe", "dev", "intercept"
+DEV = "slipway-dev"  # what manages the pod of a service under development: by it, no selector of a release matches
 
 # Annotations of a Deployment
 SOURCE, MANIFEST, RELEASE = "slipway/source", "slipway/manifest", "slipway/release"
 SCALED = "slipway/scaled"  # "3 of 2": scaled to 3 by `scale`, while the service file said 2
 # Annotation of a Secret
 VALUES = "slipway/values"  # the fingerprint of its values
-# Annotation of a Lease
-PROCESS = "slipway/process"  # which process holds it, for those on its machine
+# Annotation of a Lease, and of the pod of a service under development
+PROCESS = "slipway/process"  # which process it belongs to, for those on its machine
+# Annotations of the pod of a service under development
+PATCHED = "slipway/patched"  # the namespaces that were evaluated in it: "shop.core, shop.page"
+WHO = "slipway/who"  # "me@machine (pid 4711)"
 
 FIELD_MANAGER = "slipway"  # the owner, in server-side apply, of the fields that Slipway sets
 
@@ -38,6 +42,14 @@ CHECK_POD = "slipway-probe"  # with a random suffix
 def labels(project: str, service: str = "") -> dict[str, str]:
     """The labels of everything that Slipway makes for a project, and for one service of it."""
     return {MANAGED_BY: "slipway", PART_OF: project, **({NAME: service} if service else {})}
+
+
+def dev_labels(project: str, service: str, *, intercept: bool) -> dict[str, str]:
+    """The labels of a service's pod under development: a release's own, but for what manages it, and its role.
+
+    A Service that selects by them sends all requests to the pod; there is one at a time that takes them.
+    """
+    return {**labels(project, service), MANAGED_BY: DEV, ROLE: "intercept" if intercept else "dev"}
 
 
 def selector(project: str, service: str = "") -> str:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slipway.config.models import Health, Service
+from slipway.deployers.fake import FakeEnvironment
+from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
+from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
+from slipway.deployers.kubernetes.release_store import State
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import Names
 from slipway.engine.reporter import null_reporter
-from slipway.errors import NextCommand, UsageError
+from slipway.engine.steps import Probe
+from slipway.errors import NextCommand, Unreachable, UsageError, deploy_command
 from slipway.flows import dev
-from slipway.flows.dev import DevSession
+from slipway.flows.cluster_dev import ClusterDev
+from slipway.flows.dev import DevSession, ReleaseToIntercept
 from slipway.flows.repl import Evaluated, Fault
 from slipway.flows.selection import select
 from slipway.images.saves import SavedFiles, SaveWatcher
+from slipway.kubernetes.api import KubeContext
+from slipway.kubernetes.client import Client
+from tests.unit.clusters.test_kinds import HOST
 from tests.unit.flows.workspaces import build_machine, project, workspace
+from tests.unit.kubernetes.fake_checks import NoChecks
 
 
 class FakeRepl:
@@ -100,3 +111,35 @@ def test_a_service_without_a_jar_is_refused_before_anything_is_built(tmp_path: P
     with pytest.raises(UsageError, match="page is not built as a jar") as refused:
         DevSession(work, select(work.services), work.services["page"], SavedFiles(SaveWatcher()))
     assert refused.value.commands == (NextCommand("deploy", {"service": "page", "watch": True}),)
+
+
+def on_a_cluster(folder: Path, *, intercept: bool = False) -> DevSession:
+    """A session of a shop that needs auth, whose environment is a cluster with nothing on it."""
+    given = [Service(name="auth", build="lein"), Service(name="shop", build="lein", needs=("auth",))]
+    fake = FakeEnvironment()
+    work = workspace(project(folder, given), made=fake.deployments)
+    scope = NamespaceScope(Client(KubeContext("x")), "shop", "shop", HOST, NoChecks(), "me")
+    cluster = ClusterDev(ProjectNamespace(scope, Probe(State)), fake, work.build.checks, lambda _: "r/probe:1")
+    work = replace(work, dev=cluster)
+    return DevSession(
+        work, select(work.services, ["shop"]), work.services["shop"], SavedFiles(SaveWatcher()), intercept
+    )
+
+
+def test_on_a_cluster_only_the_service_is_built_and_what_it_needs_must_run(tmp_path: Path) -> None:
+    session = on_a_cluster(tmp_path)
+    nodes = {node.id: node for node in dev.dev(session.work, session.selection, session)}
+    assert {"needs", "shop/jar", "shop/image", "shop/dev"} <= nodes.keys()
+    assert not {"auth/jar", "auth/image", "intercept"} & nodes.keys()
+    assert "needs" in nodes["secrets"].after
+
+
+def test_traffic_that_is_to_be_taken_needs_a_release_before_anything_is_built(tmp_path: Path) -> None:
+    session = on_a_cluster(tmp_path, intercept=True)
+    nodes = {node.id: node for node in dev.dev(session.work, session.selection, session)}
+    found = nodes["shop/intercept"]
+    assert "shop/intercept" in nodes["secrets"].after
+    assert isinstance(found, ReleaseToIntercept)
+    with pytest.raises(Unreachable, match="shop is not deployed in local: there is no traffic to take") as refused:
+        found.verify(None)
+    assert refused.value.commands == (deploy_command("shop"),)

@@ -15,7 +15,7 @@ from slipway.errors import Cancelled, Problem
 from slipway.flows import repl
 from slipway.flows.repl import Evaluated, Fault, Ports, connect, java_options
 
-PORTS = Ports(7700, 7701, 7702)
+PORTS = Ports(7700, 7701, 7702, "127.0.0.1")
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def answering(answers: Sequence[object], *, silent: bool = False) -> Iterator[tu
 
 def test_ports_never_meet_the_service_s_own() -> None:
     for port in (8080, 7700, 7701, 7702):
-        ports = Ports.beside(port)
+        ports = Ports.beside(port, "127.0.0.1")
         assert len({port, ports.repl, ports.tool, ports.nrepl}) == 4
 
 
@@ -68,7 +68,7 @@ def test_sources_are_sent_as_clojure_reads_them_and_answers_are_taken_apart() ->
         assert found.evaluate({}, [], ["a.clj"]) == Evaluated((), "", Fault("a.clj", 3, 0, "no"), ("a.clj",))
         found.close()
     first = r'{:write [["a.clj" "(ns a)\n\"\u00e9\""]] :delete ["b.clj"] :paths ["a.clj"]}'
-    assert asked == ["{:nrepl 7702}\n", f"{first}\n", '{:write [] :delete [] :paths ["a.clj"]}\n']
+    assert asked == ['{:nrepl 7702 :address "127.0.0.1"}\n', f"{first}\n", '{:write [] :delete [] :paths ["a.clj"]}\n']
 
 
 def test_a_jvm_that_is_gone_is_a_problem_and_one_that_answers_too_late_can_be_interrupted() -> None:

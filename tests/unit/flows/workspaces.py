@@ -18,6 +18,7 @@ from slipway.docker.labels import Names
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.flows import services
 from slipway.flows.artifacts import Artifacts
+from slipway.flows.docker_dev import DockerDev
 from slipway.flows.docker_environment import DockerEnvironment
 from slipway.flows.secrets import SecretValues
 from slipway.flows.workspace import BuildMachine, Workspace
@@ -69,6 +70,7 @@ def workspace(
     artifacts = Artifacts(names, machine.state)
     run = DockerEnvironment(config, artifacts, machine.docker, machine.state, lambda: iter(()))
     lifecycle = NoLifecycle(environment.name)
+    dev = DockerDev(machine.docker, names, machine.checks)
     return Workspace(
-        config, environment.name, names, machine, resolved, secrets, artifacts, made, run, lifecycle, ExitStack()
+        config, environment.name, names, machine, resolved, secrets, artifacts, made, run, lifecycle, dev, ExitStack()
     )

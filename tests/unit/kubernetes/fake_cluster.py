@@ -104,6 +104,8 @@ class FakeCluster(Client):
         return self._store(copy.deepcopy({**document}), "create")
 
     def patch(self, document: Object, change: Mapping[str, Any]) -> Json:
+        if _key(document) not in self.objects:
+            raise ApiRefused("it could not be changed", status=HTTPStatus.NOT_FOUND, details="not found")
         live = copy.deepcopy(self.objects[_key(document)])
         if change.get("metadata", {}).get("resourceVersion", version := live["metadata"]["resourceVersion"]) != version:
             raise _conflict("it could not be changed", "the object has been modified")

@@ -14,7 +14,7 @@ from invoke import Context, Exit
 
 from slipway.errors import NextCommand, Problem, UsageError
 from slipway.flows.build import BuildByLeiningen
-from tasks import deploy, execution, operate
+from tasks import deploy, execution, operate, repl
 from tasks.exit_codes import ExitCode
 from tasks.invocation import Invocation
 
@@ -86,3 +86,13 @@ def test_libraries_that_share_parts_are_never_imported_by_two_threads_at_once(tm
     assert threads["kubernetes"] == {"MainThread"}, "before the threads begin"
     assert len(others) <= 1, "docker-py, on first use, by one thread"
     assert all(threads.get(library, set()) <= {"MainThread"} for library in ("fabric", "paramiko"))
+
+
+def test_only_a_cluster_has_traffic_that_dev_can_take(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exit) as left:
+        repl.dev(Context(), service="auth", env="local", intercept=True, output="plain", plan=True)
+    assert left.value.code == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "--intercept is of clusters: in local nothing stands in front of a service" in said
+    assert "name an environment of a cluster with --env" in said
+    assert "./invoke dev auth --env local" in said.replace("--service ", "")

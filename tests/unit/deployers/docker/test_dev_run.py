@@ -6,7 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from slipway.deployers.docker.dev_run import DevRun
+from slipway.deployers.dev_run import DevSpec
+from slipway.deployers.docker.dev_run import DevContainers
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import ROLE
 from slipway.engine.reporter import null_reporter
@@ -14,11 +15,12 @@ from slipway.errors import Problem
 from tests.unit.deployers.docker.test_smoke_test import at_each_readiness_check, services_of, smoke_test
 
 
-def dev_run(daemon: FakeDaemon) -> DevRun:
+def dev_run(daemon: FakeDaemon) -> DevContainers:
     """A shop under development, with a database, auth and mail beside it."""
     shop = smoke_test(daemon)
     given = {one.name: getattr(shop, one.name) for one in fields(shop) if not one.name.startswith("_")}
-    return DevRun(**given, name="shop", java_options="-Dx=1", ports=(7700, 7701), files={"shop/main.clj": b"(ns shop)"})
+    spec = DevSpec(java_options="-Dx=1", ports=(7700, 7701), files={"shop/main.clj": b"(ns shop)"})
+    return DevContainers(**given, name="shop", spec=spec)
 
 
 def test_the_service_runs_with_its_sources_and_more_ports_until_it_is_closed() -> None:
@@ -26,11 +28,11 @@ def test_the_service_runs_with_its_sources_and_more_ports_until_it_is_closed() -
     run = dev_run(daemon)
     run.start(null_reporter())
     assert set(services_of(daemon)) == {"db", "auth", "mail", "shop"}
-    shop = daemon.containers.inspect(run.container)
+    shop = daemon.containers.inspect(run.log_command.split()[-1])
     assert "JAVA_TOOL_OPTIONS=-Dx=1" in shop.env
     assert shop.labels[ROLE] == "smoke", "a later run removes what a killed one left"
     assert (run.published(7700), run.address) == (shop.ports[7700][1], f"http://127.0.0.1:{shop.ports[8080][1]}")
-    assert daemon.io.read_file(run.container, "/slipway/sources/shop/main.clj") == b"(ns shop)"
+    assert daemon.io.read_file(shop.id, "/slipway/sources/shop/main.clj") == b"(ns shop)"
     others = [one for one in daemon.store.containers.values() if one.id != shop.id]
     assert all(7700 not in one.ports and not any("TOOL" in line for line in one.env) for one in others)
     assert run.check(null_reporter()).ok
