@@ -97,7 +97,7 @@ class DevPod:
             self._pod = self._rendered(objects, report)
             self._pod = cluster.create(self._pod)
             for one in config_of(objects, self._pod):
-                if state.same(one) is None:
+                if not _is_of_a_release(state.same(one)):
                     cluster.apply(one)
             self._start_from_sources(report)
             if self.spec.intercept:
@@ -226,3 +226,8 @@ class DevPod:
 
     def _live(self) -> Object | None:
         return self.namespace.scope.cluster.get("v1", "Pod", self.name, self.namespace.name)
+
+
+def _is_of_a_release(one: Object | None) -> bool:
+    """Whether an object stays: one that an earlier session's pod owns goes with that, maybe just now."""
+    return one is not None and not one["metadata"].get("ownerReferences")

@@ -178,6 +178,15 @@ def test_configuration_that_is_not_deployed_goes_with_the_pod_unless_a_release_c
     assert ("ownerReferences" in meta, ROLE in meta["labels"]) == (False, False)
 
 
+def test_configuration_of_an_earlier_session_does_not_go_with_its_pod(dev: Dev) -> None:
+    dev.deploy(1)
+    dev.started(env={"LEVEL": "debug"}).close()
+    dev.started(env={"LEVEL": "debug"})
+    (pod,) = dev.pods.pods
+    (config,) = (one for (kind, _), one in dev.pods.objects.items() if kind == "ConfigMap")
+    assert [one["uid"] for one in config["metadata"]["ownerReferences"]] == [pod["metadata"]["uid"]]
+
+
 def test_a_session_takes_no_traffic_and_is_no_drift(dev: Dev) -> None:
     wanted = dev.deploy(1)
     session = dev.started()
