@@ -196,17 +196,20 @@ class DevPod:
         return problem.details
 
     def record(self, namespaces: Collection[str]) -> None:
-        """Annotate the pod with the namespaces that were evaluated in it so far."""
-        if self._patched.issuperset(namespaces):
-            return
+        """Annotate the pod with the namespaces that were evaluated in it so far.
+
+        Raises Problem where the pod was removed, also while it still answers what it was asked before.
+        """
         self._patched |= {*namespaces}
         marks = {PATCHED: ", ".join(sorted(self._patched))}
         try:
-            self.namespace.scope.cluster.patch(self._pod, {"metadata": {"annotations": marks}})
+            live = self.namespace.scope.cluster.patch(self._pod, {"metadata": {"annotations": marks}})
         except ApiRefused as refused:
             if refused.status != HTTPStatus.NOT_FOUND:
                 raise
             raise Problem(self._gone, hint="start dev again") from refused
+        if live["metadata"].get("deletionTimestamp"):
+            raise Problem(self._gone, hint="start dev again")
 
     @property
     def _gone(self) -> str:

@@ -303,6 +303,14 @@ def test_a_deploy_that_removed_the_pod_is_named_when_its_jvm_is_missed(dev: Dev)
     assert dev.pods.changes == []
 
 
+def test_a_save_into_a_pod_that_is_being_removed_is_told(dev: Dev) -> None:
+    dev.deploy(1)
+    session = dev.started(intercept=True)
+    dev.pods.objects["Pod", session.name]["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    with pytest.raises(Problem, match=f"pod {session.name} is gone"):
+        session.record(["shop.page"])
+
+
 def test_only_the_needs_that_checks_ask_are_forwarded(dev: Dev) -> None:
     checks = [Check(name="it books", curl='curl "$BASE/" -H "x: $AUTH_URL"', expect={"status": 200})]  # type: ignore[arg-type]
     asked: list[str] = []
