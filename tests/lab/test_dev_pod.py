@@ -164,3 +164,23 @@ def test_the_next_session_removes_what_a_killed_one_left(shop: Shop) -> None:
         assert left not in shop.pods
         assert shop.selector == selector
     assert shop.pods.keys() == copies
+
+
+def test_others_deploy_the_service_meanwhile_and_the_session_says_what_became_of_its_pod(shop: Shop) -> None:
+    with shop.dev() as dev:
+        dev.until("^1 of 1 checks passed in")
+        shop.edit("service.yaml", "port: 9000", "port: 9000\nenv: {LEVEL: debug}")
+        assert shop.invoke("deploy").exit == 0
+        shop.save(PATCHED)
+        dev.until(r"  shop\.page  \(evaluated .*  0 of 1 checks passed")
+        assert shop.answers() == {"hello"}
+    assert dev.process.returncode == 130
+    shop.save(PAGE)
+    with shop.dev("--intercept") as dev:
+        dev.until("^1 of 1 checks passed in")
+        assert shop.invoke("deploy").exit == 0
+        assert not [name for name in shop.pods if "-dev-" in name]
+        shop.save(PATCHED)
+        dev.until("pod shop-dev-.* is gone: a deploy or `down` of shop has removed it")
+        assert dev.process.wait(60) == 1
+    assert shop.answers() == {"hello"}
