@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled, Problem
@@ -25,6 +25,7 @@ QUIET = 50  # milliseconds without another write, after which a burst has ended
 BURST = 400  # milliseconds after which it is looked at all the same
 LOOK = 1000  # milliseconds between two looks at whether what is watched is still there
 CLOCK = 0.01  # seconds by which a file system's clock may be behind
+Events = set[tuple[Any, str]]  # watchfiles' Change, and the path
 UNWATCHED = frozenset({".git", ".slipway", "target"})  # written all the time, and no sources
 
 
@@ -101,7 +102,7 @@ class SaveWatcher:
 
     def _run(self) -> None:
         """Watch what is there, from the beginning again when that is something else."""
-        from watchfiles import watch  # here, since most commands watch nothing
+        from watchfiles import Change, watch  # here, since most commands watch nothing
 
         while not self._ended.is_set():
             watched = self._present()
@@ -119,19 +120,23 @@ class SaveWatcher:
                 raise_interrupt=False,
             )
             try:
+                removed = {(Change.deleted, str(path)) for path, _ in watched}
                 with closing(changes):
-                    self._pass_on(changes, watched)
+                    self._pass_on(changes, watched, removed)
             except OSError:  # what was to be watched has gone just now
                 self._ended.wait(LOOK / 1000)
 
-    def _pass_on(self, changes: Iterable[object], watched: object) -> None:
-        """Wake up at each change, and at the first look: what was written before anything was watched is seen then."""
+    def _pass_on(self, changes: Iterable[Events], watched: object, removed: Events) -> None:
+        """Wake up at each change, and at the first look: what was written before anything was watched is seen then.
+
+        It ends when something else is to be watched, maybe with the same inode, if one of `removed` says that it went.
+        """
         first = True
         for change in changes:
             if change or first:
                 self._woken.set()
             first = False
-            if self._present() != watched:
+            if self._present() != watched or not removed.isdisjoint(change):
                 self._woken.set()
                 return
 

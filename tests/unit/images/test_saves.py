@@ -123,6 +123,18 @@ def test_a_folder_that_is_removed_and_made_anew_is_watched_again(watcher: SaveWa
     watcher.wait(deadline())
 
 
+def test_a_folder_that_is_made_anew_at_once_is_watched_though_it_may_have_the_same_inode(
+    watcher: SaveWatcher, folder: Path
+) -> None:
+    for _ in range(3):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        watcher.wait(deadline())
+        wakes(watcher, 1.5)
+        (folder / "a.clj").write_text("after")
+        watcher.wait(deadline())
+
+
 def test_many_files_at_once_are_one_save_or_few(watcher: SaveWatcher, folder: Path) -> None:
     for number in range(100):
         (folder / f"{number}.clj").write_text("new")
