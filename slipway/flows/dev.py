@@ -22,7 +22,7 @@ from slipway.flows.smoke import generate_secrets
 from slipway.flows.workspace import Workspace
 from slipway.images.class_path import SourceFolders, source_folders
 from slipway.images.saves import SavedFiles, take
-from slipway.images.source_digest import read_source
+from slipway.images.source_digest import DEPLOYMENT_FILES, read_source
 from slipway.images.sources import changed_at
 
 NO_FOLDERS = SourceFolders()
@@ -129,7 +129,7 @@ class DevSession:
     def start(self, report: Reporter) -> None:
         """Start the service from its sources as they stand, and what it needs, and connect to its REPL."""
         sources, ports = self.service.sources.facts(), self.ports
-        self.saves.files, self.saves.read = self._files, take(sources.files)
+        self.saves.files, self.saves.read = self._files, take((*sources.files, *self._deployment_files))
         self.saves.watcher.watch(file.parent for file in sources.files)
         if sources.jar:
             self._folders = source_folders(sources.jar, sources.files)
@@ -157,7 +157,12 @@ class DevSession:
         return work.dev.run(self.selection, desired, spec)
 
     def _files(self) -> Sequence[Path]:
-        return self.service.read().files
+        return (*self.service.read().files, *self._deployment_files)
+
+    @property
+    def _deployment_files(self) -> list[Path]:
+        folder = self.service.settings.folder
+        return [folder / name for name in sorted(DEPLOYMENT_FILES) if (folder / name).is_file()]
 
     def reload(self) -> Reloaded:
         """Have the service evaluate what was saved, and what an error kept from it before."""

@@ -79,11 +79,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 def test_what_was_saved_is_evaluated_and_what_is_no_clojure_is_told(shop: Shop) -> None:
     (shop.source / "main.clj").write_text("(ns shop.main) 1")
     (shop.source / "new.cljc").write_text("(ns shop.new)")
-    (shop.source.parent.parent / "project.clj").write_text("(defproject shop) ; new")
+    for name in ("project.clj", "service.yaml"):
+        (shop.source.parent.parent / name).write_text("(defproject shop) ; new")
     found = shop.session.reload()
     texts = {"shop/main.clj": "(ns shop.main) 1", "shop/new.cljc": "(ns shop.new)"}
     assert shop.repl.asked == [(texts, [], ["shop/main.clj", "shop/new.cljc"])]
-    assert [path.name for path in found.at_next_start] == ["project.clj"]
+    assert [path.name for path in found.at_next_start] == ["project.clj", "service.yaml"]
     assert shop.session.file("shop/new.cljc") == shop.source / "new.cljc"
     assert found.seconds < 10
 
