@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slipway.config.quantity import parse_quantity
 from slipway.kubernetes.objects import Object
 
 READY = "Ready"
+OVERDUE = timedelta(seconds=30)  # beyond its grace period, which a node may need to remove what is left of a pod
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -29,6 +30,16 @@ def pod_state(pod: Object) -> str:
     if any("running" in container.get("state", {}) for container in containers):
         return READY if all(container.get("ready") for container in containers) else "Running"
     return str(pod.get("status", {}).get("phase", "Unknown"))
+
+
+def overdue(pods: Iterable[Object], now: datetime) -> list[str]:
+    """The pods that should have ended and have not, such as those of a node that is gone: a line each."""
+    ending = [(pod["metadata"]["name"], pod["metadata"].get("deletionTimestamp")) for pod in pods]
+    return [  # the moment by which a pod is to be gone, its grace period included (API reference, ObjectMeta)
+        f"Pod {name} should have ended at {until}, and has not: its node may be gone, or a finalizer waits"
+        for name, until in ending
+        if until and datetime.fromisoformat(until) + OVERDUE < now
+    ]
 
 
 def _initializing(pod: Object) -> str:

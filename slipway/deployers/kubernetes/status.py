@@ -15,7 +15,7 @@ from slipway.kubernetes.client import Client
 from slipway.kubernetes.logs import warnings
 from slipway.kubernetes.manifests.labels import NAME
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import READY, pod_state, requests_by_node, restarts
+from slipway.kubernetes.pods import READY, overdue, pod_state, requests_by_node, restarts
 from slipway.kubernetes.rights import unless_forbidden
 
 
@@ -42,14 +42,17 @@ class KubernetesStatus:
         return unless_forbidden(partial(nodes, self._cluster), [])
 
     def warnings(self) -> list[str]:
-        """The namespace's warnings of the last minutes, newest last, behind the releases that can't be read."""
-        state = self._namespace.state.facts()
-        pods = (one for one in state.objects if one["kind"] == "Pod")
+        """The namespace's warnings of the last minutes, newest last, behind what else is not as it should be.
+
+        That are releases that can't be read, and pods that should have ended.
+        """
+        state, now = self._namespace.state.facts(), datetime.now(UTC)
+        pods = [one for one in state.objects if one["kind"] == "Pod"]
         unready = {pod["metadata"]["name"] for pod in pods if pod_state(pod) != READY}
         unread = [f"Secret {name} is a release that can't be read, and is left alone" for name in state.unreadable]
         listed = partial(self._cluster.list, "v1", "Event", self._namespace.name)
         events = unless_forbidden(listed, ())
-        return [*unread, *warnings(events, unready, datetime.now(UTC))]
+        return [*unread, *overdue(pods, now), *warnings(events, unready, now)]
 
 
 def service_status(namespace: State, deployment: Object, release: int | None) -> ServiceStatus:
