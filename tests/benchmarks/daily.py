@@ -132,7 +132,7 @@ def cold(project: str) -> Load:
         shutil.copytree(ROOT / "services", services, ignore=shutil.ignore_patterns("target", ".lein*"))
         flags = ("--settings", str(settings), "--services", str(services))
         try:
-            return load(command([str(ROOT / "invoke"), "smoke", *flags]))
+            return load(command([str(ROOT / "invoke"), "smoke", "--env", "local", *flags]))
         finally:
             command([str(ROOT / "invoke"), "down", "--purge", "--env", "local", *flags])()
             found = ["docker", "images", "-q", "--filter", f"reference={project}/*"]
