@@ -51,6 +51,11 @@ def run_words(namespace: str, port: str) -> list[str]:
     return [str(program("skaffold")), "run", *where, *quiet]
 
 
+def unstarted() -> set[str]:
+    """The ids of the containers that were created and never started."""
+    return set(subprocess.check_output(["docker", "ps", "-aq", "--filter", "status=created"], text=True).split())
+
+
 class Skaffold:
     """A service under another name in the namespace of `hands`: its deployment is ours, as the cluster has it.
 
@@ -64,6 +69,7 @@ class Skaffold:
         shutil.copytree(ROOT / "services", self.services, ignore=shutil.ignore_patterns("target", ".lein*"))
         self.folder = self.services / service
         self.port = registry_port()
+        self._earlier = unstarted()
         self.env = environment(hands.folder / self.name)
         self._let_the_node_pull()
         self._write()
@@ -100,6 +106,8 @@ class Skaffold:
         listed = ["docker", "images", "--quiet", "--filter", f"reference=127.0.0.1:{self.port}/{self.name}"]
         if images := set(subprocess.check_output(listed, text=True).split()):
             command(["docker", "rmi", "--force", *images])()
+        if steps := unstarted() - self._earlier:  # its builds leave the container of each step
+            command(["docker", "rm", *steps])()
 
     def _let_the_node_pull(self) -> None:
         """Make the node find at the registry's own name what is pushed to its port on loopback."""
