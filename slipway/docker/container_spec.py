@@ -28,3 +28,4 @@ class ContainerSpec:
     memory: int = 0  # bytes; 0: no limit
     restart: str = "no"
     image_name: str = ""
+    probed: bool = True  # whether Docker runs the HEALTHCHECK of its image

@@ -35,6 +35,7 @@ class DockerContainers:
                 environment=dict(spec.env),
                 ports=list(spec.publish),
                 volumes=list(spec.scratch),  # unnamed: created with the container, and removed with it
+                healthcheck=None if spec.probed else {"test": ["NONE"]},
                 host_config=self._host_config(spec),
                 networking_config=self._networking(spec),
             )

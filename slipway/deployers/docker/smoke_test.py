@@ -262,6 +262,7 @@ class SmokeTestRun:
             aliases=(name,),
             memory=parse_bytes(service.resources.memory_limit),
             scratch=tuple(part.path for part in service.storage.values()),
+            probed=False,  # to pause a container while Docker starts a process in it makes Docker hang
         )
 
     def _finish(self, name: str) -> None:
