@@ -115,18 +115,17 @@ class Shop(Project):
         assert done.exit == 0, done.out + done.err
         return self.warm
 
-    def containers(self) -> dict[str, str]:
-        """The ids of all containers, by name."""
-        words = ("docker", "ps", "--all", "--no-trunc", "--filter", f"label=slipway.project={self.name}", "--format")
-        lines = subprocess.check_output((*words, "{{.Names}} {{.ID}} {{.State}}"), text=True).splitlines()
-        found = [line.split() for line in lines]
-        assert {state for name, _, state in found if "_warm_" in name} <= {"paused"}
-        return {name: container for name, container, _ in found}
+    def containers(self, *flags: str) -> dict[str, str]:
+        """The ids of all containers, by name; with flags, of those that `docker ps` then lists."""
+        words = ("docker", "ps", "--all", "--no-trunc", "--filter", f"label=slipway.project={self.name}", *flags)
+        lines = subprocess.check_output((*words, "--format", "{{.Names}} {{.ID}}"), text=True).splitlines()
+        return dict(line.split() for line in lines)
 
     @property
     def warm(self) -> dict[str, str]:
-        """The ids of what is kept, by service."""
-        return {name.split("_")[1]: one for name, one in self.containers().items() if "_warm_" in name}
+        """The ids of what is kept, by service: it is paused."""
+        kept = self.containers("--filter", "status=paused", "--filter", "name=_warm_")
+        return {name.split("_")[1]: one for name, one in kept.items()}
 
     @property
     def networks(self) -> list[str]:
