@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -71,22 +72,36 @@ class Dev:
         return "".join(subprocess.run(one, check=True, capture_output=True, text=True).stdout for one in commands)
 
 
-@pytest.fixture
-def dev(tmp_path: Path) -> Iterator[Dev]:
-    project = Another(tmp_path / "p")
+def write_shop(project: Another) -> None:
+    """Write the sources of the shop."""
     for name, text in {"core.clj": SERVER, "page.clj": PAGE, "words.clj": WORDS}.items():
         (project.service / "code" / "shop" / name).write_text(text)
-    lein = project.service / "project.clj"  # what direct links would keep is called through its var all the same
-    linked = '{:aot :all :jvm-opts ["-Dclojure.compiler.direct-linking=true"]}'
-    lein.write_text(lein.read_text().replace("{:aot :all}", linked))
-    words = project.command("dev", "shop", "--output", "plain")
+
+
+@contextmanager
+def session(project: Another, *flags: str) -> Iterator[Dev]:
+    """A `dev` of the shop, which is ended by Ctrl-C unless it has ended before."""
+    words = project.command("dev", "shop", "--output", "plain", *flags)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             yield Dev(project, process)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
-            project.purge()
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Dev]:
+    project = Another(tmp_path / "p")
+    write_shop(project)
+    lein = project.service / "project.clj"  # what direct links would keep is called through its var all the same
+    linked = '{:aot :all :jvm-opts ["-Dclojure.compiler.direct-linking=true"]}'
+    lein.write_text(lein.read_text().replace("{:aot :all}", linked))
+    try:
+        with session(project) as running:
+            yield running
+    finally:
+        project.purge()
 
 
 def test_what_is_saved_takes_effect_at_once_and_ctrl_c_leaves_nothing(dev: Dev) -> None:

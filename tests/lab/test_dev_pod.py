@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 import requests
 
 from tests.integration.project import Another
-from tests.integration.test_dev import PAGE, SERVER, WORDS, Dev
+from tests.integration.test_dev import PAGE, session, write_shop
 from tests.lab.toys import Toys
 
 pytestmark = pytest.mark.lab
@@ -67,23 +65,11 @@ class Shop(Another):
     def save(self, text: str) -> None:
         (self.service / "code" / "shop" / "page.clj").write_text(text)
 
-    @contextmanager
-    def dev(self, *flags: str) -> Iterator[Dev]:
-        """A session, ready, that is ended by Ctrl-C unless it has ended before."""
-        words = self.command("dev", "shop", "--output", "plain", *flags)
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            try:
-                yield Dev(self, process)
-            finally:
-                process.send_signal(signal.SIGINT)
-                process.wait(60)
-
 
 @pytest.fixture(scope="module")
 def deployed(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop = Shop(tmp_path_factory.mktemp("shop") / "p")
-    for name, text in {"core.clj": SERVER, "page.clj": PAGE, "words.clj": WORDS}.items():
-        (shop.service / "code" / "shop" / name).write_text(text)
+    write_shop(shop)
     done = shop.invoke("deploy")
     assert done.exit == 0, done.out + done.err
     yield shop
@@ -100,7 +86,7 @@ def shop(deployed: Shop) -> Shop:
 
 def test_a_pod_beside_the_copies_takes_no_traffic_and_ctrl_c_leaves_nothing(shop: Shop) -> None:
     copies, selector = shop.pods.keys(), shop.selector
-    with shop.dev() as dev:
+    with session(shop) as dev:
         url = dev.until(r"^shop +(http://127.0.0.1:\d+)$")[1]
         dev.until("^1 of 1 checks passed in")
         shop.save(PATCHED)
@@ -124,7 +110,7 @@ def test_a_pod_beside_the_copies_takes_no_traffic_and_ctrl_c_leaves_nothing(shop
 
 def test_all_traffic_is_taken_and_given_back_by_ctrl_c(shop: Shop) -> None:
     copies, selector = shop.pods.keys(), shop.selector
-    with shop.dev("--intercept") as dev:
+    with session(shop, "--intercept") as dev:
         dev.until("^1 of 1 checks passed in")
         shop.save(PATCHED)
         dev.until(r"  shop\.page  \(evaluated")
@@ -140,7 +126,7 @@ def test_all_traffic_is_taken_and_given_back_by_ctrl_c(shop: Shop) -> None:
 
 def test_what_a_killed_session_left_is_told_and_a_deploy_takes_it_back(shop: Shop) -> None:
     copies, selector, release = shop.pods.keys(), shop.selector, shop.status["release"]
-    with shop.dev("--intercept") as dev:
+    with session(shop, "--intercept") as dev:
         dev.until("^1 of 1 checks passed in")
         shop.save(PATCHED)
         dev.until(r"  shop\.page  \(evaluated .* checks passed")
@@ -162,12 +148,12 @@ def test_what_a_killed_session_left_is_told_and_a_deploy_takes_it_back(shop: Sho
 
 def test_the_next_session_removes_what_a_killed_one_left(shop: Shop) -> None:
     copies, selector = shop.pods.keys(), shop.selector
-    with shop.dev("--intercept") as dev:
+    with session(shop, "--intercept") as dev:
         dev.until("^1 of 1 checks passed in")
         dev.process.kill()
         dev.process.wait(60)
     (left,) = shop.pods.keys() - copies
-    with shop.dev() as dev:
+    with session(shop) as dev:
         dev.until("^1 of 1 checks passed in")
         assert left not in shop.pods
         assert shop.selector == selector
@@ -175,7 +161,7 @@ def test_the_next_session_removes_what_a_killed_one_left(shop: Shop) -> None:
 
 
 def test_others_deploy_the_service_meanwhile_and_the_session_says_what_became_of_its_pod(shop: Shop) -> None:
-    with shop.dev() as dev:
+    with session(shop) as dev:
         dev.until("^1 of 1 checks passed in")
         shop.edit("service.yaml", "port: 9000", "port: 9000\nenv: {LEVEL: debug}")
         assert shop.invoke("deploy").exit == 0
@@ -184,7 +170,7 @@ def test_others_deploy_the_service_meanwhile_and_the_session_says_what_became_of
         assert shop.answers() == {"hello"}
     assert dev.process.returncode == 130
     shop.save(PAGE)
-    with shop.dev("--intercept") as dev:
+    with session(shop, "--intercept") as dev:
         dev.until("^1 of 1 checks passed in")
         assert shop.invoke("deploy").exit == 0
         assert not [name for name in shop.pods if "-dev-" in name]
