@@ -24,6 +24,7 @@ from slipway.errors import ApiRefused, Cancelled, NextCommand, Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Client
 from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE, causes
+from slipway.kubernetes.manifests.container import small_container
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
@@ -40,24 +41,13 @@ UNREACHED = {6, 7, 28}  # curl's exit codes: not resolved, refused, timed out
 
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
     """A pod with curl, no privileges and a deadline."""
-    container = {
-        "name": CONTAINER,
-        "image": image,
-        "command": ["sleep", str(LIFETIME)],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
     spec = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": LIFETIME,
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
+        "containers": [small_container(CONTAINER, image, ["sleep", str(LIFETIME)])],
     }
     meta = {"name": name, "namespace": namespace, "labels": {**labels(project), ROLE: "probe"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}

@@ -42,10 +42,7 @@ class KubernetesStatus:
         return unless_forbidden(partial(nodes, self._cluster), [])
 
     def warnings(self) -> list[str]:
-        """The namespace's warnings of the last minutes, newest last, behind what else is not as it should be.
-
-        That are releases that can't be read, and pods that should have ended.
-        """
+        """Releases that can't be read, pods that should have ended, and the last minutes' warnings, newest last."""
         state, now = self._namespace.state.facts(), datetime.now(UTC)
         pods = [one for one in state.objects if one["kind"] == "Pod"]
         unready = {pod["metadata"]["name"] for pod in pods if pod_state(pod) != READY}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.config.models import Service
+from slipway.kubernetes.manifests.container import RESTRICTED
 from slipway.kubernetes.manifests.labels import claim_name, config_map_name, labels, metadata, secret_name
 from slipway.kubernetes.objects import Object
 
@@ -74,11 +75,7 @@ def _container(service: Service, image: str, secrets: Mapping[str, str]) -> Obje
             },
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN}}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": dict(RESTRICTED),
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  the container's own
             *({"name": name, "mountPath": storage.path} for name, storage in service.storage.items()),

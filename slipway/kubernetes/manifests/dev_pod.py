@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slipway.kubernetes.manifests.container import small_container
 from slipway.kubernetes.manifests.labels import ROLE
 from slipway.kubernetes.objects import Object
 
@@ -50,17 +51,10 @@ def _fresh(volume: Object) -> Object:
 
 
 def _waiting(folder: str, image: str) -> Object:
+    container = small_container(SOURCES, image, ["sh", "-c", WAIT.format(folder=folder, file=FILLED)])
     return {
-        "name": SOURCES,
-        "image": image,
-        "command": ["sh", "-c", WAIT.format(folder=folder, file=FILLED)],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
-        "securityContext": {
-            "runAsUser": USER,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        **container,
+        "securityContext": {**container["securityContext"], "runAsUser": USER},
         "volumeMounts": [{"name": SOURCES, "mountPath": folder}],
     }
 
