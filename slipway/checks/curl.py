@@ -22,10 +22,11 @@ EXIT_CODES = {  # curl(1), "EXIT CODES"
 }
 
 
-def config_file(line: CurlLine, values: Mapping[str, str], marker: str, timeout: float) -> bytes:
+def config_file(line: CurlLine, values: Mapping[str, str], marker: str, timeout: float, connect_to: str = "") -> bytes:
     """The config that makes curl send the line, and print its answer so that `parse_answer` can take it apart.
 
     curl prints the headers, the body, then `marker` with the status, the size of the headers, and the seconds taken.
+    With `connect_to` it connects elsewhere than to the line's host (curl(1), --connect-to).
     Raises ValueError where a value that is filled in would be read as the name of a file.
     """
     options = [(key, None if word is None else fill(word, values)) for key, word in line.options]
@@ -41,6 +42,7 @@ def config_file(line: CurlLine, values: Mapping[str, str], marker: str, timeout:
         ("noproxy", "*"),
         ("max-time", f"{timeout:.1f}"),
         ("write-out", f"\n{marker} %{{http_code}} %{{size_header}} %{{time_total}}\n"),
+        *([("connect-to", connect_to)] if connect_to else ()),
         *options,
     ]
     return "".join(f"{key}\n" if value is None else f"{key} = {quoted(value)}\n" for key, value in rows).encode()

@@ -47,15 +47,17 @@ class CurlRunner:
     """A `CheckRunner` with the curl that `commands` reaches.
 
     An answer is waited for `timeout` seconds, or twice what the check expects it within where that is longer.
+    `connect_to` is the value of curl's option of that name: where checks connect to instead of their URL's host.
     """
 
     commands: RunCommands
     timeout: float = TIMEOUT
+    connect_to: str = ""
 
     def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
         """Run every check, then report how many passed."""
         started = time.monotonic()
-        running = CheckRun(self.commands, addresses, report, self.timeout)
+        running = CheckRun(self.commands, addresses, report, self.timeout, self.connect_to)
         outcome = CheckReport(tuple(running.results(checks)))
         report.note(f"{outcome.summary} in {time.monotonic() - started:.1f} s")
         return outcome
@@ -74,11 +76,19 @@ class _Sent:
 class CheckRun:
     """Runs checks one after the other; each can use the values that earlier ones saved."""
 
-    def __init__(self, run: RunCommands, addresses: Mapping[str, str], report: Reporter, timeout: float) -> None:
+    def __init__(
+        self,
+        run: RunCommands,
+        addresses: Mapping[str, str],
+        report: Reporter,
+        timeout: float,
+        connect_to: str = "",
+    ) -> None:
         self._run = run
         self._addresses = addresses
         self._report = report
         self._timeout = timeout
+        self._connect_to = connect_to
         self._saved: dict[str, str] = {}
         self._masker = Masker()  # of what was saved: it may be tokens
 
@@ -113,7 +123,8 @@ class CheckRun:
         timeout = line.max_time or max(self._timeout, 2 * within.root if within else 0)
         marker = f"slipway-{secrets.token_hex(12)}"
         try:
-            config = config_file(line, {**self._addresses, **self._saved}, marker, timeout)
+            values = {**self._addresses, **self._saved}
+            config = config_file(line, values, marker, timeout, self._connect_to)
         except ValueError as error:
             return self._judged(check, pasted, Answer(error=str(error)))
         return _Sent(check, pasted, marker, Command(ARGV, stdin=config, timeout=timeout + 5))

@@ -16,6 +16,14 @@ POLL = 0.1
 SETTLE = 1.5  # seconds for the nodes to follow: kube-proxy writes its rules once a second at most (minSyncPeriod)
 
 
+def pod_addresses(workload: Workload, report: Reporter) -> list[str]:
+    """Where the pods of the current template answer (`10.0.0.7:8080`), once the Service has no others.
+
+    Empty where nobody may read the slices, and where they name other pods for `TIMEOUT`.
+    """
+    return _wait(workload, partial(_current, workload), report)
+
+
 def wait_until_routed(workload: Workload, report: Reporter) -> None:
     """Wait until requests to the Service reach pods of the current template alone.
 
@@ -23,37 +31,48 @@ def wait_until_routed(workload: Workload, report: Reporter) -> None:
     answer until they have drained: checks would pass for what is not there any more.
     """
     _wait(workload, partial(_current, workload), report)
+    _settle(report)
 
 
 def wait_until_routed_to(workload: Workload, pod: str, report: Reporter) -> None:
     """Wait until requests to the Service reach this pod alone."""
     _wait(workload, partial(set, (pod,)), report)
+    _settle(report)
+
+
+def _settle(report: Reporter) -> None:
+    report.cancel.wait(SETTLE)
+    report.cancel.check()
 
 
 def _current(workload: Workload) -> set[str]:
     return {pod["metadata"]["name"] for pod in read_snapshot(workload).pods}
 
 
-def _wait(workload: Workload, wanted: Callable[[], set[str]], report: Reporter) -> None:
+def _wait(workload: Workload, wanted: Callable[[], set[str]], report: Reporter) -> list[str]:
+    """The addresses that requests are sent to, once they are those of wanted pods alone."""
+    selector = f"kubernetes.io/service-name={workload.service}"
+    listed = partial(workload.cluster.list, "discovery.k8s.io/v1", "EndpointSlice", workload.namespace, selector)
     waited = 0.0
-    while waited < TIMEOUT and not _is_routed(workload, wanted):
+    while waited < TIMEOUT:
+        slices = unless_refused(listed, None)
+        if slices is None:
+            break
+        ready = [(part, one) for part in slices for one in part.get("endpoints") or () if _is_ready(one)]
+        names = {one.get("targetRef", {}).get("name") for _, one in ready}
+        if names and names <= wanted():
+            return [address for part, one in ready for address in _addresses(part, one)]
         report.cancel.wait(POLL)
         report.cancel.check()
         waited += POLL
-    report.cancel.wait(SETTLE)
-    report.cancel.check()
+    return []
 
 
-def _is_routed(workload: Workload, wanted: Callable[[], set[str]]) -> bool:
-    """Whether the slices name wanted pods alone; nobody knows where they can't be read."""
-    selector = f"kubernetes.io/service-name={workload.service}"
-    listed = partial(workload.cluster.list, "discovery.k8s.io/v1", "EndpointSlice", workload.namespace, selector)
-    slices = unless_refused(listed, None)
-    if slices is None:
-        return True
-    ready = [one for part in slices for one in part.get("endpoints") or () if _is_ready(one)]
-    names = {one.get("targetRef", {}).get("name") for one in ready}
-    return bool(names) and names <= wanted()
+def _addresses(part: Object, endpoint: Object) -> list[str]:
+    """An endpoint's address at the port of its slice: a Service of ours has one."""
+    host = endpoint["addresses"][0]  # all of one endpoint are the same pod (API reference)
+    bracketed = f"[{host}]" if part.get("addressType") == "IPv6" else host
+    return [f"{bracketed}:{port['port']}" for port in part.get("ports") or ()]
 
 
 def _is_ready(endpoint: Object) -> bool:

@@ -6,16 +6,14 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
-from slipway.checks.report import CheckReport
-from slipway.checks.runner import CheckRunner, CurlRunner, RunCommand
-from slipway.checks.script import by_one_shell
-from slipway.config.models import Check
+from slipway.checks.runner import CheckRunner, RunCommand
+from slipway.deployers.kubernetes.pod_check_runner import PodCheckRunner
 from slipway.docker.exit_causes import Cause
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
@@ -30,13 +28,12 @@ from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pods import container_statuses
 from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.snapshot import Snapshot
+from slipway.kubernetes.workload import Workload
 
 CONTAINER = "curl"  # others may be injected beside it
 LIFETIME = 600  # seconds after which the cluster ends the pod by itself
 START = 60.0  # seconds for the pod to start
 POLL = 0.2
-REACHED_WITHIN, PAUSE = 60.0, 0.5  # seconds for a service to be reached, and between two attempts
-UNREACHED = {6, 7, 28}  # curl's exit codes: not resolved, refused, timed out
 
 
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
@@ -51,18 +48,6 @@ def pod(project: str, namespace: str, image: str, name: str) -> Object:
     }
     meta = {"name": name, "namespace": namespace, "labels": {**labels(project), ROLE: "probe"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
-
-
-class PodCheckRunner:
-    """A `CheckRunner` in a pod. It waits until the service can be reached by its name."""
-
-    def __init__(self, run: RunCommand) -> None:
-        self._run = run
-
-    def run(self, checks: Sequence[Check], addresses: Mapping[str, str], report: Reporter) -> CheckReport:
-        """Run every check at these addresses, in order."""
-        _wait_until_reached(self._run, addresses["BASE"], report)
-        return CurlRunner(by_one_shell(self._run)).run(checks, addresses, report)
 
 
 class CheckPods:
@@ -94,14 +79,17 @@ class CheckPods:
                 self._prepared.append(self._kept)
 
     @contextmanager
-    def runner(self, report: Reporter) -> Iterator[CheckRunner]:
-        """What runs checks, from the kept pod or one of its own. Raises Problem when the pod does not start."""
+    def runner(self, workload: Workload, report: Reporter) -> Iterator[CheckRunner]:
+        """What runs the checks of a workload, from the kept pod or one of its own.
+
+        Raises Problem when the pod does not start.
+        """
         if name := self._running():
-            yield self._runner(name)
+            yield self._runner(name, workload)
             return
         name = self._created(report)
         try:
-            yield self._runner(name)
+            yield self._runner(name, workload)
         finally:
             self._delete(name)
 
@@ -153,9 +141,9 @@ class CheckPods:
             raise
         return name
 
-    def _runner(self, name: str) -> PodCheckRunner:
+    def _runner(self, name: str, workload: Workload) -> PodCheckRunner:
         words = ("--namespace", self._namespace, "exec", "-i", "-c", CONTAINER, name, "--")
-        return PodCheckRunner(partial(_run_with_prefix, self._run, self._cluster.context.kubectl(*words)))
+        return PodCheckRunner(partial(_run_with_prefix, self._run, self._cluster.context.kubectl(*words)), workload)
 
     def _delete(self, name: str) -> None:
         with suppress(Problem):
@@ -226,18 +214,3 @@ def _patience(found: Sequence[Cause], report: Reporter) -> float:
     for cause in slow:
         report.note(f"waiting: {cause.summary}")
     return max((START, *(cause.patience for cause in slow)))
-
-
-def _wait_until_reached(run: RunCommand, base: str, report: Reporter) -> None:
-    """Wait until a service is reached by its name: for a new one, or after a start of the cluster, not at once.
-
-    Its pods are ready. DNS has to learn the name, and the nodes the way to the pods: until then they refuse.
-    """
-    curl = Command(("curl", "-q", "-s", "-o", "/dev/null", "--max-time", "5", base), timeout=20)
-    until, told = time.monotonic() + REACHED_WITHIN, False
-    while run(curl, null_reporter(report.cancel)).exit_code in UNREACHED and time.monotonic() < until:
-        if not told:
-            report.waiting_for(f"the cluster's DNS and its nodes to know {base}")
-        told = True
-        report.cancel.wait(PAUSE)
-        report.cancel.check()

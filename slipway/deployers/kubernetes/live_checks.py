@@ -18,11 +18,12 @@ def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping
     """Run the checks of the running service; their results by name. Raises Problem with the evidence of failed ones."""
     if not service.checks:
         return {}
-    with scope.checks.runner(report) as checks:
+    workload = scope.workload(service.name)
+    with scope.checks.runner(workload, report) as checks:
         urls = addresses(service, partial(url, scope))
         found = checks.run(service.checks, urls, report)
     if not found.ok:
-        evidence = rollout.evidence(read_full_snapshot(scope.workload(service.name)))
+        evidence = rollout.evidence(read_full_snapshot(workload))
         raise Problem(f"{service.name}: live checks failed: {found.failed}", details=f"{found.text}\n{evidence}")
     return found.record
 

@@ -19,8 +19,8 @@ class ClusterChecks(Protocol):
     def prepare(self, report: Reporter) -> None:
         """Begin to make what they are run from; it returns at once."""
 
-    def runner(self, report: Reporter) -> AbstractContextManager[CheckRunner]:
-        """What runs them."""
+    def runner(self, workload: Workload, report: Reporter) -> AbstractContextManager[CheckRunner]:
+        """What runs those of a workload."""
 
     def delete_left_over(self) -> None:
         """Delete what killed runs have left."""

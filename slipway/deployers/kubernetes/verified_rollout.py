@@ -13,7 +13,6 @@ from slipway.deployers.kubernetes.release_store import StoredRelease, surplus
 from slipway.engine.reporter import Reporter, uncancellable
 from slipway.errors import Cancelled, NextCommand, Problem
 from slipway.kubernetes import rollout
-from slipway.kubernetes.endpoints import wait_until_routed
 from slipway.kubernetes.objects import Object
 
 
@@ -40,8 +39,6 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
         delete_objects(scope, autoscalers, report)  # first, since one would set the number of replicas again
         apply_objects(scope, plan.objects, report)
         rollout.wait(scope.workload(plan.service.name), report)
-        if plan.before and plan.service.checks:
-            wait_until_routed(scope.workload(plan.service.name), report)
         return verify(scope, plan.service, report)
     except Cancelled:
         if plan.before:
@@ -93,8 +90,6 @@ def _restore(scope: NamespaceScope, plan: RolloutPlan, before: StoredRelease, re
         return RollbackOutcome(f"release {number} could not be restored: {problem.summary}", (again,))
     try:
         rollout.wait(scope.workload(name), report)
-        if before.release.settings.checks:
-            wait_until_routed(scope.workload(name), report)
         verify(scope, before.release.settings, report)
     except Problem as problem:
         return RollbackOutcome(f"release {number} was restored, but its checks failed: {problem.summary}")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from slipway.checks.fake import FakeCheckRunner
 from slipway.checks.runner import CheckRunner
 from slipway.engine.reporter import Reporter
+from slipway.kubernetes.workload import Workload
 
 
 class FakeClusterChecks:
@@ -19,7 +20,7 @@ class FakeClusterChecks:
     def prepare(self, report: Reporter) -> None:  # noqa: ARG002
         self.prepared += 1
 
-    def runner(self, report: Reporter) -> AbstractContextManager[CheckRunner]:  # noqa: ARG002
+    def runner(self, workload: Workload, report: Reporter) -> AbstractContextManager[CheckRunner]:  # noqa: ARG002
         return nullcontext(self._runner)
 
     def delete_left_over(self) -> None:
@@ -29,5 +30,5 @@ class FakeClusterChecks:
 class NoChecks(FakeClusterChecks):
     """Where nobody asks for checks."""
 
-    def runner(self, report: Reporter) -> AbstractContextManager[CheckRunner]:  # noqa: ARG002
+    def runner(self, workload: Workload, report: Reporter) -> AbstractContextManager[CheckRunner]:  # noqa: ARG002
         raise AssertionError("nobody asks checks where there are none")

@@ -7,7 +7,7 @@ import pytest
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused
 from slipway.kubernetes import endpoints
-from slipway.kubernetes.endpoints import wait_until_routed
+from slipway.kubernetes.endpoints import pod_addresses, wait_until_routed
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.snapshot import Snapshot
 from slipway.kubernetes.workload import Workload
@@ -27,9 +27,14 @@ class Sliced(FakeCluster):
         names = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if names is None:
             raise ApiRefused("it was refused", status=403)
-        ready = [{"targetRef": {"kind": "Pod", "name": name}, "conditions": {"ready": True}} for name in names]
-        draining = {"targetRef": {"kind": "Pod", "name": "old"}, "conditions": {"ready": False, "serving": True}}
-        return [{"endpoints": None}, {"endpoints": [*ready, draining]}]
+        ready = [_endpoint(name, ready=True) for name in names]
+        part = {"addressType": "IPv4", "ports": [{"name": "http", "port": 8080}]}
+        return [{**part, "endpoints": None}, {**part, "endpoints": [*ready, _endpoint("old", ready=False)]}]
+
+
+def _endpoint(name: str, *, ready: bool) -> Json:
+    conditions = {"ready": ready, "serving": True}
+    return {"targetRef": {"kind": "Pod", "name": name}, "conditions": conditions, "addresses": [f"ip-of-{name}"]}
 
 
 @pytest.fixture
@@ -61,3 +66,26 @@ def test_earlier_pods_are_out_of_a_service_before_it_is_asked(
     assert settled == endpoints.SETTLE
     assert abs(len(before) - polls) <= int(polls > 2)  # floats of a hundred polls
     assert set(before) <= {endpoints.POLL}
+
+
+@pytest.mark.parametrize(
+    ("looks", "found"),
+    [
+        ([("old", "a"), ("a", "b")], ["ip-of-a:8080", "ip-of-b:8080"]),
+        ([None], []),  # nobody may know
+        ([("old",)], []),
+    ],
+)
+def test_a_services_pods_are_told_once_it_has_no_others(
+    report: tuple[Reporter, list[float]], looks: list[tuple[str, ...] | None], found: list[str]
+) -> None:
+    assert pod_addresses(Workload(Sliced(*looks), "hh", "hh", "web"), report[0]) == found
+    assert set(report[1]) <= {endpoints.POLL}
+
+
+def test_an_address_of_ip_6_stands_in_brackets(report: tuple[Reporter, list[float]]) -> None:
+    class Six(Sliced):
+        def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
+            return [{**one, "addressType": "IPv6"} for one in super().list(api_version, kind, namespace, selector)]
+
+    assert pod_addresses(Workload(Six(("a",)), "hh", "hh", "web"), report[0]) == ["[ip-of-a]:8080"]

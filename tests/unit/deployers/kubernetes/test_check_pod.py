@@ -15,11 +15,13 @@ from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.hosts.host import Command, Result
 from slipway.kubernetes.objects import Object
+from slipway.kubernetes.workload import Workload
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
 
 FULL = 'pods "slipway-probe-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2'
+
+WEB = Workload(FakeCluster(), "hh", "hh", "web")
 
 
 class Full(FakeCluster):
@@ -139,7 +141,7 @@ def test_one_pod_that_was_prepared_serves_all_services_of_a_run() -> None:
     pods = pods_of(cluster)
     for _ in range(3):
         pods.prepare(null_reporter())
-        with pods.runner(null_reporter()):
+        with pods.runner(WEB, null_reporter()):
             assert cluster.pods == cluster.names
     assert len(cluster.names) == 1
     pods.close()
@@ -154,7 +156,7 @@ def test_where_a_quota_counts_pods_each_service_has_its_own(prepared: bool) -> N
         if prepared:
             pods.prepare(null_reporter())
         assert cluster.pods == []
-        with pods.runner(null_reporter()):
+        with pods.runner(WEB, null_reporter()):
             assert cluster.pods == cluster.names[-1:]
     assert len(cluster.names) == 2
 
@@ -164,7 +166,7 @@ def test_a_kept_pod_that_does_not_run_on_is_replaced(monkeypatch: pytest.MonkeyP
     cluster = Running()
     pods = pods_of(cluster)
     pods.prepare(null_reporter())
-    with pods.runner(null_reporter()):
+    with pods.runner(WEB, null_reporter()):
         (name,) = cluster.pods
     kept = cluster.objects["Pod", name]
     if why == "gone":
@@ -176,11 +178,11 @@ def test_a_kept_pod_that_does_not_run_on_is_replaced(monkeypatch: pytest.MonkeyP
     else:
         now = time.monotonic() + check_pod.LIFETIME
         monkeypatch.setattr(check_pod.time, "monotonic", lambda: now)
-    with pods.runner(null_reporter()):
+    with pods.runner(WEB, null_reporter()):
         assert cluster.names[1:] == cluster.pods[-1:]
         assert len(cluster.pods) == (1 if why == "gone" else 2), "another service may still ask from the first"
     pods.prepare(null_reporter())
-    with pods.runner(null_reporter()):
+    with pods.runner(WEB, null_reporter()):
         assert cluster.pods[-1] == cluster.names[2]
     pods.close()
     assert cluster.pods == []
@@ -197,7 +199,7 @@ def test_to_prepare_does_not_wait_for_a_pod_that_another_waits_for() -> None:
     pods = CheckPods(cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")).run, bring)
     pods.prepare(null_reporter())
     assert waiting.wait(10)
-    running = threading.Thread(target=lambda: pods.runner(null_reporter()).__enter__())
+    running = threading.Thread(target=lambda: pods.runner(WEB, null_reporter()).__enter__())
     running.start()
     time.sleep(0.1)
     began = time.monotonic()
@@ -211,7 +213,7 @@ def test_to_prepare_does_not_wait_for_a_pod_that_another_waits_for() -> None:
 def test_a_pod_that_can_not_be_prepared_is_told_to_who_needs_it() -> None:
     pods = pods_of(Full(10_000, "pods is forbidden"))
     pods.prepare(null_reporter())
-    with pytest.raises(ApiRefused), pods.runner(null_reporter()):
+    with pytest.raises(ApiRefused), pods.runner(WEB, null_reporter()):
         pass
     pods.close()
 
@@ -221,24 +223,7 @@ def test_pods_of_killed_runs_are_deleted_and_the_one_that_is_kept_is_not() -> No
     mine, killed = pods_of(cluster), pods_of(cluster)
     for pods in (killed, mine):
         pods.prepare(null_reporter())
-        with pods.runner(null_reporter()):
+        with pods.runner(WEB, null_reporter()):
             pass
     mine.delete_left_over()
     assert cluster.pods == cluster.names[1:]
-
-
-@pytest.mark.parametrize("code", [6, 7, 28])
-def test_a_service_that_the_cluster_does_not_know_yet_is_waited_for(
-    report: tuple[Reporter, list[Event]], code: int
-) -> None:
-    codes = [code, code, 0]
-    asked: list[Command] = []
-
-    def run(command: Command, _: Reporter) -> Result:
-        asked.append(command)
-        return Result(command, codes.pop(0), b"", b"")
-
-    check_pod.PodCheckRunner(run).run((), {"BASE": "http://web.hh.svc:80"}, report[0])
-    assert (codes, len(asked)) == ([], 3)
-    told = [one.text for one in report[1] if isinstance(one, Output) and "http" in one.text]
-    assert told == ["waiting for the cluster's DNS and its nodes to know http://web.hh.svc:80"]
