@@ -22,6 +22,7 @@ from tests.benchmarks.measure import Row
         ({"line": "auth"}, "add --profile deploy"),
         ({"only": "daily,weekly"}, "--only weekly is not known\n  hint: some of daily, local,"),
         ({"only": "daily", "defects": True}, "exclude each other"),
+        ({"times": 0}, "--times 0 is no number of times\n  hint: 1 or more; 10 without it"),
     ],
 )
 def test_what_bench_does_not_know_is_refused_with_a_hint(
@@ -43,9 +44,21 @@ def test_bench_runs_what_only_names_and_everything_without_it(
 ) -> None:
     monkeypatch.setattr(dev, "prepare", lambda: None)
     for name in dev.BENCHMARKS:
-        monkeypatch.setattr(import_module(f"tests.benchmarks.{name}"), "rows", lambda name=name: [Row(name, 1.0, 2.0)])
+        rows = [Row(name, 1.0, 2.0)]
+        monkeypatch.setattr(import_module(f"tests.benchmarks.{name}"), "rows", lambda *_, rows=rows: rows)
     dev.bench(Context(), only=only)
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == expected
+
+
+@pytest.mark.parametrize(("flags", "times"), [({}, dev.TIMES), ({"times": 3}, 3)])
+def test_figures_of_daily_are_measured_so_often(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: dict[str, int], times: int
+) -> None:
+    monkeypatch.setattr(dev, "prepare", lambda: None)
+    rows = lambda times: [Row("times", float(times), 99.0)]  # noqa: E731
+    monkeypatch.setattr(import_module("tests.benchmarks.daily"), "rows", rows)
+    dev.bench(Context(), only="daily", **flags)
+    assert f" {times}.000 s" in capsys.readouterr().out
 
 
 def test_a_missed_bar_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
