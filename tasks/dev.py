@@ -29,7 +29,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     "lab": {
         "hosts": (
             *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein"),
-            *_lab("recompiled_jars"),
+            *_lab("recompiled_jars", "watch"),
             *_lab("other_builders", "an_ssh_host"),
             *("-k", f"not (({BOTH}) and minikube)"),
         ),
