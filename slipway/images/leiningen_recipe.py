@@ -48,7 +48,6 @@ OF_A_SESSION = frozenset(
         "TERM_SESSION_ID",
         "XDG_SESSION_ID",
         "TRAMPOLINE_FILE",
-        "PYTEST_CURRENT_TEST",
     ]
 )
 SETTINGS = (

@@ -31,9 +31,16 @@ def is_initializing(pod: Object) -> bool:
     return any("running" in one.get("state", {}) for one in init_statuses(pod)[:1])
 
 
-def wait_for_pod(workload: Workload, name: str, reached: Callable[[Object], bool], report: Reporter) -> None:
-    """Wait until a pod has got so far. Raises Problem with the causes and all evidence."""
-    _Wait(workload, name, reached, report).run()
+def runs(pod: Object) -> bool:
+    """Whether its containers have started."""
+    return bool(pod.get("status", {}).get("phase") == "Running")
+
+
+def wait_for_pod(
+    workload: Workload, name: str, reached: Callable[[Object], bool], report: Reporter, subject: str = ""
+) -> None:
+    """Wait until a pod has got so far. Raises Problem of `subject` with the causes and all evidence."""
+    _Wait(workload, name, reached, report, subject or workload.service).run()
 
 
 @dataclass
@@ -42,6 +49,7 @@ class _Wait:
     name: str
     reached: Callable[[Object], bool]
     report: Reporter
+    subject: str
     since: dict[str, float] = field(default_factory=dict)  # when a cause was first seen
     began: float = field(default_factory=time.monotonic)
 
@@ -56,7 +64,7 @@ class _Wait:
                 looked = time.monotonic()
                 if self._has_failed(read_pod_snapshot(self.workload, pod)):
                     full = read_pod_snapshot(self.workload, pod, full=True)
-                    raise rollout.failure(self.workload.service, full, f"its pod is {state}")
+                    raise rollout.failure(self.subject, full, f"its pod did not start, and is {state}")
             self.report.cancel.wait(POLL)
 
     def _pod(self) -> Object:
@@ -68,6 +76,9 @@ class _Wait:
     def _has_failed(self, snapshot: Snapshot) -> bool:
         """Whether waiting longer is in vain."""
         now, found = time.monotonic(), causes(snapshot)
+        for one in found:
+            if one.patience and one.summary not in self.since:
+                self.report.note(f"waiting: {one.summary}")
         self.since = {one.summary: self.since.get(one.summary, now) for one in found}
         grace = rollout.grace(snapshot.deployment)
         return (

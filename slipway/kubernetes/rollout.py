@@ -70,15 +70,12 @@ def _late(deployment: Object) -> float:
     return float(max((START, *starts)) - START)
 
 
-def failure(service: str, snapshot: Snapshot, pending: str) -> Problem:
-    """The problem of a failed rollout: its causes, and behind them all evidence."""
+def failure(subject: str, snapshot: Snapshot, unfinished: str) -> Problem:
+    """The problem of what did not get ready: its causes, else what is `unfinished`, and behind them all evidence."""
     found = causes(snapshot)
-    if not found:
-        cause = Cause(f"the rollout did not finish: {pending}", "the evidence above has its events and last log lines")
-    else:
-        cause = found[0]
+    cause = found[0] if found else Cause(unfinished, "the evidence above has its events and last log lines")
     details = "\n".join((*(cause.summary for cause in found[1:]), evidence(snapshot)))
-    return cause.problem(service, details)
+    return cause.problem(subject, details)
 
 
 def evidence(snapshot: Snapshot) -> str:
@@ -126,7 +123,7 @@ class _Wait:
             self._report.progress(ready, snapshot.deployment["spec"].get("replicas", 1), "pods")
             if self._has_failed(snapshot, observed=pending != UNOBSERVED):
                 full = replace(read_full_snapshot(self._workload), oom_killed=self._oom_killed)
-                raise failure(self._workload.service, full, pending)
+                raise failure(self._workload.service, full, f"the rollout did not finish: {pending}")
             self._watch(snapshot.deployment)
 
     def _read(self) -> Snapshot:

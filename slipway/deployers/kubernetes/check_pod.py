@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -14,26 +13,22 @@ from functools import partial
 
 from slipway.checks.runner import CheckRunner, RunCommand
 from slipway.deployers.kubernetes.pod_check_runner import PodCheckRunner
-from slipway.docker.exit_causes import Cause
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.threads import Threads
-from slipway.errors import ApiRefused, Cancelled, NextCommand, Problem
+from slipway.errors import ApiRefused, Cancelled, Problem
 from slipway.hosts.host import Command, Result
 from slipway.kubernetes.client import Client
-from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE, causes
+from slipway.kubernetes.diagnose import EXCEEDED_QUOTA, QUOTA_PATIENCE
 from slipway.kubernetes.manifests.container import small_container
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import container_statuses
+from slipway.kubernetes.pod_wait import runs, wait_for_pod
 from slipway.kubernetes.rights import unless_refused
-from slipway.kubernetes.snapshot import Snapshot
 from slipway.kubernetes.workload import Workload
 
 CONTAINER = "curl"  # others may be injected beside it
 LIFETIME = 600  # seconds after which the cluster ends the pod by itself
-START = 60.0  # seconds for the pod to start
-POLL = 0.2
 
 
 def pod(project: str, namespace: str, image: str, name: str) -> Object:
@@ -135,7 +130,8 @@ class CheckPods:
         created = pod(self._project, self._namespace, self._image(report), name)
         try:
             _create(self._cluster, created, report)
-            _wait_until_running(self._cluster, self._namespace, name, report)
+            itself = Workload(self._cluster, self._project, self._namespace, CONTAINER)
+            wait_for_pod(itself, name, runs, report, "the pod that runs the checks")
         except BaseException:
             self._delete(name)
             raise
@@ -177,40 +173,5 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
 
 
 def _is_running(cluster: Client, namespace: str, name: str) -> bool:
-    found = cluster.get("v1", "Pod", name, namespace) or {}
-    return found.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in found["metadata"]
-
-
-def _wait_until_running(cluster: Client, namespace: str, name: str, report: Reporter) -> None:
-    waited, limit, state = 0.0, START, ""
-    created: Object = {}
-    while waited < limit:
-        report.cancel.check()
-        created = cluster.get("v1", "Pod", name, namespace) or {}
-        if created.get("status", {}).get("phase") == "Running":
-            return
-        waiting = [container.get("state", {}).get("waiting", {}) for container in container_statuses(created)]
-        reasons = ", ".join(f"{one.get('reason')}: {one.get('message', '')}" for one in waiting)
-        state = reasons or str(created.get("status", {}).get("phase"))
-        report.cancel.wait(POLL)
-        waited += POLL
-        if waited >= START and limit == START:
-            limit = _patience(_causes(cluster, namespace, created), report)
-    found = _causes(cluster, namespace, created)
-    details = "\n".join([*(cause.summary for cause in found), state])
-    hint = next((cause.hint for cause in found if cause.hint), "")
-    commands = [NextCommand("status")]
-    raise Problem("the pod that runs the checks did not start", details=details, hint=hint, commands=commands)
-
-
-def _causes(cluster: Client, namespace: str, found: Object) -> list[Cause]:
-    events = unless_refused(partial(cluster.list, "v1", "Event", namespace), ())
-    return causes(Snapshot({}, [found], events)) if found else []
-
-
-def _patience(found: Sequence[Cause], report: Reporter) -> float:
-    """How long the pod is waited for: longer while the cluster's autoscaler is adding a node for it."""
-    slow = [cause for cause in found if 0 < cause.patience < math.inf]
-    for cause in slow:
-        report.note(f"waiting: {cause.summary}")
-    return max((START, *(cause.patience for cause in slow)))
+    found = cluster.get("v1", "Pod", name, namespace)
+    return found is not None and runs(found) and "deletionTimestamp" not in found["metadata"]

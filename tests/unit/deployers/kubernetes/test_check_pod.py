@@ -15,6 +15,7 @@ from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
+from slipway.kubernetes import pod_wait, rollout
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.workload import Workload
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
@@ -76,38 +77,6 @@ def test_it_has_all_that_a_quota_can_ask_for() -> None:
     }
 
 
-class Scaling(FakeCluster):
-    """A cluster in which a pod has no node for so many looks, and whose autoscaler adds one, or not."""
-
-    def __init__(self, looks: int, reason: str) -> None:
-        super().__init__()
-        self.looks = looks
-        about = {"reason": reason, "message": "group 1->2", "involvedObject": {"name": "p"}}
-        self.create({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "hh"}, **about})
-
-    def get(self, *_: str | None) -> Json | None:
-        self.looks -= 1
-        waiting = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}]}
-        status = {"phase": "Running"} if self.looks < 0 else {"phase": "Pending", **waiting}
-        return {**pod("hh", "hh", "i", "p"), "status": status}
-
-
-@pytest.mark.parametrize(("reason", "starts"), [("TriggeredScaleUp", True), ("NotTriggerScaleUp", False)])
-def test_a_node_that_an_autoscaler_adds_for_it_is_waited_for(
-    report: tuple[Reporter, list[Event]], reason: str, starts: bool
-) -> None:
-    cluster = Scaling(int(2 * check_pod.START / check_pod.POLL), reason)
-    if starts:
-        check_pod._wait_until_running(cluster, "hh", "p", report[0])
-    else:
-        with pytest.raises(Problem, match="the pod that runs the checks did not start") as raised:
-            check_pod._wait_until_running(cluster, "hh", "p", report[0])
-        assert "no node has room: a pod asks for 0.01 CPUs; Insufficient cpu" in raised.value.details
-        assert raised.value.hint
-    told = [one.text for one in report[1] if isinstance(one, Output)]
-    assert told == (["waiting: the cluster's autoscaler is adding a node: group 1->2"] if starts else [])
-
-
 class Running(FakeCluster):
     """A cluster whose pods run at once; their names, in turn."""
 
@@ -159,6 +128,24 @@ def test_where_a_quota_counts_pods_each_service_has_its_own(prepared: bool) -> N
         with pods.runner(WEB, null_reporter()):
             assert cluster.pods == cluster.names[-1:]
     assert len(cluster.names) == 2
+
+
+def test_a_pod_that_does_not_start_is_told_apart_from_checks_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Roomless(Running):
+        def create(self, document: Object) -> Json:
+            waiting = {"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}
+            state = {"phase": "Pending", "conditions": [waiting]}
+            return FakeCluster.create(self, {**document, **({"status": state} if document["kind"] == "Pod" else {})})
+
+    monkeypatch.setattr(rollout, "GRACE", 0.1)
+    monkeypatch.setattr(pod_wait, "LOOK", 0.0)
+    cluster = Roomless(quotas=1)
+    with pytest.raises(Problem) as raised, pods_of(cluster).runner(WEB, null_reporter()):
+        pass
+    said = "the pod that runs the checks: no node has room: a pod asks for 0.01 CPUs; Insufficient cpu"
+    assert raised.value.summary == said
+    assert raised.value.hint
+    assert cluster.pods == []
 
 
 @pytest.mark.parametrize("why", ["gone", "ended", "ending", "too old"])
