@@ -60,7 +60,7 @@ def status(invocation: Invocation) -> None:
     """
     name = invocation.environment.name
     nodes = invocation.workspace.deployments.status.nodes()
-    if not nodes and not invocation.environment.local:  # a cluster has at least one
+    if not nodes and not invocation.environment.on_docker:  # a cluster has at least one
         invocation.session.print("the cluster answers; you may not list all its nodes and pods")
         return
     if not nodes:

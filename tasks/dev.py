@@ -30,7 +30,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
         "hosts": (
             *_lab("a_fresh_machine", "walk", "interrupted_builds", "helping_hands", "layers", "lein"),
             *_lab("recompiled_jars", "watch"),
-            *_lab("other_builders", "an_ssh_host"),
+            *_lab("other_builders", "a_server", "an_ssh_host"),
             *("-k", f"not (({BOTH}) and minikube)"),
         ),
         "cluster": (

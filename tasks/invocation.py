@@ -6,9 +6,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -308,15 +308,34 @@ class Invocation:
         """`run` one action where the services run. It is unchanged where `wanted` answers something false."""
         self.run([one_shot(self.name, title, action, wanted=wanted, invalidates=(self.workspace.deployments.state,))])
 
-    def _docker_lock(self) -> AbstractContextManager[int]:
-        """One run at a time changes this machine's Docker."""
+    @contextmanager
+    def _docker_lock(self) -> Iterator[None]:
+        """One run at a time changes the project's things in this machine's Docker, and in a server's."""
         from slipway.hosts import locks
 
-        path = locks.docker_lock_path(f"{self.config.project.name}-local")
-        return locks.file_lock(path, f"`{self.name}` (pid {os.getpid()})", self._print_lock_holder, self.cancel)
+        name, server = f"{self.config.project.name}-local", self._server
+        path, owner = locks.docker_lock_path(name), f"`{self.name}` (pid {os.getpid()})"
+        with locks.file_lock(path, owner, self._print_lock_holder, self.cancel):
+            if server is None:
+                yield
+                return
+            waits = partial(self._print_lock_holder, "another run", server.name)
+            with server.lock(name, waits, partial(self._end_without_lock, server.name), self.cancel):
+                yield
 
-    def _print_lock_holder(self, holder: str) -> None:
-        self.session.print(f"waiting for {holder}, which is using this Docker daemon")
+    @property
+    def _server(self) -> SshHost | None:
+        """The SSH host whose Docker runs the environment's services, if that is what it is about."""
+        environment = self.environment
+        return self.ssh(environment.host) if environment.on_docker and environment.host else None
+
+    def _print_lock_holder(self, holder: str, where: str = "this machine") -> None:
+        self.session.print(f"waiting for {holder}, which is using the Docker of {where}")
+
+    def _end_without_lock(self, server: str) -> None:
+        """End the run: while the connection was away, another run has begun to change the same things."""
+        self.session.print(f"another run is using the Docker of {server} since the connection was lost; this one ends")
+        self.cancel.request()
 
     def host_steps(self, name: str) -> Iterator[AnyNode]:
         """What an SSH host needs for the environment's cluster."""

@@ -39,7 +39,7 @@ def dev(invocation: Invocation, service: str = "", *, intercept: bool = False) -
     from slipway.flows.dev import dev as flows_dev
     from slipway.images.saves import SavedFiles, SaveWatcher
 
-    if intercept and invocation.environment.local:
+    if intercept and invocation.environment.on_docker:
         hint = "leave --intercept out, or name an environment of a cluster with --env"
         commands = [NextCommand("dev", {"service": service})]
         summary = f"--intercept is of clusters: in {invocation.environment.name} nothing stands in front of a service"

@@ -17,6 +17,7 @@ from slipway.hosts.host import Host
 
 if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
+    from slipway.flows.environments import ServerSite
     from slipway.flows.workspace import BuildMachine, Workspace
     from slipway.installers.bundle import Bundle
 
@@ -59,9 +60,10 @@ class WorkspaceFactory:
             build=machine,
             artifacts=artifacts,
             machine=self._machine_steps(machine),
+            server=self._server_site,
             cluster=partial(self._cluster_site, machine),
         )
-        found = environments.assemble("docker" if self.environment.local else "cluster", site)
+        found = environments.assemble(self._family, site)
         made = found.deployments
         secrets = SecretValues(self.config, self.environment, made.secret_store, made.state, self.mask)
         return Workspace(
@@ -78,6 +80,13 @@ class WorkspaceFactory:
             dev=found.dev,
             closing=self.closing,
         )
+
+    @property
+    def _family(self) -> str:
+        """The kind of the environment, of those in `ENVIRONMENTS`."""
+        if self.environment.on_docker:
+            return "server" if self.environment.host else "docker"
+        return "cluster"
 
     def build_machine(self) -> BuildMachine:
         """The machine that builds: this one."""
@@ -105,14 +114,35 @@ class WorkspaceFactory:
         """What this machine needs to build, where setup prepares it, and not the SSH host that services run on."""
         if self.environment.host:
             return _nothing
-        bases = self.environment.local or bool(self.environment.context)  # a Minikube gets all images of a bundle
+        bases = self.environment.on_docker or bool(self.environment.context)  # a Minikube gets all images of a bundle
         return partial(_build_machine_steps, self.config, machine, self.bundle, bases=bases)
 
     def host_steps(self, host: Host) -> Iterator[AnyNode]:
-        """What an SSH host needs for a cluster of the environment's kind, up to its tools."""
+        """What an SSH host needs: Docker where that runs the environment's services, else a cluster up to its tools."""
         from slipway.clusters import kinds
 
+        if self._family == "server":
+            return self._server_on(host).install()
         return kinds.tools(self._site_on(host, self.environment.cluster_spec.kind))
+
+    def _server_site(self) -> ServerSite:
+        """The SSH host whose Docker runs the environment's services."""
+        return self._server_on(self.ssh(self.environment.host or ""))
+
+    def _server_on(self, host: Host) -> ServerSite:
+        from slipway.clusters.system_images import SystemImages
+        from slipway.flows import setup
+        from slipway.flows.environments import ServerSite
+
+        config, project = self.config, self.config.project.name
+        docker = DockerDaemon(host, self.closing)
+        state = Probe(partial(docker.state, project))
+        return ServerSite(
+            host=host,
+            images=SystemImages(project, config.images, docker, state),
+            install=partial(setup.server, config, host, docker, state, self.bundle),
+            closing=self.closing,
+        )
 
     def _cluster_site(self, machine: BuildMachine) -> ClusterSite:
         """What the environment's cluster is put together from: a Minikube here or on an SSH host, or a context's."""

@@ -139,7 +139,8 @@ def check_environment(files: Files, environment: Environment, document: Document
     host, hosts = environment.host, files.hosts
     if host and hosts is not None and host not in hosts.hosts:
         summary = f"{host} is not in hosts.yaml"
-        errors.add(document.path, document.line(("host",)), summary, _did_you_mean(host, hosts.hosts))
+        keys = ("docker",) if environment.on_docker else ("cluster", "host")
+        errors.add(document.path, document.line(keys), summary, _did_you_mean(host, hosts.hosts))
 
 
 def check_checks(service: Service, document: Document, errors: FileErrors) -> None:

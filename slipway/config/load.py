@@ -14,6 +14,7 @@ from slipway.config.models import BUILT_IN, Config, Environment, Hosts, Project,
 from slipway.config.paths import is_file, is_folder
 from slipway.config.versions import Images, Tools
 from slipway.config.yaml_cache import YamlCache
+from slipway.config.yaml_reader import plain
 from slipway.errors import UsageError
 
 
@@ -113,12 +114,27 @@ def _read_environments(
     files = (yaml_files(folder / "environments", errors) for folder in folders)
     for name, path in {name: path for paths in files for name, path in paths.items()}.items():
         document = read(path, errors, cache)
-        environment = parse(document, Environment, errors, name=name) if document else None
-        if document and environment:
+        if document is None or _has_old_keys(document, errors):
+            continue
+        if environment := parse(document, Environment, errors, name=name):
             found[name], documents[name] = environment, document
     for name in BUILT_IN:
         found.setdefault(name, Environment(name=name))
     return found, documents
+
+
+def _has_old_keys(document: Document, errors: FileErrors) -> bool:
+    """Whether an environment has keys that now belong to its cluster; each is an error with the line to write."""
+    data = plain(document.data)
+    old = [key for key in ("host", "context", "registry") if key in data]
+    kind = "context" if "context" in data else "minikube"
+    before = data["cluster"] if isinstance(data.get("cluster"), Mapping) and kind == "minikube" else {}
+    cluster = {"kind": kind, **{key: data[key] for key in old}, **before}
+    line = ", ".join(f"{key}: {value}" for key, value in cluster.items())
+    for key in old:
+        hint = f"write `cluster: {{{line}}}`"
+        errors.add(document.path, document.line((key,)), f"{key} belongs to the cluster", hint)
+    return bool(old)
 
 
 def _service_files(folder: Path, errors: FileErrors) -> list[Path]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from slipway.config.assertions.expect import Expect
 from slipway.config.builder import Build, Builder
@@ -233,14 +234,37 @@ class Service(Model):
 
 
 class ClusterSpec(Model):
-    """The Minikube behind an environment."""
+    """A Minikube that Slipway makes, on this machine or on an SSH host."""
 
     kind: Literal["minikube"] = "minikube"
+    host: str | None = None
     driver: Literal["docker"] = "docker"
     runtime: Literal["containerd"] = "containerd"
     cpus: Annotated[Whole, Field(ge=2)] = 2
     memory: MinikubeSize = "4g"
     kubernetes: Version = "1.34.4"
+    registry: str | None = None  # the team's; without it one beside the Minikube
+
+
+class ContextSpec(Model):
+    """A cluster that is there, by its context in the user's kubeconfig."""
+
+    kind: Literal["context"] = "context"
+    context: str
+    registry: str | None = None
+
+
+def _cluster_kind(value: object) -> str:
+    """The tag of a cluster's kind, as it is written in a file."""
+    given = value.get("kind", "minikube") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return f"{{kind: {given}}}"
+
+
+Cluster = Annotated[
+    Annotated[ClusterSpec, Tag("{kind: minikube}")]
+    | Annotated[ContextSpec, Tag("{kind: context}")],
+    Discriminator(_cluster_kind),
+]  # fmt: skip
 
 
 class Override(Model):
@@ -255,47 +279,64 @@ class Override(Model):
 
 
 BUILT_IN = ("local", "minikube")  # the environments of this machine, which need no file
+HERE = "here"  # this machine, in `docker`
 
 
 class Environment(Model):
-    """environments/*.yaml: where services run. With neither `host` nor `context` it is this machine."""
+    """environments/*.yaml: where services run, on a Docker or on a cluster."""
 
     name: str
-    host: str | None = None
-    context: str | None = None
-    cluster: ClusterSpec | None = None
+    docker: str | None = Field(default=None, examples=["here", "box1"])
+    cluster: Cluster | None = None
     namespace: Label | None = None
-    registry: str | None = None
     protected: bool = False
     secrets: dict[Variable, EnvironmentSources] = {}
     services: dict[Label, Override] = {}
 
     @model_validator(mode="after")
-    def _host_or_context(self) -> Self:
-        if self.host and self.context:
-            raise ValueError("use either host or context, not both")
+    def _docker_or_cluster(self) -> Self:
+        if self.docker and self.cluster:
+            raise ValueError("use either docker or cluster, not both")
+        if not self.docker and not self.cluster and self.name not in BUILT_IN:
+            raise ValueError("where do its services run? `docker: here`, `docker: HOST` or `cluster: {kind: minikube}`")
         return self
 
     @property
-    def local(self) -> bool:
-        """Whether it is this machine's Docker."""
-        return self.name == "local"
+    def on_docker(self) -> bool:
+        """Whether its services run on a Docker; else on a cluster."""
+        return bool(self.docker) or (self.name == "local" and self.cluster is None)
+
+    @property
+    def host(self) -> str | None:
+        """The SSH host that its services run on; None where that is this machine, or a cluster that is there."""
+        if self.on_docker:
+            return self.docker if self.docker != HERE else None
+        return self.cluster_spec.host
 
     @property
     def location(self) -> str:
         """Where its services run, in words."""
-        if self.local:
-            return "this machine's Docker, one container per service"
-        if self.host:
-            return f"a Minikube on SSH host {self.host}"
+        if self.on_docker:
+            whose = f"the Docker of SSH host {self.host}" if self.host else "this machine's Docker"
+            return f"{whose}, one container per service"
         if self.context:
             return f"kubeconfig context {self.context}"
-        return "a Minikube on this machine"
+        return f"a Minikube on SSH host {self.host}" if self.host else "a Minikube on this machine"
+
+    @property
+    def context(self) -> str | None:
+        """The kubeconfig context of a cluster that is there."""
+        return self.cluster.context if isinstance(self.cluster, ContextSpec) else None
+
+    @property
+    def registry(self) -> str | None:
+        """The team's registry, where its cluster pulls from one."""
+        return self.cluster.registry if self.cluster else None
 
     @property
     def cluster_spec(self) -> ClusterSpec:
         """The Minikube as its file describes it, or the default one."""
-        return self.cluster or ClusterSpec()
+        return self.cluster if isinstance(self.cluster, ClusterSpec) else ClusterSpec()
 
 
 class HostEntry(Model):

@@ -204,7 +204,7 @@ class BuildImage(Step[State | None]):
             images.tag_prebuilt(docker, service.image, project, name, service.version, sources.digest, report)
             return
         base = work.config.images.bases.get(service.base)
-        environment, services = Environment(name="image"), work.config.services
+        environment, services = Environment(name="local"), work.config.services
         made_up = resolve(service, environment, services, lambda _, how: how.new_value())
         content = build_context(service.folder, service.dockerfile, sources.digest, sources.jar, sources.files)
         self.service.ensure_sources_unchanged(sources.digest)

@@ -8,8 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from slipway.clusters.kinds import ClusterSite
     from slipway.clusters.lifecycle import Lifecycle
+    from slipway.clusters.system_images import SystemImages
     from slipway.config.models import Config
     from slipway.deployers.deployments import Deployments
     from slipway.docker.labels import Names
@@ -18,17 +21,29 @@ if TYPE_CHECKING:
     from slipway.flows.dev_environment import DevEnvironment
     from slipway.flows.environment import RunEnvironment
     from slipway.flows.workspace import BuildMachine
+    from slipway.hosts.host import Host
 
 ENVIRONMENTS = {
     "docker": "slipway.flows.docker_environment",
+    "server": "slipway.flows.server_environment",
     "cluster": "slipway.flows.cluster_environment",
 }
 
 
 @dataclass(frozen=True)
+class ServerSite:
+    """An SSH host whose Docker runs services: Slipway's own images there, and the steps that prepare it."""
+
+    host: Host
+    images: SystemImages
+    install: Callable[[], Iterator[AnyNode]]
+    closing: ExitStack
+
+
+@dataclass(frozen=True)
 class EnvironmentSite:
     """What an environment is put together from. `machine` are the steps of the machine that builds, where it is this
-    environment's to prepare; `cluster` is asked for by those that have one.
+    environment's to prepare; `server` and `cluster` are asked for by those that have one.
     """
 
     name: str
@@ -37,6 +52,7 @@ class EnvironmentSite:
     build: BuildMachine
     artifacts: Artifacts
     machine: Callable[[], Iterator[AnyNode]]
+    server: Callable[[], ServerSite]
     cluster: Callable[[], ClusterSite]
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from slipway.config.models import Config
 from slipway.docker.protocols import Daemon
-from slipway.engine.steps import AnyNode, Precondition
+from slipway.docker.state import State
+from slipway.engine.steps import AnyNode, Precondition, Probe
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host, step_prefix, step_title
 from slipway.hosts.preflight import require_preparable
@@ -50,6 +51,17 @@ def ssh_host(
     after = (fitness.id,)
     yield from docker.steps(host, config.tools.docker, daemon, bundle=bundle, after=after, proxy=proxy)
     yield from tools()
+
+
+def server(config: Config, host: Host, daemon: Daemon, state: Probe[State], bundle: Bundle | None) -> Iterator[AnyNode]:
+    """What an SSH host needs whose Docker runs services: Docker, and from a bundle the image of its registry."""
+    engine = (f"{step_prefix(host)}/docker/engine",)
+
+    def images() -> Iterator[AnyNode]:
+        if bundle:
+            yield from bundle_images.steps(bundle, host, daemon, state, engine, {"registry"}.__contains__)
+
+    return ssh_host(config, host, daemon, bundle, images)
 
 
 @dataclass(frozen=True, kw_only=True)

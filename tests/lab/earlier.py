@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +34,23 @@ class Earlier:
         launcher = [sys.executable, str(self.folder / "tasks" / "main.py")] if same else [str(self.folder / "invoke")]
         line = [*launcher, *services.command(*words)[1:]]
         env = {**os.environ, "SLIPWAY_CWD": str(Path.cwd()), **services.env}
-        done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=900, check=False)
+        with as_written_then(services.folder / "settings" / "environments"):
+            done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=900, check=False)
         return Done(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def as_written_then(environments: Path) -> Iterator[None]:
+    """Have the files of environments name a Minikube's host beside `cluster`, as that version reads them."""
+    now = {path: path.read_text() for path in environments.glob("*.yaml")}
+    for path, text in now.items():
+        if host := re.search(r"host: (\w+), ", text):
+            path.write_text(f"host: {host[1]}\n{text.replace(host[0], '')}")
+    try:
+        yield
+    finally:
+        for path, text in now.items():
+            path.write_text(text)
 
 
 def clone(folder: Path) -> Earlier:

@@ -227,8 +227,8 @@ def start_hosts(suites: Sequence[str], folder: Path, password: str | None = None
     }
     text = json.dumps({"known_hosts": str(folder / "known_hosts"), "hosts": entries}, indent=2)  # JSON is YAML
     (folder / "hosts.yaml").write_text(text + "\n")
-    cluster = "{kind: minikube, driver: docker, runtime: containerd, cpus: 2, memory: 3g, kubernetes: 1.34.4}"
-    (folder / "environments" / "lab.yaml").write_text(f"host: h1\ncluster: {cluster}\n")
+    cluster = "{kind: minikube, host: h1, driver: docker, runtime: containerd, cpus: 2, memory: 3g, kubernetes: 1.34.4}"
+    (folder / "environments" / "lab.yaml").write_text(f"cluster: {cluster}\n")
     return found
 
 

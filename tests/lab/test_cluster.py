@@ -350,7 +350,7 @@ def test_an_environment_by_context_is_the_same_cluster_and_pulls_its_images_from
     toy: Toys,
 ) -> None:
     settings = toy.folder / "settings" / "environments" / "named.yaml"
-    settings.write_text(json.dumps({"context": "minikube", "protected": True}))
+    settings.write_text(json.dumps({"cluster": {"kind": "context", "context": "minikube"}, "protected": True}))
     try:
         status = json.loads(toy.invoke("status", "--env", "named", "--output", "json").out)
         assert status["services"][0]["ready"] == 2
@@ -370,7 +370,7 @@ def test_an_environment_by_context_is_the_same_cluster_and_pulls_its_images_from
 def test_a_context_that_is_no_minikube_here_wants_a_registry_before_anything_is_built(toy: Toys) -> None:
     toy.kubectl("config", "set-context", "elsewhere", "--cluster=minikube", "--user=minikube")
     settings = toy.folder / "settings" / "environments" / "elsewhere.yaml"
-    settings.write_text(json.dumps({"context": "elsewhere"}))
+    settings.write_text(json.dumps({"cluster": {"kind": "context", "context": "elsewhere"}}))
     try:
         same = toy.invoke("deploy", "--env", "elsewhere", "--output", "json")
         assert (same.exit, set(same.steps.values())) == (0, {"unchanged"}), same.out
@@ -401,7 +401,8 @@ def closed(toys: Toys, tmp_path: Path) -> Iterator[str]:
     there = subprocess.check_output(["docker", "inspect", "--format", ip, name], text=True).strip()
     subprocess.run([*node, f"mkdir {folder}; echo '[host.\"http://{there}:5000\"]' >{folder}/hosts.toml"], check=True)
     settings = toys.folder / "settings" / "environments" / "closed.yaml"
-    settings.write_text(json.dumps({"context": "closed", "registry": f"{address}/team"}))
+    closed = {"kind": "context", "context": "closed", "registry": f"{address}/team"}
+    settings.write_text(json.dumps({"cluster": closed}))
     toys.kubectl("config", "set-context", "closed", "--cluster=minikube", "--user=minikube")
     toys.env["DOCKER_CONFIG"] = str(tmp_path / "docker")
     yield address

@@ -19,19 +19,23 @@ from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.docker.labels import LABEL, MANIFEST, SERVICE, Names
 from slipway.docker.protocols import Daemon
+from slipway.docker.reach import OwnLoopback, Reach
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
 from slipway.errors import NextCommand, Problem
 
 
-def deployments(daemon: Daemon, names: Names, state: Probe[State], checks: CheckRunner) -> Deployments[State, str]:
-    """All that is done to a project's services on one Docker, and known of them."""
+def deployments(
+    daemon: Daemon, names: Names, state: Probe[State], checks: CheckRunner, reach: Reach | None = None
+) -> Deployments[State, str]:
+    """All that is done to a project's services on one Docker, this machine's without `reach`, and known of them."""
+    reach = reach or OwnLoopback()
     return Deployments(
         state=state,
-        deployer=DockerDeployer(daemon, names, checks),
+        deployer=DockerDeployer(daemon, names, checks, reach),
         releases=DockerReleases(names, state),
-        operations=DockerOperations(daemon, names, state),
+        operations=DockerOperations(daemon, names, state, reach),
         status=DockerStatus(state),
         secret_store=DockerSecretStore(daemon, names),
     )
@@ -40,9 +44,9 @@ def deployments(daemon: Daemon, names: Names, state: Probe[State], checks: Check
 class DockerDeployer:
     """A `Deployer` whose manifest is the digest of a container's settings."""
 
-    def __init__(self, daemon: Daemon, names: Names, checks: CheckRunner) -> None:
+    def __init__(self, daemon: Daemon, names: Names, checks: CheckRunner, reach: Reach) -> None:
         self.daemon, self.names = daemon, names
-        self._replacement = ContainerReplacement(daemon, names, checks)
+        self._replacement = ContainerReplacement(daemon, names, checks, reach)
 
     def render(self, service: Service, secrets: Mapping[str, str]) -> str:
         """The digest of all that a container is started with, and of the checks that it must pass."""

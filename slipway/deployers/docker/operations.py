@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from slipway.config.models import Service
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.release_store import release_of
-from slipway.deployers.docker.replace_container import GRACE, loopback
+from slipway.deployers.docker.replace_container import GRACE
 from slipway.docker.labels import SERVICE, Names, left_behind
 from slipway.docker.protocols import Daemon
+from slipway.docker.reach import Reach
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
@@ -25,8 +26,8 @@ STOPPED_AT_ONCE = 8  # containers: each may take its whole GRACE to stop
 class DockerOperations:
     """The `Operations` of one project's containers."""
 
-    def __init__(self, daemon: Daemon, names: Names, state: Probe[State]) -> None:
-        self.daemon, self.names, self.state = daemon, names, state
+    def __init__(self, daemon: Daemon, names: Names, state: Probe[State], reach: Reach) -> None:
+        self.daemon, self.names, self.state, self.reach = daemon, names, state, reach
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """Both streams of the container."""
@@ -39,7 +40,7 @@ class DockerOperations:
         settings = release.settings if release else service
         self.daemon.containers.stop(container.id, GRACE)
         self.daemon.containers.start(container.id)
-        wait_until_ready(self.daemon, container.id, settings, loopback(settings), report)
+        wait_until_ready(self.daemon, container.id, settings, self.reach.url(settings.published), report)
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""
@@ -52,15 +53,16 @@ class DockerOperations:
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
-        """The container's own published port, or a tunnel to it from another one."""
+        """Where this machine reaches the port that the container publishes, or a tunnel to it from another one."""
         container = self._deployed(service)
         published = next(iter(container.ports.values()), None)
         if published is None:
             raise Problem(f"{service} publishes no port", commands=[deploy_command(service)])
-        if port is None or port == published[1]:
-            yield f"http://127.0.0.1:{published[1]}"
+        url = self.reach.url(published[1])
+        if port is None or url == f"http://127.0.0.1:{port}":
+            yield url
             return
-        with tunnel(port, lambda: socket.create_connection(published)):
+        with tunnel(port, partial(self.reach.connect, published[1])):
             yield f"http://127.0.0.1:{port}"
 
     def known_services(self) -> frozenset[str]:

@@ -15,16 +15,12 @@ from slipway.deployers.docker.release_store import release_of
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, RELEASE, ROLE, SERVICE, Names
 from slipway.docker.protocols import Daemon
+from slipway.docker.reach import Reach
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter, uncancellable
 from slipway.errors import ConnectionLost, Problem, deploy_command
 
 GRACE = 20  # seconds that a container gets to stop: services finish running requests, for up to 18
-
-
-def loopback(service: Service) -> str:
-    """The URL at which this machine reaches a service."""
-    return f"http://127.0.0.1:{service.published}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,7 @@ class ContainerReplacement:
     daemon: Daemon
     names: Names
     checks: CheckRunner
+    reach: Reach
 
     def replace(self, state: State, service: Service, want: ContainerSpec, report: Reporter) -> Mapping[str, bool]:
         """Replace a service's container and check the new one; the results of its checks.
@@ -55,7 +52,7 @@ class ContainerReplacement:
             if earlier:
                 self.daemon.containers.stop(earlier.id, GRACE)
             self.daemon.containers.start(created)
-            wait_until_ready(self.daemon, created, service, loopback(service), report)
+            wait_until_ready(self.daemon, created, service, self.reach.url(service.published), report)
             report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")
             return self._check(service, report)
         except BaseException as error:
@@ -115,8 +112,8 @@ class ContainerReplacement:
         """The URL at which this machine reaches a running service."""
         container = self.daemon.containers.find(self.names.container(service))
         ports = container.ports.values() if container and container.running else ()
-        for address, port in ports:
-            return f"http://{address}:{port}"
+        for _, port in ports:
+            return self.reach.url(port)
         raise Problem(f"{service} is not running here", commands=[deploy_command(service)])
 
     def _roll_back(self, created: str, earlier: Container | None, service: Service, report: Reporter) -> str:
@@ -134,7 +131,7 @@ class ContainerReplacement:
         settings = release.settings if release else service
         report = uncancellable(report)  # an interruption must not interrupt the rollback
         try:
-            wait_until_ready(self.daemon, earlier.id, settings, loopback(settings), report)
+            wait_until_ready(self.daemon, earlier.id, settings, self.reach.url(settings.published), report)
             self._check(settings, report)
         except ConnectionLost:
             raise

@@ -8,20 +8,22 @@ import io
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
+from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, notes_only, null_reporter
 from slipway.engine.steps import Probe, ResourceLimit
 from slipway.errors import Cancelled, ConnectionLost, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts, preflight
 from slipway.hosts.host import NO_PROXY, Command, ForwardedSocket, Privilege, Result, Stream, script
 from slipway.hosts.process import InputStream, ProcessPump
+from slipway.hosts.ssh import host_lock
 from slipway.hosts.ssh.command_line import (
     AS_USER,
     SUDO_WITH_PASSWORD,
@@ -273,14 +275,24 @@ class SshHost:
             self._stream_slots.release()
             raise
 
-    def _dial_stdio(self, target: str) -> Stream:
+    def _dial_stdio(self, target: str) -> ChannelStream:
+        """A stream to a Unix socket."""
+        return self._dial(DIAL_STDIO, target, self._stream_slots.release, self._no_socket)
+
+    def _dial(
+        self, program: str, argument: str, release: Callable[[], None], failed: Callable[[str], Problem]
+    ) -> ChannelStream:
+        """A stream to the standard input and output of a program, behind the mark that it prints first.
+
+        For `release` and `failed` see `ChannelStream`.
+        """
         from paramiko import SSHException
 
         channel = self.connection.open_session(notes_only(self.report))
         mark = OUTPUT_MARK + b"\n"
         try:
             channel.settimeout(CHANNEL_TIMEOUT)
-            channel.exec_command(for_any_shell("sh", "-c", DIAL_STDIO, "sh", target))
+            channel.exec_command(for_any_shell("sh", "-c", program, "sh", argument))
             head = b""
             while mark not in head:
                 if not (chunk := channel.recv(4096)):
@@ -295,13 +307,29 @@ class SshHost:
         except (SSHException, OSError, EOFError) as error:
             close_channel(channel)
             raise self.connection.lost(error) from error
-        return ChannelStream(channel, head.partition(mark)[2], self._stream_slots.release, self._no_socket)
+        return ChannelStream(channel, head.partition(mark)[2], release, failed)
 
     def _no_socket(self, said: str) -> Problem:
         """Why there is no stream to a socket there: what Docker's own client printed in place of one."""
         final = "denied" in said.lower() or "not found" in said.lower()
         kind, commands = Unreachable if final else ConnectionLost, [NextCommand("setup", {"host": self.name})]
         return kind(f"Docker does not answer on {self.name}", details=said, commands=commands)
+
+    # Locks
+
+    def lock(
+        self, name: str, on_wait: Callable[[], None], on_lost: Callable[[], None], cancel: Cancel
+    ) -> AbstractContextManager[None]:
+        """Hold a lock between all runs that change something on this host (`host_lock.held`)."""
+
+        def refused(said: str) -> Problem:
+            return Unreachable(f"{self.name} gives no lock", details=said, commands=[NextCommand("host.check")])
+
+        return host_lock.held(
+            partial(self._dial, host_lock.HOLD, name, _nothing_held, refused), on_wait, on_lost, cancel
+        )
+
+    # Sockets of its network
 
     def open_tcp(self, address: str, port: int) -> Stream:
         from paramiko import ChannelException, SSHException
@@ -314,3 +342,7 @@ class SshHost:
             forbidden = isinstance(error, ChannelException) and error.code == PROHIBITED
             hint = "check AllowTcpForwarding and PermitOpen in its sshd_config" if forbidden else ""
             raise Unreachable(summary, details=str(error), hint=hint) from error
+
+
+def _nothing_held() -> None:
+    """What is to be released of a stream that takes no place of others."""

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from slipway.clusters.registry import NAME, LocalRegistry, RemoteRegistry
+from slipway.clusters.registry import HOSTS, HOSTS_FILE, LocalRegistry, RemoteRegistry
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
+from slipway.docker.host_registry import NAME, HostRegistry
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, RegistryDenied, TagVanished
@@ -40,11 +41,11 @@ def test_concurrent_deliveries_create_one_registry(monkeypatch: pytest.MonkeyPat
     for image in ("node", "registry"):
         daemon.images.import_rootfs(image.encode(), image, [])
     daemon.containers.start(daemon.containers.create(ContainerSpec("minikube", "node")))
-    monkeypatch.setattr(LocalRegistry, "_wait_until_it_answers", lambda *_: 5000)
+    monkeypatch.setattr(HostRegistry, "_wait_until_it_answers", lambda *_: 5000)
     host = FakeHost("h", Facts("Linux", "x86_64"))
 
     def ready(_: int) -> int:
-        return LocalRegistry(daemon, host, daemon, "minikube", lambda _: "registry").ready(null_reporter())
+        return HostRegistry(daemon, host, daemon, lambda _: "registry", "minikube").ready(null_reporter())
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(ready, range(2))) == [5000, 5000]
@@ -55,7 +56,9 @@ def test_concurrent_deliveries_create_one_registry(monkeypatch: pytest.MonkeyPat
 def test_a_node_is_asked_for_the_image_that_it_pulled(monkeypatch: pytest.MonkeyPatch, *, listed: bool) -> None:
     daemon, asked = FakeDaemon(), list[str]()
     image = daemon.images.import_rootfs(b"web", "web", [])
-    monkeypatch.setattr(LocalRegistry, "ready", lambda *_: 5000)
+    daemon.containers.start(daemon.containers.create(ContainerSpec("minikube", image)))
+    daemon.io.write_file("minikube", HOSTS_FILE, HOSTS.encode(), 0o644)
+    monkeypatch.setattr(HostRegistry, "ready", lambda *_: 5000)
     monkeypatch.setattr(Cancel, "wait", lambda *_: None)
 
     def execute(_: str, argv: Sequence[str], *__: object) -> tuple[int, str]:
@@ -72,6 +75,25 @@ def test_a_node_is_asked_for_the_image_that_it_pulled(monkeypatch: pytest.Monkey
     with pytest.raises(Problem, match="does not have it") as caught:
         registry.deliver(image, "hh/web", "1", null_reporter())
     assert "no such image" in caught.value.details
+
+
+def test_an_image_comes_into_a_hosts_docker_under_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = FakeDaemon(), FakeDaemon()
+    image = here.images.import_rootfs(b"web", "web", [])
+    pulled: list[str] = []
+
+    def pull(reference: str, *_: object) -> str:
+        pulled.append(reference)
+        return there.images.import_rootfs(b"web", reference, [])
+
+    monkeypatch.setattr(there.transfers, "pull", pull)
+    monkeypatch.setattr(HostRegistry, "ready", lambda *_: 5000)
+    host = FakeHost("box1", Facts("Linux", "x86_64"))
+    HostRegistry(here, host, there, lambda _: "registry").bring(image, "hh/web", "src-1", null_reporter())
+    (reference,) = pulled
+    assert reference.startswith("127.0.0.1:5000/hh/web@sha256:")
+    assert [one.tags for one in there.state("hh").images] == [("hh/web:src-1",)]
+    assert [one.tags for one in here.state("hh").images] == [("web",)]
 
 
 class Shared(FakeDaemon):

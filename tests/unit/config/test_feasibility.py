@@ -69,7 +69,7 @@ def test_an_environments_overrides_are_judged_with_what_they_change(
 ) -> None:
     service(team, "web", PLAIN + own)
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text(f"services:\n  web:\n    {override}\n")
+    (team / "config" / "environments" / "staging.yaml").write_text(f"services:\n  web:\n    {override}\ndocker: here\n")
     found = errors(team)
     assert len(found) == 1
     assert found[0].startswith(f"config/environments/staging.yaml:{error}")
@@ -78,7 +78,7 @@ def test_an_environments_overrides_are_judged_with_what_they_change(
 def test_a_fault_of_the_service_itself_is_reported_once(team: Path) -> None:
     service(team, "web", PLAIN + "resources: {memory: 512}\n")
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {replicas: 2}}\n")
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {replicas: 2}}\ncluster: {}\n")
     assert [line.partition(": ")[0] for line in errors(team)] == ["apps/web/service.yaml:4"]
 
 
@@ -105,7 +105,7 @@ def test_what_works_is_not_refused(team: Path) -> None:
 
 def test_an_environment_can_give_a_service_more_time(team: Path) -> None:
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {start_within: 3m}}\n")
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {start_within: 3m}}\ncluster: {}\n")
     config = load(team)
     assert config.service_for(config.environments["staging"], "web").start_seconds == 180
     assert config.services["web"].start_seconds is None

@@ -42,7 +42,7 @@ def test_what_editors_and_macos_leave_behind_is_passed_over(team: Path, where: s
 def test_yml_is_read_wherever_yaml_is(team: Path) -> None:
     config, web = team / "config", team / "apps" / "web"
     (config / "environments").mkdir()
-    (config / "environments" / "staging.yml").write_text("host: box1\n")
+    (config / "environments" / "staging.yml").write_text("docker: box1\n")
     (config / "hosts.yml").write_text("hosts: {box1: {address: 203.0.113.7}}\n")
     (config / "slipway.yaml").rename(config / "slipway.yml")
     (web / "service.yaml").rename(web / "service.yml")
@@ -70,7 +70,7 @@ def test_two_files_of_one_name_are_refused(team: Path, name: str) -> None:
     path = team / name
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
-        path.write_text(OBJECT if "manifests" in name else "protected: true\n")
+        path.write_text(OBJECT if "manifests" in name else "docker: here\n")
     shutil.copy(path, path.with_suffix(".yml"))
     assert errors(team) == [
         f"{path.with_suffix('.yml').relative_to(team)}:1: {path.name} and {path.stem}.yml are both there · keep one of them"

@@ -169,7 +169,7 @@ def test_a_service_whose_file_has_an_error_is_still_one_that_others_may_name(tea
     service(team, "web", PLAIN + "needs: [api]\nsecrets: {KEY: {of: api}}\n")
     service(team, "api", "name: api\nbuild: none\nport: nine\n")
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text("services: {api: {replicas: 2}}\n")
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {api: {replicas: 2}}\ncluster: {}\n")
     assert [line.partition(": ")[0] for line in errors(team)] == ["apps/api/service.yaml:3"]
 
 
@@ -177,7 +177,7 @@ def test_all_errors_in_all_files_are_reported_at_once(team: Path) -> None:
     service(team, "web", PLAIN + "helth: 1\nprot: 2\n")
     service(team, "api", "name: api\nbuild: none\nport: nine\n")
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text("host: box1\nservices: {wep: {replicas: 2}}\n")
+    (team / "config" / "environments" / "staging.yaml").write_text("docker: box1\nservices: {wep: {replicas: 2}}\n")
     found = "\n".join(errors(team))
     for part in (
         "unknown key helth",
@@ -191,7 +191,7 @@ def test_all_errors_in_all_files_are_reported_at_once(team: Path) -> None:
 
 def test_what_names_a_service_where_the_services_folder_has_none_is_told_so(team: Path) -> None:
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {replicas: 2}}\n")
+    (team / "config" / "environments" / "staging.yaml").write_text("services: {web: {replicas: 2}}\ncluster: {}\n")
     (team / "config" / "slipway.yaml").write_text("name: shop\nshort: sh\nservices: config\n")
     shown = "\n".join(errors(team))
     assert "staging.yaml:1: unknown service: web" in shown
@@ -325,7 +325,9 @@ def test_an_empty_section_is_as_if_it_were_not_there(team: Path) -> None:
     service(team, "web", PLAIN + "".join(f"{name}:\n  # nothing yet\n" for name in sections))
     (team / "config" / "environments").mkdir()
     file = team / "config" / "environments" / "local.yaml"
-    file.write_text("secrets:\nhost:\nservices:\n  web:\n    # replicas: 2\n  db:\n    env:\n    replicas:\n")
+    file.write_text(
+        "secrets:\ndocker:\ncluster:\nservices:\n  web:\n    # replicas: 2\n  db:\n    env:\n    replicas:\n"
+    )
     service(team, "db", "name: db\nbuild: none\nport: 5432\nreplicas: 2\nenv: {A: b}\n")
     (team / "config" / "hosts.yaml").write_text("hosts:\n")
     (team / "config" / "tools.yaml").write_text("docker:\n")

@@ -80,7 +80,9 @@ def test_what_has_another_group_kind_name_or_namespace_is_no_clash(team: Path, t
 
 def test_an_environments_own_namespace_is_the_services_place(team: Path) -> None:
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "staging.yaml").write_text("context: c\nnamespace: shop-staging\n")
+    (team / "config" / "environments" / "staging.yaml").write_text(
+        "cluster: {kind: context, context: c}\nnamespace: shop-staging\n"
+    )
     for namespace in ("shop-staging", "shop"):
         own(team, manifest("v1", "Service", "web", namespace))
         assert "Service web is made from service.yaml of web already" in errors(team)[0]

@@ -125,7 +125,7 @@ def test_only_the_user_can_read_it_and_it_has_neither_manifests_nor_files_with_e
     manifests.mkdir()
     (manifests / "own.yaml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: k}\nstringData: {A: hunter2}\n")
     (team / "config" / "environments").mkdir()
-    (team / "config" / "environments" / "box.yaml").write_text("secrets: {KEY: hunter2}\n")
+    (team / "config" / "environments" / "box.yaml").write_text("docker: here\nsecrets: {KEY: hunter2}\n")
     assert "secrets.KEY" in str(outcome(team, YamlCache(team)))
     assert not kept.exists()
     (team / "config" / "environments" / "box.yaml").unlink()

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.clusters.context import ContextCluster
 from slipway.clusters.lifecycle import NoLifecycle
-from slipway.config.models import Environment, Service
+from slipway.config.models import ClusterSpec, Environment, Service
 from slipway.deployers.fake import FakeEnvironment
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
@@ -28,7 +28,9 @@ from tests.unit.kubernetes.fake_checks import NoChecks
 
 
 def environment(folder: Path, fake: FakeEnvironment) -> tuple[ClusterEnvironment, Services]:
-    config = project(folder, [Service(name="auth", image="r/auth:1")], Environment(name="staging"))
+    config = project(
+        folder, [Service(name="auth", image="r/auth:1")], Environment(name="staging", cluster=ClusterSpec())
+    )
     work = workspace(config, made=fake.deployments)
     client, daemon = Client(KubeContext("my-cluster")), FakeDaemon()
     cluster = ContextCluster(NoLifecycle("staging"), client, HOST, daemon, images(daemon), lambda: iter(()))

@@ -33,7 +33,9 @@ def test_secrets_come_from_their_sources(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_missing_source_is_named_with_all_others() -> None:
     service = Service(name="web", secrets={"A": NEW, "B": NEW, "C": Of(of="gone")})
-    environment = Environment(name="x", secrets={"A": FromEnv(env="NO_SUCH_VARIABLE"), "B": FromFile(file="/no/such")})
+    environment = Environment(
+        name="x", docker="here", secrets={"A": FromEnv(env="NO_SUCH_VARIABLE"), "B": FromFile(file="/no/such")}
+    )
     with pytest.raises(UsageError, match="web: missing secrets in environment x") as caught:
         resolve(service, environment, {}, lambda *_: "")
     assert caught.value.details.splitlines() == [

@@ -18,7 +18,7 @@ def test_a_source_is_recognized_by_its_key() -> None:
     secrets = {"A": {"generate": {}}, "B": {"of": "db"}}
     service = Service.model_validate({"name": "web", "secrets": secrets})
     assert [type(source) for source in service.secrets.values()] == [Generated, Of]
-    environment = Environment.model_validate({"name": "x", "secrets": {"A": {"env": "A"}, "B": {"file": "/b"}}})
+    environment = Environment.model_validate({"name": "local", "secrets": {"A": {"env": "A"}, "B": {"file": "/b"}}})
     assert isinstance(environment.secrets["A"], FromEnv)
     assert isinstance(environment.secrets["B"], FromFile)
 
