@@ -319,8 +319,11 @@ class Invocation:
             if server is None:
                 yield
                 return
-            waits = partial(self._print_lock_holder, "another run", server.name)
-            with server.lock(name, waits, partial(self._end_without_lock, server.name), self.cancel):
+            from slipway.hosts.this_user import who
+
+            waits = partial(self._print_lock_holder, where=server.name)
+            owner = f"{owner} of {who()}"
+            with server.lock(name, owner, waits, partial(self._end_without_lock, server.name), self.cancel):
                 yield
 
     @property
@@ -332,9 +335,9 @@ class Invocation:
     def _print_lock_holder(self, holder: str, where: str = "this machine") -> None:
         self.session.print(f"waiting for {holder}, which is using the Docker of {where}")
 
-    def _end_without_lock(self, server: str) -> None:
-        """End the run: while the connection was away, another run has begun to change the same things."""
-        self.session.print(f"another run is using the Docker of {server} since the connection was lost; this one ends")
+    def _end_without_lock(self, server: str, why: str) -> None:
+        """End the run, whose lock on a server was lost with the connection."""
+        self.session.print(f"the lock on {server} was lost with the connection ({why}); this run ends")
         self.cancel.request()
 
     def host_steps(self, name: str) -> Iterator[AnyNode]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
 
 
 def user_name() -> str:
@@ -12,3 +13,8 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # OSError since Python 3.13
         return str(os.getuid())
+
+
+def who() -> str:
+    """The user and the machine: ann@laptop."""
+    return f"{user_name()}@{socket.gethostname()}"

@@ -117,12 +117,10 @@ def test_a_run_waits_for_another_and_not_for_one_that_was_killed(server: Server)
     try:
         second = server.start("deploy")
         said = awaited(second, "which is using the Docker of h1")
-        assert "waiting for another run" in said
+        assert f"waiting for `deploy` (pid {first.pid})" in said
         os.killpg(first.pid, signal.SIGKILL)
-        began = time.monotonic()
         rest = second.communicate(timeout=120)[0]
         assert second.returncode == 0, rest
-        assert time.monotonic() - began < 90
     finally:
         moved.rename(lock)
         first.communicate()

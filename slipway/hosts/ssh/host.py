@@ -277,10 +277,10 @@ class SshHost:
 
     def _dial_stdio(self, target: str) -> ChannelStream:
         """A stream to a Unix socket."""
-        return self._dial(DIAL_STDIO, target, self._stream_slots.release, self._no_socket)
+        return self._dial(DIAL_STDIO, (target,), self._stream_slots.release, self._no_socket)
 
     def _dial(
-        self, program: str, argument: str, release: Callable[[], None], failed: Callable[[str], Problem]
+        self, program: str, words: tuple[str, ...], release: Callable[[], None], failed: Callable[[str], Problem]
     ) -> ChannelStream:
         """A stream to the standard input and output of a program, behind the mark that it prints first.
 
@@ -292,7 +292,7 @@ class SshHost:
         mark = OUTPUT_MARK + b"\n"
         try:
             channel.settimeout(CHANNEL_TIMEOUT)
-            channel.exec_command(for_any_shell("sh", "-c", program, "sh", argument))
+            channel.exec_command(for_any_shell("sh", "-c", program, "sh", *words))
             head = b""
             while mark not in head:
                 if not (chunk := channel.recv(4096)):
@@ -318,16 +318,15 @@ class SshHost:
     # Locks
 
     def lock(
-        self, name: str, on_wait: Callable[[], None], on_lost: Callable[[], None], cancel: Cancel
+        self, name: str, owner: str, on_wait: Callable[[str], None], on_lost: Callable[[str], None], cancel: Cancel
     ) -> AbstractContextManager[None]:
-        """Hold a lock between all runs that change something on this host (`host_lock.held`)."""
+        """Hold a lock between all runs that change something on this host, as `owner` (`host_lock.held`)."""
 
         def refused(said: str) -> Problem:
             return Unreachable(f"{self.name} gives no lock", details=said, commands=[NextCommand("host.check")])
 
-        return host_lock.held(
-            partial(self._dial, host_lock.HOLD, name, _nothing_held, refused), on_wait, on_lost, cancel
-        )
+        dial = partial(self._dial, host_lock.HOLD, (name, owner), _nothing_held, refused)
+        return host_lock.held(dial, on_wait, on_lost, cancel)
 
     # Sockets of its network
 

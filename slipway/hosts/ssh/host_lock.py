@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from slipway.engine.cancellation import Cancel
@@ -19,24 +19,31 @@ BEAT = 5.0  # seconds between two signs of life; the program on the host waits s
 PATIENCE = 1.0  # seconds that the end of a run waits for a sign of life that is being sent: the connection may be gone
 HELD, WAITS = b"held", b"waits"
 
-# Takes the lock that $1 names between all users of the host, as hosts/locks.py does there, and holds it until there was
-# no byte of standard input for half a minute, or its end. A file of another user must not be opened with O_CREAT.
+# Takes the lock that $1 names between all users of the host, as hosts/locks.py does there, writes its owner $2 into it,
+# and holds it until there was no byte of standard input for half a minute, or its end. Whoever waits is told the owner;
+# the same owner, whose connection broke, is not: what held it before ends soon. Others' files are opened, not created.
 HOLD = f"""echo {OUTPUT_MARK.decode()}; f=/run/lock; [ -k "$f" ] && [ -w "$f" ] || f=/tmp; f=$f/slipway-$1.lock
 [ -e "$f" ] || (umask 0; set -C; : >"$f") 2>/dev/null
 [ -f "$f" ] && [ ! -L "$f" ] || {{ echo "$f is no regular file" >&2; exit 1; }}
-exec 9<"$f" || exit 1
-flock -n 9 || {{ echo {WAITS.decode()}; flock 9; }}
+exec 9<"$f" || exit 1; told=
+until flock -n 9; do
+  o=$(head -c 200 "$f")
+  [ "$o" = "$2" ] || [ "$told" ] || {{ echo "{WAITS.decode()} $o"; told=1; }}
+  sleep 1
+done
+printf %s "$2" | dd of="$f" conv=nocreat 2>/dev/null
 echo {HELD.decode()}
 while [ "$(timeout 30 head -c 1)" ]; do :; done"""
 
 Dial = Callable[[], Stream]
+Told = Callable[[str], None]
 
 
 @contextmanager
-def held(dial: Dial, on_wait: Callable[[], None], on_lost: Callable[[], None], cancel: Cancel) -> Iterator[None]:
-    """Hold the lock of the program that `dial` starts. `on_wait` is called where another run has it.
+def held(dial: Dial, on_wait: Told, on_lost: Told, cancel: Cancel) -> Iterator[None]:
+    """Hold the lock of the program that `dial` starts. `on_wait` is called with the owner that is waited for.
 
-    A connection that broke is made again. Where another run has taken the lock meanwhile, `on_lost` is called.
+    A connection that broke is made again. Where that fails, or another run has the lock by then, `on_lost` is told why.
 
     Raises Cancelled, and Problem where the lock can't be taken.
     """
@@ -51,23 +58,23 @@ def held(dial: Dial, on_wait: Callable[[], None], on_lost: Callable[[], None], c
         _close(holder.stream)
 
 
-def _taken(dial: Dial, on_wait: Callable[[], None], cancel: Cancel) -> Stream:
+def _taken(dial: Dial, on_wait: Told, cancel: Cancel) -> Stream:
     """A stream to a program that has the lock."""
     stream = dial()
-    said, told = b"", False
+    said = b""
     forget = cancel.on_request(partial(_close, stream))
     try:
-        while HELD not in said:
+        while not said.endswith(HELD + b"\n"):
             data = b""
             with contextlib.suppress(OSError, EOFError):
-                data = stream.recv(64)
+                data = stream.recv(256)
             cancel.check()
             if not data:
                 raise Problem("the lock on the host was not given", details=said.decode(errors="replace"))
             said += data
-            if WAITS in said and not told:
-                told = True
-                on_wait()
+            if said.startswith(WAITS) and said.endswith(b"\n") and said.count(b"\n") == 1:
+                owner = said.removeprefix(WAITS).decode(errors="replace")
+                on_wait("".join(filter(str.isprintable, owner)).strip() or "another run")
     except BaseException:
         _close(stream)
         raise
@@ -89,11 +96,9 @@ class _Holder:
     """Keeps a lock until `ended`."""
 
     dial: Dial
-    on_lost: Callable[[], None]
+    on_lost: Told
     stream: Stream
-
-    def __post_init__(self) -> None:
-        self.ended = threading.Event()
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def beat(self) -> None:
         """Send a sign of life again and again; over a new connection where it broke."""
@@ -102,15 +107,22 @@ class _Holder:
                 self.stream.sendall(b".")
             except (OSError, EOFError):
                 _close(self.stream)
-                if not self._took_again():
-                    self.on_lost()
+                if (lost := self._take_again()) and not self.ended.is_set():
+                    self.on_lost(lost)
                     return
 
-    def _took_again(self) -> bool:
-        """Whether the lock is held over a new connection, which no other run had in between."""
-        stop = Cancel()
+    def _take_again(self) -> str:
+        """Take the lock over a new connection; why not, if another run has it, or there is no connection."""
+        stop, others = Cancel(), list[str]()
+
+        def taken_by(owner: str) -> None:
+            others.append(f"{owner} has it")
+            stop.request()
+
         try:
-            self.stream = _taken(self.dial, stop.request, stop)
-        except (Problem, Cancelled, OSError, EOFError):
-            return False
-        return True
+            self.stream = _taken(self.dial, taken_by, stop)
+        except (Problem, Cancelled, OSError, EOFError) as error:
+            return others[0] if others else getattr(error, "summary", str(error))
+        if self.ended.is_set():
+            _close(self.stream)
+        return ""

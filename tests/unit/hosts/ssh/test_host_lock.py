@@ -19,7 +19,20 @@ from slipway.engine.cancellation import Cancel
 from slipway.errors import Cancelled, Problem
 from slipway.hosts import locks
 from slipway.hosts.ssh import host_lock
-from slipway.hosts.ssh.host_lock import HOLD, held
+from slipway.hosts.ssh.host_lock import HOLD, Told, held
+from slipway.hosts.ssh.remote_scripts import OUTPUT_MARK
+
+PROGRAM = HOLD.removeprefix(f"echo {OUTPUT_MARK.decode()}; ").replace("timeout 30", "timeout 2")
+
+
+class Unsent(socket.socket):
+    """A connection that has broken on this side, and of whose end the host does not know."""
+
+    def sendall(self, *_: object) -> None:
+        raise OSError("it is broken")
+
+    def shutdown(self, _: int) -> None:
+        """Nobody hears of it."""
 
 
 class Machine:
@@ -27,16 +40,23 @@ class Machine:
 
     def __init__(self) -> None:
         self.streams: list[socket.socket] = []
-        self.reachable = True
+        self.unheard: list[socket.socket] = []
+        self.reachable, self.breaks = True, False
+        self.answers: Callable[[], object] = threading.active_count  # a connection is made once this is true
 
-    def dial(self, name: str) -> socket.socket:
+    def dial(self, name: str, owner: str) -> socket.socket:
         if not self.reachable:
             raise Problem("the host is away")
+        eventually(self.answers)
         ours, theirs = socket.socketpair()
         with theirs:
-            line, end = ["sh", "-c", HOLD, "sh", name], theirs.fileno()
+            line, end = ["sh", "-c", PROGRAM, "sh", name, owner], theirs.fileno()
             subprocess.Popen(line, stdin=end, stdout=end, stderr=end)
         self.streams.append(ours)
+        if self.breaks:
+            self.breaks = False
+            self.unheard.append(ours.dup())
+            return Unsent(fileno=ours.detach())
         return ours
 
     def cut(self) -> None:
@@ -60,15 +80,15 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     machine.cut()
 
 
-def never() -> None:
+def never(_: str) -> None:
     raise AssertionError("nobody else has it")
 
 
 @contextmanager
 def taken(
-    machine: Machine, name: str, on_wait: Callable[[], None] = never, on_lost: Callable[[], None] = never
+    machine: Machine, name: str, owner: str = "one", on_wait: Told = never, on_lost: Told = never
 ) -> Iterator[None]:
-    with held(partial(machine.dial, name), on_wait, on_lost, Cancel()):
+    with held(partial(machine.dial, name, owner), on_wait, on_lost, Cancel()):
         yield
 
 
@@ -86,49 +106,79 @@ def is_free(name: str) -> bool:
     return False
 
 
+def eventually(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 15
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_it_keeps_out_who_asks_here_and_there_until_it_ends(machine: Machine, name: str) -> None:
+    waits, entered = list[str](), threading.Event()
+
+    def second() -> None:
+        with taken(machine, name, "another", waits.append):
+            entered.set()
+
     with taken(machine, name):
         assert not is_free(name)
-        waited = threading.Event()
-
-        def second() -> None:
-            with taken(machine, name, waited.set):
-                entered.set()
-
-        entered = threading.Event()
         thread = threading.Thread(target=second)
         thread.start()
-        assert waited.wait(10)
-        assert not entered.is_set()
-    assert entered.wait(10)
-    thread.join(10)
-    deadline = time.monotonic() + 10
-    while not is_free(name):
-        assert time.monotonic() < deadline
+        eventually(lambda: waits)
+        assert (waits, entered.is_set()) == (["one"], False)
+    assert entered.wait(15)
+    thread.join(15)
+    eventually(partial(is_free, name))
 
 
 def test_a_connection_that_broke_is_made_again(machine: Machine, name: str) -> None:
     with taken(machine, name):
         machine.cut()
-        deadline = time.monotonic() + 10
-        while not machine.streams:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(0.2)
+        eventually(lambda: machine.streams and not is_free(name))
+
+
+def test_what_held_it_before_the_connection_broke_is_no_other_run(machine: Machine, name: str) -> None:
+    machine.breaks = True
+    with taken(machine, name):
         assert not is_free(name)
+        eventually(lambda: len(machine.streams) == 2)
+        first = machine.unheard[0]
+        first.settimeout(15)
+        assert first.recv(64) == b""  # the program heard nothing more, and has ended
+        eventually(lambda: not is_free(name))
 
 
-def test_a_run_that_finds_it_taken_afterwards_is_told(machine: Machine, name: str) -> None:
-    lost = threading.Event()
-    with taken(machine, name, on_lost=lost.set):
+def test_a_run_that_finds_it_taken_afterwards_is_told_by_whom(machine: Machine, name: str) -> None:
+    lost = list[str]()
+    with taken(machine, name, on_lost=lost.append):
+        machine.answers = lambda: "another" in locks.docker_lock_path(name).read_text()
+        another = Machine()
+        waiting = threading.Thread(target=hold_until, args=(another, name, lost), daemon=True)
+        waiting.start()
+        eventually(lambda: another.streams)
+        machine.cut()
+        eventually(lambda: lost)
+    assert lost == ["another has it"]
+    waiting.join(15)
+
+
+def hold_until(machine: Machine, name: str, lost: list[str]) -> None:
+    with taken(machine, name, "another", lambda _: None):
+        eventually(lambda: lost)
+
+
+def test_a_run_whose_host_stays_away_is_told_so(machine: Machine, name: str) -> None:
+    lost = list[str]()
+    with taken(machine, name, on_lost=lost.append):
         machine.reachable = False
         machine.cut()
-        assert lost.wait(10)
+        eventually(lambda: lost)
+    assert lost == ["the host is away"]
 
 
 def test_waiting_for_it_can_be_cancelled(machine: Machine, name: str) -> None:
     cancel = Cancel()
-    again = held(partial(machine.dial, name), cancel.request, never, cancel)
+    again = held(partial(machine.dial, name, "another"), lambda _: cancel.request(), never, cancel)
     with taken(machine, name), pytest.raises(Cancelled), again:
         raise AssertionError("two have it")
 
