@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -102,6 +102,12 @@ Whole = Annotated[int, Field(strict=True), BeforeValidator(yaml_value)]  # neith
 Seconds = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False), BeforeValidator(yaml_value)]
 Count = Annotated[Whole, Field(ge=1)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
+
+
+def kind_tag(value: object, default: str | None = None) -> str:
+    """The tag of a union's member that has a `kind`: how that is written in a file, `default` where it is not."""
+    kind = value.get("kind", default) if isinstance(value, Mapping) else getattr(value, "kind", default)
+    return f"{{kind: {kind}}}"
 
 
 class Model(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -29,6 +28,7 @@ from slipway.config.fields import (
     Variable,
     Version,
     Whole,
+    kind_tag,
 )
 from slipway.config.quantity import seconds
 from slipway.config.secret_sources.registry import EnvironmentSources, ServiceSources, by_name
@@ -255,9 +255,7 @@ class ContextSpec(Model):
 
 
 def _cluster_kind(value: object) -> str:
-    """The tag of a cluster's kind, as it is written in a file."""
-    given = value.get("kind", "minikube") if isinstance(value, Mapping) else getattr(value, "kind", None)
-    return f"{{kind: {given}}}"
+    return kind_tag(value, "minikube")
 
 
 Cluster = Annotated[

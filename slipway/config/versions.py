@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from slipway.config.fields import Count, Model, ToolVersion
+from slipway.config.fields import Count, Model, ToolVersion, kind_tag
 
 
 class Script(Model):
@@ -123,16 +122,10 @@ class Debian(Model):
     owned: tuple[str, ...] = ()
 
 
-def _kind(value: Any) -> str:
-    """A recipe's tag: how its kind is written in a file."""
-    found = getattr(value, "kind", None) or (value.get("kind") if isinstance(value, Mapping) else None)
-    return f"{{kind: {found}}}"
-
-
 Recipe = Annotated[
     Annotated[Jlink, Tag("{kind: jlink}")]
     | Annotated[Debian, Tag("{kind: packages}")],
-    Discriminator(_kind),
+    Discriminator(kind_tag),
 ]  # fmt: skip
 
 

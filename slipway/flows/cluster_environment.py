@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +29,7 @@ from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
 from slipway.hosts.host import step_title
-from slipway.hosts.this_user import user_name
+from slipway.hosts.this_user import who
 
 
 @dataclass(frozen=True)
@@ -153,10 +152,9 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
     def read() -> State:
         return state_of(namespace, cluster.lifecycle)
 
-    who = f"{user_name()}@{socket.gethostname()} (pid {os.getpid()})"
     checks = CheckPods(client, project, found.namespace, host.run, probe_image)
     found.closing.callback(checks.close)
-    scope = NamespaceScope(client, project, found.namespace, host, checks, who)
+    scope = NamespaceScope(client, project, found.namespace, host, checks, f"{who()} (pid {os.getpid()})")
     namespace = ProjectNamespace(scope, Probe(read), cluster.volumes)
     made = deployer.deployments(namespace)
     environment = ClusterEnvironment(

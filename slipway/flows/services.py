@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from slipway.config.models import Config, Environment, Service
 from slipway.deployers.deployer import Deployer, DesiredRelease
 from slipway.engine.steps import Probe
 from slipway.flows.secrets import SecretValues
-from slipway.hosts.this_user import user_name
+from slipway.hosts.this_user import who
 from slipway.images import base_images, leiningen_project
 from slipway.images import jar as jars
 from slipway.images.build_context import context_files
@@ -65,8 +64,7 @@ def _resolved(
 
     def release() -> DesiredRelease[M]:
         values = secrets.of(settings)
-        who = f"{user_name()}@{socket.gethostname()}"
-        return DesiredRelease(settings, sources.facts().digest, values, deployer.render(settings, values), who)
+        return DesiredRelease(settings, sources.facts().digest, values, deployer.render(settings, values), who())
 
     return ResolvedService(settings, config.needs(name), sources, Probe(release), read)
 

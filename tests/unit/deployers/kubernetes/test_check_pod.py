@@ -9,7 +9,6 @@ import pytest
 
 from slipway.deployers.kubernetes import check_pod
 from slipway.deployers.kubernetes.check_pod import CheckPods, pod
-from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused, Problem
@@ -37,14 +36,6 @@ class Full(FakeCluster):
         if self.left >= 0:
             raise ApiRefused("POST was refused", status=403, details=self.details)
         return super().create(document)
-
-
-@pytest.fixture
-def report(monkeypatch: pytest.MonkeyPatch) -> tuple[Reporter, list[Event]]:
-    heard: list[Event] = []
-    cancel = Cancel()
-    monkeypatch.setattr(cancel, "wait", lambda _: None)
-    return Reporter("web", heard.append, cancel), heard
 
 
 def test_room_in_a_quota_is_waited_for_and_that_is_told_once(report: tuple[Reporter, list[Event]]) -> None:

@@ -7,7 +7,6 @@ import pytest
 from slipway.config.models import Check
 from slipway.deployers.kubernetes import pod_check_runner
 from slipway.deployers.kubernetes.pod_check_runner import CURL, PodCheckRunner
-from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter
 from slipway.hosts.host import Command, Result
@@ -55,14 +54,6 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(pod_check_runner, "pod_addresses", lambda *_: PODS)
     monkeypatch.setattr(pod_check_runner, "wait_until_routed", lambda workload, _: waited.append(workload.service))
     return waited
-
-
-@pytest.fixture
-def report(monkeypatch: pytest.MonkeyPatch) -> tuple[Reporter, list[Event]]:
-    heard: list[Event] = []
-    cancel = Cancel()
-    monkeypatch.setattr(cancel, "wait", lambda _: None)
-    return Reporter("web", heard.append, cancel), heard
 
 
 def test_checks_are_sent_to_a_new_pod(report: tuple[Reporter, list[Event]], settled: list[str]) -> None:
