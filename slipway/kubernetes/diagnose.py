@@ -15,13 +15,14 @@ from slipway.config.quantity import parse_quantity
 from slipway.docker.exit_causes import KILLED, Cause, exit_cause, nothing_listens, wrong_path
 from slipway.docker.registry_errors import is_denied
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import all_statuses, init_statuses, is_being_created
+from slipway.kubernetes.pods import all_statuses, init_statuses, is_being_created, unschedulable
 
 if TYPE_CHECKING:
     from slipway.kubernetes.snapshot import Snapshot
 
 EXCEEDED_QUOTA = "exceeded quota"  # of a pod that the API server does not create
 QUOTA_PATIENCE = 120.0  # seconds for earlier pods to end, which a quota counts
+ROOM_PATIENCE = 120.0  # seconds for earlier pods to end, which hold a node's room: also those of other rollouts
 SCALE_UP_PATIENCE = 600.0  # seconds for a cloud's machine to join the cluster
 VOLUME_HINT = "kubectl describe pvc; does another node still have it, or does the cluster lack its driver?"
 CREATION = {  # by the reasons of a kubelet's events: what is wrong, and a hint
@@ -96,9 +97,8 @@ def _pod(pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
     if state.get("reason") == "Evicted":
         yield _evicted(state.get("message", ""))
         return
-    for condition in state.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield _scaling_up(pod, snapshot) or _unschedulable(condition.get("message", ""), pod, snapshot)
+    if (message := unschedulable(pod)) is not None:
+        yield _scaling_up(pod, snapshot) or _unschedulable(message, pod, snapshot)
     own = [
         one["name"]
         for one in snapshot.deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
@@ -168,20 +168,23 @@ def _terminated(container: Object, spec: Object, pod: str, snapshot: Snapshot) -
 
 
 def _unschedulable(message: str, pod: Object, snapshot: Snapshot) -> Cause:
-    """The cause in the scheduler's message."""
+    """The cause in the scheduler's message. Where a node is large enough for the pod, others hold its room for now."""
     requests = [c["resources"].get("requests", {}) for c in pod["spec"]["containers"] if "resources" in c]
     for resource, unit, size in (("cpu", "CPUs", 1.0), ("memory", "MiB", 2.0**20)):
         if f"Insufficient {resource}" in message:
             want = float(sum((parse_quantity(one.get(resource, 0)) or 0) for one in requests)) / size
-            free = []
-            for node in snapshot.nodes:
-                name = node["metadata"]["name"]
-                allocatable = float(parse_quantity(node["status"]["allocatable"][resource]) or 0) / size
-                used = snapshot.requested[name][resource == "memory"] / size if snapshot.requested else 0
-                free.append(f"{name} has {allocatable - used:.2f} of {allocatable:.2f} {unit} left")
-            left = "; ".join(free) or message
-            summary = f"no node has room: a pod asks for {want:.2f} {unit}; {left}"
-            return Cause(summary, f"lower resources.{resource} or replicas, or give the cluster more")
+            sizes = {
+                node["metadata"]["name"]: float(parse_quantity(node["status"]["allocatable"][resource]) or 0) / size
+                for node in snapshot.nodes
+            }
+            free = [
+                f"{name} has {sizes[name] - used[resource == 'memory'] / size:.2f} of {sizes[name]:.2f} {unit} left"
+                for name, used in snapshot.requested.items()
+            ]
+            summary = f"no node has room: a pod asks for {want:.2f} {unit}; {'; '.join(free) or message}"
+            patience = ROOM_PATIENCE if any(want <= one for one in sizes.values()) else 0.0
+            hint = f"lower resources.{resource} or replicas, or give the cluster more"
+            return Cause(summary, hint, patience=patience)
     return Cause(f"no node takes the pod: {message}", "kubectl describe node")
 
 

@@ -15,7 +15,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 def pod_state(pod: Object) -> str:
     """A pod's state in one word, as `kubectl get pods` shows it."""
-    if pod["metadata"].get("deletionTimestamp"):
+    if is_ending(pod):
         return "Terminating"
     if reason := pod.get("status", {}).get("reason"):  # of a pod that its node has ended: Evicted
         return str(reason)
@@ -77,16 +77,24 @@ def has_failed(container: Object) -> bool:
     return bool(ended.get("exitCode") or (container.get("restartCount") and not container.get("ready")))
 
 
+def is_ending(pod: Object) -> bool:
+    """Whether a pod was deleted, and its containers may still have a moment to end."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def unschedulable(pod: Object) -> str | None:
+    """Why the scheduler has found no node for a pod, in its words; None where it has, or has not looked yet."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    waiting = (one for one in conditions if one["type"] == "PodScheduled" and one["status"] == "False")
+    return next((str(one.get("message", "")) for one in waiting), None)
+
+
 def is_being_created(pod: Object) -> bool:
     """Whether a node has taken a pod, and has not created the first of its containers yet."""
     states = [one.get("state", {}).get("waiting", {}) for one in all_statuses(pod)]
     reasons = {state.get("reason") for state in states}
     scheduled = bool(pod.get("spec", {}).get("nodeName")) or bool(states)
-    return (
-        scheduled
-        and not pod["metadata"].get("deletionTimestamp")
-        and reasons <= {"ContainerCreating", "PodInitializing"}
-    )
+    return scheduled and not is_ending(pod) and reasons <= {"ContainerCreating", "PodInitializing"}
 
 
 def restarts(pod: Object) -> int:
@@ -96,7 +104,7 @@ def restarts(pod: Object) -> int:
 
 def settled_since(pod: Object, since: datetime) -> bool:
     """Whether a pod is ready with containers that were started at `since` or later; or it has ended, or is ending."""
-    if pod["metadata"].get("deletionTimestamp") or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+    if is_ending(pod) or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
         return True
     containers = container_statuses(pod)
     times = [one.get("state", {}).get("running", {}).get("startedAt") for one in containers]

@@ -9,7 +9,7 @@ from functools import partial
 from slipway.engine.threads import Threads
 from slipway.errors import Problem, deploy_command
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.pods import all_statuses, has_failed, of_current_template, requests_by_node
+from slipway.kubernetes.pods import all_statuses, has_failed, of_current_template, requests_by_node, unschedulable
 from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.workload import Workload
 
@@ -31,11 +31,12 @@ class Snapshot:
 
 
 def read_snapshot(workload: Workload) -> Snapshot:
-    """As much as a waiting rollout needs; log lines only of pods that were restarted and are not ready.
+    """As much as a waiting rollout needs: the nodes only while a pod waits for one, log lines only of pods that were
+    restarted and are not ready.
 
     Raises Problem when the Deployment does not exist, and Unreachable when the API does not answer.
     """
-    return _read(workload, Threads(CONNECTIONS), _failed)
+    return _with_size_of_nodes(workload, _read(workload, Threads(CONNECTIONS), _failed))
 
 
 def read_full_snapshot(workload: Workload) -> Snapshot:
@@ -55,8 +56,15 @@ def read_pod_snapshot(workload: Workload, pod: Object, *, full: bool = False) ->
     logs = {(name, one): last_lines(workload, pod, one) for one in containers}
     found = Snapshot({"spec": {"replicas": 1, "template": {"spec": pod["spec"]}}}, [pod], about, logs)
     if not full:
-        return found
+        return _with_size_of_nodes(workload, found)
     return _with_nodes(found, _listed(workload, "v1", "Node", None), _listed(workload, "v1", "Pod", None))
+
+
+def _with_size_of_nodes(workload: Workload, found: Snapshot) -> Snapshot:
+    """The snapshot with the nodes, if a pod of it waits for one."""
+    if all(unschedulable(pod) is None for pod in found.pods):
+        return found
+    return replace(found, nodes=_listed(workload, "v1", "Node", None))
 
 
 def _with_nodes(found: Snapshot, nodes: Sequence[Object], pods: Sequence[Object]) -> Snapshot:

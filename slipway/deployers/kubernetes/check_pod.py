@@ -24,6 +24,7 @@ from slipway.kubernetes.manifests.container import small_container
 from slipway.kubernetes.manifests.labels import CHECK_POD, ROLE, labels, selector
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pod_wait import runs, wait_for_pod
+from slipway.kubernetes.pods import is_ending
 from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.workload import Workload
 
@@ -174,4 +175,4 @@ def _create(cluster: Client, created: Object, report: Reporter) -> None:
 
 def _is_running(cluster: Client, namespace: str, name: str) -> bool:
     found = cluster.get("v1", "Pod", name, namespace)
-    return found is not None and runs(found) and "deletionTimestamp" not in found["metadata"]
+    return found is not None and runs(found) and not is_ending(found)

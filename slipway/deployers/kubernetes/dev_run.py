@@ -31,6 +31,7 @@ from slipway.kubernetes.manifests.labels import PATCHED, PROCESS, WHO, dev_label
 from slipway.kubernetes.manifests.render import for_release
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.pod_wait import is_initializing, is_ready, wait_for_pod
+from slipway.kubernetes.pods import is_ending
 from slipway.kubernetes.port_forward import port_forwards
 from slipway.kubernetes.snapshot import read_pod_snapshot
 from slipway.kubernetes.workload import Workload
@@ -189,7 +190,7 @@ class DevPod:
         """A problem's details, and behind them the pod's state and last log lines."""
         with suppress(Problem):
             live = self._live()
-            if live is None:
+            if live is None or is_ending(live):
                 return "\n".join(filter(None, (self._gone, problem.details)))
             evidence = rollout.evidence(read_pod_snapshot(self._workload, live, full=True))
             return "\n".join(filter(None, (problem.details, evidence)))
@@ -208,7 +209,7 @@ class DevPod:
             if refused.status != HTTPStatus.NOT_FOUND:
                 raise
             raise Problem(self._gone, hint="start dev again") from refused
-        if live["metadata"].get("deletionTimestamp"):
+        if is_ending(live):
             raise Problem(self._gone, hint="start dev again")
 
     @property

@@ -231,3 +231,14 @@ def test_a_node_that_an_autoscaler_adds_is_waited_for(events: list[tuple[str, st
     (cause,) = causes(Snapshot(TEMPLATE, [pod], given))
     assert cause.summary.startswith("the cluster's autoscaler is adding a node: ") is scales
     assert (cause.patience > 0) is scales
+
+
+@pytest.mark.parametrize(("sizes", "waits"), [(["1", "4"], True), (["1", "1500m"], False), ([], False)])
+def test_room_that_other_pods_hold_is_waited_for_if_a_node_is_large_enough(sizes: list[str], waits: bool) -> None:
+    pod = pod_of(conditions=NO_ROOM)
+    pod["spec"].pop("nodeName")
+    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
+    nodes = [{"metadata": {"name": f"n{n}"}, "status": {"allocatable": {"cpu": one}}} for n, one in enumerate(sizes)]
+    (cause,) = causes(Snapshot(TEMPLATE, [pod], nodes=nodes))
+    assert "no node has room: a pod asks for 2.00 CPUs; 0/1 nodes are available" in cause.summary
+    assert (cause.patience > 0) is waits

@@ -92,9 +92,11 @@ def test_no_more_start_together_than_there_are_cpus_for() -> None:
 
 @pytest.mark.parametrize(("cancelled", "told"), [(False, "it exited with code 3"), (True, None)])
 def test_when_a_need_fails_or_the_run_is_cancelled_nothing_starts_afterwards(cancelled: bool, told: str | None) -> None:
-    daemon, cancel, failed, created = FakeDaemon(), Cancel(), threading.Event(), threading.Event()
+    daemon, cancel = FakeDaemon(), Cancel()
+    begun, failed, created = threading.Event(), threading.Event(), threading.Event()
 
     def fail() -> None:
+        begun.wait(10)
         failed.set()
         if cancelled:
             cancel.request()
@@ -103,6 +105,7 @@ def test_when_a_need_fails_or_the_run_is_cancelled_nothing_starts_afterwards(can
 
     def hold_up(name: str) -> None:
         if name == "mail" and threading.current_thread() is not threading.main_thread():
+            begun.set()
             failed.wait(10)
             time.sleep(0.2)  # its container is still to be created when db has failed
             created.set()

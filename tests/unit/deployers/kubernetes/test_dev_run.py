@@ -309,6 +309,7 @@ def test_a_save_into_a_pod_that_is_being_removed_is_told(dev: Dev) -> None:
     dev.pods.objects["Pod", session.name]["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
     with pytest.raises(Problem, match=f"pod {session.name} is gone"):
         session.record(["shop.page"])
+    assert session.with_evidence(Problem("its JVM is gone", details="EOF"), "web").endswith("has removed it\nEOF")
 
 
 def test_only_the_needs_that_checks_ask_are_forwarded(dev: Dev) -> None:

@@ -12,7 +12,7 @@ from slipway.errors import ApiRefused, Problem
 from slipway.kubernetes import rollout
 from slipway.kubernetes.manifests.labels import labels
 from slipway.kubernetes.objects import Object
-from slipway.kubernetes.snapshot import read_full_snapshot
+from slipway.kubernetes.snapshot import read_full_snapshot, read_snapshot
 from slipway.kubernetes.workload import Workload
 from tests.unit.deployers.kubernetes.test_releases import Deploys
 from tests.unit.kubernetes.fake_cluster import FakeCluster, Json
@@ -70,6 +70,14 @@ def test_a_pod_without_room_is_told_in_the_schedulers_words_where_nodes_can_not_
     workload = Workload(cluster, "hh", "hh", "web")
     problem = rollout.failure("web", read_full_snapshot(workload), "0 of 1 new pods are available")
     assert problem.summary == f"web: no node has room: a pod asks for 2.00 CPUs; {message}"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_size_of_the_nodes_is_read_while_a_pod_waits_for_one(waits: bool) -> None:
+    cluster = FakeCluster()
+    cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}})
+    broken(cluster, {}, conditions=[{"type": "PodScheduled", "status": str(not waits)}])
+    assert bool(read_snapshot(Workload(cluster, "hh", "hh", "web")).nodes) is waits
 
 
 @pytest.mark.parametrize("kind", ["Event", "ReplicaSet", "Secret"])
