@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from slipway.config.models import Config, Environment
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
-from slipway.engine.steps import AnyNode, Probe, ResourceLimit
+from slipway.engine.limits import ResourceLimit
+from slipway.engine.steps import AnyNode, Probe
 from slipway.hosts.host import Host
 
 if TYPE_CHECKING:

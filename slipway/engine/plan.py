@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -68,6 +68,15 @@ def ordered(nodes: Iterable[AnyNode]) -> list[AnyNode]:
         sorter.done(node.id)
         result.append(node)
     return result
+
+
+def numbers_behind(graph: Sequence[AnyNode]) -> dict[str, int]:
+    """How many nodes come after each, at once or behind others. The graph is in order."""
+    behind: dict[str, set[str]] = {node.id: set() for node in graph}
+    for node in reversed(graph):
+        for before in node.after:
+            behind[before] |= {node.id} | behind[node.id]
+    return {name: len(others) for name, others in behind.items()}
 
 
 def differs(node: AnyNode, facts: Any) -> Change | None:

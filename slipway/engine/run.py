@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Emit, Outcome, Plan, Status, StepChanged
-from slipway.engine.plan import WORKERS, RunResult, as_plan_step, as_problem, differs, ordered
+from slipway.engine.limits import Place
+from slipway.engine.plan import WORKERS, RunResult, as_plan_step, as_problem, differs, numbers_behind, ordered
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import AnyNode, Change, ResourceLimit, Step
+from slipway.engine.steps import AnyNode, Change, Step
 from slipway.engine.threads import Threads
 from slipway.errors import Cancelled, ConnectionLost, Problem
 
@@ -36,6 +38,7 @@ class Run:
         at_once: int = WORKERS,
     ) -> None:
         self._graph = ordered(nodes)
+        self._urgency = numbers_behind(self._graph)
         self._titles = {node.id: node.title for node in self._graph}
         self._at_once = at_once
         self._emit = emit
@@ -71,7 +74,7 @@ class Run:
         return self.result
 
     def _ready(self, waiting: list[AnyNode]) -> list[AnyNode]:
-        """The nodes that may begin; those behind one that failed are skipped on the way."""
+        """The nodes that may begin, most urgent first; those behind one that failed are skipped on the way."""
         if self._cancel.requested:
             return []
         ready: list[AnyNode] = []
@@ -85,7 +88,7 @@ class Run:
                 self._set(node, Status.SKIPPED, f"{self._titles[broken]} {self.result.statuses[broken].value}")
             elif (node.group or node.id) in groups and all(status.ended for status in statuses):
                 ready.append(node)
-        return ready
+        return sorted(ready, key=lambda node: -self._urgency[node.id])
 
     def _is_broken(self, name: str) -> bool:
         return self.result.statuses[name] in {Status.FAILED, Status.SKIPPED}
@@ -93,17 +96,25 @@ class Run:
     def _run(self, node: AnyNode) -> None:
         self._began[node.id] = time.monotonic()
         try:
-            self._set(node, Status.CHECKING)
-            change = differs(node, node.probe.facts())
-            if change is None or not isinstance(node, Step):
-                self._set(node, Status.UNCHANGED)
-                return
-            with _Acquired(node.limit, self._cancel, lambda name: self._set(node, Status.WAITING, f"waits for {name}")):
+            with self._queued(node) as place:
+                self._set(node, Status.CHECKING)
+                change = differs(node, node.probe.facts())
+                if change is None or not isinstance(node, Step):
+                    self._set(node, Status.UNCHANGED)
+                    return
+                if place:
+                    place.acquire(self._cancel, lambda name: self._set(node, Status.WAITING, f"waits for {name}"))
                 self._apply(node, change)
         except Cancelled:
             self._set(node, Status.SKIPPED, "interrupted; run the same command again to go on")
         except Exception as error:  # noqa: BLE001  see `as_problem`: it stops what depends on the node and nothing else
             self._fail(node, as_problem(node, error))
+
+    def _queued(self, node: AnyNode) -> AbstractContextManager[Place | None]:
+        """The node's place in the queue of what it shares with others; None where it shares nothing."""
+        if not isinstance(node, Step) or node.limit is None:
+            return nullcontext()
+        return Place(node.limit, self._urgency[node.id])
 
     def _apply(self, step: Step[Any], change: Change) -> None:
         self._cancel.check()
@@ -160,21 +171,3 @@ class Run:
         seconds = time.monotonic() - began if began else 0.0
         acted = self._acted.get(node.id, 0.0)
         self._emit(StepChanged(node.id, node.title, status, reason, seconds, detail, acted))
-
-
-class _Acquired:
-    """A resource limit held for the length of a `with`; `waits` is called once, with its name, while others have it."""
-
-    def __init__(self, limit: ResourceLimit | None, cancel: Cancel, waits: Callable[[str], None]) -> None:
-        self._limit, self._cancel, self._waits = limit, cancel, waits
-
-    def __enter__(self) -> None:
-        if self._limit is None or self._limit.semaphore.acquire(blocking=False):
-            return
-        self._waits(self._limit.name)
-        while not self._limit.semaphore.acquire(timeout=POLL):
-            self._cancel.check()
-
-    def __exit__(self, *_: object) -> None:
-        if self._limit is not None:
-            self._limit.semaphore.release()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter
 
 F = TypeVar("F")
@@ -45,14 +46,6 @@ class Probe(Generic[F]):
         """Make the next question read anew."""
         with self._lock:
             self._known.clear()
-
-
-class ResourceLimit:
-    """What only `width` steps at a time may use: a host's package manager (1), this machine's CPUs for Leiningen."""
-
-    def __init__(self, name: str, width: int = 1) -> None:
-        self.name = name
-        self.semaphore = threading.BoundedSemaphore(width)
 
 
 @dataclass(frozen=True, kw_only=True)

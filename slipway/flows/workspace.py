@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from slipway.engine.steps import Probe, ResourceLimit
+from slipway.engine.limits import ResourceLimit
+from slipway.engine.steps import Probe
 from slipway.flows.at_the_end import AtTheEnd
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import Probe, ResourceLimit
+from slipway.engine.steps import Probe
 from slipway.errors import NextCommand, Problem, Unreachable
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Command, ForwardedSocket, Privilege, Result, Stream

@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import Probe, ResourceLimit
+from slipway.engine.steps import Probe
 from slipway.errors import Problem
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from slipway.config.host_secrets import without_host_secrets
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.engine.steps import Probe, ResourceLimit
+from slipway.engine.steps import Probe
 from slipway.errors import NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts
 from slipway.hosts.host import THIS_MACHINE, Command, ForwardedSocket, Privilege, Result, script

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import Change, Probe, ResourceLimit, Step
+from slipway.engine.steps import Change, Probe, Step
 from slipway.hosts.host import THIS_MACHINE, Host, step_prefix, step_title
 from slipway.installers.bundle import Bundle, File, image_tag
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from slipway.config.models import Hosts
 from slipway.engine.cancellation import Cancel
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter, notes_only, null_reporter
-from slipway.engine.steps import Probe, ResourceLimit
+from slipway.engine.steps import Probe
 from slipway.errors import Cancelled, ConnectionLost, NextCommand, Problem, Unreachable, UsageError
 from slipway.hosts import facts, preflight
 from slipway.hosts.host import NO_PROXY, Command, ForwardedSocket, Privilege, Result, Stream, script

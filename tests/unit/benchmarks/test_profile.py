@@ -11,9 +11,10 @@ import pytest
 
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Status
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter
 from slipway.engine.run import Run
-from slipway.engine.steps import Change, Probe, ResourceLimit, Step
+from slipway.engine.steps import Change, Probe, Step
 from tests.benchmarks.profile import Profile, profile, text
 from tests.integration.project import ROOT
 from tests.pictures.recorder import read

@@ -11,10 +11,11 @@ import pytest
 
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Finished, Outcome, Plan, Status, StepChanged
+from slipway.engine.limits import ResourceLimit
 from slipway.engine.plan import compute_plan, ordered, plan
 from slipway.engine.reporter import Reporter
 from slipway.engine.run import ATTEMPTS, Run
-from slipway.engine.steps import Change, Node, Precondition, Probe, ResourceLimit, Step, one_shot
+from slipway.engine.steps import Change, Node, Precondition, Probe, Step, one_shot
 from slipway.errors import Cancelled, ConnectionLost, Problem, Unreachable, UsageError
 from tasks.exit_codes import ExitCode, of_run
 
@@ -165,6 +166,30 @@ def test_no_more_steps_than_a_limit_allows_run_at_once_and_the_others_say_what_t
     world.run(*(world.step(name, limit=limit, act=work) for name in "abc"))
     assert set(world.ends().values()) == {"changed"}
     assert (max(most), waiting()) == (width, 3 - width)
+
+
+def test_of_those_that_a_limit_holds_back_the_one_that_most_others_wait_for_is_next() -> None:
+    limit, order, waiting, both = ResourceLimit("the package manager"), list[str](), list[str](), threading.Event()
+    world = World()
+
+    def held_back(name: str) -> Put:
+        return world.step(name, limit=limit, act=lambda report: order.append(report.id))
+
+    def read_late() -> frozenset[str]:
+        both.wait(5)
+        return frozenset(world.there)
+
+    def note(event: Event) -> None:
+        if isinstance(event, StepChanged) and event.reason == "waits for the package manager":
+            waiting.append(event.id)
+            if len(waiting) == 2:
+                both.set()
+
+    late = replace(held_back("late"), probe=Probe(read_late))
+    behind = [world.step("x", "late"), world.step("y", "x"), world.step("z", "b")]
+    result = Run([held_back("a"), held_back("b"), late, *behind], note, Cancel()).go()
+    assert (order, sorted(waiting)) == (["late", "b", "a"], ["a", "b"])
+    assert result.outcome is Outcome.DONE
 
 
 def test_steps_without_a_limit_run_at_once() -> None:

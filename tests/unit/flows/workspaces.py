@@ -15,7 +15,8 @@ from slipway.deployers.deployments import Deployments
 from slipway.deployers.docker.deployer import deployments
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import Names
-from slipway.engine.steps import Probe, ResourceLimit
+from slipway.engine.limits import ResourceLimit
+from slipway.engine.steps import Probe
 from slipway.flows import services
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_dev import DockerDev
