@@ -87,7 +87,7 @@ def _build(daemon: Daemon, spec: ImageBuild, before: Image | None, given: Inputs
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
         daemon.transfers.save(complete, str(saved), report)
-        found = layers.rewrite_timestamps(saved, rewritten, len(base), amend)
+        found = layers.rewrite_timestamps(saved, rewritten, len(base), complete, amend)
         image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)

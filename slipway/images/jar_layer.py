@@ -147,21 +147,21 @@ def record(
 ) -> list[bytes]:
     """Add the record to an image's configuration, where the jar is in one place; its layers in the order of that image.
 
-    The jar's layer becomes the uppermost: those above another layer are others too, since Docker names each by all that
-    are below it. Where the image's id is not the digest of its configuration, it is in containerd's store, which loads
-    no archive that lacks a layer.
+    `contents` are those above the base. The jar's layer becomes the uppermost: those above another layer are others
+    too, since Docker names each by all that are below it. `digest` is that of the configuration, `image` its id: there
+    is no record where the daemon loads no archive that lacks a layer.
     """
     labels, ids = config["config"]["Labels"], config["rootfs"]["diff_ids"]
-    holders = [i for i, content in enumerate(contents) if i >= base_layers and _has(content, given.jar)]
+    holders = [i for i, content in enumerate(contents) if _has(content, given.jar)]
     places = [place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer")]
-    if image != digest or len(holders) != 1 or len(places) != len(contents) or not _are_apart(contents[holders[0] :]):
+    if not layers.needs_no_known_layers(image, digest) or len(holders) != 1 or len(places) != len(ids):
         return list(contents)
     at = holders[0]
-    entries = _entries_around(contents[at], given.jar)
+    entries = _entries_around(contents[at], given.jar) if _are_apart(contents[at:]) else None
     if entries is None:
         return list(contents)
-    ids.append(ids.pop(at))
-    config["history"].insert(places[-1], config["history"].pop(places[at]))
+    ids.append(ids.pop(base_layers + at))
+    config["history"].insert(places[-1], config["history"].pop(places[base_layers + at]))
     history = tuple(place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer"))
     taken = copied(instructions)
     labels[JAR_LAYER] = json.dumps(asdict(JarLayer(given.rest(ids[:base_layers], taken), taken, entries, history)))

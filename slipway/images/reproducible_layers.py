@@ -32,30 +32,44 @@ class Layer:
     created_by: str
 
 
-# Given an image's configuration, its layers, and the digest that the configuration had: the layers to write.
+# Given an image's configuration, its layers above the base, and the digest that the configuration had: those to write.
 Amend = Callable[[dict[str, Any], list[bytes], str], list[bytes]]
 
 
-def rewrite_timestamps(saved: Path, rewritten: Path, base_layers: int, amend: Amend | None = None) -> tuple[Layer, ...]:
+def rewrite_timestamps(
+    saved: Path, rewritten: Path, base_layers: int, image: str = "", amend: Amend | None = None
+) -> tuple[Layer, ...]:
     """Rewrite a `docker save` archive with all timestamps in its layers set to 0; the layers, the lowest first.
 
-    The lowest `base_layers`, those of the base image, stay as they are. A builder that copies into a folder gives that
-    folder the current time. BuildKit has the same as `rewrite-timestamp`. `amend` may change what is written.
+    The lowest `base_layers`, those of the base image, stay as they are; where `image`, the daemon's id of it, says that
+    the daemon loads an archive without layers that it has, they are left out. A builder that copies into a folder gives
+    that folder the current time. BuildKit has the same as `rewrite-timestamp`. `amend` may change what is written.
     """
     with _usable(saved), tarfile.open(saved) as archive:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
         saved_config = _read(archive, manifest["Config"])
-        config = json.loads(saved_config)
-        given = zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True)
-        contents = [_read_layer(archive, name, diff_id) for name, diff_id in given]
-        contents = [content if i < base_layers else without_timestamps(content) for i, content in enumerate(contents)]
-        config["rootfs"]["diff_ids"] = [_digest(content) for content in contents]
-        contents = amend(config, contents, _digest(saved_config)) if amend else contents
-        write(rewritten, config, contents)
+        config, digest = json.loads(saved_config), _digest(saved_config)
+        given = list(zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True))
+        base: list[bytes | None] = [None] * base_layers
+        if not needs_no_known_layers(image, digest):
+            base = [_read_layer(archive, name, diff_id) for name, diff_id in given[:base_layers]]
+        sizes = [_size(archive, name) if one is None else len(one) for one, (name, _) in zip(base, given, strict=False)]
+        own = [without_timestamps(_read_layer(archive, name, diff_id)) for name, diff_id in given[base_layers:]]
+        config["rootfs"]["diff_ids"][base_layers:] = [_digest(content) for content in own]
+        own = amend(config, own, digest) if amend else own
+        write(rewritten, config, [*base, *own])
         ids = config["rootfs"]["diff_ids"]
         instructions = _instructions(config, len(ids))
-    layers = zip(ids, contents, instructions, strict=True)
-    return tuple(Layer(id_, len(content), text) for id_, content, text in layers)
+    sizes += [len(content) for content in own]
+    return tuple(Layer(id_, size, text) for id_, size, text in zip(ids, sizes, instructions, strict=True))
+
+
+def needs_no_known_layers(image: str, configuration: str) -> bool:
+    """Whether a daemon that has an image by this id loads an archive that lacks layers which it has.
+
+    That of containerd's store, where the id is not the digest of the configuration, wants them all.
+    """
+    return image == configuration
 
 
 def write(archive: Path, config: Mapping[str, Any], contents: Sequence[bytes | None]) -> None:
@@ -152,6 +166,11 @@ def _digest(content: bytes) -> str:
 def _read(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)  # through links: equal layers are saved once
     return file.read() if file else b""
+
+
+def _size(archive: tarfile.TarFile, name: str) -> int:
+    file = archive.extractfile(name)
+    return file.seek(0, io.SEEK_END) if file else 0
 
 
 def _write(archive: tarfile.TarFile, name: str, content: bytes) -> None:
