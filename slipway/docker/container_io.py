@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from docker.errors import NotFound
+from docker.utils import decode_json_header
 
 from slipway.docker.archive import writable_tar
 from slipway.docker.client import translated_errors
@@ -71,6 +72,19 @@ class DockerContainerIO:
                 member = archive.next()
                 content = archive.extractfile(member) if member else None
                 return content.read() if content else None
+
+    def is_link(self, container: str, path: str) -> bool:
+        """Whether a path of a container, running or not, is a symbolic link.
+
+        What is at a path a header says (Docker Engine API, ContainerArchiveInfo), which docker-py reads with the whole
+        of a folder only.
+        """
+        api = self._connection.api
+        url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
+        with translated_errors(f"{path} of container {container[:12]} could not be read"):
+            answer = api.head(url, params={"path": path}, timeout=api.timeout)
+            stat = answer.headers.get("x-docker-container-path-stat", "")
+            return bool(stat and decode_json_header(stat).get("linkTarget"))
 
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:
         """Write a file, owned by root, into a container, running or not."""

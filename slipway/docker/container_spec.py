@@ -18,6 +18,7 @@ class ContainerSpec:
     name: str
     image: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()  # in place of the image's
     env: Mapping[str, str] = field(default_factory=dict)
     publish: Mapping[int, int] = field(default_factory=dict)
     network: str | None = None

@@ -31,6 +31,7 @@ class DockerContainers:
             created = self._connection.api.create_container(
                 self._image(spec),
                 name=spec.name,
+                entrypoint=list(spec.entrypoint) or None,
                 labels=dict(spec.labels),
                 environment=dict(spec.env),
                 ports=list(spec.publish),

@@ -255,6 +255,10 @@ class FakeContainerIO:
         self._store.before("io.read_file")
         return self._store.files.get(self._store.file_key(container, path))
 
+    def is_link(self, container: str, path: str) -> bool:  # noqa: ARG002  there are none
+        self._store.before("io.is_link")
+        return False
+
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:  # noqa: ARG002  no rights here
         self._store.before("io.write_file")
         self._store.files[self._store.file_key(container, path)] = content

@@ -102,6 +102,9 @@ class ContainerIO(Protocol):
     def read_file(self, container: str, path: str) -> bytes | None:
         """A file of a container, running or not; None if it does not exist."""
 
+    def is_link(self, container: str, path: str) -> bool:
+        """Whether a path of a container, running or not, is a symbolic link."""
+
     def write_file(self, container: str, path: str, content: bytes, mode: int) -> None:
         """Write a file, owned by root, into a container, running or not."""
 

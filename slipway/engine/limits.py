@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Self
 
 from slipway.engine.cancellation import Cancel
@@ -35,7 +36,7 @@ class Place:
     def __enter__(self) -> Self:
         with self._limit.changed:
             self._limit.queue.append(self)
-            self._limit.queue.sort(key=lambda place: -place.urgency)
+            self._limit.queue.sort(key=attrgetter("urgency"), reverse=True)  # stable: of two, the first comer
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -220,7 +220,7 @@ class BuildImage(Step[State | None]):
             env={**service.env, **made_up},
             container_labels={LABEL: project, ROLE: "smoke", OWNER: owner()},
         )
-        images.build(docker, recipe, report)
+        images.build(docker, recipe, work.build.archives, report)
 
 
 def provide_base(work: Workspace, name: str, report: Reporter) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway.engine.limits import ResourceLimit
+from slipway.engine.once import Once
 from slipway.engine.steps import Probe
 from slipway.flows.at_the_end import AtTheEnd
 
@@ -35,7 +36,8 @@ class BuildMachine:
 
     `clojars` is whether Clojars answers it; `compilers` how many Leiningens may run at once, `reuse` whether
     what one said before counts where only sources have changed; `later` is given what is best done at the end;
-    `end_later` ends what smoke tests keep for the next run, without which they keep nothing.
+    `end_later` ends what smoke tests keep for the next run, without which they keep nothing. `archives` are the class
+    data of images that this run has made.
     """
 
     host: Host
@@ -47,6 +49,7 @@ class BuildMachine:
     reuse: bool = True
     later: AtTheEnd = field(default_factory=AtTheEnd)
     end_later: EndLater | None = None
+    archives: Once[bytes] = field(default_factory=Once)
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,41 @@
 """Class data sharing: an image gets an archive of the classes that its JVM loads at start, which makes it start faster.
 
-The image's ENTRYPOINT names the archive (`-XX:SharedArchiveFile=PATH`). The image is run once, by itself,
-until it loads no more classes; the JVM logs them, and dumps them. The archive holds the JDK's classes and those of the
-class path's first entry, because that is all that may stay the same when the rest changes: with the dependencies first,
-a change of code moves no class data. Where it can't be made the image stays as it is: a JVM whose archive is missing or
-does not fit starts without it (`-Xshare:auto`, its default).
+The image's ENTRYPOINT names the archive (`-XX:SharedArchiveFile=PATH`). The image is run once, by itself, until it
+loads no more classes; the JVM logs them, and another one dumps them. The archive holds the JDK's classes and those of
+the class path's first entry, because that is all that may stay the same when the rest changes: with the dependencies
+first, a change of code moves no class data. Where it can't be made the image stays as it is: a JVM whose archive is
+missing or does not fit starts without it (`-Xshare:auto`, its default).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import secrets
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import PurePosixPath
 
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import CLASSES
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import Image
+from slipway.engine.once import Once
 from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
+from slipway.images.reproducible_layers import ImageContent
 
 FLAG = "-XX:SharedArchiveFile="
 LOG_CLASSES = "-Xlog:class+load:stdout:none"  # one line per class: NAME source: WHERE
-CLASS_LIST = "/tmp/classes.lst"  # noqa: S108  in the image
+SCRATCH = "/slipway-class-data"  # in the container, where the JVM may write
+CLASS_LIST, DUMPED = "dump/classes.lst", "dump/classes.jsa"  # in there
+DUMP_TIMEOUT = 120.0  # seconds
+POLL = 0.1  # seconds
 IDLE = 1.0  # seconds without another class: the start is complete
 START_TIMEOUT = 30.0  # seconds
 
@@ -43,9 +50,29 @@ class JvmStart:
 
     @property
     def dump_command(self) -> tuple[str, ...]:
-        """The command that dumps the classes on the list into the archive."""
+        """The command that dumps the classes on the list into an archive: of two options the JVM takes the last."""
         java, *options = self.command
-        return (java, "-Xshare:dump", f"-XX:SharedClassListFile={CLASS_LIST}", *options, "-cp", self.first_entry)
+        files = (f"-XX:SharedClassListFile={SCRATCH}/{CLASS_LIST}", f"{FLAG}{SCRATCH}/{DUMPED}")
+        return (java, "-Xshare:dump", *options, *files, "-cp", self.first_entry)
+
+
+@dataclass(frozen=True)
+class ClassData:
+    """An archive: its path in the image, its content, and the digest of what it was made from."""
+
+    path: str
+    content: bytes
+    key: str
+
+    def add_to(self, image: ImageContent) -> None:
+        """Make it the uppermost layer of an image, and `key` a label."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as out:
+            entry = tarfile.TarInfo(self.path.lstrip("/"))
+            entry.size, entry.mode = len(self.content), 0o444
+            out.addfile(entry, io.BytesIO(self.content))
+        image.append(buffer.getvalue(), f"COPY {self.path}")
+        image.labels[CLASSES] = self.key
 
 
 def parse_entrypoint(entrypoint: Sequence[str]) -> JvmStart | None:
@@ -58,42 +85,86 @@ def parse_entrypoint(entrypoint: Sequence[str]) -> JvmStart | None:
     return None
 
 
-def add_archive(
-    daemon: Daemon,
-    image: str,
-    base: Sequence[str],
-    before: Image | None,
-    env: Mapping[str, str],
-    labels: Mapping[str, str],
-    container_labels: Mapping[str, str],
-    report: Reporter,
-) -> str:
-    """The id of the image with its archive as the last layer: the previous image's where it fits, else a new one.
+@dataclass(frozen=True)
+class Start:
+    """A start of an image. `base` are the layers with the JVM, `env` is what it needs, `labels` its container's."""
 
-    `base` are the layers with the JVM, `env` is what a start needs, and `container_labels` are those of its container.
-    Where no archive can be made, that is noted, and the image stays as it is.
+    image: str
+    base: Sequence[str]
+    env: Mapping[str, str]
+    labels: Mapping[str, str]
+
+
+def class_data(
+    daemon: Daemon, start: Start, others: Sequence[Image], archives: Once[bytes], report: Reporter
+) -> ClassData | None:
+    """The class data of an image; None where it names no archive, or none can be made, which is noted.
+
+    `others` are images whose archive it can have, if that was made from the same; `archives` are those of this run:
+    services with the same dependencies share one.
     """
-    how = parse_entrypoint(daemon.images.inspect(image).entrypoint)
+    how = parse_entrypoint(daemon.images.inspect(start.image).entrypoint)
     if how is None:
-        return image
-    dumped = ""
+        return None
+    options = " ".join(filter(None, (start.env.get("JAVA_TOOL_OPTIONS"), LOG_CLASSES)))
+    spec = ContainerSpec(_name(), start.image, start.labels, env={**start.env, "JAVA_TOOL_OPTIONS": options})
     try:
-        key = archive_key(how, base, _content(daemon, image, how.first_entry, container_labels))
-        reusable = before.id if before and before.labels.get(CLASSES) == key else ""
-        if not reusable:
-            classes = loaded_classes(daemon, image, how, env, container_labels, report)
-            lines = [f"FROM {image}", "USER 0", f"COPY classes.lst {CLASS_LIST}", f"RUN {json.dumps(how.dump_command)}"]
-            dumped = daemon.images.build(_context(lines, classes), "Dockerfile", (), {}, {}, "", report).id
-        lines = [f"FROM {image}", f"COPY --from={reusable or dumped} {how.archive} {how.archive}"]
-        return daemon.images.build(_context(lines, ""), "Dockerfile", (), {}, {**labels, CLASSES: key}, "", report).id
+        with _created(daemon, spec) as container:
+            _require_path_without_links(daemon, container, how.archive)
+            key = archive_key(how, start.base, daemon.io.read_file(container, how.first_entry) or b"")
+            same = next((one.id for one in others if one.labels.get(CLASSES) == key), "")
+            known = partial(_of_image, daemon, replace(spec, image=same), how)
+            new = partial(_dump, daemon, container, spec, how, report)
+            return ClassData(how.archive, archives.get(key, known if same else new), key)
     except ConnectionLost:
         raise
     except Problem as problem:
         report.note(f"no class data sharing, so it will start more slowly: {problem.summary}")
-        return image
+        return None
+
+
+@contextmanager
+def _created(daemon: Daemon, spec: ContainerSpec) -> Iterator[str]:
+    """A container that exists for the length of a `with`."""
+    container = daemon.containers.create(spec)
+    try:
+        yield container
     finally:
-        if dumped:
-            daemon.images.untag(dumped)
+        daemon.containers.remove(container)
+
+
+def _require_path_without_links(daemon: Daemon, container: str, path: str) -> None:
+    """Raise Problem where a layer with this file would hide what a link leads to."""
+    for folder in list(PurePosixPath(path).parents)[:-1]:
+        if daemon.io.is_link(container, str(folder)):
+            raise Problem(f"{folder} of its image is a link; let {FLAG} name the folder itself")
+
+
+def _of_image(daemon: Daemon, spec: ContainerSpec, how: JvmStart) -> bytes:
+    """The archive of an image that has one; `spec` is for a container of it. Raises Problem."""
+    with _created(daemon, replace(spec, name=_name())) as container:
+        if content := daemon.io.read_file(container, how.archive):
+            return content
+    raise Problem(f"image {spec.image} has no {how.archive}, and its label says that it has")
+
+
+def _dump(daemon: Daemon, container: str, spec: ContainerSpec, how: JvmStart, report: Reporter) -> bytes:
+    """The archive of the classes that a start of the container loads, dumped in another one. Raises Problem."""
+    daemon.containers.start(container)
+    loaded = loaded_classes(daemon, container, how, report)
+    report.output("stdout", f"a start loads {len(loaded)} classes")
+    spec = replace(spec, name=_name(), entrypoint=how.dump_command, env={}, scratch=(SCRATCH,))
+    with _created(daemon, spec) as dumping:
+        daemon.io.write_folder(dumping, SCRATCH, {CLASS_LIST: "".join(f"{name}\n" for name in loaded).encode()})
+        daemon.containers.start(dumping)
+        until = time.monotonic() + DUMP_TIMEOUT
+        while (state := daemon.containers.inspect(dumping)).running and time.monotonic() < until:
+            report.cancel.wait(POLL)
+            report.cancel.check()
+        dumped = daemon.io.read_file(dumping, f"{SCRATCH}/{DUMPED}") if state.exit_code == 0 else None
+        if not dumped:
+            raise Problem("its JVM did not dump them", details="\n".join(daemon.io.logs(dumping, 40, follow=False)))
+        return dumped
 
 
 def archive_key(how: JvmStart, base: Sequence[str], content: bytes) -> str:
@@ -103,47 +174,22 @@ def archive_key(how: JvmStart, base: Sequence[str], content: bytes) -> str:
     return hashlib.sha256(b"\0".join((start.encode(), repr(base).encode(), content))).hexdigest()[:16]
 
 
-def _content(daemon: Daemon, image: str, path: str, container_labels: Mapping[str, str]) -> bytes:
-    made = daemon.containers.create(ContainerSpec(_name(), image, container_labels))
-    try:
-        return daemon.io.read_file(made, path) or b""
-    finally:
-        daemon.containers.remove(made)
-
-
 def _name() -> str:
     return f"slipway-classes-{secrets.token_hex(4)}"
 
 
-def loaded_classes(
-    daemon: Daemon,
-    image: str,
-    how: JvmStart,
-    env: Mapping[str, str],
-    container_labels: Mapping[str, str],
-    report: Reporter,
-) -> str:
-    """The classes that a start of the image loads, in the format of a class list, which the JVM reads."""
-    options = " ".join(filter(None, (env.get("JAVA_TOOL_OPTIONS"), LOG_CLASSES)))
-    container = daemon.containers.create(
-        ContainerSpec(_name(), image, container_labels, {**env, "JAVA_TOOL_OPTIONS": options})
-    )
-    try:
-        daemon.containers.start(container)
-        newest: list[str] = []
-        until = idle = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < min(until, idle) and daemon.containers.inspect(container).running:
-            time.sleep(IDLE / 4)
-            report.cancel.check()
-            tail = list(daemon.io.logs(container, 100, follow=False))  # new classes are at the end
-            now = archivable_classes(tail, how.first_entry)
-            if now != newest:
-                newest, idle = now, time.monotonic() + IDLE
-        found = archivable_classes(list(daemon.io.logs(container, 1_000_000, follow=False)), how.first_entry)
-    finally:
-        daemon.containers.remove(container)
-    report.output("stdout", f"a start loads {len(found)} classes")
-    return "".join(f"{line}\n" for line in found)
+def loaded_classes(daemon: Daemon, container: str, how: JvmStart, report: Reporter) -> list[str]:
+    """The classes that a start loads which is under way in a container, once it has loaded them all."""
+    newest: list[str] = []
+    until = idle = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < min(until, idle) and daemon.containers.inspect(container).running:
+        time.sleep(IDLE / 4)
+        report.cancel.check()
+        tail = list(daemon.io.logs(container, 100, follow=False))  # new classes are at the end
+        now = archivable_classes(tail, how.first_entry)
+        if now != newest:
+            newest, idle = now, time.monotonic() + IDLE
+    return archivable_classes(list(daemon.io.logs(container, 1_000_000, follow=False)), how.first_entry)
 
 
 def archivable_classes(log: Sequence[str], first: str) -> list[str]:
@@ -151,13 +197,3 @@ def archivable_classes(log: Sequence[str], first: str) -> list[str]:
     source = re.compile(rf"(\S+) source: (?:shared objects file|jrt:/|file:{re.escape(first)}\b)")
     names = (source.match(line) for line in log)
     return sorted({found[1].replace(".", "/") for found in names if found and "0x" not in found[1]})
-
-
-def _context(lines: Sequence[str], classes: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as out:
-        for name, text in {"Dockerfile": "\n".join(lines) + "\n", "classes.lst": classes}.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            out.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import ConnectionLost, Problem
 
 if TYPE_CHECKING:
+    from slipway.engine.once import Once
     from slipway.images.jar_layer import Inputs
 
 
@@ -54,21 +54,34 @@ class ImageBuild:
         return digest, version_tag(self.project, self.service, self.version)
 
 
-def build(daemon: Daemon, spec: ImageBuild, report: Reporter) -> str:
-    """The id of the image, tagged: the last one with another jar where only that changed, else built as a whole."""
+def build(daemon: Daemon, spec: ImageBuild, archives: Once[bytes], report: Reporter) -> str:
+    """The id of the image, tagged: the last one with another jar where only that changed, else built as a whole.
+
+    `archives` are the class data that this run has made.
+    """
     from slipway.images import jar_layer  # here, since most runs build nothing
 
-    before = daemon.state(spec.project).tagged(spec.tags[1])
+    state = daemon.state(spec.project)
+    before = state.tagged(spec.tags[1])
     given = jar_layer.inputs(spec.context, spec.dockerfile, spec.platform, spec.base)
     image = jar_layer.replace(daemon, before, spec.base, given, spec.digest, report) if before and given else None
     if image is None:
-        return _build(daemon, spec, before, given, report)
+        others = [one for one in state.images if one.labels.get(LABEL) == spec.project]
+        return _build(daemon, spec, before, others, archives, given, report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)
     return image
 
 
-def _build(daemon: Daemon, spec: ImageBuild, before: Image | None, given: Inputs | None, report: Reporter) -> str:
+def _build(
+    daemon: Daemon,
+    spec: ImageBuild,
+    before: Image | None,
+    others: Sequence[Image],
+    archives: Once[bytes],
+    given: Inputs | None,
+    report: Reporter,
+) -> str:
     """Build the image, add its class data, rewrite its layers' timestamps, tag it and report its size; its id."""
     from slipway.images import class_data_sharing as classes
     from slipway.images import jar_layer
@@ -77,21 +90,22 @@ def _build(daemon: Daemon, spec: ImageBuild, before: Image | None, given: Inputs
     labels = {LABEL: spec.project, SERVICE: spec.service, SOURCE: spec.digest}
     built = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
     base = daemon.images.inspect(built.base).layers if built.base else ()
-    complete = classes.add_archive(daemon, built.id, base, before, spec.env, labels, spec.container_labels, report)
+    start = classes.Start(built.id, base, spec.env, spec.container_labels)
+    data = classes.class_data(daemon, start, others, archives, report)
     previous = daemon.images.inspect(before.id).layers if before else ()
-    amend = None
-    if given and jar_layer.only_copies(built.instructions):
-        amend = partial(
-            jar_layer.record, image=complete, base_layers=len(base), given=given, instructions=built.instructions
-        )
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
-        daemon.transfers.save(complete, str(saved), report)
-        found = layers.rewrite_timestamps(saved, rewritten, len(base), complete, amend)
+        daemon.transfers.save(built.id, str(saved), report)
+        content = layers.read(saved, len(base), built.id)
+        if data:
+            data.add_to(content)
+        if given and jar_layer.only_copies(built.instructions):
+            jar_layer.record(content, built.id, given, built.instructions)
+        found = content.write(rewritten)
         image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)
-    remove_steps(daemon, (complete, built.id), report)
+    remove_step(daemon, built.id, report)
     for line in layers.describe(found, len(base), previous):
         report.output("stdout", line)
     size, new = sum(layer.size for layer in found), sum(layer.size for layer in found if layer.id not in previous)
@@ -99,15 +113,14 @@ def _build(daemon: Daemon, spec: ImageBuild, before: Image | None, given: Inputs
     return image
 
 
-def remove_steps(daemon: Daemon, images: Sequence[str], report: Reporter) -> None:
-    """Remove the images that a build went through. One that others use meanwhile stays: the build is complete."""
-    for step in dict.fromkeys(images):
-        try:
-            daemon.images.untag(step)
-        except ConnectionLost:
-            raise
-        except Problem as problem:
-            report.note(f"{problem.summary}; `docker image prune` removes it: {problem.details}")
+def remove_step(daemon: Daemon, image: str, report: Reporter) -> None:
+    """Remove the image that a build went through. One that others use meanwhile stays: the build is complete."""
+    try:
+        daemon.images.untag(image)
+    except ConnectionLost:
+        raise
+    except Problem as problem:
+        report.note(f"{problem.summary}; `docker image prune` removes it: {problem.details}")
 
 
 def tag_prebuilt(

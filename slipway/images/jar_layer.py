@@ -135,37 +135,29 @@ def _is_in(path: str, folders: Sequence[str]) -> bool:
     return any(one in (WHOLE, path) or path.startswith(f"{one}/") for one in folders)
 
 
-def record(
-    config: dict[str, Any],
-    contents: Sequence[bytes],
-    digest: str,
-    *,
-    image: str,
-    base_layers: int,
-    given: Inputs,
-    instructions: Sequence[str],
-) -> list[bytes]:
-    """Add the record to an image's configuration, where the jar is in one place; its layers in the order of that image.
+def record(content: layers.ImageContent, image: str, given: Inputs, instructions: Sequence[str]) -> None:
+    """Add the record to an image, where the jar is in one place; its layers get the order of that record.
 
-    `contents` are those above the base. The jar's layer becomes the uppermost: those above another layer are others
-    too, since Docker names each by all that are below it. `digest` is that of the configuration, `image` its id: there
-    is no record where the daemon loads no archive that lacks a layer.
+    The jar's layer becomes the uppermost: those above another layer are others too, since Docker names each by all that
+    are below it. Where the image's id is not the digest of its configuration, it is in containerd's store, which loads
+    no archive that lacks a layer.
     """
-    labels, ids = config["config"]["Labels"], config["rootfs"]["diff_ids"]
-    holders = [i for i, content in enumerate(contents) if _has(content, given.jar)]
-    places = [place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer")]
-    if not layers.needs_no_known_layers(image, digest) or len(holders) != 1 or len(places) != len(ids):
-        return list(contents)
+    own, history = content.own, content.config["history"]
+    holders = [i for i, layer in enumerate(own) if _has(layer, given.jar)]
+    places = [place for place, entry in enumerate(history) if not entry.get("empty_layer")]
+    below = len(content.base)
+    if image != content.id or len(holders) != 1 or len(places) != below + len(own):
+        return
     at = holders[0]
-    entries = _entries_around(contents[at], given.jar) if _are_apart(contents[at:]) else None
+    entries = _entries_around(own[at], given.jar) if _are_apart(own[at:]) else None
     if entries is None:
-        return list(contents)
-    ids.append(ids.pop(base_layers + at))
-    config["history"].insert(places[-1], config["history"].pop(places[base_layers + at]))
-    history = tuple(place for place, entry in enumerate(config["history"]) if not entry.get("empty_layer"))
+        return
+    own.append(own.pop(at))
+    history.insert(places[-1], history.pop(places[below + at]))
+    of_layers = tuple(place for place, entry in enumerate(history) if not entry.get("empty_layer"))
     taken = copied(instructions)
-    labels[JAR_LAYER] = json.dumps(asdict(JarLayer(given.rest(ids[:base_layers], taken), taken, entries, history)))
-    return [*contents[:at], *contents[at + 1 :], contents[at]]
+    known = JarLayer(given.rest(content.base_ids, taken), taken, entries, of_layers)
+    content.labels[JAR_LAYER] = json.dumps(asdict(known))
 
 
 def replace(daemon: Daemon, before: Image, base: str, given: Inputs, source: str, report: Reporter) -> str | None:

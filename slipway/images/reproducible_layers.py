@@ -9,7 +9,7 @@ import json
 import sys
 import tarfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,44 +32,66 @@ class Layer:
     created_by: str
 
 
-# Given an image's configuration, its layers above the base, and the digest that the configuration had: those to write.
-Amend = Callable[[dict[str, Any], list[bytes], str], list[bytes]]
+@dataclass
+class ImageContent:
+    """What an image is made of: its configuration, and its layers as tars, those of the base apart.
+
+    `base` has None for a layer that the daemon has and need not be given. `id` is the digest of the configuration that
+    it was saved with, which Docker's own store names it by.
+    """
+
+    id: str
+    config: dict[str, Any]
+    base: Sequence[bytes | None]
+    base_sizes: Sequence[int]  # in bytes
+    own: list[bytes]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels, which may be added to."""
+        labels: dict[str, str] = self.config["config"]["Labels"]
+        return labels
+
+    @property
+    def base_ids(self) -> list[str]:
+        """The DiffIDs of the base's layers."""
+        return list(self.config["rootfs"]["diff_ids"][: len(self.base)])
+
+    def append(self, layer: bytes, instruction: str) -> None:
+        """Put a layer on top."""
+        self.own.append(layer)
+        entry = {"created": self.config.get("created"), "created_by": instruction}
+        self.config["history"] = [*self.config.get("history", ()), entry]
+
+    def write(self, archive: Path) -> tuple[Layer, ...]:
+        """Write an archive for `docker load`; the layers, the lowest first. Raises Problem where there is no room."""
+        ids = [*self.base_ids, *map(_digest, self.own)]
+        self.config["rootfs"]["diff_ids"] = ids
+        with _usable(archive):
+            write(archive, self.config, [*self.base, *self.own])
+            instructions = _instructions(self.config, len(ids))
+        sizes = [*self.base_sizes, *map(len, self.own)]
+        return tuple(Layer(id_, size, text) for id_, size, text in zip(ids, sizes, instructions, strict=True))
 
 
-def rewrite_timestamps(
-    saved: Path, rewritten: Path, base_layers: int, image: str = "", amend: Amend | None = None
-) -> tuple[Layer, ...]:
-    """Rewrite a `docker save` archive with all timestamps in its layers set to 0; the layers, the lowest first.
+def read(saved: Path, base_layers: int, image: str = "") -> ImageContent:
+    """Read a `docker save` archive, with all timestamps in its layers set to 0.
 
     The lowest `base_layers`, those of the base image, stay as they are; where `image`, the daemon's id of it, says that
-    the daemon loads an archive without layers that it has, they are left out. A builder that copies into a folder gives
-    that folder the current time. BuildKit has the same as `rewrite-timestamp`. `amend` may change what is written.
+    the daemon loads an archive without layers that it has, they are not read. A builder that copies into a folder gives
+    that folder the current time. BuildKit has the same as `rewrite-timestamp`. Raises Problem for a damaged archive.
     """
     with _usable(saved), tarfile.open(saved) as archive:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
-        saved_config = _read(archive, manifest["Config"])
-        config, digest = json.loads(saved_config), _digest(saved_config)
-        given = list(zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True))
-        base: list[bytes | None] = [None] * base_layers
-        if not needs_no_known_layers(image, digest):
-            base = [_read_layer(archive, name, diff_id) for name, diff_id in given[:base_layers]]
-        sizes = [_size(archive, name) if one is None else len(one) for one, (name, _) in zip(base, given, strict=False)]
-        own = [without_timestamps(_read_layer(archive, name, diff_id)) for name, diff_id in given[base_layers:]]
-        config["rootfs"]["diff_ids"][base_layers:] = [_digest(content) for content in own]
-        own = amend(config, own, digest) if amend else own
-        write(rewritten, config, [*base, *own])
-        ids = config["rootfs"]["diff_ids"]
-        instructions = _instructions(config, len(ids))
-    sizes += [len(content) for content in own]
-    return tuple(Layer(id_, size, text) for id_, size, text in zip(ids, sizes, instructions, strict=True))
-
-
-def needs_no_known_layers(image: str, configuration: str) -> bool:
-    """Whether a daemon that has an image by this id loads an archive that lacks layers which it has.
-
-    That of containerd's store, where the id is not the digest of the configuration, wants them all.
-    """
-    return image == configuration
+        config = _read(archive, manifest["Config"])
+        parsed = json.loads(config)
+        layers = list(zip(manifest["Layers"], parsed["rootfs"]["diff_ids"], strict=True))
+        below, above = layers[:base_layers], layers[base_layers:]
+        known = image == _digest(config)  # in containerd's store it is not; that loads no archive that lacks a layer
+        base = [None if known else _read_layer(archive, *one) for one in below]
+        sizes = [_size(archive, name) if one is None else len(one) for one, (name, _) in zip(base, below, strict=True)]
+        own = [without_timestamps(_read_layer(archive, *one)) for one in above]
+        return ImageContent(_digest(config), parsed, base, sizes, own)
 
 
 def write(archive: Path, config: Mapping[str, Any], contents: Sequence[bytes | None]) -> None:

@@ -21,6 +21,7 @@ from slipway.docker.labels import JAR_LAYER, LABEL, SOURCE
 from slipway.docker.protocols import Daemon
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
+from slipway.engine.once import Once
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import Problem
 from slipway.hosts.local import LocalHost
@@ -72,7 +73,7 @@ class Team:
             env={},
             container_labels=labels,
         )
-        return inspected(images.build(self.daemon, spec, report or null_reporter()))
+        return inspected(images.build(self.daemon, spec, Once(), report or null_reporter()))
 
 
 def tar(files: dict[str, bytes]) -> bytes:

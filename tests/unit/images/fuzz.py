@@ -17,9 +17,9 @@ from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
+from slipway.images import reproducible_layers as layers
 from slipway.images.dockerfile import uses_base_argument
 from slipway.images.jar import verify
-from slipway.images.reproducible_layers import rewrite_timestamps
 
 
 def _tar(members: dict[str, bytes]) -> bytes:
@@ -70,7 +70,7 @@ def use(folder: Path, name: str, content: bytes) -> None:
     file = folder / name
     file.write_bytes(content)
     read: dict[str, Callable[[], object]] = {
-        "archive": lambda: rewrite_timestamps(file, folder / "rewritten", 0),
+        "archive": lambda: layers.read(file, 0).write(folder / "rewritten"),
         "Dockerfile": lambda: uses_base_argument(file),
         "jar": lambda: verify(FakeHost("here", Facts("Linux", "x86_64")), file, "/java", null_reporter()),
     }

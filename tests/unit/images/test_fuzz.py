@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.errors import Problem
-from slipway.images.reproducible_layers import rewrite_timestamps
+from slipway.images import reproducible_layers as layers
 from tests.unit.images.fuzz import VALID, contents, use
 
 
@@ -24,4 +24,4 @@ def test_any_content_is_read_or_refused(tmp_path: Path, name: str, data: st.Data
 def test_an_archive_that_is_cut_is_told(tmp_path: Path, kept: int) -> None:
     (tmp_path / "saved.tar").write_bytes(VALID["archive"][:kept])
     with pytest.raises(Problem, match="the saved image can't be rewritten"):
-        rewrite_timestamps(tmp_path / "saved.tar", tmp_path / "rewritten.tar", 0)
+        layers.read(tmp_path / "saved.tar", 0).write(tmp_path / "rewritten.tar")

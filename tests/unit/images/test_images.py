@@ -18,9 +18,11 @@ import pytest
 
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker.fake import FakeDaemon
+from slipway.docker.labels import CLASSES
 from slipway.docker.state import ImageConfig
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
+from slipway.engine.once import Once
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ConnectionLost, Problem
 from slipway.hosts import apt
@@ -483,8 +485,8 @@ def saved(folder: Path, times: int, base: Compress = bytes, top: Compress = byte
 
 
 def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
-    first = layers.rewrite_timestamps(saved(tmp_path, 5), tmp_path / "a", 1)
-    second = layers.rewrite_timestamps(saved(tmp_path, 9), tmp_path / "b", 1)
+    first = layers.read(saved(tmp_path, 5), 1).write(tmp_path / "a")
+    second = layers.read(saved(tmp_path, 9), 1).write(tmp_path / "b")
     assert first[1] == second[1]
     assert first[1].created_by == "COPY app.jar"
     assert first[0].id != second[0].id, "the base's layer is somebody else's: it stays as it is"
@@ -497,6 +499,45 @@ def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
         assert [(m.name, m.mtime, m.mode) for m in layer] == [("app", 0, 0o755), ("app/app.jar", 0, 0o755)]
 
 
+def test_the_bases_layers_are_left_out_where_docker_names_an_image_by_its_configuration(tmp_path: Path) -> None:
+    archive = saved(tmp_path, 5)
+    whole = layers.read(archive, 1, "sha256:of-a-manifest")
+    known = layers.read(archive, 1, whole.id)
+    assert known.base == [None]
+    assert known.write(tmp_path / "known.tar") == whole.write(tmp_path / "whole.tar")
+    with tarfile.open(tmp_path / "whole.tar") as one, tarfile.open(tmp_path / "known.tar") as other:
+        left_out = {*one.getnames()} - {*other.getnames()}
+        assert left_out == {f"{whole.base_ids[0].removeprefix('sha256:')}.tar"}
+
+
+def test_class_data_become_the_uppermost_layer_of_an_image(tmp_path: Path) -> None:
+    content = layers.read(saved(tmp_path, 5), 1)
+    content.config["config"] = {"Labels": {"a": "b"}}
+    classes.ClassData("/app/a.jsa", b"classes", "key").add_to(content)
+    *_, top = content.write(tmp_path / "image.tar")
+    assert top.created_by == "COPY /app/a.jsa"
+    assert content.labels == {"a": "b", CLASSES: "key"}
+    with tarfile.open(fileobj=io.BytesIO(content.own[-1])) as layer:
+        assert [(m.name, m.mtime, m.mode, m.uid) for m in layer] == [("app/a.jsa", 0, 0o444, 0)]
+
+
+@pytest.mark.parametrize(("path", "linked"), [("/app/x/a.jsa", True), ("/x/a.jsa", False)])
+def test_no_class_data_hide_what_a_link_leads_to(monkeypatch: pytest.MonkeyPatch, path: str, linked: bool) -> None:
+    daemon, events = FakeDaemon(), list[Event]()
+    made = daemon.images.import_rootfs(b"root", "auth:1", ())
+    start = ImageConfig((), ("java", f"-XX:SharedArchiveFile={path}", "-cp", "/app/d.jar", "m"))
+    monkeypatch.setattr(daemon.images, "inspect", lambda _: start)
+    monkeypatch.setattr(daemon.io, "is_link", lambda _, path: path == "/app")
+    for name in ("IDLE", "START_TIMEOUT", "DUMP_TIMEOUT"):
+        monkeypatch.setattr(classes, name, 0.01)
+    report = Reporter("auth/image", events.append, Cancel())
+    data = classes.class_data(daemon, classes.Start(made, (), {}, {}), (), Once(), report)
+    assert data is None
+    (note,) = (event.text for event in events if isinstance(event, Output) and event.stream == "note")
+    assert ("/app of its image is a link" in note) is linked
+    assert daemon.store.containers == {}
+
+
 def framed(content: bytes) -> bytes:
     """Frames of a file compressed in chunks, and one to skip."""
     return zstd.compress(content[:100]) + b"\x50\x2a\x4d\x18\x04\x00\x00\x00toc " + zstd.compress(content[100:])
@@ -505,8 +546,8 @@ def framed(content: bytes) -> bytes:
 @pytest.mark.parametrize("base", [bytes, gzip.compress, zstd.compress])
 @pytest.mark.parametrize("top", [bytes, gzip.compress, zstd.compress, framed])
 def test_layers_are_the_same_however_a_docker_stores_them(tmp_path: Path, base: Compress, top: Compress) -> None:
-    plain = layers.rewrite_timestamps(saved(tmp_path, 5), tmp_path / "a", 1)
-    stored = layers.rewrite_timestamps(saved(tmp_path, 5, base, top), tmp_path / "b", 1)
+    plain = layers.read(saved(tmp_path, 5), 1).write(tmp_path / "a")
+    stored = layers.read(saved(tmp_path, 5, base, top), 1).write(tmp_path / "b")
     assert stored == plain
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
@@ -520,7 +561,7 @@ def cut(content: bytes) -> bytes:
 def test_a_layer_that_cannot_be_read_is_named(tmp_path: Path, store: Compress, base_layers: int) -> None:
     archive = saved(tmp_path, 5, top=lambda content: bytes(store(content)))
     with pytest.raises(Problem, match=r"layer sha256:[0-9a-f]{64} of the image can't be read"):
-        layers.rewrite_timestamps(archive, tmp_path / "a", base_layers)
+        layers.read(archive, base_layers)
 
 
 def test_what_an_image_weighs_names_the_layers_that_the_one_before_did_not_have() -> None:
@@ -539,8 +580,9 @@ def test_an_archive_is_dumped_as_the_image_starts_its_jvm_of_the_class_paths_fir
     assert how is not None
     assert how.archive == "/app/a.jsa"
     assert how.dump_command == (
-        *("java", "-Xshare:dump", "-XX:SharedClassListFile=/tmp/classes.lst", "-XX:+UseSerialGC"),
-        *("-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar"),
+        *("java", "-Xshare:dump", "-XX:+UseSerialGC", "-XX:SharedArchiveFile=/app/a.jsa"),
+        "-XX:SharedClassListFile=/slipway-class-data/dump/classes.lst",
+        *("-XX:SharedArchiveFile=/slipway-class-data/dump/classes.jsa", "-cp", "/app/d.jar"),
     )
     assert classes.parse_entrypoint(("java", "-jar", "a.jar")) is None
     assert classes.archive_key(how, ("jdk",), b"jar") != classes.archive_key(how, ("jdk",), b"other")
@@ -576,7 +618,7 @@ def test_a_docker_that_goes_away_is_no_reason_to_do_without(monkeypatch: pytest.
     with pytest.raises(ConnectionLost):
         base_recipes.provide(FakeHost("here", facts), daemon, facts, None, "db", entry, null_reporter())
     with pytest.raises(ConnectionLost):
-        classes.add_archive(daemon, made, (), None, {}, {}, {}, null_reporter())
+        classes.class_data(daemon, classes.Start(made, (), {}, {}), (), Once(), null_reporter())
 
 
 @pytest.mark.parametrize(
@@ -616,7 +658,7 @@ def test_a_commit_is_named_and_nothing_is_where_there_is_no_git(tmp_path: Path) 
     assert source.commit(FakeHost("box", Facts("Linux", "x86_64")), tmp_path) == ""
 
 
-def test_a_build_is_complete_even_if_one_of_its_steps_can_not_be_removed() -> None:
+def test_a_build_is_complete_even_if_the_image_that_it_went_through_can_not_be_removed() -> None:
     daemon, events, removed = FakeDaemon(), list[Event](), list[str]()
     refusals: list[Problem] = [Problem("image one could not be removed", details="it has dependent child images")]
 
@@ -627,11 +669,11 @@ def test_a_build_is_complete_even_if_one_of_its_steps_can_not_be_removed() -> No
 
     daemon.store.hooks.append(fail)
     report = Reporter("web/image", events.append, Cancel())
-    image.remove_steps(daemon, ("one", "two", "two"), report)
-    assert removed == ["images.untag"] * 2
+    image.remove_step(daemon, "one", report)
+    assert removed == ["images.untag"]
     assert [event.text for event in events if isinstance(event, Output)] == [
         "image one could not be removed; `docker image prune` removes it: it has dependent child images"
     ]
     refusals.append(ConnectionLost("Docker does not answer"))
     with pytest.raises(ConnectionLost):
-        image.remove_steps(daemon, ("one",), report)
+        image.remove_step(daemon, "one", report)
