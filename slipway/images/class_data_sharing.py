@@ -15,8 +15,8 @@ import re
 import secrets
 import tarfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -112,10 +112,9 @@ def class_data(
         with _created(daemon, spec) as container:
             _require_path_without_links(daemon, container, how.archive)
             key = archive_key(how, start.base, daemon.io.read_file(container, how.first_entry) or b"")
-            same = next((one.id for one in others if one.labels.get(CLASSES) == key), "")
-            known = partial(_of_image, daemon, replace(spec, image=same), how)
-            new = partial(_dump, daemon, container, spec, how, report)
-            return ClassData(how.archive, archives.get(key, known if same else new), key)
+            same = [replace(spec, image=one.id) for one in others if one.labels.get(CLASSES) == key]
+            archive = archives.get(key, partial(_archive, daemon, container, spec, how, same, report))
+            return ClassData(how.archive, archive, key)
     except ConnectionLost:
         raise
     except Problem as problem:
@@ -140,12 +139,20 @@ def _require_path_without_links(daemon: Daemon, container: str, path: str) -> No
             raise Problem(f"{folder} of its image is a link; let {FLAG} name the folder itself")
 
 
-def _of_image(daemon: Daemon, spec: ContainerSpec, how: JvmStart) -> bytes:
-    """The archive of an image that has one; `spec` is for a container of it. Raises Problem."""
-    with _created(daemon, replace(spec, name=_name())) as container:
-        if content := daemon.io.read_file(container, how.archive):
-            return content
-    raise Problem(f"image {spec.image} has no {how.archive}, and its label says that it has")
+def _archive(
+    daemon: Daemon,
+    container: str,
+    spec: ContainerSpec,
+    how: JvmStart,
+    same: Iterable[ContainerSpec],
+    report: Reporter,
+) -> bytes:
+    """The archive of one of the `same` images, or a new one. Raises Problem."""
+    for other in same:
+        with suppress(Problem), _created(daemon, replace(other, name=_name())) as unstarted:  # it may be gone by now
+            if content := daemon.io.read_file(unstarted, how.archive):
+                return content
+    return _dump(daemon, container, spec, how, report)
 
 
 def _dump(daemon: Daemon, container: str, spec: ContainerSpec, how: JvmStart, report: Reporter) -> bytes:

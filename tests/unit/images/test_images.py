@@ -19,7 +19,7 @@ import pytest
 from slipway.config.versions import Base, Debian, Jlink
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import CLASSES
-from slipway.docker.state import ImageConfig
+from slipway.docker.state import Image, ImageConfig
 from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.once import Once
@@ -536,6 +536,35 @@ def test_no_class_data_hide_what_a_link_leads_to(monkeypatch: pytest.MonkeyPatch
     (note,) = (event.text for event in events if isinstance(event, Output) and event.stream == "note")
     assert ("/app of its image is a link" in note) is linked
     assert daemon.store.containers == {}
+
+
+def test_services_with_the_same_dependencies_share_class_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon, started = FakeDaemon(), list[str]()
+    store, how = daemon.store, ("java", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar", "m")
+    monkeypatch.setattr(daemon.images, "inspect", lambda _: ImageConfig((), how))
+
+    def end(operation: str) -> None:
+        """Each start ends at once, and has dumped something else."""
+        if operation == "containers.start":
+            started.append(operation)
+        for one in [one for one in store.containers.values() if one.running]:
+            store.files[store.file_key(one.id, f"{classes.SCRATCH}/{classes.DUMPED}")] = f"{len(started)}".encode()
+            store.change(one.id, state="exited")
+
+    store.hooks.append(end)
+    archives, images = Once[bytes](), [daemon.images.import_rootfs(name.encode(), f"{name}:1", ()) for name in "abc"]
+
+    def made(image: str, archives: Once[bytes], *others: Image) -> bytes:
+        data = classes.class_data(daemon, classes.Start(image, (), {}, {}), others, archives, null_reporter())
+        assert data is not None
+        return data.content
+
+    first = made(images[0], archives)
+    assert (first, made(images[1], archives), len(started)) == (b"2", b"2", 2)  # a start to list, and one to dump
+    key = classes.archive_key(classes.JvmStart(how[:2], "/app/d.jar", "/app/a.jsa"), (), b"")
+    gone = Image("sha256:gone", (), {CLASSES: key})
+    assert made(images[2], Once(), gone) == b"4"
+    assert store.containers == {}
 
 
 def framed(content: bytes) -> bytes:
