@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from docker.errors import ImageNotFound, NotFound
+from docker.types import LogConfig
 
 from slipway.docker.client import translated_errors
 from slipway.docker.connection import Connection
@@ -17,6 +19,7 @@ from slipway.docker.state import Container
 TMP = (
     "rw,exec,nosuid,nodev,size=64m,mode=1777"  # as on a cluster: programs load native libraries that they unpack there
 )
+LOGS = {"max-size": "10m", "max-file": "5"}  # of what a container prints: no host's disk fills up with it
 
 
 class DockerContainers:
@@ -63,8 +66,15 @@ class DockerContainers:
             mem_limit=spec.memory or None,
             restart_policy={"Name": spec.restart},
             network_mode=spec.network or "bridge",
+            log_config=self._log_config,
         )
         return dict(config)
+
+    @cached_property
+    def _log_config(self) -> LogConfig | None:
+        """Rotation, where the daemon's driver is the one that has none by itself (Docker's json-file)."""
+        driver = self._connection.api.info().get("LoggingDriver")
+        return LogConfig(type=driver, config=LOGS) if driver == LogConfig.types.JSON else None
 
     def _networking(self, spec: ContainerSpec) -> dict[str, Any] | None:
         if not spec.network:

@@ -51,6 +51,7 @@ def test_the_container_is_as_people_expect_and_unprivileged(deployed: Project) -
     assert host["CapDrop"] == ["ALL"]
     assert "no-new-privileges" in host["SecurityOpt"]
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
     assert host["PortBindings"]["8080/tcp"][0]["HostIp"] == "127.0.0.1"
     assert found["Config"]["User"] not in {"", "root", "0", "0:0"}
     assert "auth" in found["NetworkSettings"]["Networks"][deployed.name]["Aliases"]

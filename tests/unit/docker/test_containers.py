@@ -55,13 +55,15 @@ TAGS = {"hh/auth:src-1": "sha256:1", "hh/auth:src-2": "sha256:2"}
 class Creator(Handler, BaseHTTPRequestHandler):
     """A daemon that creates nothing, and keeps what it was asked for."""
 
+    driver = "json-file"
+
     def do_GET(self) -> None:
         for tag, image in TAGS.items():
             if self.path.endswith(f"/images/{tag}/json"):
                 return self.send_body(b'{"Id": "%s"}' % image.encode())
         if "/images/" in self.path:
             return self.send_body(b'{"message": "No such image: x"}', 404)
-        return self.send_body(b'{"ApiVersion": "1.43"}')
+        return self.send_body(b'{"ApiVersion": "1.43", "LoggingDriver": "%s"}' % self.driver.encode())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -110,3 +112,16 @@ def test_a_container_writes_to_its_tmp_alone_and_may_run_what_it_unpacks_there(c
     assert "noexec" not in options
     assert asked["HostConfig"]["ReadonlyRootfs"]
     assert asked["HostConfig"]["CapDrop"] == ["ALL"]
+
+
+@pytest.mark.parametrize(("driver", "size"), [("json-file", "10m"), ("journald", None)])
+def test_a_log_is_rotated_where_docker_does_not_do_it_by_itself(
+    created: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, driver: str, size: str | None
+) -> None:
+    monkeypatch.setattr(Creator, "driver", driver)
+    with ExitStack() as closing:
+        daemon = DockerDaemon(FakeHost("here", Facts("Linux", "x86_64")), closing)
+        daemon.containers.create(ContainerSpec("hh_auth_01", "hh/auth:0.0.1"))
+    [asked] = created
+    config = asked["HostConfig"].get("LogConfig")
+    assert (config and config["Config"]["max-size"]) == size
