@@ -60,8 +60,9 @@ def file_lock(path: Path, owner: str, on_wait: Callable[[str], None], cancel: Ca
                 text = os.pread(lock, 200, 0).decode(errors="replace")
                 on_wait("".join(filter(str.isprintable, text)).strip() or "another run")
             cancel.wait(POLL_INTERVAL)
+            reopened = _opened(path)  # first: were it to fail behind close(), `finally` would close another's file
             os.close(lock)
-            lock = _opened(path)
+            lock = reopened
         os.truncate(lock, 0)
         os.pwrite(lock, owner.encode(), 0)
         try:

@@ -115,3 +115,15 @@ def test_a_lock_whose_file_was_removed_is_created_again_and_its_holders_text_is_
         path.unlink()
         with locks.file_lock(path, "three", lambda _: None, Cancel()):
             assert path.read_text() == "three"
+
+
+def test_a_lock_that_becomes_something_else_while_it_is_waited_for_closes_no_file_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "z"
+
+    def become_a_link(_: str) -> None:
+        path.unlink()
+        path.symlink_to(tmp_path / "elsewhere")
+
+    waiting = locks.file_lock(path, "two", become_a_link, Cancel())
+    with locks.file_lock(path, "one", lambda _: None, Cancel()), pytest.raises(Problem, match="can't be opened"):
+        waiting.__enter__()
