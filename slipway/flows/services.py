@@ -14,11 +14,10 @@ from slipway.engine.steps import Probe
 from slipway.flows.secrets import SecretValues
 from slipway.hosts.this_user import who
 from slipway.images import base_images, leiningen_project
-from slipway.images import jar as jars
 from slipway.images.build_context import context_files
 from slipway.images.leiningen_project import Project
 from slipway.images.source_digest import digest, source_files
-from slipway.images.sources import Sources, changed_meanwhile
+from slipway.images.sources import Sources, changed_meanwhile, find_jar
 
 M = TypeVar("M")
 
@@ -76,7 +75,7 @@ def _sources(config: Config, service: Service) -> Sources:
     files = _files(service, project)
     name = digest(folder, settings, files)
     maker = service.builder or project
-    jar = jars.find(folder, name, folder / maker.jar if maker else None) if service.has_jar else None
+    jar = find_jar(folder, name, folder / maker.jar if maker else None) if service.has_jar else None
     return Sources(name, jar, folder, tuple(files))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from slipway.images import docker_ignore
-from slipway.images import jar as jars
 from slipway.images.source_digest import points_outside, project_files, read_source
 
 SPLIT_JAR = "target/slipway/"  # where a Dockerfile finds deps.jar and app.jar
@@ -39,6 +38,8 @@ def build_context(folder: Path, dockerfile: str, digest: str, jar: Path | None, 
     changes one small layer; any other finds the jar where its builder created it, by that name. What the jar has from
     sources elsewhere counts as the service's own code. The jar is there whatever .dockerignore says.
     """
+    from slipway.images import jar as jars  # here, since most runs build nothing
+
     known = frozenset(sources)
     files = [path for path in context_files(folder, dockerfile) if path in known]
     added: dict[str, bytes] = {}

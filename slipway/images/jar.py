@@ -23,13 +23,6 @@ CLASS_TIME = (1980, 1, 1, 0, 1, 0)  # Clojure compiles at start when a class is 
 VERSIONED = re.compile(r"^META-INF/versions/\d+/")  # classes for one release of Java and later ones
 
 
-def find(folder: Path, digest: str, beside: Path | None = None) -> Path | None:
-    """The verified jar of these sources, if there is one: beside the builder's own, where that is known."""
-    name = f"*.{digest}.jar"
-    found = beside.parent.glob(name) if beside else (folder / "target").rglob(name)
-    return next(iter(sorted(found)), None)
-
-
 def newest(folders: Iterable[Path], since: float) -> Path | None:
     """The jar below these folders that was written last, and not before that time (in seconds)."""
     times = {jar: jar.stat().st_mtime for folder in folders for jar in folder.rglob("*.jar") if jar.is_file()}

@@ -32,6 +32,13 @@ class Sources:
         return sorted(os.path.relpath(path, self.folder) for path in changed | set(self.files) ^ set(before.files))
 
 
+def find_jar(folder: Path, digest: str, beside: Path | None = None) -> Path | None:
+    """The verified jar of these sources, if there is one: beside the builder's own, where that is known."""
+    name = f"*.{digest}.jar"
+    found = beside.parent.glob(name) if beside else (folder / "target").rglob(name)
+    return next(iter(sorted(found)), None)
+
+
 def changed_at(path: Path) -> float:
     """When a file, or a link or what it points to, was changed last, in seconds; one that is gone was just now."""
     try:

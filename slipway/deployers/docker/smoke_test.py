@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.checks.report import CheckReport
 from slipway.checks.runner import CheckRunner
@@ -22,8 +22,6 @@ from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease, addresses
 from slipway.deployers.docker.evidence import LINES_OF_A_NEED, evidence
 from slipway.deployers.docker.readiness import wait_until_ready
-from slipway.deployers.docker.warm_containers import EndLater, WarmContainers
-from slipway.deployers.docker.warm_needs import WarmNeeds
 from slipway.deployers.docker.warm_set import Need, content_digest
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import CONTENT, LABEL, OWNER, ROLE, SERVICE, Names, owner
@@ -32,6 +30,10 @@ from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.threads import Threads
 from slipway.errors import ConnectionLost, Problem, deploy_command
+
+if TYPE_CHECKING:
+    from slipway.deployers.docker.warm_containers import EndLater
+    from slipway.deployers.docker.warm_needs import WarmNeeds
 
 AT_ONCE = max(2, os.cpu_count() or 1)  # that start together: more would keep each other from being ready in time
 
@@ -194,6 +196,9 @@ class SmokeTestRun:
 
     def _take_over(self, report: Reporter) -> str:
         """Go on with what an earlier run kept, as far as this one can use it; the network that it is on, if any is."""
+        from slipway.deployers.docker.warm_containers import WarmContainers  # here, since most runs test nothing
+        from slipway.deployers.docker.warm_needs import WarmNeeds
+
         warm, pending = WarmContainers(self.daemon, self.names), self.pending()
         self._warm = WarmNeeds(warm)
         if self.end_later and len(pending) == 1:

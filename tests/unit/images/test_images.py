@@ -39,6 +39,7 @@ from slipway.images.build_context import SPLIT_JAR, build_context, context_files
 from slipway.images.dockerfile import uses_base_argument
 from slipway.images.reproducible_layers import zstd
 from slipway.images.rootfs import UID, RootFs
+from slipway.images.sources import find_jar
 
 
 @pytest.fixture
@@ -319,8 +320,8 @@ def test_a_jar_is_found_by_the_digest_in_its_name_and_older_ones_are_removed(tmp
     made = archive(tmp_path / "target" / "a-standalone.jar", ENTRIES)
     jar.name_by_digest(made, "0" * 16)
     placed = jar.name_by_digest(made, "1" * 16)
-    assert jar.find(tmp_path, "1" * 16) == placed
-    assert jar.find(tmp_path, "0" * 16) is None
+    assert find_jar(tmp_path, "1" * 16) == placed
+    assert find_jar(tmp_path, "0" * 16) is None
     assert jar.original_path(placed, "1" * 16, tmp_path) == "target/a-standalone.jar"
 
 
