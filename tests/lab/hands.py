@@ -176,16 +176,19 @@ class Bookings:
         return True
 
     def lost(self, seconds: float) -> list[str]:
-        """What is wrong with the bookings that were answered, once every e-mail had that time to come."""
+        """What is wrong with the bookings that were answered, once no further e-mail has come for that time."""
         stored = set(self.parties.orders)
         faults = [f"{one} is not stored" for one in self.booked if one not in stored]
         extra = stored - set(self.booked)  # sent once each: what was stored without an answer was refused
         if len(extra) > len(self.refused):
             faults.append(f"{len(extra)} bookings more than were answered, and {len(self.refused)} were refused")
-        deadline = time.monotonic() + seconds
-        while missing := set(self.booked) - {line for mail in self.parties.hands.caught for line in _numbers(mail)}:
-            if time.monotonic() > deadline:
-                return [*faults, *(f"no e-mail about {one}" for one in missing)]
+        missing, since = set(self.booked), time.monotonic()
+        while missing:
+            left = missing - {line for mail in self.parties.hands.caught for line in _numbers(mail)}
+            since = time.monotonic() if left != missing else since
+            if time.monotonic() > since + seconds:
+                return [*faults, *(f"no e-mail about {one}" for one in left)]
+            missing = left
             time.sleep(1)
         return faults
 
