@@ -168,7 +168,8 @@ def _dump(daemon: Daemon, container: str, spec: ContainerSpec, how: JvmStart, re
         while (state := daemon.containers.inspect(dumping)).running and time.monotonic() < until:
             report.cancel.wait(POLL)
             report.cancel.check()
-        dumped = daemon.io.read_file(dumping, f"{SCRATCH}/{DUMPED}") if state.exit_code == 0 else None
+        ended = not state.running and state.exit_code == 0  # until it has, the file is not whole
+        dumped = daemon.io.read_file(dumping, f"{SCRATCH}/{DUMPED}") if ended else None
         if not dumped:
             raise Problem("its JVM did not dump them", details="\n".join(daemon.io.logs(dumping, 40, follow=False)))
         return dumped

@@ -100,7 +100,7 @@ def _build(
         if data:
             data.add_to(content)
         if given and jar_layer.only_copies(built.instructions):
-            jar_layer.record(content, built.id, given, built.instructions)
+            jar_layer.record(content, given, built.instructions)
         found = content.write(rewritten)
         image = daemon.transfers.load(str(rewritten), report)
     for tag in spec.tags:

@@ -135,18 +135,17 @@ def _is_in(path: str, folders: Sequence[str]) -> bool:
     return any(one in (WHOLE, path) or path.startswith(f"{one}/") for one in folders)
 
 
-def record(content: layers.ImageContent, image: str, given: Inputs, instructions: Sequence[str]) -> None:
+def record(content: layers.ImageContent, given: Inputs, instructions: Sequence[str]) -> None:
     """Add the record to an image, where the jar is in one place; its layers get the order of that record.
 
     The jar's layer becomes the uppermost: those above another layer are others too, since Docker names each by all that
-    are below it. Where the image's id is not the digest of its configuration, it is in containerd's store, which loads
-    no archive that lacks a layer.
+    are below it. There is none for a store that loads no archive that lacks a layer.
     """
     own, history = content.own, content.config["history"]
     holders = [i for i, layer in enumerate(own) if _has(layer, given.jar)]
     places = [place for place, entry in enumerate(history) if not entry.get("empty_layer")]
     below = len(content.base)
-    if image != content.id or len(holders) != 1 or len(places) != below + len(own):
+    if not content.own_store or len(holders) != 1 or len(places) != below + len(own):
         return
     at = holders[0]
     entries = _entries_around(own[at], given.jar) if _are_apart(own[at:]) else None

@@ -36,11 +36,11 @@ class Layer:
 class ImageContent:
     """What an image is made of: its configuration, and its layers as tars, those of the base apart.
 
-    `base` has None for a layer that the daemon has and need not be given. `id` is the digest of the configuration that
-    it was saved with, which Docker's own store names it by.
+    `base` has None for a layer that the daemon need not be given: Docker's `own_store` loads an archive without layers
+    that it has, containerd's wants them all.
     """
 
-    id: str
+    own_store: bool
     config: dict[str, Any]
     base: Sequence[bytes | None]
     base_sizes: Sequence[int]  # in bytes
@@ -77,8 +77,8 @@ class ImageContent:
 def read(saved: Path, base_layers: int, image: str = "") -> ImageContent:
     """Read a `docker save` archive, with all timestamps in its layers set to 0.
 
-    The lowest `base_layers`, those of the base image, stay as they are; where `image`, the daemon's id of it, says that
-    the daemon loads an archive without layers that it has, they are not read. A builder that copies into a folder gives
+    The lowest `base_layers`, those of the base image, stay as they are. In Docker's own store, where `image`, the
+    daemon's id of it, is the digest of its configuration, they are not read. A builder that copies into a folder gives
     that folder the current time. BuildKit has the same as `rewrite-timestamp`. Raises Problem for a damaged archive.
     """
     with _usable(saved), tarfile.open(saved) as archive:
@@ -87,11 +87,11 @@ def read(saved: Path, base_layers: int, image: str = "") -> ImageContent:
         parsed = json.loads(config)
         layers = list(zip(manifest["Layers"], parsed["rootfs"]["diff_ids"], strict=True))
         below, above = layers[:base_layers], layers[base_layers:]
-        known = image == _digest(config)  # in containerd's store it is not; that loads no archive that lacks a layer
-        base = [None if known else _read_layer(archive, *one) for one in below]
+        own_store = image == _digest(config)
+        base = [None if own_store else _read_layer(archive, *one) for one in below]
         sizes = [_size(archive, name) if one is None else len(one) for one, (name, _) in zip(base, below, strict=True)]
         own = [without_timestamps(_read_layer(archive, *one)) for one in above]
-        return ImageContent(_digest(config), parsed, base, sizes, own)
+        return ImageContent(own_store, parsed, base, sizes, own)
 
 
 def write(archive: Path, config: Mapping[str, Any], contents: Sequence[bytes | None]) -> None:

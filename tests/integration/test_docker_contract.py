@@ -163,6 +163,23 @@ def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Da
     assert daemon.state(project).volumes == ()
 
 
+def test_a_link_is_told_from_the_folder_that_it_leads_to(project: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, kind, target in (("real", tarfile.DIRTYPE, ""), ("link", tarfile.SYMTYPE, "real")):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname, entry.mode = kind, target, 0o755
+            archive.addfile(entry)
+    with ExitStack() as closing:
+        daemon = DockerDaemon(LocalHost(), closing)
+        lines = ['CMD ["/real/program"]', f"LABEL {LABEL}={project}"]
+        image = daemon.images.import_rootfs(buffer.getvalue(), f"{project}/links:1", lines)
+        container = daemon.containers.create(ContainerSpec(f"{project}_links", image, {LABEL: project}))
+        assert daemon.io.is_link(container, "/link")
+        assert not daemon.io.is_link(container, "/real")
+        assert not daemon.io.is_link(container, "/absent")
+
+
 def test_networks_are_created_once_and_know_their_containers_by_alias(daemon: Daemon, project: str) -> None:
     daemon.networks.create(project, {LABEL: project})
     daemon.networks.create(project, {LABEL: project})

@@ -502,8 +502,10 @@ def test_layers_above_the_base_are_the_same_at_any_time(tmp_path: Path) -> None:
 
 def test_the_bases_layers_are_left_out_where_docker_names_an_image_by_its_configuration(tmp_path: Path) -> None:
     archive = saved(tmp_path, 5)
+    with tarfile.open(archive) as given:
+        config = given.extractfile("c.json").read()  # type: ignore[union-attr]
     whole = layers.read(archive, 1, "sha256:of-a-manifest")
-    known = layers.read(archive, 1, whole.id)
+    known = layers.read(archive, 1, f"sha256:{hashlib.sha256(config).hexdigest()}")
     assert known.base == [None]
     assert known.write(tmp_path / "known.tar") == whole.write(tmp_path / "whole.tar")
     with tarfile.open(tmp_path / "whole.tar") as one, tarfile.open(tmp_path / "known.tar") as other:
@@ -537,6 +539,22 @@ def test_no_class_data_hide_what_a_link_leads_to(monkeypatch: pytest.MonkeyPatch
     (note,) = (event.text for event in events if isinstance(event, Output) and event.stream == "note")
     assert ("/app of its image is a link" in note) is linked
     assert daemon.store.containers == {}
+
+
+def test_a_dump_that_does_not_end_in_time_is_no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = FakeDaemon()
+    store, how = daemon.store, ("java", "-XX:SharedArchiveFile=/app/a.jsa", "-cp", "/app/d.jar", "m")
+    monkeypatch.setattr(daemon.images, "inspect", lambda _: ImageConfig((), how))
+    for name in ("IDLE", "START_TIMEOUT", "DUMP_TIMEOUT"):
+        monkeypatch.setattr(classes, name, 0.01)
+
+    def write_half(_: str) -> None:
+        for one in store.containers:
+            store.files[store.file_key(one, f"{classes.SCRATCH}/{classes.DUMPED}")] = b"half"
+
+    store.hooks.append(write_half)
+    made = daemon.images.import_rootfs(b"root", "auth:1", ())
+    assert classes.class_data(daemon, classes.Start(made, (), {}, {}), (), Once(), null_reporter()) is None
 
 
 def test_services_with_the_same_dependencies_share_class_data(monkeypatch: pytest.MonkeyPatch) -> None:
