@@ -17,9 +17,38 @@ class ResourceLimit:
 
     def __init__(self, name: str, width: int = 1) -> None:
         self.name = name
-        self.free = width
-        self.queue: list[Place] = []  # the next one first
-        self.changed = threading.Condition()
+        self._free = width
+        self._queue: list[Place] = []  # the next one first; who has acquired it is not in it any more
+        self._changed = threading.Condition()
+
+    def enter(self, place: Place) -> None:
+        """Put a place into the queue, behind those that are as urgent."""
+        with self._changed:
+            self._queue.append(place)
+            self._queue.sort(key=attrgetter("urgency"), reverse=True)
+
+    def acquire(self, place: Place, timeout: float) -> bool:
+        """Wait for at most `timeout` seconds until it is this place's turn; whether it is."""
+
+        def is_next() -> bool:
+            return place in self._queue[: self._free]
+
+        with self._changed:
+            if not self._changed.wait_for(is_next, timeout):
+                return False
+            self._queue.remove(place)
+            self._free -= 1
+            self._changed.notify_all()  # there may be room for one more
+            return True
+
+    def leave(self, place: Place) -> None:
+        """Take a place out of the queue, or give back what it has acquired."""
+        with self._changed:
+            if place in self._queue:
+                self._queue.remove(place)
+            else:
+                self._free += 1
+            self._changed.notify_all()
 
 
 class Place:
@@ -31,38 +60,18 @@ class Place:
 
     def __init__(self, limit: ResourceLimit, urgency: int) -> None:
         self._limit, self.urgency = limit, urgency
-        self._acquired = False
 
     def __enter__(self) -> Self:
-        with self._limit.changed:
-            self._limit.queue.append(self)
-            self._limit.queue.sort(key=attrgetter("urgency"), reverse=True)  # stable: of two, the first comer
+        self._limit.enter(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._limit.changed:
-            if self._acquired:
-                self._limit.free += 1
-            else:
-                self._limit.queue.remove(self)
-            self._limit.changed.notify_all()
+        self._limit.leave(self)
 
     def acquire(self, cancel: Cancel, waits: Callable[[str], None]) -> None:
         """Wait until it is this one's turn. `waits` is called once, with the limit's name, if it is not yet."""
-        if self._acquire(0.0):
+        if self._limit.acquire(self, 0.0):
             return
         waits(self._limit.name)
-        while not self._acquire(POLL):
+        while not self._limit.acquire(self, POLL):
             cancel.check()
-
-    def _acquire(self, timeout: float) -> bool:
-        with self._limit.changed:
-            self._acquired = self._limit.changed.wait_for(self._is_next, timeout)
-            if self._acquired:
-                self._limit.queue.remove(self)
-                self._limit.free -= 1
-                self._limit.changed.notify_all()  # there may be room for one more
-            return self._acquired
-
-    def _is_next(self) -> bool:
-        return self in self._limit.queue[: self._limit.free]
