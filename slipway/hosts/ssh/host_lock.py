@@ -21,14 +21,16 @@ HELD, WAITS = b"held", b"waits"
 
 # Takes the lock that $1 names between all users of the host, as hosts/locks.py does there, writes its owner $2 into it,
 # and holds it until there was no byte of standard input for half a minute, or its end. Whoever waits is told the owner;
-# the same owner, whose connection broke, is not: what held it before ends soon. Others' files are opened, not created.
+# the same owner, whose connection broke, is not: what held it before ends soon. Who has just taken it may not have
+# written its owner yet: that is looked at again. Others' files are opened, not created.
 HOLD = f"""echo {OUTPUT_MARK.decode()}; f=/run/lock; [ -k "$f" ] && [ -w "$f" ] || f=/tmp; f=$f/slipway-$1.lock
 [ -e "$f" ] || (umask 0; set -C; : >"$f") 2>/dev/null
 [ -f "$f" ] && [ ! -L "$f" ] || {{ echo "$f is no regular file" >&2; exit 1; }}
-exec 9<"$f" || exit 1; told=
+exec 9<"$f" || exit 1; told=; looked=
 until flock -n 9; do
   o=$(head -c 200 "$f")
-  [ "$o" = "$2" ] || [ "$told" ] || {{ echo "{WAITS.decode()} $o"; told=1; }}
+  [ "$o" = "$2" ] || [ "$told" ] || [ -z "$o$looked" ] || {{ echo "{WAITS.decode()} $o"; told=1; }}
+  looked=1
   sleep 1
 done
 printf %s "$2" | dd of="$f" conv=nocreat 2>/dev/null

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import secrets
 import socket
 import subprocess
@@ -190,3 +191,18 @@ def test_what_is_no_file_is_not_locked(machine: Machine, name: str, tmp_path: Pa
         pass
     assert "is no regular file" in raised.value.details
     assert not (tmp_path / "target").exists()
+
+
+def test_one_that_has_not_written_its_owner_yet_is_looked_at_again(machine: Machine, name: str) -> None:
+    path = locks.docker_lock_path(name)
+    path.touch()
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        timers = [
+            threading.Timer(0.5, path.write_text, ["one"]),
+            threading.Timer(1.5, fcntl.flock, [file, fcntl.LOCK_UN]),
+        ]
+        for timer in timers:
+            timer.start()
+        with taken(machine, name, "one"):  # `never` hears of no other
+            assert path.read_text() == "one"
