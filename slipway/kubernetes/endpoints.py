@@ -24,6 +24,11 @@ def pod_addresses(workload: Workload, report: Reporter) -> list[str]:
     return _wait(workload, partial(_current, workload), report)
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Where a pod listens, as a URL names it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def wait_until_routed(workload: Workload, report: Reporter) -> None:
     """Wait until requests to the Service reach pods of the current template alone.
 
@@ -71,8 +76,7 @@ def _wait(workload: Workload, wanted: Callable[[], set[str]], report: Reporter) 
 def _addresses(part: Object, endpoint: Object) -> list[str]:
     """An endpoint's address at the port of its slice: a Service of ours has one."""
     host = endpoint["addresses"][0]  # all of one endpoint are the same pod (API reference)
-    bracketed = f"[{host}]" if part.get("addressType") == "IPv6" else host
-    return [f"{bracketed}:{port['port']}" for port in part.get("ports") or ()]
+    return [host_and_port(host, port["port"]) for port in part.get("ports") or ()]
 
 
 def _is_ready(endpoint: Object) -> bool:

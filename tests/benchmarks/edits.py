@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tests.integration.project import ROOT
 from tests.lab import bundle, machines
 from tests.lab.hands import SERVICES, Hands
 
+ROUTED = 5.0  # seconds: kube-proxy writes its rules once a second at most, and earlier pods answer until then
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -45,7 +47,17 @@ class Edit:
             self.require_answer_at(hands.url(service), hands, version)
 
     def require_answer_at(self, url: str, hands: Hands, version: int) -> None:
-        """The same for a service at an address of its own."""
+        """The same for a service at an address of its own; on a cluster soon, since nodes' rules follow a rollout."""
+        until = time.monotonic() + (0 if hands.where == "local" else ROUTED)
+        while True:
+            try:
+                return self._require_answer_now(url, hands, version)
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+    def _require_answer_now(self, url: str, hands: Hands, version: int) -> None:
         with requests.Session() as session:
             session.trust_env = False
             headers = {"Authorization": token(session, hands, self.user)} if self.user else {}

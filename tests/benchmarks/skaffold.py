@@ -22,7 +22,6 @@ from tests.lab.sources import program
 
 HOSTS = '[host."http://slipway-registry:5000"]\n  capabilities = ["pull", "resolve"]\n'
 CONTEXT = "lab"
-ROUTED = 15  # seconds for requests to reach the new copies alone, once Skaffold says that they are rolled out
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -85,19 +84,8 @@ class Skaffold:
             raise RuntimeError(f"Leiningen made no jar:\n{said[-3000:]}")
         self._split(jar)
         took += seconds(command(run_words(self.hands.name, self.port), self.folder, self.env))
-        self._require_answer(edit, version)
+        edit.require_answer_at(self._url(), self.hands, version)
         return took
-
-    def _require_answer(self, edit: Edit, version: int) -> None:
-        """Raise RuntimeError unless it answers with this version, soon: Skaffold ends before the nodes' rules follow."""
-        url, until = self._url(), time.monotonic() + ROUTED
-        while True:
-            try:
-                return edit.require_answer_at(url, self.hands, version)
-            except RuntimeError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.5)
 
     def close(self) -> None:
         """Remove its objects, so that its copies take no CPU from what is measured next."""

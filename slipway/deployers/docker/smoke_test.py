@@ -127,9 +127,7 @@ class SmokeTestRun:
         left = tuple(self._containers)
         threads = Threads(len(left) or 1)
         wait([threads.submit(self._remove, (one,)) for one in left])
-        if self._network and not self._containers:
-            with suppress(Problem):
-                self.daemon.networks.remove(self._network)
+        self._remove_network()
 
     def _test(self, name: str, report: Reporter) -> None:
         """Start a service and what it needs, and check it."""
@@ -282,6 +280,14 @@ class SmokeTestRun:
         if self._warm and self._warm.test in self._passed:
             self._keep_warm()
         self._remove(unneeded)
+        if self.pending() <= self._passed:  # one that failed may be run again
+            self._remove_network()
+
+    def _remove_network(self) -> None:
+        with self._lock, suppress(Problem):
+            if self._network and not self._containers:
+                self.daemon.networks.remove(self._network)
+                self._network = ""
 
     def _remove(self, services: Iterable[str]) -> None:
         """Remove what is not to be left running. What can't be removed now is tried again when the run ends."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
-from slipway.checks.runner import CheckRunner, RunCommand
+from slipway.checks.runner import RunCommand
 from slipway.deployers.kubernetes.pod_check_runner import PodCheckRunner
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
@@ -66,16 +66,20 @@ class CheckPods:
         self._since = 0.0
         self._prepared: list[Future[str]] = []
 
-    def prepare(self, report: Reporter) -> None:  # noqa: ARG002  whoever asks for the pod hears why there is none
-        """Begin to create the pod that is kept; return at once."""
+    def prepare(self) -> bool:
+        """Begin to create the pod that is kept, and return at once; False where it would take room of a quota.
+
+        Whoever needs the pod hears why there is none.
+        """
         with self._lock:
             if self._kept is None and not self._is_counted():
                 self._since = time.monotonic()
                 self._kept = Threads(1).submit(self._created, null_reporter(self._cancel))
                 self._prepared.append(self._kept)
+            return self._kept is not None
 
     @contextmanager
-    def runner(self, workload: Workload, report: Reporter) -> Iterator[CheckRunner]:
+    def runner(self, workload: Workload, report: Reporter) -> Iterator[PodCheckRunner]:
         """What runs the checks of a workload, from the kept pod or one of its own.
 
         Raises Problem when the pod does not start.

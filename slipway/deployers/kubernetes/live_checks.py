@@ -7,25 +7,34 @@ from functools import partial
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import addresses
-from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
+from slipway.deployers.kubernetes.namespace_scope import EarlyResult, NamespaceScope
 from slipway.engine.reporter import Reporter
 from slipway.errors import Problem, deploy_command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.snapshot import read_full_snapshot
 
 
-def verify(scope: NamespaceScope, service: Service, report: Reporter) -> Mapping[str, bool]:
-    """Run the checks of the running service; their results by name. Raises Problem with the evidence of failed ones."""
+def verify(
+    scope: NamespaceScope, service: Service, report: Reporter, early: EarlyResult | None = None
+) -> Mapping[str, bool]:
+    """Run the checks of the running service, unless they passed early; their results by name.
+
+    Raises Problem with the evidence of failed ones.
+    """
     if not service.checks:
         return {}
     workload = scope.workload(service.name)
     with scope.checks.runner(workload, report) as checks:
-        urls = addresses(service, partial(url, scope))
-        found = checks.run(service.checks, urls, report)
+        found = checks.run(service.checks, urls(scope, service), report, early)
     if not found.ok:
         evidence = rollout.evidence(read_full_snapshot(workload))
         raise Problem(f"{service.name}: live checks failed: {found.failed}", details=f"{found.text}\n{evidence}")
     return found.record
+
+
+def urls(scope: NamespaceScope, service: Service) -> Mapping[str, str]:
+    """The URLs that a service's checks may ask, by variable."""
+    return addresses(service, partial(url, scope))
 
 
 def url(scope: NamespaceScope, service: str) -> str:

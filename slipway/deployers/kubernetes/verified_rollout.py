@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.config.models import Service
+from slipway.deployers.kubernetes import early_checks
 from slipway.deployers.kubernetes.apply import AUTOSCALER, apply_objects, delete_objects
 from slipway.deployers.kubernetes.live_checks import verify
 from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
@@ -34,12 +35,13 @@ def roll_out_and_verify(scope: NamespaceScope, plan: RolloutPlan, report: Report
     before = plan.before.objects if plan.before else ()
     autoscalers = [one for one in surplus(before, plan.objects, ()) if one["kind"] == AUTOSCALER]
     if plan.service.checks:
-        scope.checks.prepare(report)
+        scope.checks.prepare()
     try:
         delete_objects(scope, autoscalers, report)  # first, since one would set the number of replicas again
         apply_objects(scope, plan.objects, report)
-        rollout.wait(scope.workload(plan.service.name), report)
-        return verify(scope, plan.service, report)
+        with early_checks.begin(scope, plan.service) as early:
+            rollout.wait(scope.workload(plan.service.name), report)
+            return verify(scope, plan.service, report, early.passed() if early else None)
     except Cancelled:
         if plan.before:
             number = plan.before.release.number

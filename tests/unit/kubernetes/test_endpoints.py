@@ -7,7 +7,7 @@ import pytest
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.errors import ApiRefused
 from slipway.kubernetes import endpoints
-from slipway.kubernetes.endpoints import pod_addresses, wait_until_routed
+from slipway.kubernetes.endpoints import host_and_port, pod_addresses, wait_until_routed
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.snapshot import Snapshot
 from slipway.kubernetes.workload import Workload
@@ -83,9 +83,6 @@ def test_a_services_pods_are_told_once_it_has_no_others(
     assert set(report[1]) <= {endpoints.POLL}
 
 
-def test_an_address_of_ip_6_stands_in_brackets(report: tuple[Reporter, list[float]]) -> None:
-    class Six(Sliced):
-        def list(self, api_version: str, kind: str, namespace: str | None, selector: str = "") -> list[Object]:
-            return [{**one, "addressType": "IPv6"} for one in super().list(api_version, kind, namespace, selector)]
-
-    assert pod_addresses(Workload(Six(("a",)), "hh", "hh", "web"), report[0]) == ["[ip-of-a]:8080"]
+@pytest.mark.parametrize(("host", "at"), [("10.0.0.7", "10.0.0.7:8080"), ("fd00::8", "[fd00::8]:8080")])
+def test_an_address_of_ip_6_stands_in_brackets(host: str, at: str) -> None:
+    assert host_and_port(host, 8080) == at

@@ -213,3 +213,13 @@ class Slow(FakeCheckRunner):
         time.sleep(1)
         self.beside = set(services_of(self.daemon))
         return super().run(checks, addresses, report)
+
+
+def test_its_network_is_removed_beside_what_follows_and_not_when_the_run_ends() -> None:
+    daemon = FakeDaemon()
+    run = smoke_test(daemon)
+    run.run("shop", null_reporter(), keep=False)
+    until = time.monotonic() + 10
+    while daemon.store.networks and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (daemon.store.networks, services_of(daemon)) == ({}, [])

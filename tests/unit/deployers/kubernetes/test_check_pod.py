@@ -100,7 +100,7 @@ def test_one_pod_that_was_prepared_serves_all_services_of_a_run() -> None:
     cluster = Running()
     pods = pods_of(cluster)
     for _ in range(3):
-        pods.prepare(null_reporter())
+        pods.prepare()
         with pods.runner(WEB, null_reporter()):
             assert cluster.pods == cluster.names
     assert len(cluster.names) == 1
@@ -114,7 +114,7 @@ def test_where_a_quota_counts_pods_each_service_has_its_own(prepared: bool) -> N
     pods = pods_of(cluster)
     for _ in range(2):
         if prepared:
-            pods.prepare(null_reporter())
+            pods.prepare()
         assert cluster.pods == []
         with pods.runner(WEB, null_reporter()):
             assert cluster.pods == cluster.names[-1:]
@@ -143,7 +143,7 @@ def test_a_pod_that_does_not_start_is_told_apart_from_checks_that_fail(monkeypat
 def test_a_kept_pod_that_does_not_run_on_is_replaced(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     cluster = Running()
     pods = pods_of(cluster)
-    pods.prepare(null_reporter())
+    pods.prepare()
     with pods.runner(WEB, null_reporter()):
         (name,) = cluster.pods
     kept = cluster.objects["Pod", name]
@@ -159,7 +159,7 @@ def test_a_kept_pod_that_does_not_run_on_is_replaced(monkeypatch: pytest.MonkeyP
     with pods.runner(WEB, null_reporter()):
         assert cluster.names[1:] == cluster.pods[-1:]
         assert len(cluster.pods) == (1 if why == "gone" else 2), "another service may still ask from the first"
-    pods.prepare(null_reporter())
+    pods.prepare()
     with pods.runner(WEB, null_reporter()):
         assert cluster.pods[-1] == cluster.names[2]
     pods.close()
@@ -175,13 +175,13 @@ def test_to_prepare_does_not_wait_for_a_pod_that_another_waits_for() -> None:
         return "i"
 
     pods = CheckPods(cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")).run, bring)
-    pods.prepare(null_reporter())
+    pods.prepare()
     assert waiting.wait(10)
     running = threading.Thread(target=lambda: pods.runner(WEB, null_reporter()).__enter__())
     running.start()
     time.sleep(0.1)
     began = time.monotonic()
-    pods.prepare(null_reporter())
+    pods.prepare()
     assert time.monotonic() - began < 5
     image.set()
     running.join(10)
@@ -190,7 +190,7 @@ def test_to_prepare_does_not_wait_for_a_pod_that_another_waits_for() -> None:
 
 def test_a_pod_that_can_not_be_prepared_is_told_to_who_needs_it() -> None:
     pods = pods_of(Full(10_000, "pods is forbidden"))
-    pods.prepare(null_reporter())
+    pods.prepare()
     with pytest.raises(ApiRefused), pods.runner(WEB, null_reporter()):
         pass
     pods.close()
@@ -200,7 +200,7 @@ def test_pods_of_killed_runs_are_deleted_and_the_one_that_is_kept_is_not() -> No
     cluster = Running()
     mine, killed = pods_of(cluster), pods_of(cluster)
     for pods in (killed, mine):
-        pods.prepare(null_reporter())
+        pods.prepare()
         with pods.runner(WEB, null_reporter()):
             pass
     mine.delete_left_over()
