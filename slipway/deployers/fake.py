@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -167,9 +167,9 @@ class FakeEnvironment:
         kept = tuple(release for release in self.state.kept if release.service not in services)
         self._set(kept=kept, generated={} if everything else self.state.generated)
 
-    def read(self, state: FakeState) -> dict[str, str]:
+    def read(self, state: Callable[[], FakeState]) -> dict[str, str]:
         """What is stored."""
-        return dict(state.generated)
+        return dict(state().generated)
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002
         """Store values beside those that are stored."""

@@ -62,11 +62,12 @@ class DockerContainerIO:
                 yield from (line.decode(errors="replace") for line in lines)
 
     def read_file(self, container: str, path: str) -> bytes | None:
-        """A file of a container, running or not; None if it does not exist."""
+        """A file of a container, running or not; None if it has none. Raises Problem if there is no such container."""
         with translated_errors(f"{path} of container {container[:12]} could not be read"):
             try:
                 stream, _ = self._connection.api.get_archive(container, path)
             except NotFound:
+                self._connection.api.inspect_container(container)
                 return None
             with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
                 member = archive.next()

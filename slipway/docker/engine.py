@@ -16,6 +16,7 @@ from slipway.docker.networks import DockerNetworks
 from slipway.docker.state import Image, State, Volume
 from slipway.docker.transfers import DockerTransfers
 from slipway.docker.volumes import DockerVolumes
+from slipway.engine.threads import Threads
 
 if TYPE_CHECKING:
     from slipway.hosts.host import Host
@@ -39,11 +40,12 @@ class Engine:
         with translated_errors("Docker's containers and images could not be listed"):
             api = self._connection.api
             filters = {"label": f"{LABEL}={project}"}
+            listed = Threads(1).submit(api.images)  # beside the others: it takes Docker longer than all of them
             rows = api.containers(all=True, filters=filters)
-            images = api.images()
             volumes = api.volumes(filters=filters).get("Volumes") or []
             networks = api.networks(filters=filters)
             containers = [found for row in rows if (found := self.containers.find(row["Id"]))]
+            images = listed.result()
         return State(
             tuple(containers),
             tuple(Image(i["Id"], tuple(i.get("RepoTags") or ()), i.get("Labels") or {}) for i in images),

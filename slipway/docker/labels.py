@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 LABEL = "slipway.project"  # on everything that Slipway creates; its value is the project's name
 SERVICE, ROLE = "slipway.service", "slipway.role"
+SECRETS_HOLDER = "secrets-holder"  # the role of the container by which the volume of generated secrets is read
 OWNER = "slipway.owner"  # on what is removed with the run that created it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
 CONTENT = "slipway.content"  # on a container of a smoke test: the digest of what it is made from
@@ -58,7 +59,7 @@ class Names:
 
     @property
     def secrets(self) -> str:
-        """The volume of generated secrets."""
+        """The volume of generated secrets, and the container by which it is read."""
         return f"{self.short}_secrets"
 
 

@@ -100,7 +100,7 @@ class ContainerIO(Protocol):
         """The last lines of both streams, oldest first; with `follow` until the container exits."""
 
     def read_file(self, container: str, path: str) -> bytes | None:
-        """A file of a container, running or not; None if it does not exist."""
+        """A file of a container, running or not; None if it has none. Raises Problem if there is no such container."""
 
     def is_link(self, container: str, path: str) -> bool:
         """Whether a path of a container, running or not, is a symbolic link."""

@@ -14,6 +14,7 @@ from slipway.deployers.secret_store import SecretStore
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Change, Probe, Step
 from slipway.errors import Problem
+from slipway.secrets.fingerprint import begin_fingerprint
 from slipway.secrets.resolution import generated_secrets, resolve
 
 S = TypeVar("S")
@@ -39,7 +40,7 @@ class SecretValues(Generic[S]):
         object.__setattr__(self, "stored", Probe(self._read))
 
     def _read(self) -> dict[str, str]:
-        values = self.store.read(self.state.facts())
+        values = self.store.read(self.state.facts)
         self.mask(list(values.values()))
         return values
 
@@ -64,7 +65,7 @@ class SecretValues(Generic[S]):
         """The generated secrets of services that are not stored yet, as this run made them up. Raises as `of`."""
         found = {}
         for service in services:
-            self.of(service)
+            begin_fingerprint(self.of(service))  # while sources are read: each release has it
             for place, how in generated_secrets(service, self.environment, self.config.services).items():
                 if place not in stored:
                     found[place] = self._pend(place, how)

@@ -70,7 +70,7 @@ class Subject:
 
     @property
     def generated(self) -> dict[str, str]:
-        return self.deployments.secret_store.read(self.deployments.state.facts())
+        return self.deployments.secret_store.read(self.deployments.state.facts)
 
 
 class DeployerContract:

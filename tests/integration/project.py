@@ -177,7 +177,7 @@ class Project:
         names = subprocess.check_output(
             ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={self.name}"], text=True
         )
-        assert names.split() == [self.container]
+        assert {*names.split()} - {f"{self.name}_secrets"} == {self.container}
         assert self.invoke("deploy", "--plan").exit == 0
 
     def purge(self) -> None:

@@ -150,6 +150,8 @@ def test_volumes_keep_their_labels_and_their_files_outlive_containers(daemon: Da
     assert daemon.io.read_file(first, "/kept/file") is None
     daemon.io.write_file(first, "/kept/file", b"content", 0o600)
     daemon.containers.remove(first)
+    with pytest.raises(Problem, match="No such container"):
+        daemon.io.read_file(first, "/kept/file")
     second = daemon.containers.create(spec)
     assert daemon.io.read_file(second, "/kept/file") == b"content"
     daemon.io.write_folder(second, "/kept", {"a/b/c.clj": b"first", "d.clj": b"second"})

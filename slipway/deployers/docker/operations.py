@@ -10,7 +10,7 @@ from slipway.config.models import Service
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.docker.replace_container import GRACE
-from slipway.docker.labels import SERVICE, Names, left_behind
+from slipway.docker.labels import ROLE, SECRETS_HOLDER, SERVICE, Names, left_behind
 from slipway.docker.protocols import Daemon
 from slipway.docker.reach import Reach
 from slipway.docker.state import Container, State
@@ -86,7 +86,8 @@ class DockerOperations:
         for removal in removals:
             removal.result()
         left = self.daemon.state(self.names.project)
-        for network in () if left.containers else sorted({*left.networks}):  # a smoke test's too, which was kept
+        attached = [one for one in left.containers if one.labels.get(ROLE) != SECRETS_HOLDER]
+        for network in () if attached else sorted({*left.networks}):  # a smoke test's too, which was kept
             self.daemon.networks.remove(network)
 
     def _remove(self, container: Container, report: Reporter) -> None:
@@ -98,7 +99,10 @@ class DockerOperations:
     def purge(self, services: Sequence[str], *, everything: bool, report: Reporter) -> None:
         """Remove the volumes of these services, records among them, and with `everything` that of generated secrets."""
         for volume in self.daemon.state(self.names.project).volumes:
-            if volume.labels.get(SERVICE) in services or (everything and volume.name == self.names.secrets):
+            secrets = volume.name == self.names.secrets
+            if secrets and everything:
+                self.daemon.containers.remove(self.names.secrets)
+            if volume.labels.get(SERVICE) in services or (everything and secrets):
                 self.daemon.volumes.remove(volume.name)
                 report.note(f"volume {volume.name} removed")
 

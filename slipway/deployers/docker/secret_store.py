@@ -1,17 +1,23 @@
-"""Generated secrets of a project in a volume, mode 0600, read and written through a container that never runs."""
+"""Generated secrets of a project in a volume, mode 0600, read and written through a container that never runs.
+
+The container stays, since to create one takes longer than all else that a deploy asks of Docker where nothing changed.
+While it is there, `docker volume prune` leaves the volume alone.
+"""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from slipway.docker.container_spec import ContainerSpec
-from slipway.docker.labels import LABEL, OWNER, ROLE, Names, left_behind, owner
+from slipway.docker.labels import LABEL, ROLE, SECRETS_HOLDER, Names
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
+from slipway.errors import Problem
+
+IMAGE = "slipway/nothing:1"
 
 
 class DockerSecretStore:
@@ -22,42 +28,51 @@ class DockerSecretStore:
     def __init__(self, daemon: Daemon, names: Names) -> None:
         self._daemon, self._names = daemon, names
 
-    def read(self, state: State) -> dict[str, str]:
-        """What was generated so far; nothing is made when nothing is there."""
-        if not any(volume.name == self._names.secrets for volume in state.volumes):
+    def read(self, state: Callable[[], State]) -> dict[str, str]:
+        """What was generated so far; nothing is made when nothing is there.
+
+        The state is asked only where there is no such container, or not any more.
+        """
+        with suppress(Problem):
+            content = self._daemon.io.read_file(self._names.secrets, self.PATH)
+            if content is not None:
+                return _parsed(content)
+        found = state()
+        if not any(volume.name == self._names.secrets for volume in found.volumes):
             return {}
-        with self._holder(state) as holder:
-            return self._content(holder)
+        return _parsed(self._daemon.io.read_file(self._create_holder(found), self.PATH))
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002  it takes no time
         """Store values; what is stored by now stays as it is."""
-        state = self._daemon.state(self._names.project)
         self._daemon.volumes.create(self._names.secrets, {LABEL: self._names.project, ROLE: "secrets"})
-        with self._holder(state) as holder:
-            content = json.dumps({**values, **self._content(holder)}, sort_keys=True)
-            self._daemon.io.write_file(holder, self.PATH, content.encode(), 0o600)
+        holder = self._create_holder(self._daemon.state(self._names.project))
+        stored = _parsed(self._daemon.io.read_file(holder, self.PATH))
+        content = json.dumps({**values, **stored}, sort_keys=True)
+        self._daemon.io.write_file(holder, self.PATH, content.encode(), 0o600)
         return f"stored in volume {self._names.secrets}"
 
-    def _content(self, holder: str) -> dict[str, str]:
-        content = self._daemon.io.read_file(holder, self.PATH)
-        return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
-
-    @contextmanager
-    def _holder(self, state: State) -> Iterator[str]:
-        image = "slipway/nothing:1"
-        if state.tagged(image) is None:
-            self._daemon.images.import_rootfs(_EMPTY, image, ['CMD ["/nothing"]'])
-        for left in (c for c in state.containers if c.labels.get(ROLE) == "holder" and left_behind(c.labels)):
-            self._daemon.containers.remove(left.id)  # of a run that was killed
-        name = f"{self._names.short}_secrets_{time.time_ns():x}"
-        labels = {LABEL: self._names.project, ROLE: "holder", OWNER: owner()}
-        made = self._daemon.containers.create(
-            ContainerSpec(name, image, labels, volumes={self._names.secrets: "/secrets"})
-        )
+    def _create_holder(self, state: State) -> str:
+        """The id of the container by which the volume is read; the one that there is, if there is one."""
+        if found := self._holder():
+            return found
+        if state.tagged(IMAGE) is None:
+            self._daemon.images.import_rootfs(_EMPTY, IMAGE, ['CMD ["/nothing"]'])
+        labels = {LABEL: self._names.project, ROLE: SECRETS_HOLDER}
+        spec = ContainerSpec(self._names.secrets, IMAGE, labels, volumes={self._names.secrets: "/secrets"})
         try:
-            yield made
-        finally:
-            self._daemon.containers.remove(made)
+            return self._daemon.containers.create(spec)
+        except Problem:
+            if found := self._holder():  # another run was faster
+                return found
+            raise
+
+    def _holder(self) -> str:
+        found = self._daemon.containers.find(self._names.secrets)
+        return found.id if found and found.labels.get(ROLE) == SECRETS_HOLDER else ""
+
+
+def _parsed(content: bytes | None) -> dict[str, str]:
+    return {str(k): str(v) for k, v in json.loads(content).items()} if content else {}
 
 
 _EMPTY = b"\0" * 10240  # a tar with nothing in it

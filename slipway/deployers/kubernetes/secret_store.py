@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import State, generated
@@ -16,9 +16,9 @@ class KubernetesSecretStore:
     def __init__(self, namespace: ProjectNamespace) -> None:
         self._namespace = namespace
 
-    def read(self, state: State) -> dict[str, str]:
+    def read(self, state: Callable[[], State]) -> dict[str, str]:
         """What is stored."""
-        return state.generated
+        return state().generated
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:
         """Store values; what another deploy has stored by now stays as it is.

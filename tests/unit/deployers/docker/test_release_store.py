@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,9 +13,9 @@ from slipway.deployers.docker.container import container_spec, settings_digest
 from slipway.deployers.docker.release_store import last_number, record, release_of, releases
 from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.releases import pick
-from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
-from slipway.docker.labels import LABEL, OWNER, RELEASE, ROLE, SETTINGS, Names, owner
+from slipway.docker.labels import RELEASE, SETTINGS, Names
+from slipway.docker.state import State
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem
 
@@ -41,11 +40,55 @@ def daemon(count: int = 0) -> FakeDaemon:
 def test_generated_secrets_are_read_back_and_reading_creates_none() -> None:
     made = daemon()
     store = DockerSecretStore(made, NAMES)
-    assert store.read(made.state("hh")) == {}
+    assert store.read(partial(made.state, "hh")) == {}
     assert made.store.volumes == {}
     store.store({"auth.KEY": "geheim"}, null_reporter())
-    assert DockerSecretStore(made, NAMES).read(made.state("hh")) == {"auth.KEY": "geheim"}
-    assert made.state("hh").containers == ()
+    assert DockerSecretStore(made, NAMES).read(partial(made.state, "hh")) == {"auth.KEY": "geheim"}
+
+
+def test_secrets_are_read_by_one_container_that_stays() -> None:
+    made = daemon()
+    DockerSecretStore(made, NAMES).store({"auth.KEY": "geheim"}, null_reporter())
+    (kept,) = made.state("hh").containers
+    for _ in range(2):
+        assert DockerSecretStore(made, NAMES).read(partial(made.state, "hh")) == {"auth.KEY": "geheim"}
+    assert made.state("hh").containers == (kept,)
+    assert (kept.name, kept.state, kept.mounts) == ("hh_secrets", "created", {"/secrets": "hh_secrets"})
+
+
+def test_where_that_container_is_gone_secrets_are_read_by_another() -> None:
+    made = daemon()
+    store = DockerSecretStore(made, NAMES)
+    store.store({"auth.KEY": "geheim"}, null_reporter())
+    made.containers.remove("hh_secrets")
+    assert store.read(partial(made.state, "hh")) == {"auth.KEY": "geheim"}
+    assert [one.name for one in made.state("hh").containers] == ["hh_secrets"]
+
+
+def test_of_two_runs_that_create_that_container_at_once_both_read_by_it() -> None:
+    made = daemon()
+    store = DockerSecretStore(made, NAMES)
+    store.store({"auth.KEY": "geheim"}, null_reporter())
+    made.containers.remove("hh_secrets")
+
+    def another_run(operation: str) -> None:
+        if operation.startswith("containers.create"):
+            made.store.hooks.remove(another_run)
+            DockerSecretStore(made, NAMES).read(partial(made.state, "hh"))
+
+    made.store.hooks.append(another_run)
+    assert store.read(partial(made.state, "hh")) == {"auth.KEY": "geheim"}
+    assert len(made.state("hh").containers) == 1
+
+
+def test_the_state_is_not_waited_for_where_that_container_is_there() -> None:
+    made = daemon()
+    DockerSecretStore(made, NAMES).store({"auth.KEY": "geheim"}, null_reporter())
+
+    def state() -> State:
+        raise AssertionError("it is asked")
+
+    assert DockerSecretStore(made, NAMES).read(state) == {"auth.KEY": "geheim"}
 
 
 def test_releases_come_newest_first_and_hold_no_secret() -> None:
@@ -106,17 +149,3 @@ def test_a_record_of_another_version_is_no_release() -> None:
     made.volumes.create("hh_auth_release_0002", other)
     assert [release.number for release in releases(made.state("hh"))] == [1]
     assert last_number(made.state("hh"), "auth") == 2  # its number is taken all the same
-
-
-def test_what_a_killed_run_left_is_removed_by_the_next_reader() -> None:
-    made = FakeDaemon()
-    store = DockerSecretStore(made, NAMES)
-    store.store({"auth.KEY": "geheim"}, null_reporter())
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    for name, pid in (("left", ended.pid), ("another", os.getpid())):
-        made.containers.create(
-            ContainerSpec(name, "slipway/nothing:1", {LABEL: "hh", ROLE: "holder", OWNER: owner(str(pid))})
-        )
-    assert store.read(made.state("hh")) == {"auth.KEY": "geheim"}
-    assert [container.name for container in made.state("hh").containers] == ["another"]
