@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from invoke import Exit
@@ -79,5 +80,9 @@ def _call(body: Callable[..., None], invocation: Invocation, own: dict[str, Any]
 def _remove_old_runs() -> None:
     for folder in sorted(RUNS.glob("*/"))[:-KEEP]:
         with contextlib.suppress(OSError):  # another process may remove it too
-            if time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > RECENT:
+            if not (_is_recent(folder) or any(map(_is_recent, folder.iterdir()))):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_recent(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime <= RECENT

@@ -195,6 +195,12 @@ class Invocation:
         """What flows work with."""
         return self._factory.assemble()
 
+    def read_ahead(self) -> Workspace:
+        """The workspace of a command that asks what runs, which begins to be read now."""
+        work = self.workspace
+        self._factory.read_ahead(work)
+        return work
+
     @property
     def _factory(self) -> WorkspaceFactory:
         from tasks.workspace import WorkspaceFactory

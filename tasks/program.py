@@ -97,10 +97,15 @@ class Slipway(Program):
             words = [*words[1:], "--help"] if words[1:] else []
         if words and words[0] in self.collection.collections and {*words[1:]} <= {"--help", "-h"}:
             self.args.list.value, words = words[0], []
-        known = command_line.commands(self.collection, self._make_parser().contexts.values())
-        self.core.unparsed = command_line.expand(words, known)
+        parser = self._make_parser()
+        contexts = parser.contexts.values()
+        typed = command_line.expand(words, command_line.commands(self.collection, contexts))
+        self.core.unparsed = typed
+        # Invoke's copies all that it knows: of the commands, those that were typed are enough
+        self._parser = Parser([one for one in contexts if {one.name, *one.aliases} & {*typed}], parser.initial)
         with _usage_errors():
             super().parse_tasks()
+        self.parser = self._parser = parser
 
     def _make_parser(self) -> Parser:
         if self._parser is None:

@@ -14,6 +14,7 @@ from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
 from slipway.engine.limits import ResourceLimit
 from slipway.engine.steps import AnyNode, Probe
+from slipway.engine.threads import Threads
 from slipway.hosts.host import Host
 
 if TYPE_CHECKING:
@@ -81,6 +82,15 @@ class WorkspaceFactory:
             dev=found.dev,
             closing=self.closing,
         )
+
+    def read_ahead(self, work: Workspace) -> None:
+        """Begin to read what a deploy asks first of this machine's Docker, while the command imports what it runs."""
+        if self._family == "docker":
+            import slipway.docker.engine  # noqa: F401  before threads use it: two must not import it at once
+
+            threads = Threads(2)
+            threads.submit(work.secrets.stored.facts)  # an error is raised again by its first step
+            threads.submit(work.deployments.state.facts)
 
     @property
     def _family(self) -> str:

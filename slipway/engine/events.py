@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
@@ -135,7 +135,7 @@ def fields(event: Event) -> dict[str, Any]:
 
     The keys are those of docs: a field that is only for people is left out when it is empty.
     """
-    data = {key: value for key, value in asdict(event).items() if not (key in {"detail", "closing"} and not value)}
+    data = {key: value for key, value in vars(event).items() if not (key in {"detail", "closing"} and not value)}
     data.pop("action_seconds", None)
     if isinstance(event, Plan):
         data["steps"] = [{"id": step.id, "title": step.title, "reason": step.reason} for step in event.steps]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from slipway.flows.secrets import SecretValues
 from slipway.hosts.this_user import who
 from slipway.images import base_images, leiningen_project
 from slipway.images.build_context import context_files
+from slipway.images.git_files import ListFiles, UnignoredFiles, unignored_files
 from slipway.images.leiningen_project import Project
 from slipway.images.source_digest import digest, source_files
 from slipway.images.sources import Sources, changed_meanwhile, find_jar
@@ -51,28 +53,34 @@ def resolve(
     config: Config, environment: Environment, deployer: Deployer[Any, M], secrets: SecretValues[Any]
 ) -> dict[str, ResolvedService[M]]:
     """All services as one environment wants them, by name; each is read when it is first asked for."""
-    return {name: _resolved(config, environment, deployer, secrets, name) for name in config.services}
+    settings = [config.service_for(environment, name) for name in config.services]
+    known = UnignoredFiles(folder for one in settings for folder in (one.folder, *one.shared))
+    return {one.name: _resolved(config, deployer, secrets, one, known) for one in settings}
 
 
 def _resolved(
-    config: Config, environment: Environment, deployer: Deployer[Any, M], secrets: SecretValues[Any], name: str
+    config: Config, deployer: Deployer[Any, M], secrets: SecretValues[Any], settings: Service, known: UnignoredFiles
 ) -> ResolvedService[M]:
-    settings = config.service_for(environment, name)
+    listings: Iterator[ListFiles] = chain((known,), repeat(unignored_files))  # behind a build, Git is asked anew
     read = partial(_sources, config, settings)
-    sources = Probe(read)
+
+    def sources_now() -> Sources:
+        return read(next(listings))
+
+    sources = Probe(sources_now)
 
     def release() -> DesiredRelease[M]:
         values = secrets.of(settings)
         return DesiredRelease(settings, sources.facts().digest, values, deployer.render(settings, values), who())
 
-    return ResolvedService(settings, config.needs(name), sources, Probe(release), read)
+    return ResolvedService(settings, config.needs(settings.name), sources, Probe(release), read)
 
 
-def _sources(config: Config, service: Service) -> Sources:
+def _sources(config: Config, service: Service, list_files: ListFiles = unignored_files) -> Sources:
     folder, base = service.folder, config.images.bases.get(service.base)
     project = leiningen_project.recorded(folder) if service.leiningen else None
     settings = (_made_by(service), service.dockerfile, base_images.identity(base) if base else service.base)
-    files = _files(service, project)
+    files = _files(service, project, list_files)
     name = digest(folder, settings, files)
     maker = service.builder or project
     jar = find_jar(folder, name, folder / maker.jar if maker else None) if service.has_jar else None
@@ -85,26 +93,28 @@ def _made_by(service: Service) -> str:
     return service.image or ("lein" if service.leiningen else "False")  # a word of earlier versions: it is in digests
 
 
-def _files(service: Service, project: Project | None = None) -> list[Path]:
+def _files(service: Service, project: Project | None = None, list_files: ListFiles = unignored_files) -> list[Path]:
     """What a service's jar and image are made from; of one that others built, what comes with it.
 
     `project` is what Leiningen has said of it.
     """
     folder, shared = service.folder, service.shared
     if service.image:
-        return source_files(folder, *shared)
+        return source_files(folder, *shared, list_files=list_files)
     if not service.has_jar:
-        return [*context_files(folder, service.dockerfile), *source_files(*shared)]
+        return [*context_files(folder, service.dockerfile, list_files), *source_files(*shared, list_files=list_files)]
     of_docker = (service.dockerfile, f"{service.dockerfile}.dockerignore", ".dockerignore")
     named = [folder / name for name in of_docker]
     if builder := service.builder:
         inputs = [folder / path for path in builder.inputs]
         all_of_it = [folder] if not inputs or folder in inputs else []
         named += [*inputs, *([folder / service.config] if service.config else [])]
-        return source_files(*all_of_it, *shared, named=named, generated=[folder / builder.output])
+        written = [folder / builder.output]
+        return source_files(*all_of_it, *shared, named=named, generated=written, list_files=list_files)
     named += leiningen_project.inputs(folder, project, shared)
     generated = [folder / path for path in project.generated] if project else []
-    return source_files(folder, *shared, *leiningen_project.checkouts(folder), named=named, generated=generated)
+    paths = (folder, *shared, *leiningen_project.checkouts(folder))
+    return source_files(*paths, named=named, generated=generated, list_files=list_files)
 
 
 AnyService = ResolvedService[Any]

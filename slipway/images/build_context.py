@@ -8,18 +8,19 @@ from collections.abc import Collection
 from pathlib import Path
 
 from slipway.images import docker_ignore
+from slipway.images.git_files import ListFiles, unignored_files
 from slipway.images.source_digest import points_outside, project_files, read_source
 
 SPLIT_JAR = "target/slipway/"  # where a Dockerfile finds deps.jar and app.jar
 
 
-def context_files(folder: Path, dockerfile: str) -> list[Path]:
+def context_files(folder: Path, dockerfile: str, list_files: ListFiles = unignored_files) -> list[Path]:
     """The files of the project that .dockerignore leaves in the context, and the Dockerfile.
 
     A link to a folder outside is not among them: in an image it would point nowhere. Raises UsageError for a
     .dockerignore that Docker refuses.
     """
-    [files] = project_files(folder)
+    [files] = project_files(folder, list_files=list_files)
     rules = docker_ignore.read_rules(file) if (file := docker_ignore.ignore_file(folder, dockerfile)) else []
     needed = {folder / dockerfile, folder / ".dockerignore"}  # Docker's builder asks for both
     kept = [

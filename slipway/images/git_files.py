@@ -6,11 +6,15 @@ import codecs
 import contextlib
 import os
 import re
+import stat
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slipway.errors import UsageError
+
+ListFiles = Callable[..., list[list[str]]]  # as `unignored_files` does
 
 TIMEOUT = 120  # seconds: a large checkout on a network's disk
 # An owner other than this user is no reason not to read ignore rules; nothing that a repository names is run for it.
@@ -29,6 +33,33 @@ def unignored_files(*folders: Path) -> list[list[str]]:
     """
     together = _ask_git(folders) if len(folders) > 1 else None
     return together or [_unignored(folder) for folder in folders]
+
+
+class UnignoredFiles:
+    """What `unignored_files` says of folders, each asked for once: the first alone, all others with the second."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._left, self._known = set(folders), dict[Path, list[str]]()
+        self._lock = threading.Lock()
+
+    def __call__(self, *folders: Path) -> list[list[str]]:
+        """For each folder, its files and links; see `unignored_files`."""
+        with self._lock:
+            if self._known and not self._known.keys() >= set(folders):
+                self._ask_for_all()
+            if missing := [one for one in folders if one not in self._known]:
+                self._ask(missing)
+            return [self._known[folder] for folder in folders]
+
+    def _ask_for_all(self) -> None:
+        if left := [one for one in self._left if one.is_dir()]:
+            with contextlib.suppress(UsageError):  # told to whoever asks for that folder
+                self._ask(left)
+        self._left.clear()
+
+    def _ask(self, folders: Sequence[Path]) -> None:
+        self._known |= zip(folders, unignored_files(*folders), strict=True)
+        self._left -= set(folders)
 
 
 def _unignored(folder: Path) -> list[str]:
@@ -61,7 +92,7 @@ def _ask_git(folders: Sequence[Path]) -> list[list[str]] | None:
             return None
         details = done.stderr.decode(errors="replace").strip()
         raise UsageError(f"Git can't list the files of {first}", details=details, hint=f"cd {first} && git status")
-    paths = {os.path.normpath(first / os.fsdecode(name)) for name in done.stdout.split(b"\0") if name}
+    paths = {os.path.normpath(f"{first}/{os.fsdecode(name)}") for name in done.stdout.split(b"\0") if name}
     found = []
     for folder in resolved:
         within = f"{folder}/"
@@ -72,11 +103,15 @@ def _ask_git(folders: Sequence[Path]) -> list[list[str]] | None:
 
 def _present(folder: Path, name: str) -> Iterator[str]:
     """The files behind a name that Git lists: itself, none if it is deleted, or those of a repository within."""
-    path = folder / name
-    if path.is_symlink() or path.is_file():
+    path = f"{folder}/{name}"
+    try:
+        kind = os.lstat(path).st_mode
+    except OSError:
+        return
+    if stat.S_ISREG(kind) or stat.S_ISLNK(kind):
         yield name
-    elif (path / ".git").exists():
-        yield from (f"{name}/{inner}" for inner in _unignored(path))
+    elif (inside := Path(path, ".git")).exists():
+        yield from (f"{name}/{inner}" for inner in _unignored(inside.parent))
 
 
 def _without_git(folder: Path) -> Iterator[str]:

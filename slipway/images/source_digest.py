@@ -12,7 +12,7 @@ from pathlib import Path
 from slipway.engine.reporter import null_reporter
 from slipway.errors import Problem, UsageError
 from slipway.hosts.host import Command, Host
-from slipway.images.git_files import unignored_files
+from slipway.images.git_files import ListFiles, unignored_files
 
 DIGITS = 16  # hex digits: 64 bits, enough to tell a team's sources apart
 NOT_IN_A_JAR = frozenset({"target", "test", "manifests", "README.md"})  # at the top of a folder
@@ -25,25 +25,30 @@ SCRATCH = (  # of editors and tools: .cpcache is the Clojure CLI's, the reduced 
 _SCRATCH = re.compile("|".join(map(translate, SCRATCH)))
 
 
-def project_files(*folders: Path) -> list[list[Path]]:
+def project_files(*folders: Path, list_files: ListFiles = unignored_files) -> list[list[Path]]:
     """Per folder, the files that a build can read, in the order of a walk: what Git would not ignore.
 
     Without what editors leave behind and without service.yaml. Raises UsageError where Git can't read a repository.
     """
     return [
         [path for path in files if path.relative_to(folder).as_posix() not in DEPLOYMENT_FILES]
-        for folder, files in zip(folders, _listed(*folders), strict=True)
+        for folder, files in zip(folders, _listed(list_files, *folders), strict=True)
     ]
 
 
-def _listed(*folders: Path) -> list[list[Path]]:
+def _listed(list_files: ListFiles, *folders: Path) -> list[list[Path]]:
     return [
         [folder / name for name in sorted(names, key=_walk_order) if _is_source(name)]
-        for folder, names in zip(folders, unignored_files(*folders), strict=True)
+        for folder, names in zip(folders, list_files(*folders), strict=True)
     ]
 
 
-def source_files(*paths: Path, named: Collection[Path] = (), generated: Collection[Path] = ()) -> list[Path]:
+def source_files(
+    *paths: Path,
+    named: Collection[Path] = (),
+    generated: Collection[Path] = (),
+    list_files: ListFiles = unignored_files,
+) -> list[Path]:
     """The files that a builder can read: a path that is a file, and those of the project in one that is a folder.
 
     Tests, documents and what was built, at the top of `paths`, do not count; at paths `named` by the builder all does.
@@ -53,7 +58,7 @@ def source_files(*paths: Path, named: Collection[Path] = (), generated: Collecti
     that the link itself is in.
     """
     folders = [path for path in dict.fromkeys((*paths, *named)) if path.is_dir()]
-    listed = dict(zip(folders, _listed(*folders), strict=True))
+    listed = dict(zip(folders, _listed(list_files, *folders), strict=True))
     found: dict[Path, None] = {}
     for path in (*paths, *named):
         if path in listed:
@@ -80,10 +85,14 @@ def digest(folder: Path, settings: Iterable[str], files: Iterable[Path]) -> str:
     hashed = hashlib.sha256()
     for setting in settings:
         hashed.update(f"setting {len(setting)} {setting}\n".encode())
+    folders = dict[str, str]()  # from `folder`, by the folder of a file: many files are in few
     for path in files:
         content = read_source(path)
         executable = os.access(path, os.X_OK)
-        name = Path(os.path.relpath(path, folder)).as_posix()
+        above, _, own = str(path).rpartition("/")
+        if above not in folders:
+            folders[above] = os.path.relpath(above or "/", folder)
+        name = os.path.normpath(f"{folders[above]}/{own}")
         hashed.update(os.fsencode(f"file {len(name)} {name} {executable} {len(content)}\n"))
         hashed.update(content)
     return hashed.hexdigest()[:DIGITS]
@@ -120,8 +129,9 @@ def _with_linked(
 
     `above` are the folders on the way; a link to one of those adds nothing. `excluded` are names at a folder's top.
     """
+    within = len(f"{folder}/")
     for path in files:
-        if path.relative_to(folder).parts[0] in excluded:
+        if str(path)[within:].partition("/")[0] in excluded:
             continue
         if not points_outside(path, folder):
             yield path
@@ -129,7 +139,7 @@ def _with_linked(
             if any(one.is_relative_to(target) for one in above):
                 hint = "link to the folder that is needed, or list that under `sources` in service.yaml"
                 raise UsageError(f"{path} points to a folder that it is in itself", details=str(target), hint=hint)
-            [linked] = _listed(path)
+            [linked] = _listed(unignored_files, path)
             yield from _with_linked(path, linked, (*above, target), excluded)
 
 

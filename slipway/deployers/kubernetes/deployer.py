@@ -58,7 +58,8 @@ class KubernetesDeployer:
     def render(self, service: Service, secrets: Mapping[str, str]) -> Manifest:
         """The objects of a service, and their digest."""
         objects = render(self._scope.project, self._scope.namespace, service, IMAGE, secrets)
-        return Manifest(tuple(objects), digest(objects, [check.model_dump(mode="json") for check in service.checks]))
+        checks = service.model_dump(mode="json", include={"checks"})["checks"]
+        return Manifest(tuple(objects), digest(objects, checks))
 
     def differs(self, state: State, desired: DesiredRelease[Manifest]) -> str | None:
         """Why the Deployment or one of its objects is not the desired one, or has no record, or no ready copy."""

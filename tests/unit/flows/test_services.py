@@ -9,6 +9,7 @@ import pytest
 
 from slipway.config.models import Service
 from slipway.flows.services import _files
+from tests.unit.flows.workspaces import project, workspace
 
 
 @pytest.fixture
@@ -37,3 +38,13 @@ def test_what_leiningen_or_docker_reads_is_in_the_digest(folder: Path, how: dict
     service = Service.model_validate({"name": "auth", "folder": folder, **how})
     found = {path.relative_to(folder).as_posix() for path in _files(service)}
     assert found == expected | {".gitignore", ".dockerignore"}
+
+
+def test_behind_a_build_the_files_of_a_service_are_listed_anew(tmp_path: Path) -> None:
+    given = [Service(name=name, build="none") for name in ("auth", "order")]
+    found = workspace(project(tmp_path, given)).services
+    before = {name: service.sources.facts().digest for name, service in found.items()}
+    (tmp_path / "auth" / "made").touch()
+    found["auth"].sources.forget()
+    assert found["auth"].sources.facts().digest == found["auth"].read().digest != before["auth"]
+    assert found["order"].sources.facts().digest == before["order"]
