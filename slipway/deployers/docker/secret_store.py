@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL, ROLE, SECRETS_HOLDER, Names
@@ -31,16 +30,15 @@ class DockerSecretStore:
     def read(self, state: Callable[[], State]) -> dict[str, str]:
         """What was generated so far; nothing is made when nothing is there.
 
-        The state is asked only where there is no such container, or not any more.
+        The state is asked only where the container is not there.
         """
-        with suppress(Problem):
-            content = self._daemon.io.read_file(self._names.secrets, self.PATH)
-            if content is not None:
-                return _parsed(content)
-        found = state()
-        if not any(volume.name == self._names.secrets for volume in found.volumes):
-            return {}
-        return _parsed(self._daemon.io.read_file(self._create_holder(found), self.PATH))
+        holder = self._holder()
+        if not holder:
+            found = state()
+            if not any(volume.name == self._names.secrets for volume in found.volumes):
+                return {}
+            holder = self._create_holder(found)
+        return _parsed(self._daemon.io.read_file(holder, self.PATH))
 
     def store(self, values: Mapping[str, str], report: Reporter) -> str:  # noqa: ARG002  it takes no time
         """Store values; what is stored by now stays as it is."""
@@ -67,8 +65,10 @@ class DockerSecretStore:
             raise
 
     def _holder(self) -> str:
+        """The id of the container, or nothing; one of that name may be another project's, whose `short` is the same."""
         found = self._daemon.containers.find(self._names.secrets)
-        return found.id if found and found.labels.get(ROLE) == SECRETS_HOLDER else ""
+        ours = {LABEL: self._names.project, ROLE: SECRETS_HOLDER}
+        return found.id if found and ours.items() <= found.labels.items() else ""
 
 
 def _parsed(content: bytes | None) -> dict[str, str]:

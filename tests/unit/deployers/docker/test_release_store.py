@@ -91,6 +91,17 @@ def test_the_state_is_not_waited_for_where_that_container_is_there() -> None:
     assert DockerSecretStore(made, NAMES).read(state) == {"auth.KEY": "geheim"}
 
 
+def test_another_projects_secrets_are_not_read_though_its_names_are_the_same() -> None:
+    made = daemon()
+    other = DockerSecretStore(made, Names("other", "hh"))
+    other.store({"auth.KEY": "geheim"}, null_reporter())
+    store = DockerSecretStore(made, NAMES)
+    assert store.read(partial(made.state, "hh")) == {}
+    with pytest.raises(Problem):
+        store.store({"auth.KEY": "another"}, null_reporter())
+    assert other.read(partial(made.state, "other")) == {"auth.KEY": "geheim"}
+
+
 def test_releases_come_newest_first_and_hold_no_secret() -> None:
     made = daemon(3)
     found = releases(made.state("hh"), "auth")
