@@ -158,9 +158,10 @@ def deploy(invocation: Invocation, service: str = "", *, watch: bool = False) ->
 
 
 def _deploy(invocation: Invocation, service: str) -> None:
-    work = invocation.read_ahead()
+    invocation.prefetch_state()
     from slipway.flows.deploy import deploy as flows_deploy
 
+    work = invocation.workspace
     selection = invocation.selection(service)
     _print_environment(invocation)
     invocation.run(list(flows_deploy(work, selection)), partial(_addresses, invocation, selection))

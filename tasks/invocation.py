@@ -195,11 +195,9 @@ class Invocation:
         """What flows work with."""
         return self._factory.assemble()
 
-    def read_ahead(self) -> Workspace:
-        """The workspace of a command that asks what runs, which begins to be read now."""
-        work = self.workspace
-        self._factory.read_ahead(work)
-        return work
+    def prefetch_state(self) -> None:
+        """Start to read what runs in the environment, while the command imports what it needs for the rest."""
+        self._factory.prefetch_state(self.workspace)
 
     @property
     def _factory(self) -> WorkspaceFactory:

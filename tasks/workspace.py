@@ -83,7 +83,7 @@ class WorkspaceFactory:
             closing=self.closing,
         )
 
-    def read_ahead(self, work: Workspace) -> None:
+    def prefetch_state(self, work: Workspace) -> None:
         """Begin to read what a deploy asks first of this machine's Docker, while the command imports what it runs."""
         if self._family == "docker":
             import slipway.docker.engine  # noqa: F401  before threads use it: two must not import it at once

@@ -17,7 +17,6 @@ from slipway.secrets.fingerprint import fingerprint
 
 def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
     """The digest of all that a container is started with, and of the checks that it must pass; no secret is in it."""
-    said = service.model_dump(mode="json", include={"health", "checks"})  # one model's serializer is built, not three
     facts = {
         "env": dict(service.env),
         "secrets": fingerprint(secrets),
@@ -25,8 +24,7 @@ def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
         "publish": service.publish,
         "memory": service.resources.memory_limit,
         "storage": {name: part.path for name, part in service.storage.items()},
-        "health": said["health"],
-        "checks": said["checks"],
+        **service.model_dump(mode="json", include={"health", "checks"}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
