@@ -16,9 +16,8 @@ from slipway.engine.reporter import Reporter
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
-from slipway.kubernetes.objects import Object
 from slipway.kubernetes.workload import Workload
-from tests.unit.kubernetes.fake_cluster import FakeCluster
+from tests.unit.kubernetes.rolling import NEW, Rolling
 
 CHECK = Check.model_validate({"name": "it answers", "curl": 'curl "$BASE/"', "expect": {"status": 200}})
 WEB = Service(name="web", port=8080, health=Health(ready="/ready"), checks=(CHECK,))
@@ -67,17 +66,8 @@ class Early:
         return EarlyResult(pod, CheckReport(results), by_name=True)
 
 
-def first_pod(_: Workload, report: Reporter) -> Object:
-    return {"status": {"podIP": "10.0.0.7"}}
-
-
-@pytest.fixture(autouse=True)
-def _one_pod_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(early_checks, "first_running_pod", first_pod)
-
-
 def begun(checks: Early, service: Service = WEB) -> AbstractContextManager[early_checks.EarlyChecks | None]:
-    cluster = FakeCluster()
+    cluster = Rolling([NEW])
     meta = {"name": "web", "namespace": "hh"}
     cluster.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": 80}]}})
     scope = NamespaceScope(cluster, "hh", "hh", FakeHost("h", Facts("Linux", "x")), checks, "me")
