@@ -34,7 +34,7 @@ def rows() -> Iterator[Row]:
             took, least = floor_of_a_change(toys)
             yield Row("  its floor: docker push, time", took, 5.0)
             yield Row("  its floor: docker push, what the registry received", least / 1e6, 1.0, unit="MB")
-            killed = [toys.killed(attempt, 10) for attempt in range(KILLS)]
+            killed = [toys.killed((number + 0.5) / KILLS) for number in range(KILLS)]
             alive, faults = sum(one.alive for one in killed), tuple(fault for one in killed for fault in one.faults)
             yield Row(f"kill -9 of a deploy, {alive} times", len(faults), 0, unit="faults", notes=faults)
             yield Row("  deploys that had ended before", KILLS - alive, KILLS // 4, unit=f"of {KILLS}")

@@ -55,6 +55,10 @@ class Hands(Project):
         lines = self.mail("logs", "--service", "mail", "--tail", "100000").out.splitlines()
         return [json.loads(line[line.index("{") :]) for line in lines if '"subject"' in line]
 
+    def last(self, service: str) -> str:
+        """The last lines that a service wrote."""
+        return self.invoke("logs", "--service", service, "--tail", "30").out
+
     def url(self, service: str) -> str:
         """Where this machine reaches a service, whichever of its copies answers."""
         if self.where == "local":
@@ -120,14 +124,17 @@ class Parties:
     @property
     def orders(self) -> list[str]:
         """The ids of the stored orders of the consumer, read from the database, which lists more than the service."""
-        asked = f"SELECT id FROM orders.bookings WHERE consumer = '{self.order['consumer']}'"  # noqa: S608  our own
-        script = f'PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U helping_hands -At -c "{asked}"'
+        return self.select(f"id FROM orders.bookings WHERE consumer = '{self.order['consumer']}'")
+
+    def select(self, asked: str) -> list[str]:
+        """The lines that the database answers."""
+        script = f'PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U helping_hands -At -c "SELECT {asked}"'
         if self.hands.where == "local":
             line = ["docker", "exec", f"{self.hands.name}_postgres_01", "sh", "-c", script]
         else:
             line = ["kubectl", "--context", "minikube", "--namespace", self.hands.name, "exec", "deployment/postgres",
                     "--", "sh", "-c", script]  # fmt: skip
-        return subprocess.check_output(line, text=True).split()
+        return subprocess.check_output(line, text=True).splitlines()
 
 
 class Bookings:
@@ -187,7 +194,9 @@ class Bookings:
             left = missing - {line for mail in self.parties.hands.caught for line in _numbers(mail)}
             since = time.monotonic() if left != missing else since
             if time.monotonic() > since + seconds:
-                return [*faults, *(f"no e-mail about {one}" for one in left)]
+                faults += [f"no e-mail about {one}" for one in left]
+                waiting = self.parties.select("now(), due, attempts, failed, why, id FROM queue.messages")
+                return [*faults, *waiting, self.parties.hands.last("alert")]
             missing = left
             time.sleep(1)
         return faults

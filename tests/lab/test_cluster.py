@@ -249,9 +249,9 @@ def test_a_killed_process_is_back_within_30_seconds_while_the_other_copy_answers
     assert late == []  # requests to the killed copy fail until its node has seen that it is gone
 
 
-@pytest.mark.parametrize("attempt", [1, 3, *(pytest.param(one, marks=pytest.mark.long) for one in (0, 2, 4))])
-def test_a_deploy_killed_at_any_moment_is_finished_by_the_next(toy: Toys, attempt: int) -> None:
-    killed = toy.killed(attempt, 10)
+@pytest.mark.parametrize("part", [0.4, 0.75, *(pytest.param(one, marks=pytest.mark.long) for one in (0.1, 0.6, 0.85))])
+def test_a_deploy_killed_at_any_moment_is_finished_by_the_next(toy: Toys, part: float) -> None:
+    killed = toy.killed(part)
     assert killed.alive, f"the deploy had ended before second {killed.moment:.1f}"
     assert killed.faults == ()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,22 @@ class Toys(Project):
         """The names of the pods that run."""
         return self.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name")
 
-    def killed(self, attempt: int, most: float) -> Killed:
-        """A deploy of a change that is killed at a seeded moment, up to `most` seconds in, and another behind it."""
-        seed = random.Random(41 + attempt)  # noqa: S311  a fixed sequence is wanted
-        self.write(note=f"attempt {attempt}", env={"VERSION": str(attempt)})
-        quiet, moment = subprocess.DEVNULL, seed.uniform(0.5, most)
+    def change(self, name: str) -> None:
+        """Another image and another manifest."""
+        self.write(note=name, env={"VERSION": name})
+
+    @cached_property
+    def usual(self) -> float:
+        """Seconds that a deploy of a change takes here."""
+        self.change("as usual")
+        began = time.monotonic()
+        assert self.deploy().exit == 0
+        return time.monotonic() - began
+
+    def killed(self, part: float) -> Killed:
+        """A deploy of a change that is killed after this part of what one usually takes, and another behind it."""
+        quiet, moment = subprocess.DEVNULL, part * self.usual
+        self.change(f"killed after {part}")
         running = subprocess.Popen(self.command("deploy"), stdout=quiet, stderr=quiet, start_new_session=True)
         try:
             running.wait(moment)

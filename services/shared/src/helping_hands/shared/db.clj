@@ -45,6 +45,7 @@
                        (.setSocketTimeout (+ 2 statement-seconds))
                        (.setOptions (str "-c statement_timeout=" statement-seconds "s "
                                          "-c idle_in_transaction_session_timeout=10s " gone-soon))))
+     (.setTransactionIsolation "TRANSACTION_READ_COMMITTED") ; else Hikari asks its first connection only, which may break
      (.setPoolName "database")
      (.setMaximumPoolSize pool-size)
      (.setMinimumIdle 1)
