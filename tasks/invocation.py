@@ -238,10 +238,12 @@ class Invocation:
     @cached_property
     def bundle(self) -> Bundle | None:
         """The bundle behind --bundle."""
+        folder = self.folder(self.flags.get("bundle", ""))
+        if folder is None:
+            return None
         from slipway.installers.bundle import Bundle
 
-        folder = self.folder(self.flags.get("bundle", ""))
-        return Bundle(folder) if folder else None
+        return Bundle(folder)
 
     def set_default_environment(self, name: str) -> None:
         """Make an environment this checkout's default. Raises UsageError unless it is `local` or `minikube`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -29,18 +30,20 @@ class Connection:
         self._closing = closing
         self._socket: ForwardedSocket | None = None
         self._api: APIClient | None = None
+        self._connecting = threading.Lock()
         self._failed_helpers: dict[str, str] = {}  # what those for credentials said
 
     @property
     def api(self) -> APIClient:
         """The client for short requests. Raises Unreachable where host or daemon do not answer."""
-        if self._api is None:
-            self._socket = self._closing.enter_context(self.host.forward_socket(SOCKET))
-            try:
-                self._api = client(self._socket)
-            except DockerException as error:
-                raise self._socket.problem or unreachable(error) from error
-        return self._api
+        with self._connecting:
+            if self._api is None:
+                self._socket = self._closing.enter_context(self.host.forward_socket(SOCKET))
+                try:
+                    self._api = client(self._socket)
+                except DockerException as error:
+                    raise self._socket.problem or unreachable(error) from error
+            return self._api
 
     @property
     def socket(self) -> str:

@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slipway.config.host_secrets import without_host_secrets
 from slipway.engine.limits import ResourceLimit
 from slipway.engine.reporter import Reporter, null_reporter
 from slipway.engine.steps import Probe
 from slipway.errors import NextCommand, Problem, Unreachable, UsageError
-from slipway.hosts import facts
 from slipway.hosts.host import THIS_MACHINE, Command, ForwardedSocket, Privilege, Result, script
 from slipway.hosts.local_process import LocalProcess, group_exists
 from slipway.hosts.process import ProcessPump
+
+if TYPE_CHECKING:
+    from slipway.hosts.facts import Facts
 
 SUDO_KILL_TIMEOUT = 3.0  # seconds
 
@@ -35,10 +38,12 @@ class LocalHost:
 
     def __init__(self, password: Callable[[], str] | None = None) -> None:
         self.packages = ResourceLimit("the package manager")
-        self.probe: Probe[facts.Facts] = Probe(self._facts)
+        self.probe: Probe[Facts] = Probe(self._facts)
         self._password = password
 
-    def _facts(self) -> facts.Facts:
+    def _facts(self) -> Facts:
+        from slipway.hosts import facts  # here, since most runs install nothing
+
         return facts.parse(self.run(script(facts.SCRIPT, timeout=20), null_reporter()).text)
 
     def run(self, command: Command, report: Reporter) -> Result:

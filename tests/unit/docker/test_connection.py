@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from docker import APIClient
 from paramiko import RSAKey
 
 from slipway.config.models import Hosts
+from slipway.docker import connection
 from slipway.docker.client import client
 from slipway.docker.connection import Connection
+from slipway.engine.threads import Threads
 from slipway.errors import ConnectionLost, NextCommand, Problem, Unreachable
+from slipway.hosts.facts import Facts
+from slipway.hosts.fake import FakeHost
+from slipway.hosts.host import ForwardedSocket
 from slipway.hosts.ssh.host import SshHost
 from tests.unit.hosts.ssh import sshd
 from tests.unit.hosts.ssh.sshd import Sshd, at, nobody, reached, serving
@@ -66,3 +74,21 @@ def test_what_dockers_client_on_the_host_says_is_shown(
             Connection(box, closing).api.version()
         assert (type(failed.value), failed.value.details) == (kind, said)
         assert failed.value.commands == (NextCommand("setup", {"host": "box"}),)
+
+
+def test_two_that_ask_first_at_once_share_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, made = threading.Barrier(2), list[APIClient]()
+
+    def slow(socket: ForwardedSocket) -> APIClient:
+        made.append(APIClient(f"unix://{socket.path}", version="1.43"))
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return made[-1]
+
+    monkeypatch.setattr(connection, "client", slow)
+    with ExitStack() as closing:
+        shared = Connection(FakeHost("here", Facts("Linux", "x86_64")), closing)
+        threads = Threads(2)
+        asked = [threads.submit(lambda: shared.api) for _ in range(2)]
+        assert [one.result() for one in asked] == [made[0], made[0]]
+    assert len(made) == 1
