@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
     from slipway.flows.environments import ServerSite
     from slipway.flows.workspace import BuildMachine, Workspace
+    from slipway.hosts.facts import BuildFacts
     from slipway.installers.bundle import Bundle
 
 
@@ -112,6 +113,7 @@ class WorkspaceFactory:
         return BuildMachine(
             host=host,
             docker=docker,
+            probe=Probe(partial(_build_facts, host)),
             state=Probe(partial(docker.state, self.config.project.name)),
             checks=CurlRunner(one_by_one(host.run)),
             clojars=Probe(partial(_clojars_answers, host)),
@@ -188,6 +190,14 @@ class WorkspaceFactory:
             prepare=partial(setup.ssh_host, config, host, docker, self.bundle) if remote else _only_tools,
             closing=self.closing,
         )
+
+
+def _build_facts(host: Host) -> BuildFacts:
+    from slipway.engine.reporter import null_reporter
+    from slipway.hosts import facts
+    from slipway.hosts.host import script
+
+    return facts.parse_build(host.run(script(facts.BUILD_SCRIPT, timeout=20), null_reporter()).text)
 
 
 def _clojars_answers(host: Host) -> bool:

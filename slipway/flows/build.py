@@ -130,7 +130,7 @@ class BuildByLeiningen(BuildJar):
 
         self.prepare(self.service)
         machine, tools = self.machine, self.tools
-        facts = machine.host.probe.facts()
+        facts = machine.probe.facts()
         kit = facts.jdk(tools.java.minimum)
         if kit is None or not facts.lein:
             lacking = "Leiningen" if kit else "a JDK with jlink"
@@ -158,7 +158,7 @@ class BuildByCommand(BuildJar):
 
         self.prepare(self.service)
         host = self.machine.host
-        kit = host.probe.facts().jdk(self.tools.java.minimum)
+        kit = self.machine.probe.facts().jdk(self.tools.java.minimum)
         folder, java_home = self.service.settings.folder, kit.home if kit else ""
         builders.build(host, folder, self.builder, java_home, report, self.service.read)
 
@@ -216,7 +216,7 @@ class BuildImage(Step[State | None]):
             dockerfile=service.dockerfile,
             digest=sources.digest,
             base=base_images.tag(service.base, base) if base else service.base,
-            platform=work.build.host.probe.facts().platform,
+            platform=work.build.probe.facts().platform,
             env={**service.env, **made_up},
             container_labels={LABEL: project, ROLE: "smoke", OWNER: owner()},
         )

@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from slipway.flows.environment import RunEnvironment
     from slipway.flows.secrets import SecretValues
     from slipway.flows.services import AnyService, Services
+    from slipway.hosts.facts import BuildFacts
     from slipway.hosts.host import Host
 
 
 @dataclass(frozen=True)
 class BuildMachine:
-    """Where jars and images are built and tested: this machine, and its Docker. `state` is what that has.
+    """Where jars and images are built and tested: this machine, and its Docker, with what is read of both.
 
-    `clojars` is whether Clojars answers it; `compilers` how many Leiningens may run at once, `reuse` whether
-    what one said before counts where only sources have changed; `later` is given what is best done at the end;
-    `end_later` ends what smoke tests keep for the next run, without which they keep nothing. `archives` are the class
-    data of images that this run has made.
+    `compilers` is how many Leiningens may run at once, `reuse` whether what one said before counts; `later` is given
+    what is best done at the end. `end_later` ends what smoke tests keep for the next run: without it, nothing.
     """
 
     host: Host
     docker: Daemon
-    state: Probe[State]
+    probe: Probe[BuildFacts]
+    state: Probe[State]  # of Docker
     checks: CheckRunner
-    clojars: Probe[bool]
+    clojars: Probe[bool]  # whether it answers
     compilers: ResourceLimit
     reuse: bool = True
     later: AtTheEnd = field(default_factory=AtTheEnd)
     end_later: EndLater | None = None
-    archives: Once[bytes] = field(default_factory=Once)
+    archives: Once[bytes] = field(default_factory=Once)  # class data of images, made in this run
 
 
 @dataclass(frozen=True)

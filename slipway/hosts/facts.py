@@ -1,15 +1,17 @@
-"""What a machine is and has: the answer of one read-only script, `facts.sh`, parsed."""
+"""What a machine is and has: the answer of one read-only script, parsed; and the part of it that a build asks for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.errors import Unreachable
 
-SCRIPT = Path(__file__).with_name("facts.sh").read_text()
+_BUILD = Path(__file__).with_name("build_facts.sh").read_text()
+BUILD_SCRIPT = f"{_BUILD}say end end\n"  # for `parse_build`: a tenth of the time
+SCRIPT = _BUILD + Path(__file__).with_name("facts.sh").read_text()  # for `parse`
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,34 @@ class Jdk:
 
 
 @dataclass(frozen=True)
-class Facts:
+class BuildFacts:
+    """What a build asks of a machine. Paths are absolute."""
+
+    kernel: str
+    arch: str
+    jdks: tuple[Jdk, ...] = ()
+    lein: str = ""
+    lein_jars: tuple[str, ...] = ()
+    maven_repo: bool = False
+
+    @property
+    def platform(self) -> str:
+        """The Docker platform of images that run on it."""
+        machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(self.arch, self.arch)
+        return f"linux/{machine}"
+
+    def jdk(self, minimum: int) -> Jdk | None:
+        """The first JDK that is new enough: JAVA_HOME's, the default one, then any other."""
+        return next((kit for kit in self.jdks if kit.major >= minimum), None)
+
+
+@dataclass(frozen=True)
+class Facts(BuildFacts):
     """What a machine is and has. Paths are absolute; `memory` and `disk` are free bytes, 0 if unknown.
 
     The names of the attributes are keys of `host.facts --output json`.
     """
 
-    kernel: str
-    arch: str
     system: str = ""
     like: tuple[str, ...] = ()
     version: str = ""
@@ -53,10 +75,6 @@ class Facts:
     socket: bool = False
     socket_writable: bool = False
     daemon: bool = False
-    jdks: tuple[Jdk, ...] = ()
-    lein: str = ""
-    lein_jars: tuple[str, ...] = ()
-    maven_repo: bool = False
     tools: Mapping[str, str] = field(default_factory=dict)  # kubectl and minikube: version
     minikube_home: str = ""
     kubernetes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # v1.34.4: programs in minikube's cache
@@ -80,12 +98,6 @@ class Facts:
         return self.uid == 0
 
     @property
-    def platform(self) -> str:
-        """The Docker platform of images that run on it."""
-        machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(self.arch, self.arch)
-        return f"linux/{machine}"
-
-    @property
     def family(self) -> str:
         """The distribution whose packages it takes: debian, ubuntu, fedora, rhel, macos, or its own id."""
         if self.kernel == "Darwin":
@@ -97,10 +109,6 @@ class Facts:
                 return "rhel"
         return self.system or self.kernel.lower()
 
-    def jdk(self, minimum: int) -> Jdk | None:
-        """The first JDK that is new enough: JAVA_HOME's, the default one, then any other."""
-        return next((kit for kit in self.jdks if kit.major >= minimum), None)
-
     @property
     def engine_version(self) -> str:
         """The version of the installed Docker engine, without what a distribution adds to it; 0 without one."""
@@ -108,18 +116,17 @@ class Facts:
         return found[1] if found else "0"
 
 
+def parse_build(text: str) -> BuildFacts:
+    """What a build asks for, in the output of `BUILD_SCRIPT`. Raises Unreachable if that is incomplete."""
+    return _of_builds(_answers(text))
+
+
 def parse(text: str, now: float | None = None) -> Facts:
     """The facts in the script's output, printed at `now` (seconds since the epoch); other lines are ignored.
 
     Raises Unreachable if the output is incomplete: the shell on that machine did not run the whole script.
     """
-    lines = [line[8:] for line in text.splitlines() if line.startswith("slipway:") and "=" in line]
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        key, value = line.split("=", 1)
-        found.setdefault(key, []).append(value.strip())
-    if "end" not in found:
-        raise Unreachable("the output of the machine's probe was cut short", details=text[-2000:])
+    found = _answers(text)
 
     def one(key: str) -> str:
         return found.get(key, [""])[0]
@@ -127,18 +134,13 @@ def parse(text: str, now: float | None = None) -> Facts:
     def number(key: str, unit: int = 1) -> int:
         return int(one(key)) * unit if one(key).isdigit() else 0
 
-    homes: dict[str, Jdk] = {}
-    for line in found.get("jdk", []):
-        if named := re.fullmatch(r"(\d\S*) (/.*)", line):  # a `release` file may have no version
-            homes.setdefault(named[2], Jdk(named[1], named[2]))
     cached: dict[str, tuple[str, ...]] = {}
     for line in found.get("kubernetes", []):
         version, name = line.split("/")[-2:]
         cached[version] = (*cached.get(version, ()), name)
     tools = dict(line.partition(" ")[::2] for line in found.get("tool", []))
     return Facts(
-        kernel=one("kernel"),
-        arch=one("arch"),
+        **vars(_of_builds(found)),
         system=one("system"),
         like=tuple(one("like").split()),
         version=one("version"),
@@ -157,10 +159,6 @@ def parse(text: str, now: float | None = None) -> Facts:
         socket=bool(one("socket")),
         socket_writable=bool(one("writable")),
         daemon=bool(one("daemon")),
-        jdks=tuple(homes.values()),
-        lein=one("lein"),
-        lein_jars=tuple(found.get("lein_jar", [])),
-        maven_repo=bool(one("maven_repo")),
         tools={name: version.removeprefix("v") for name, version in tools.items()},
         minikube_home=one("minikube_home"),
         kubernetes=cached,
@@ -177,6 +175,33 @@ def parse(text: str, now: float | None = None) -> Facts:
         ports=tuple(int(port) for port in one("ports").split() if port.isdigit()),
         wsl="microsoft" in one("release").lower(),
         reach={name: answer == "yes" for name, answer in sorted(line.split(" ") for line in found.get("reach", []))},
+    )
+
+
+def _answers(text: str) -> dict[str, list[str]]:
+    """The values of each key. Raises Unreachable if the last is not there."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("slipway:") and "=" in line:
+            key, value = line[8:].split("=", 1)
+            found.setdefault(key, []).append(value.strip())
+    if "end" not in found:
+        raise Unreachable("the output of the machine's probe was cut short", details=text[-2000:])
+    return found
+
+
+def _of_builds(found: Mapping[str, Sequence[str]]) -> BuildFacts:
+    homes: dict[str, Jdk] = {}
+    for line in found.get("jdk", []):
+        if named := re.fullmatch(r"(\d\S*) (/.*)", line):  # a `release` file may have no version
+            homes.setdefault(named[2], Jdk(named[1], named[2]))
+    return BuildFacts(
+        kernel=found.get("kernel", [""])[0],
+        arch=found.get("arch", [""])[0],
+        jdks=tuple(homes.values()),
+        lein=found.get("lein", [""])[0],
+        lein_jars=tuple(found.get("lein_jar", [])),
+        maven_repo="maven_repo" in found,
     )
 
 

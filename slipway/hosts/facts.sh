@@ -1,10 +1,7 @@
-# The probe: a read-only POSIX sh script that prints what a machine is and has. `facts.py` parses its output.
+# The rest of the probe, behind `build_facts.sh`: a read-only POSIX sh script that prints what a machine is and has.
 #
-# Every line is slipway:KEY=VALUE; a key may repeat. Whether the upstreams answer, from which Docker's script and minikube
+# Whether the upstreams answer, from which Docker's script and minikube
 # download, is asked in the background for a tenth of a second; behind a proxy, whether the proxy does.
-LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-say() { printf 'slipway:%s=%s\n' "$1" "$2"; }
-found() { command -v "$1" 2>/dev/null; }
 reach() {
   if timeout 0.1 bash -c ': </dev/tcp/$0/$1' "$1" "$2" 2>/dev/null; then say reach "$1 yes"; else say reach "$1 no"; fi
 }
@@ -17,7 +14,7 @@ if found timeout >/dev/null && found bash >/dev/null; then
   esac
 fi
 say clock "$(date +%s)"; say home "$HOME"
-say kernel "$(uname -s)"; say arch "$(uname -m)"; say release "$(uname -r)"
+say release "$(uname -r)"
 if [ -r /etc/os-release ]; then
   . /etc/os-release
   say system "${ID:-}"; say like "${ID_LIKE:-}"; say version "${VERSION_ID:-}"
@@ -44,19 +41,6 @@ done
 [ -w /var/run/docker.sock ] && say writable yes
 pid=$(cat /var/run/docker.pid 2>/dev/null) && read -r name 2>/dev/null <"/proc/$pid/comm" && # a pid is used again
   [ "$name" = dockerd ] && say daemon "$pid"
-
-java=$(found java); [ -n "$java" ] && java=$(readlink -f "$java" 2>/dev/null || echo "$java")
-for home in "${JAVA_HOME:-}" "${java%/bin/java}" /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home; do
-  [ -x "$home/bin/jlink" ] && [ -r "$home/release" ] || continue
-  # without jmods, jlink takes the modules out of the JDK itself where its vendor built it so (JEP 493)
-  [ -d "$home/jmods" ] || "$home/bin/jlink" --help 2>/dev/null | grep -q "run-time image enabled" || continue
-  say jdk "$(sed -n 's/^JAVA_VERSION="\(.*\)"/\1/p' "$home/release") $home"
-done
-p=$(found lein) && say lein "$p"
-for jar in /usr/share/java/leiningen-[0-9]*.jar "$HOME"/.lein/self-installs/leiningen-*-standalone.jar; do
-  [ -e "$jar" ] && say lein_jar "$jar"
-done
-[ -d /usr/share/maven-repo/ring/ring-jetty-adapter ] && say maven_repo ring
 
 say minikube_home "${MINIKUBE_HOME:-$HOME}/.minikube"
 for tool in kubectl minikube; do # one that Slipway put there has its version in its name, which spares running it

@@ -23,7 +23,7 @@ from slipway.flows.docker_dev import DockerDev
 from slipway.flows.docker_environment import DockerEnvironment
 from slipway.flows.secrets import SecretValues
 from slipway.flows.workspace import BuildMachine, Workspace
-from slipway.hosts.facts import Facts
+from slipway.hosts.facts import BuildFacts, Facts
 from slipway.hosts.fake import FakeHost
 
 FACTS = Facts("Linux", "x86_64")
@@ -52,7 +52,9 @@ def build_machine(daemon: FakeDaemon | None = None, checks: FakeCheckRunner | No
     docker = daemon or FakeDaemon()
     state = Probe(lambda: docker.state("shop"))
     checks = checks or FakeCheckRunner()
-    return BuildMachine(FakeHost("here", FACTS), docker, state, checks, Probe(lambda: True), ResourceLimit("lein", 1))
+    probe = Probe[BuildFacts](lambda: FACTS)
+    host, clojars = FakeHost("here", FACTS), Probe(lambda: True)
+    return BuildMachine(host, docker, probe, state, checks, clojars, ResourceLimit("lein", 1))
 
 
 def workspace(

@@ -7,13 +7,13 @@ import os
 import shutil
 import socket
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
 from slipway.errors import Problem
-from slipway.hosts.facts import SCRIPT, Facts, Jdk, parse
+from slipway.hosts.facts import BUILD_SCRIPT, SCRIPT, BuildFacts, Facts, Jdk, parse, parse_build
 from tests import facts
 
 
@@ -24,6 +24,20 @@ def test_the_probe_runs_under_every_shell_and_finds_this_machine(shell: str) -> 
     assert found.kernel == subprocess.check_output(["uname", "-s"], text=True).strip()
     assert found.user == subprocess.check_output(["id", "-un"], text=True).strip()
     assert found.cpus >= 1
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_what_a_build_asks_for_is_what_the_probe_finds(shell: str) -> None:
+    said = [
+        subprocess.run([shell, "-s"], input=text, capture_output=True, text=True, check=True, timeout=20).stdout
+        for text in (BUILD_SCRIPT, SCRIPT)
+    ]
+    build, whole = parse_build(said[0]), parse(said[1])
+    assert build == BuildFacts(**{one.name: getattr(whole, one.name) for one in fields(BuildFacts)})
+    assert build.kernel == subprocess.check_output(["uname", "-s"], text=True).strip()
+    assert "slipway:user" not in said[0]
+    with pytest.raises(Problem, match="cut short"):
+        parse_build(said[0].replace("slipway:end=end", ""))
 
 
 def test_the_probe_says_whether_upstreams_answer_and_behind_a_proxy_whether_that_does() -> None:
