@@ -34,6 +34,9 @@ PAGE = """(ns shop.page (:require [shop.words :refer [greeting]]))
 WORDS = """(ns shop.words)
 (defmacro greeting [] "hello")
 """
+CLOJURE = '[org.clojure/clojure "1.11.4"]'
+# Without Clojars: Leiningen's own package brings nREPL's.
+DEBIAN = '{:repositories {"clojars" {:url "file:///usr/share/maven-repo" :checksum :ignore}}}'
 
 
 class Dev:
@@ -61,6 +64,16 @@ class Dev:
     def save(self, name: str, text: str) -> None:
         (self.code / name).write_text(text)
 
+    def evaluated(self, code: str) -> bytes:
+        """What nREPL answers, at the address that is printed (nrepl.org: messages are bencode)."""
+        port = int(self.until(r"^nREPL +127.0.0.1:(\d+)$")[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as stream:
+            stream.sendall(f"d2:op4:eval4:code{len(code)}:{code}e".encode())
+            answer = b""
+            while b"4:done" not in answer and (read := stream.recv(4096)):
+                answer += read
+        return answer
+
     @property
     def left(self) -> str:
         """What Docker has of the project's tests and sessions."""
@@ -73,7 +86,10 @@ class Dev:
 
 
 def write_shop(project: Another) -> None:
-    """Write the sources of the shop."""
+    """Write the sources of the shop, which has nREPL on its class path."""
+    lein = project.service / "project.clj"
+    with_nrepl = lein.read_text().replace(CLOJURE, f'{CLOJURE} [nrepl "1.0.0"]')
+    lein.write_text(with_nrepl.replace("{:uberjar", f"{{:debian {DEBIAN} :uberjar"))
     for name, text in {"core.clj": SERVER, "page.clj": PAGE, "words.clj": WORDS}.items():
         (project.service / "code" / "shop" / name).write_text(text)
 
@@ -107,10 +123,12 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
 def test_what_is_saved_takes_effect_at_once_and_ctrl_c_leaves_nothing(dev: Dev) -> None:
     url = dev.until(r"^shop +(http://127.0.0.1:\d+)$")[1]
     repl = dev.until(r"^REPL +nc 127.0.0.1 (\d+)$")[1]
+    nrepl = dev.evaluated("(shop.page/text)")
     dev.until("^1 of 1 checks passed in")
     with socket.create_connection(("127.0.0.1", int(repl)), timeout=30) as stream:
         stream.sendall(b"(shop.page/text)\n")
         assert b':val "\\"hello\\""' in stream.recv(4096)
+    assert b'5:value7:"hello"' in nrepl
     dev.save("page.clj", PAGE.replace("(greeting)", '(str (greeting) "!")'))
     dev.until(r"  shop\.page  \(evaluated \d+\.\d\d s after the save\)  0 of 1 checks passed")
     dev.until("expected the body to match")

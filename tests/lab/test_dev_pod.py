@@ -88,6 +88,7 @@ def test_a_pod_beside_the_copies_takes_no_traffic_and_ctrl_c_leaves_nothing(shop
     copies, selector = shop.pods.keys(), shop.selector
     with session(shop) as dev:
         url = dev.until(r"^shop +(http://127.0.0.1:\d+)$")[1]
+        assert b'5:value7:"hello"' in dev.evaluated("(shop.page/text)")
         dev.until("^1 of 1 checks passed in")
         shop.save(PATCHED)
         took = dev.until(r"  shop\.page  \(evaluated (\d+\.\d\d) s after the save\)  0 of 1 checks passed")[1]
