@@ -69,7 +69,7 @@ def _create_failed(text: str, deployment: Object) -> Cause:
         hint = 'set what it names in the service file: resources: {limits: {cpu: "1"}}'
         return Cause(f"a quota of the namespace wants more to be said of a pod: {text}", hint, final=True)
     if EXCEEDED_QUOTA in text:
-        return _quota_exceeded(text, recreated=deployment.get("spec", {}).get("strategy", {}).get("type") == "Recreate")
+        return _quota_exceeded(text, makes_room=_makes_room(deployment))
     if "violates PodSecurity" in text:
         details = text.partition("violates PodSecurity")[2]
         hint = "change what it names in manifests/ or the image"
@@ -77,7 +77,13 @@ def _create_failed(text: str, deployment: Object) -> Cause:
     return Cause(f"no pod can be created: {text}", "change what the message names", final=True)
 
 
-def _quota_exceeded(text: str, *, recreated: bool) -> Cause:
+def _makes_room(deployment: Object) -> bool:
+    """Whether earlier pods end: at once, or as soon as a new one that there was room for is ready."""
+    recreated = deployment.get("spec", {}).get("strategy", {}).get("type") == "Recreate"
+    return recreated or bool(deployment.get("status", {}).get("updatedReplicas"))
+
+
+def _quota_exceeded(text: str, *, makes_room: bool) -> Cause:
     """A quota that can never have room for a pod, or has none while others use it up."""
     found = re.search(r"requested: (\S+), used: \S+, limited: (\S+)", text)
     asked, limits = (
@@ -86,7 +92,7 @@ def _quota_exceeded(text: str, *, recreated: bool) -> Cause:
     if any((parse_quantity(asked[key]) or 0) > (parse_quantity(limits.get(key, asked[key])) or 0) for key in asked):
         hint = "request less in the service file, or raise the quota: kubectl describe quota"
         return Cause(f"a pod asks for more than a quota of the namespace allows at all: {text}", hint, final=True)
-    if recreated:  # its own earlier pods are ending, and count until they have
+    if makes_room:  # they count until they have ended, and the controller tries again at ever longer intervals
         return Cause(f"a quota of the namespace is used up: {text}", "kubectl describe quota", patience=QUOTA_PATIENCE)
     hint = "a rollout needs room for one pod more while the old ones run: request less, run fewer, or raise the quota"
     return Cause(f"a quota of the namespace is used up: {text}", hint)

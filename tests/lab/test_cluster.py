@@ -137,6 +137,26 @@ def test_a_pod_that_is_too_big_is_explained_with_the_figures(toy: Toys) -> None:
     assert "of 2.00 CPUs left" in done.failure("toy/release")
 
 
+@pytest.mark.long
+def test_a_quota_with_room_for_one_pod_more_has_the_copies_replaced_one_behind_the_other(toy: Toys) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "tight"},
+        "spec": {"hard": {"pods": "3"}},
+    }
+    before = {one["name"] for one in toy.settled()["containers"]}
+    toy.kubectl("apply", "--filename", "-", text=json.dumps(quota))
+    try:
+        toy.write(note="in the room of a quota")
+        done = toy.deploy()
+        assert done.exit == 0, done.out
+        assert done.steps["toy/release"] == "changed"
+        assert before.isdisjoint(one["name"] for one in toy.settled()["containers"])
+    finally:
+        toy.kubectl("delete", "resourcequota", "tight")
+
+
 @pytest.mark.parametrize(
     ("hand", "reason"),
     [

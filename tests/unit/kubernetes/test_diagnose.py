@@ -186,26 +186,28 @@ def test_a_pods_state_is_that_of_all_its_containers(init: list[Json], containers
     assert pod_state(pod_of(init=init, containers=containers)) == state
 
 
-def refused(message: str, strategy: str = "RollingUpdate") -> Snapshot:
-    """A Deployment whose ReplicaSet could not create a pod."""
+def refused(message: str, strategy: str, new: int) -> Snapshot:
+    """A Deployment with so many new pods, whose ReplicaSet could not create another one."""
     conditions = [{"type": "ReplicaFailure", "status": "True", "message": f'pods "web-1" is forbidden: {message}'}]
-    return Snapshot({"spec": {"strategy": {"type": strategy}}, "status": {"conditions": conditions}})
+    status = {"conditions": conditions, "updatedReplicas": new}
+    return Snapshot({"spec": {"strategy": {"type": strategy}}, "status": status})
 
 
 @pytest.mark.parametrize(
-    ("strategy", "message", "summary", "final", "waits_longer"),
+    ("strategy", "new", "message", "summary", "final", "waits_longer"),
     [
-        ("RollingUpdate", "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3", "a quota of the namespace is used up", False, False),
-        ("Recreate", "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1", "a quota of the namespace is used up", False, True),
-        ("Recreate", "exceeded quota: q, requested: requests.memory=2Gi, used: requests.memory=0, limited: requests.memory=1536Mi", "a pod asks for more than a quota", True, False),
-        ("RollingUpdate", "exceeded quota: q, requested: limits.cpu=500m,pods=1, used: limits.cpu=0,pods=1, limited: limits.cpu=0.4,pods=9", "a pod asks for more than a quota", True, False),
-        ("RollingUpdate", "failed quota: q: must specify limits.cpu for: web", "a quota of the namespace wants more to be said", True, False),
+        ("RollingUpdate", 0, "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3", "a quota of the namespace is used up", False, False),
+        ("RollingUpdate", 1, "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3", "a quota of the namespace is used up", False, True),
+        ("Recreate", 0, "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1", "a quota of the namespace is used up", False, True),
+        ("Recreate", 0, "exceeded quota: q, requested: requests.memory=2Gi, used: requests.memory=0, limited: requests.memory=1536Mi", "a pod asks for more than a quota", True, False),
+        ("RollingUpdate", 0, "exceeded quota: q, requested: limits.cpu=500m,pods=1, used: limits.cpu=0,pods=1, limited: limits.cpu=0.4,pods=9", "a pod asks for more than a quota", True, False),
+        ("RollingUpdate", 0, "failed quota: q: must specify limits.cpu for: web", "a quota of the namespace wants more to be said", True, False),
     ],
 )  # fmt: skip
 def test_a_quota_that_may_have_room_later_differs_from_one_that_never_has(
-    strategy: str, message: str, summary: str, final: bool, waits_longer: bool
+    strategy: str, new: int, message: str, summary: str, final: bool, waits_longer: bool
 ) -> None:
-    (cause,) = causes(refused(message, strategy))
+    (cause,) = causes(refused(message, strategy, new))
     assert cause.summary.startswith(summary)
     assert (cause.final, cause.patience > 0) == (final, waits_longer)
 
