@@ -52,7 +52,7 @@ def invoke(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["deploy", "--env="], "--env is empty"),
         (["setup", "--host", ","], "--host is empty"),
         (["restart", "--service", "auth,order"], "restart takes one service"),
-        (["history", "--service", "aut"], "did you mean auth?"),
+        (["history", "--service", "aut", "--env", "local"], "did you mean auth?"),
         (["forward", "--service", "auth", "--port", "99999"], "from 1 to 65535"),
         (["logs", "--service", "auth", "--tail", "9" * 5000], "--tail takes a whole number"),
         (["scale", "--service", "auth", "--replicas", "0"], "at least one copy"),
