@@ -12,7 +12,7 @@ from tests.integration.project import Another, Light, Project
 
 P = TypeVar("P", bound=Project)
 # They begin first, or the last one runs alone.
-LONG = ("test_auth.py", "test_deploy.py", "test_failed_deploys.py", "test_walk.py", "test_builds.py", "test_new.py")
+LONG = ("test_auth.py", "test_deploy.py", "test_failed_deploys.py", "test_warm.py", "test_builds.py", "test_new.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

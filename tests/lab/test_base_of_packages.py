@@ -19,6 +19,8 @@ from slipway.images import base_recipes
 from slipway.installers.bundle_create import BundleBuilder
 from tests.integration.project import ROOT
 
+pytestmark = pytest.mark.lab
+
 DATA = "/var/lib/postgresql"
 START = f"initdb --pgdata={DATA}/data --auth=trust --locale=C.UTF-8 && exec postgres -D {DATA}/data -k /tmp"
 TAG = "slipway-test/base-postgres:1"

@@ -21,6 +21,8 @@ from slipway.engine.reporter import null_reporter
 from slipway.hosts.local import LocalHost
 from tests.integration.project import purged_name
 
+pytestmark = pytest.mark.lab
+
 DOCKERFILES = 16
 PLAIN, ONBUILD = "plain", "onbuild"  # the bases: the second adds a layer to whatever is built on it
 

@@ -1,4 +1,4 @@
-"""The faults that random walks over the commands of a day found (tests/lab/test_walk.py walks)."""
+"""The faults that random walks over the commands of a day found (`test_walk.py` walks)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.walk_local import LocalServices
 from tests.integration.walk_model import NAMES, Content
+
+pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,8 @@ from slipway.images import image as images
 from slipway.images import reproducible_layers as layers
 from tests.integration.project import purged_name
 
+pytestmark = pytest.mark.lab
+
 DEPS = "COPY target/slipway/deps.jar deps.jar\n"
 JAR = "COPY target/slipway/app.jar app.jar\n"
 BEGIN = "ARG BASE\nFROM ${BASE}\nWORKDIR /app\n"

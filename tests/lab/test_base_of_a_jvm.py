@@ -16,6 +16,8 @@ from slipway.hosts.local import LocalHost
 from slipway.images import base_recipes
 from tests.integration.project import ROOT
 
+pytestmark = pytest.mark.lab
+
 TAG = "slipway-test/base-clojure:1"
 PROGRAM = """
 class Told {
