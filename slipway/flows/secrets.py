@@ -65,7 +65,7 @@ class SecretValues(Generic[S]):
         """The generated secrets of services that are not stored yet, as this run made them up. Raises as `of`."""
         found = {}
         for service in services:
-            begin_fingerprint(self.of(service))  # while sources are read: each release has it
+            self.of(service)
             for place, how in generated_secrets(service, self.environment, self.config.services).items():
                 if place not in stored:
                     found[place] = self._pend(place, how)
@@ -87,6 +87,8 @@ class GenerateSecrets(Step[dict[str, str]]):
 
     def check(self, facts: dict[str, str]) -> Change | None:
         """Those that are not stored yet."""
+        for service in self.services:
+            begin_fingerprint(self.values.of(service))  # each release has it: computed while sources are read
         missing = self.values.missing(self.services, facts)
         return Change(f"{', '.join(sorted(missing))} must be generated") if missing else None
 

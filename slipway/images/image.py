@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,21 +66,14 @@ def build(daemon: Daemon, spec: ImageBuild, archives: Once[bytes], report: Repor
     given = jar_layer.inputs(spec.context, spec.dockerfile, spec.platform, spec.base)
     image = jar_layer.replace(daemon, before, spec.base, given, spec.digest, report) if before and given else None
     if image is None:
-        others = [one for one in state.images if one.labels.get(LABEL) == spec.project]
-        return _build(daemon, spec, before, others, archives, given, report)
+        return _build(daemon, spec, state, archives, given, report)
     for tag in spec.tags:
         daemon.images.tag(image, tag)
     return image
 
 
 def _build(
-    daemon: Daemon,
-    spec: ImageBuild,
-    before: Image | None,
-    others: Sequence[Image],
-    archives: Once[bytes],
-    given: Inputs | None,
-    report: Reporter,
+    daemon: Daemon, spec: ImageBuild, state: State, archives: Once[bytes], given: Inputs | None, report: Reporter
 ) -> str:
     """Build the image, add its class data, rewrite its layers' timestamps, tag it and report its size; its id."""
     from slipway.images import class_data_sharing as classes
@@ -91,7 +84,9 @@ def _build(
     built = daemon.images.build(spec.context, spec.dockerfile, (), {"BASE": spec.base}, labels, spec.platform, report)
     base = daemon.images.inspect(built.base).layers if built.base else ()
     start = classes.Start(built.id, base, spec.env, spec.container_labels)
-    data = classes.class_data(daemon, start, others, archives, report)
+    own = [one for one in state.images if one.labels.get(LABEL) == spec.project]
+    data = classes.class_data(daemon, start, own, archives, report)
+    before = state.tagged(spec.tags[1])
     previous = daemon.images.inspect(before.id).layers if before else ()
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
         saved, rewritten = Path(folder) / "saved.tar", Path(folder) / "rewritten.tar"
