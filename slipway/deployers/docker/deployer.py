@@ -36,7 +36,7 @@ def deployments(
         deployer=DockerDeployer(daemon, names, checks, reach),
         releases=DockerReleases(names, state),
         operations=DockerOperations(daemon, names, state, reach),
-        status=DockerStatus(state),
+        status=DockerStatus(daemon, state, reach),
         secret_store=DockerSecretStore(daemon, names),
     )
 

@@ -41,6 +41,17 @@ def wait_until_ready(daemon: Daemon, container: str, service: Service, url: str,
     raise cause.problem(f"{service.name}: not ready within {timeout:.0f} s")
 
 
+def unready(daemon: Daemon, container: str, service: Service, url: str, report: Reporter) -> str:
+    """Why a running container is not ready now, in words; empty where it is."""
+    check = (service.health or Health()).readiness
+    fault = _readiness_fault(daemon, container, check, url, report)
+    if fault is None:
+        return ""
+    if isinstance(check, str):
+        return f"{check} answers {fault}" if fault.isdigit() else f"{check} does not answer ({fault})"
+    return f"`{' '.join(check)}` failed: {fault}" if check else f"nothing listens on port {service.port}"
+
+
 def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
     """Raise Problem if the container exited or was restarted, with the cause."""
     found = daemon.containers.inspect(container)

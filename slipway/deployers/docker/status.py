@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 
+from slipway.deployers.docker.readiness import unready
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
 from slipway.docker.labels import ROLE, SERVICE
+from slipway.docker.protocols import Daemon
+from slipway.docker.reach import Reach
 from slipway.docker.state import Container, State
+from slipway.engine.reporter import null_reporter
 from slipway.engine.steps import Probe
+from slipway.engine.threads import Threads
 
 
 class DockerStatus:
     """A `StatusReader` of one project's containers."""
 
-    def __init__(self, state: Probe[State]) -> None:
-        self._state = state
+    def __init__(self, daemon: Daemon, state: Probe[State], reach: Reach) -> None:
+        self._daemon, self._state, self._reach = daemon, state, reach
+        self._unready = Probe(self._ask)
 
     def services(self) -> Sequence[ServiceStatus]:
         """What runs, without the containers that are being replaced."""
+        state, why = self._state.facts(), self._unready.facts()
+        found = (_status(state, one, ready=one.running and one.id not in why) for one in _serving(state))
+        return sorted(found, key=attrgetter("name"))
+
+    def _ask(self) -> Mapping[str, str]:
+        """Why running containers are not ready, by id; those that are, and those without a record, are not in it."""
         state = self._state.facts()
-        running = [c for c in state.containers if c.labels.get(ROLE) == "serving" and not c.name.endswith("_previous")]
-        return sorted((_status(state, container) for container in running), key=attrgetter("name"))
+        running = [one for one in _serving(state) if one.running]
+        threads = Threads(len(running) or 1)
+        asked = {one.id: threads.submit(self._why_unready, state, one) for one in running}
+        return {container: why for container, one in asked.items() if (why := one.result())}
+
+    def _why_unready(self, state: State, container: Container) -> str:
+        release = release_of(state, container)
+        published = release and container.ports.get(release.settings.port)
+        if not release or not published:
+            return ""
+        url = self._reach.url(published[1])
+        return unready(self._daemon, container.id, release.settings, url, null_reporter())
 
     def nodes(self) -> Sequence[NodeUsage]:
         """None: one host plans nothing."""
         return []
 
     def warnings(self) -> Sequence[str]:
-        """None: Docker keeps no events."""
-        return []
+        """Which services are not ready, and why: Docker itself keeps no events."""
+        why, serving = self._unready.facts(), _serving(self._state.facts())
+        return sorted(f"{_name(one)} is not ready: {why[one.id]}" for one in serving if one.id in why)
 
 
-def _status(state: State, container: Container) -> ServiceStatus:
+def _serving(state: State) -> list[Container]:
+    return [one for one in state.containers if one.labels.get(ROLE) == "serving" and not one.name.endswith("_previous")]
+
+
+def _status(state: State, container: Container, *, ready: bool) -> ServiceStatus:
     release = release_of(state, container)
     image = next((i for i in state.images if i.id == container.image), None)
     version = next((t for t in image.tags if ":src-" not in t and ":ok-" not in t), "") if image else ""
     started = datetime.fromisoformat(container.started)
     return ServiceStatus(
-        name=container.labels.get(SERVICE, container.name),
+        name=_name(container),
         release=release.number if release else None,
         wanted=1,
-        ready=int(container.running),
+        ready=int(ready),
         restarts=container.restarts,
         image=version or (image.tags[0] if image and image.tags else ""),
         digest=container.image,
@@ -51,3 +78,7 @@ def _status(state: State, container: Container) -> ServiceStatus:
         ports=tuple(f"{address}:{port}->{inner}" for inner, (address, port) in container.ports.items()),
         containers=(CopyStatus(container.name, container.state),),
     )
+
+
+def _name(container: Container) -> str:
+    return container.labels.get(SERVICE, container.name)

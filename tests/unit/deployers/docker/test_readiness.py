@@ -135,3 +135,25 @@ def test_a_command_that_succeeds_is_ready_and_one_that_fails_is_named_with_its_o
     monkeypatch.setattr(FakeContainerIO, "execute", refuse)
     with pytest.raises(Problem, match="`pg_isready -q` failed: no response"):
         wait({"exec": ["pg_isready", "-q"]}, silent)
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        ({"ready": "/ready"}, ""),
+        ({"ready": "/other"}, "/other answers 404"),
+        ({"exec": ["pg_isready", "-q"]}, "`pg_isready -q` failed: no response"),
+    ],
+)
+def test_why_it_is_not_ready_now_is_said_in_words(
+    server: str, monkeypatch: pytest.MonkeyPatch, health: dict[str, Any], words: str
+) -> None:
+    monkeypatch.setattr(FakeContainerIO, "execute", lambda *_: (2, "no response\n"))
+    service = Service(name="web", port=80, health=Health.model_validate(health))
+    assert readiness.unready(FakeDaemon(), "web", service, server, null_reporter()) == words
+
+
+def test_a_path_that_nobody_answers_is_not_ready(silent: str) -> None:
+    service = Service(name="web", port=80, health=Health(ready="/ready"))
+    why = readiness.unready(FakeDaemon(), "web", service, silent, null_reporter())
+    assert why == "/ready does not answer (ConnectionError)"
