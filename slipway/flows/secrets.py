@@ -62,10 +62,9 @@ class SecretValues(Generic[S]):
             self.of(service)
 
     def missing(self, services: Sequence[Service], stored: Mapping[str, str]) -> dict[str, str]:
-        """The generated secrets of services that are not stored yet, as this run made them up. Raises as `of`."""
+        """The generated secrets of services that are not stored yet, as this run made them up."""
         found = {}
         for service in services:
-            self.of(service)
             for place, how in generated_secrets(service, self.environment, self.config.services).items():
                 if place not in stored:
                     found[place] = self._pend(place, how)
@@ -86,7 +85,7 @@ class GenerateSecrets(Step[dict[str, str]]):
     services: tuple[Service, ...]
 
     def check(self, facts: dict[str, str]) -> Change | None:
-        """Those that are not stored yet."""
+        """Those that are not stored yet. Raises UsageError for a source of others that is missing."""
         for service in self.services:
             begin_fingerprint(self.values.of(service))  # each release has it: computed while sources are read
         missing = self.values.missing(self.services, facts)

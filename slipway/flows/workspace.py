@@ -41,7 +41,7 @@ class BuildMachine:
 
     host: Host
     docker: Daemon
-    probe: Probe[BuildFacts]
+    probe: Probe[BuildFacts]  # of the host, for builds alone
     state: Probe[State]  # of Docker
     checks: CheckRunner
     clojars: Probe[bool]  # whether it answers

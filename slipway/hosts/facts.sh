@@ -1,7 +1,7 @@
 # The rest of the probe, behind `build_facts.sh`: a read-only POSIX sh script that prints what a machine is and has.
 #
-# Whether the upstreams answer, from which Docker's script and minikube
-# download, is asked in the background for a tenth of a second; behind a proxy, whether the proxy does.
+# Whether the upstreams answer, from which Docker's script and minikube download, is asked in the background for a tenth
+# of a second; behind a proxy, whether the proxy does.
 reach() {
   if timeout 0.1 bash -c ': </dev/tcp/$0/$1' "$1" "$2" 2>/dev/null; then say reach "$1 yes"; else say reach "$1 no"; fi
 }

@@ -146,11 +146,12 @@ def test_a_quota_with_room_for_one_pod_more_has_the_copies_replaced_one_behind_t
         "spec": {"hard": {"pods": "3"}},
     }
     before = {one["name"] for one in toy.settled()["containers"]}
-    toy.kubectl("apply", "--filename", "-", text=json.dumps(quota))
+    assert "created" in toy.kubectl("apply", "--filename", "-", text=json.dumps(quota))
     try:
         toy.write(note="in the room of a quota")
         done = toy.deploy()
         assert done.exit == 0, done.out
+        assert "waiting: a quota of the namespace is used up" in done.out
         assert done.steps["toy/release"] == "changed"
         assert before.isdisjoint(one["name"] for one in toy.settled()["containers"])
     finally:

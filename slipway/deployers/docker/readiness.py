@@ -13,7 +13,8 @@ from slipway.engine.reporter import Reporter
 
 TIMEOUT = 60.0  # seconds that a container gets to become ready, unless its service has `start_within`
 COMMAND_TIMEOUT = 10  # seconds for a readiness command
-NO_LISTENER = "no listener"
+ANSWERS_WITHIN = 2  # seconds for a readiness path
+NO_LISTENER, SILENT = "no listener", "silent"
 
 ReadinessCheck = str | tuple[str, ...] | None  # a path, a command, or the port alone (`Health.readiness`)
 
@@ -37,7 +38,7 @@ def wait_until_ready(daemon: Daemon, container: str, service: Service, url: str,
         if found is None:
             return
         fault = found
-    cause = _timeout_cause(check, fault, container, service.port)
+    cause = _cause(check, fault, container, service.port)
     raise cause.problem(f"{service.name}: not ready within {timeout:.0f} s")
 
 
@@ -45,11 +46,7 @@ def unready(daemon: Daemon, container: str, service: Service, url: str, report: 
     """Why a running container is not ready now, in words; empty where it is."""
     check = (service.health or Health()).readiness
     fault = _readiness_fault(daemon, container, check, url, report)
-    if fault is None:
-        return ""
-    if isinstance(check, str):
-        return f"{check} answers {fault}" if fault.isdigit() else f"{check} does not answer ({fault})"
-    return f"`{' '.join(check)}` failed: {fault}" if check else f"nothing listens on port {service.port}"
+    return _cause(check, fault, container, service.port).summary if fault else ""
 
 
 def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
@@ -62,7 +59,7 @@ def _ensure_running(daemon: Daemon, container: str, service: Service) -> None:
 
 
 def _readiness_fault(daemon: Daemon, container: str, check: ReadinessCheck, url: str, report: Reporter) -> str | None:
-    """Why the check fails now: `NO_LISTENER`, an HTTP status, or what a command printed. None: it passes."""
+    """Why the check fails now: `NO_LISTENER`, `SILENT`, a status, or what a command printed. None: it passes."""
     if check is None:
         return None if _listens(url) else NO_LISTENER
     if isinstance(check, tuple):
@@ -71,15 +68,20 @@ def _readiness_fault(daemon: Daemon, container: str, check: ReadinessCheck, url:
     import requests
 
     try:
-        response = requests.get(url + check, timeout=2, proxies={"http": "", "https": ""})
+        response = requests.get(url + check, timeout=ANSWERS_WITHIN, proxies={"http": "", "https": ""})
+    except requests.ReadTimeout:
+        return SILENT
     except requests.RequestException as error:
         return type(error).__name__
     return None if response.ok else str(response.status_code)
 
 
-def _timeout_cause(check: ReadinessCheck, fault: str, container: str, port: int) -> Cause:
+def _cause(check: ReadinessCheck, fault: str, container: str, port: int) -> Cause:
+    """Why it is not ready, given what `_readiness_fault` found."""
     if isinstance(check, str) and fault.isdigit():
         return wrong_path(check, fault)
+    if isinstance(check, str) and fault == SILENT:
+        return Cause(f"{check} takes more than {ANSWERS_WITHIN} s to answer", f"docker logs {container[:12]}")
     if isinstance(check, tuple):
         return Cause(f"`{' '.join(check)}` failed: {fault}", f"docker logs {container[:12]}")
     return nothing_listens(port)

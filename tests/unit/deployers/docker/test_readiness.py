@@ -156,4 +156,13 @@ def test_why_it_is_not_ready_now_is_said_in_words(
 def test_a_path_that_nobody_answers_is_not_ready(silent: str) -> None:
     service = Service(name="web", port=80, health=Health(ready="/ready"))
     why = readiness.unready(FakeDaemon(), "web", service, silent, null_reporter())
-    assert why == "/ready does not answer (ConnectionError)"
+    assert why == "nothing listens on port 80, which the readiness check uses"
+
+
+def test_a_path_that_is_silent_is_not_called_a_port_on_which_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "ANSWERS_WITHIN", 0.1)
+    service = Service(name="web", port=80, health=Health(ready="/ready"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        why = readiness.unready(FakeDaemon(), "web", service, url, null_reporter())
+    assert why == "/ready takes more than 0.1 s to answer"

@@ -20,4 +20,4 @@ def test_a_container_that_runs_is_ready_as_long_as_it_answers() -> None:
         assert list(subject.deployments.status.warnings()) == []
     later = on_docker(daemon, service).deployments.status
     assert [(one.wanted, one.ready, one.containers[0].state) for one in later.services()] == [(1, 0, "running")]
-    assert list(later.warnings()) == ["web is not ready: nothing listens on port 80"]
+    assert list(later.warnings()) == ["web is not ready: nothing listens on port 80, which the readiness check uses"]
