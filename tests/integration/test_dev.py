@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from queue import Empty, SimpleQueue
 import pytest
 import requests
 
+from tests.integration.printed import printed
 from tests.integration.project import Another, Light
 
 SERVER = """(ns shop.core (:gen-class) (:require [shop.page :as page]) (:import (java.net ServerSocket)))
@@ -42,14 +42,9 @@ DEBIAN = '{:repositories {"clojars" {:url "file:///usr/share/maven-repo" :checks
 class Dev:
     """A running `dev` of the shop, and what it prints."""
 
-    def __init__(self, project: Another, process: subprocess.Popen[str]) -> None:
-        self.project, self.process, self.lines = project, process, SimpleQueue[str]()
+    def __init__(self, project: Another, process: subprocess.Popen[str], lines: SimpleQueue[str]) -> None:
+        self.project, self.process, self.lines = project, process, lines
         self.code = project.service / "code" / "shop"
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self.lines.put(line.rstrip("\n"))
 
     def until(self, pattern: str, seconds: float = 120) -> re.Match[str]:
         """The first line from here on that matches."""
@@ -98,9 +93,12 @@ def write_shop(project: Another) -> None:
 def session(project: Another, *flags: str) -> Iterator[Dev]:
     """A `dev` of the shop, which is ended by Ctrl-C unless it has ended before."""
     words = project.command("dev", "shop", "--output", "plain", *flags)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+        printed(process) as lines,
+    ):
         try:
-            yield Dev(project, process)
+            yield Dev(project, process, lines)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import queue
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
+
+from tests.integration.printed import printed
 
 Event = dict[str, Any]
 
@@ -17,20 +18,14 @@ Event = dict[str, Any]
 class Watching:
     """The events of a `deploy --watch --output json`, one behind the other."""
 
-    def __init__(self, command: subprocess.Popen[str]) -> None:
-        self._command = command
-        self._events = queue.SimpleQueue[Event]()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        for line in self._command.stdout or ():
-            self._events.put(json.loads(line))
+    def __init__(self, command: subprocess.Popen[str], lines: SimpleQueue[str]) -> None:
+        self._command, self._lines = command, lines
 
     def _until(self, found: Callable[[Event], bool]) -> list[Event]:
         """The events up to one. Raises queue.Empty if none comes for two minutes."""
         events: list[Event] = []
         while not events or not found(events[-1]):
-            events.append(self._events.get(timeout=120))
+            events.append(json.loads(self._lines.get(timeout=120)))
         return events
 
     def finished(self) -> list[Event]:
@@ -52,8 +47,11 @@ class Watching:
 @contextmanager
 def watching(words: list[str]) -> Iterator[Watching]:
     """Run this command line until the end of the context."""
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as command:
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as command,
+        printed(command) as lines,
+    ):
         try:
-            yield Watching(command)
+            yield Watching(command, lines)
         finally:
             command.kill()
