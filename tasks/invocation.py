@@ -197,9 +197,10 @@ class Invocation:
 
     def prefetch_state(self) -> None:
         """Start to read what runs in the environment, while the command imports what it needs for the rest."""
-        self._factory.prefetch_state(self.workspace)
+        self._factory.prefetch_state()
+        self._factory.prefetch_secrets(self.workspace)
 
-    @property
+    @cached_property
     def _factory(self) -> WorkspaceFactory:
         from tasks.workspace import WorkspaceFactory
 

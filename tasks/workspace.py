@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from slipway.config.models import Config, Environment
@@ -54,7 +54,7 @@ class WorkspaceFactory:
         from slipway.flows.secrets import SecretValues
         from slipway.flows.workspace import Workspace
 
-        machine = self.build_machine()
+        machine = self.machine
         artifacts = Artifacts(self.names, machine.state)
         site = environments.EnvironmentSite(
             name=self.environment.name,
@@ -84,14 +84,17 @@ class WorkspaceFactory:
             closing=self.closing,
         )
 
-    def prefetch_state(self, work: Workspace) -> None:
-        """Begin to read what a deploy asks first of this machine's Docker, while the command imports what it runs."""
+    def prefetch_state(self) -> None:
+        """Begin to read what services run on this machine's Docker, while the command imports what it runs."""
         if self._family == "docker":
             import slipway.docker.engine  # noqa: F401  before threads use it: two must not import it at once
 
-            threads = Threads(2)
-            threads.submit(work.secrets.stored.facts)  # an error is raised again by its first step
-            threads.submit(work.deployments.state.facts)
+            Threads(1).submit(self.machine.state.facts)  # an error is raised again by its first step
+
+    def prefetch_secrets(self, work: Workspace) -> None:
+        """Begin to read the generated secrets of those services."""
+        if self._family == "docker":
+            Threads(1).submit(work.secrets.stored.facts)
 
     @property
     def _family(self) -> str:
@@ -100,7 +103,8 @@ class WorkspaceFactory:
             return "server" if self.environment.host else "docker"
         return "cluster"
 
-    def build_machine(self) -> BuildMachine:
+    @cached_property
+    def machine(self) -> BuildMachine:
         """The machine that builds: this one."""
         from slipway.checks.runner import CurlRunner, one_by_one
         from slipway.deployers.docker import warm_end

@@ -91,10 +91,10 @@ class Tools(Model):
     minikube: Binary | None = None
     kubectl: Binary | None = None
     kubernetes: Kubernetes | None = None
-    docker: DockerTool = DockerTool()
-    java: JavaTool = JavaTool()
-    leiningen: LeiningenTool = LeiningenTool()
-    clojure: ClojureTool = ClojureTool()
+    docker: DockerTool = Field(default_factory=DockerTool)
+    java: JavaTool = Field(default_factory=JavaTool)
+    leiningen: LeiningenTool = Field(default_factory=LeiningenTool)
+    clojure: ClojureTool = Field(default_factory=ClojureTool)
 
     @property
     def programs(self) -> dict[str, Binary | None]:

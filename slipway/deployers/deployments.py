@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from slipway.deployers.deployer import Deployer
-from slipway.deployers.operations import Operations
-from slipway.deployers.releases import Releases
-from slipway.deployers.secret_store import SecretStore
-from slipway.deployers.status import StatusReader
-from slipway.engine.steps import Probe
+if TYPE_CHECKING:
+    from slipway.deployers.deployer import Deployer
+    from slipway.deployers.operations import Operations
+    from slipway.deployers.releases import Releases
+    from slipway.deployers.secret_store import SecretStore
+    from slipway.deployers.status import StatusReader
+    from slipway.engine.steps import Probe
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -18,11 +21,24 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Deployments(Generic[S, M]):
-    """One environment's deployer, and what goes with it. `state` is what all of them read, once until it changes."""
+    """One environment's deployer, and what goes with it. `state` is what all of them read, once until it changes.
+
+    Operations and status are made, and imported, when they are first asked for: a deploy needs neither.
+    """
 
     state: Probe[S]
     deployer: Deployer[S, M]
     releases: Releases[M]
-    operations: Operations
-    status: StatusReader
     secret_store: SecretStore[S]
+    make_operations: Callable[[], Operations]
+    make_status: Callable[[], StatusReader]
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What is done to running services beside deploying them."""
+        return self.make_operations()
+
+    @cached_property
+    def status(self) -> StatusReader:
+        """What is known of where services run."""
+        return self.make_status()

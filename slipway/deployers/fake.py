@@ -46,7 +46,11 @@ class FakeEnvironment:
     @property
     def deployments(self) -> Deployments[FakeState, str]:
         """It, as flows take it."""
-        return Deployments(self.probe, self, self, self, self, self)
+        return Deployments(self.probe, self, self, self, self.itself, self.itself)
+
+    def itself(self) -> FakeEnvironment:
+        """It, as operations and as status."""
+        return self
 
     def render(self, service: Service, secrets: Mapping[str, str]) -> str:
         """Its settings as text, secrets by name."""

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Protocol
 
 from slipway.hosts.host import Host, Stream
-from slipway.hosts.tunnels import tunnel
 
 
 class Reach(Protocol):
@@ -44,6 +43,8 @@ class LoopbackOf:
 
     def url(self, port: int) -> str:
         """The tunnel to it."""
+        from slipway.hosts.tunnels import tunnel  # here, since most commands open none
+
         with self._lock:
             if port not in self._tunnels:
                 self._tunnels[port] = self._closing.enter_context(tunnel(0, partial(self.connect, port)))

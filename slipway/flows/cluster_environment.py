@@ -169,7 +169,7 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
         images=found.images,
         machine=site.machine,
     )
-    dev = ClusterDev(namespace, made.operations, site.build.checks, probe_image)
+    dev = ClusterDev(namespace, made, site.build.checks, probe_image)
     return AssembledEnvironment(environment, made, cluster.lifecycle, dev)
 
 

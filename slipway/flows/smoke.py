@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.deployers.deployer import DesiredRelease
-from slipway.deployers.docker.smoke_test import SmokeTestRun
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import AnyNode, Change, Step
+from slipway.engine.steps import AnyNode, Change, Probe, Step
 from slipway.flows.artifacts import Skip, never
 from slipway.flows.secrets import GenerateSecrets
 from slipway.flows.selection import Selection
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from slipway.deployers.docker.smoke_test import SmokeTestRun
 
 
 def generate_secrets(
@@ -61,14 +63,17 @@ class NeededSmokeTests:
 
     def prepare(self, service: AnyService) -> None:
         """Begin to start what the test of a service needs, whose image is made now."""
-        self._run.prepare(service.name)
+        self._run.facts().prepare(service.name)
 
     def _passed(self, service: AnyService) -> bool:
         return bool(self._work.reusable_image(service)) or self._work.artifacts.passed(service)
 
 
-def _run(work: Workspace, selection: Selection, passed: Skip) -> SmokeTestRun:
-    """The containers of one run's smoke tests: what is needed is started once, and stays until nobody waits for it."""
+def _run(work: Workspace, selection: Selection, passed: Skip) -> Probe[SmokeTestRun]:
+    """The containers of one run's smoke tests: what is needed is started once, and stays until nobody waits for it.
+
+    Nothing is made of it where no test is run.
+    """
     services = {service.name: service for service in selection.tested}
 
     def desired(name: str) -> DesiredRelease[Any]:
@@ -80,9 +85,15 @@ def _run(work: Workspace, selection: Selection, passed: Skip) -> SmokeTestRun:
     def waiting() -> set[str]:
         return {service.name for service in selection.chosen if not passed(service)}
 
-    run = SmokeTestRun(work.build.docker, work.names, desired, needs, waiting, work.build.checks, work.build.end_later)
-    work.closing.callback(run.close)
-    return run
+    def make() -> SmokeTestRun:
+        from slipway.deployers.docker.smoke_test import SmokeTestRun
+
+        build = work.build
+        run = SmokeTestRun(build.docker, work.names, desired, needs, waiting, build.checks, build.end_later)
+        work.closing.callback(run.close)
+        return run
+
+    return Probe(make)
 
 
 def _fields(work: Workspace, selection: Selection, service: AnyService) -> dict[str, Any]:
@@ -104,7 +115,7 @@ class SmokeTest(Step[State | None]):
 
     service: AnyService
     work: Workspace
-    run: SmokeTestRun
+    run: Probe[SmokeTestRun]
     passed: Skip
 
     def check(self, facts: State | None) -> Change | None:  # noqa: ARG002  what is asked is read off the same state
@@ -126,7 +137,7 @@ class RequestedSmokeTest(Step[State]):
 
     service: AnyService
     work: Workspace
-    run: SmokeTestRun
+    run: Probe[SmokeTestRun]
     keep: bool
     done: set[str]
 
@@ -140,6 +151,6 @@ class RequestedSmokeTest(Step[State]):
         self.done.add(self.group)
 
 
-def _test(work: Workspace, run: SmokeTestRun, service: AnyService, report: Reporter, *, keep: bool) -> None:
-    run.run(service.name, report, keep=keep)
+def _test(work: Workspace, run: Probe[SmokeTestRun], service: AnyService, report: Reporter, *, keep: bool) -> None:
+    run.facts().run(service.name, report, keep=keep)
     work.build.docker.images.tag(work.artifacts.image(service) or "", work.artifacts.passed_tag(service))

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from slipway.checks.runner import CheckRunner
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
 from slipway.deployers.docker.container import container_spec, differs, settings_digest
-from slipway.deployers.docker.operations import DockerOperations
 from slipway.deployers.docker.release_store import DockerReleases, last_number, record, release_of, releases
-from slipway.deployers.docker.replace_container import ContainerReplacement
 from slipway.deployers.docker.secret_store import DockerSecretStore
-from slipway.deployers.docker.status import DockerStatus
 from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
 from slipway.docker.labels import LABEL, MANIFEST, SERVICE, Names
-from slipway.docker.protocols import Daemon
-from slipway.docker.reach import OwnLoopback, Reach
+from slipway.docker.reach import OwnLoopback
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
-from slipway.engine.steps import Probe
 from slipway.errors import NextCommand, Problem
+
+if TYPE_CHECKING:
+    from slipway.checks.runner import CheckRunner
+    from slipway.deployers.docker.operations import DockerOperations
+    from slipway.deployers.docker.status import DockerStatus
+    from slipway.docker.container_spec import ContainerSpec
+    from slipway.docker.protocols import Daemon
+    from slipway.docker.reach import Reach
+    from slipway.engine.steps import Probe
 
 
 def deployments(
@@ -35,18 +40,29 @@ def deployments(
         state=state,
         deployer=DockerDeployer(daemon, names, checks, reach),
         releases=DockerReleases(names, state),
-        operations=DockerOperations(daemon, names, state, reach),
-        status=DockerStatus(daemon, state, reach),
         secret_store=DockerSecretStore(daemon, names),
+        make_operations=partial(_operations, daemon, names, state, reach),
+        make_status=partial(_status, daemon, state, reach),
     )
+
+
+def _operations(daemon: Daemon, names: Names, state: Probe[State], reach: Reach) -> DockerOperations:
+    from slipway.deployers.docker.operations import DockerOperations
+
+    return DockerOperations(daemon, names, state, reach)
+
+
+def _status(daemon: Daemon, state: Probe[State], reach: Reach) -> DockerStatus:
+    from slipway.deployers.docker.status import DockerStatus
+
+    return DockerStatus(daemon, state, reach)
 
 
 class DockerDeployer:
     """A `Deployer` whose manifest is the digest of a container's settings."""
 
     def __init__(self, daemon: Daemon, names: Names, checks: CheckRunner, reach: Reach) -> None:
-        self.daemon, self.names = daemon, names
-        self._replacement = ContainerReplacement(daemon, names, checks, reach)
+        self.daemon, self.names, self.checks, self.reach = daemon, names, checks, reach
 
     def render(self, service: Service, secrets: Mapping[str, str]) -> str:
         """The digest of all that a container is started with, and of the checks that it must pass."""
@@ -65,7 +81,7 @@ class DockerDeployer:
         state = self.daemon.state(self.names.project)
         number = last_number(state, desired.service.name) + 1
         wanted = container_spec(self.names, desired, number)
-        checks = self._replacement.replace(state, desired.service, wanted, report)
+        checks = self._replace(state, desired.service, wanted, report)
         record(self.daemon, self.names, desired, wanted, checks)
         self._clear(desired.service.name, report)
 
@@ -81,8 +97,14 @@ class DockerDeployer:
         )
         wanted = container_spec(self.names, desired, release.number)
         wanted = replace(wanted, labels={**wanted.labels, MANIFEST: release.manifest})
-        self._replacement.replace(state, settings, wanted, report)
+        self._replace(state, settings, wanted, report)
         self._clear(release.service, report)
+
+    def _replace(self, state: State, service: Service, want: ContainerSpec, report: Reporter) -> Mapping[str, bool]:
+        from slipway.deployers.docker.replace_container import ContainerReplacement  # most deploys need none
+
+        replacement = ContainerReplacement(self.daemon, self.names, self.checks, self.reach)
+        return replacement.replace(state, service, want, report)
 
     def _clear(self, service: str, report: Reporter) -> None:
         """Remove the container that was replaced, and what is older than the kept releases."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
@@ -14,12 +16,10 @@ from slipway.deployers.kubernetes.apply import delete_objects, dry_run
 from slipway.deployers.kubernetes.definitions import placed
 from slipway.deployers.kubernetes.live_checks import verify
 from slipway.deployers.kubernetes.manifest import Manifest
-from slipway.deployers.kubernetes.operations import KubernetesOperations
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace, running
 from slipway.deployers.kubernetes.release_store import State, pack, pruned, with_current_secret_values
 from slipway.deployers.kubernetes.releases import KubernetesReleases
 from slipway.deployers.kubernetes.secret_store import KubernetesSecretStore
-from slipway.deployers.kubernetes.status import KubernetesStatus
 from slipway.deployers.kubernetes.verified_rollout import RolloutPlan, roll_out_and_verify
 from slipway.deployers.release import Release
 from slipway.deployers.releases import KEPT, UNRECORDED
@@ -34,6 +34,10 @@ from slipway.kubernetes.manifests.render import IMAGE, digest, for_release, rend
 from slipway.kubernetes.objects import Object
 from slipway.kubernetes.replicas import scaled_to, with_replicas
 
+if TYPE_CHECKING:
+    from slipway.deployers.kubernetes.operations import KubernetesOperations
+    from slipway.deployers.kubernetes.status import KubernetesStatus
+
 UNREADY = "none of its copies is ready"
 
 
@@ -43,10 +47,22 @@ def deployments(namespace: ProjectNamespace) -> Deployments[State, Manifest]:
         state=namespace.state,
         deployer=KubernetesDeployer(namespace),
         releases=KubernetesReleases(namespace),
-        operations=KubernetesOperations(namespace),
-        status=KubernetesStatus(namespace),
         secret_store=KubernetesSecretStore(namespace),
+        make_operations=partial(_operations, namespace),
+        make_status=partial(_status, namespace),
     )
+
+
+def _operations(namespace: ProjectNamespace) -> KubernetesOperations:
+    from slipway.deployers.kubernetes.operations import KubernetesOperations
+
+    return KubernetesOperations(namespace)
+
+
+def _status(namespace: ProjectNamespace) -> KubernetesStatus:
+    from slipway.deployers.kubernetes.status import KubernetesStatus
+
+    return KubernetesStatus(namespace)
 
 
 class KubernetesDeployer:

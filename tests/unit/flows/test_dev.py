@@ -120,7 +120,9 @@ def on_a_cluster(folder: Path, *, intercept: bool = False) -> DevSession:
     fake = FakeEnvironment()
     work = workspace(project(folder, given), made=fake.deployments)
     scope = NamespaceScope(Client(KubeContext("x")), "shop", "shop", HOST, NoChecks(), "me")
-    cluster = ClusterDev(ProjectNamespace(scope, Probe(State)), fake, work.build.checks, lambda _: "r/probe:1")
+    cluster = ClusterDev(
+        ProjectNamespace(scope, Probe(State)), fake.deployments, work.build.checks, lambda _: "r/probe:1"
+    )
     work = replace(work, dev=cluster)
     return DevSession(
         work, select(work.services, ["shop"]), work.services["shop"], SavedFiles(SaveWatcher()), intercept
