@@ -117,7 +117,7 @@ class WorkspaceFactory:
         return BuildMachine(
             host=host,
             docker=docker,
-            probe=Probe(partial(_build_facts, host)),
+            probe=Probe(partial(_build_facts, host, self.config.tools.java.minimum)),
             state=Probe(partial(docker.state, self.config.project.name)),
             checks=CurlRunner(one_by_one(host.run)),
             clojars=Probe(partial(_clojars_answers, host)),
@@ -196,12 +196,12 @@ class WorkspaceFactory:
         )
 
 
-def _build_facts(host: Host) -> BuildFacts:
+def _build_facts(host: Host, java: int) -> BuildFacts:
     from slipway.engine.reporter import null_reporter
     from slipway.hosts import facts
     from slipway.hosts.host import script
 
-    return facts.parse_build(host.run(script(facts.BUILD_SCRIPT, timeout=20), null_reporter()).text)
+    return facts.parse_build(host.run(script(facts.build_script(java), timeout=20), null_reporter()).text)
 
 
 def _clojars_answers(host: Host) -> bool:

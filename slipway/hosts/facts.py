@@ -10,7 +10,6 @@ from pathlib import Path
 from slipway.errors import Unreachable
 
 _BUILD = Path(__file__).with_name("build_facts.sh").read_text()
-BUILD_SCRIPT = f"{_BUILD}say end end\n"  # for `parse_build`: a tenth of the time
 SCRIPT = _BUILD + Path(__file__).with_name("facts.sh").read_text()  # for `parse`
 
 
@@ -116,8 +115,13 @@ class Facts(BuildFacts):
         return found[1] if found else "0"
 
 
+def build_script(java: int) -> str:
+    """The script for `parse_build`, whose last JDK is the first of this major version or a newer one."""
+    return f"enough={java}\n{_BUILD}say end end\n"
+
+
 def parse_build(text: str) -> BuildFacts:
-    """What a build asks for, in the output of `BUILD_SCRIPT`. Raises Unreachable if that is incomplete."""
+    """What a build asks for, in the output of `build_script`. Raises Unreachable if that is incomplete."""
     return _of_builds(_answers(text))
 
 

@@ -75,8 +75,8 @@
 (defn- end
   "End this JVM, which has said all that it has to say."
   [line]
-  (when (:client @state) (say line))
   (flush)
+  (when (:client @state) (say line))
   (.halt (Runtime/getRuntime) 0))
 
 (defn- remove-and-end

@@ -166,13 +166,16 @@ def _peer(connection: socket.socket) -> tuple[int, int]:
 
 
 def _answer(connection: socket.socket, report: Reporter) -> str:
-    """What the compiler says when it has ended; empty if it ends without a word. It ends when this run is cancelled."""
+    """The line that the compiler says when it is done; empty if it ends without one. A cancelled run ends it.
+
+    Its end is not waited for: a JVM stops for 0.3 s where a thread of it is in a system call, as its client's is.
+    """
     answer = b""
     with connection, contextlib.suppress(OSError):
         connection.settimeout(TIMEOUT)
         unregister = report.cancel.on_request(lambda: connection.shutdown(socket.SHUT_RDWR))
         try:
-            while data := connection.recv(4096):
+            while not answer.endswith(b"\n") and (data := connection.recv(4096)):
                 answer += data
         finally:
             unregister()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import zipfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -45,13 +44,16 @@ def replace_own(uberjar: Path, of: Parts, own: Path, target: Path) -> Parts | No
         others = [info for info in infos[of.own :] if info.filename not in names]
         hidden = of.hidden | names.intersection(info.filename for info in infos[of.own :])
         with zipfile.ZipFile(target, "w") as out:
-            _copy(new, added, out)
-            _copy(whole, others, out)
+            _move(new, added, out)
+            _move(whole, others, out)
     return Parts(len(added), hidden)
 
 
-def _copy(source: zipfile.ZipFile, infos: Collection[zipfile.ZipInfo], out: zipfile.ZipFile) -> None:
-    """Copy entries as they are, behind what `out` has already; the directory of all entries follows on closing."""
+def _move(source: zipfile.ZipFile, infos: Collection[zipfile.ZipInfo], out: zipfile.ZipFile) -> None:
+    """Move entries as they are, behind what `out` has already; the directory of all entries follows on closing.
+
+    Nothing more can be read of them from `source`, whose entries they are.
+    """
     file, into = source.fp, out.fp
     assert file  # noqa: S101  both are open
     assert into  # noqa: S101
@@ -60,10 +62,9 @@ def _copy(source: zipfile.ZipFile, infos: Collection[zipfile.ZipInfo], out: zipf
         moved = into.tell() - start
         _copy_bytes(file, start, end, into)
         for info in run:
-            entry = copy.copy(info)
-            entry.header_offset += moved
-            out.filelist.append(entry)
-            out.NameToInfo[entry.filename] = entry
+            info.header_offset += moved
+            out.filelist.append(info)
+            out.NameToInfo[info.filename] = info
     out.start_dir = into.tell()
 
 

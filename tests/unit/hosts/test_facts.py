@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import Problem
-from slipway.hosts.facts import BUILD_SCRIPT, SCRIPT, BuildFacts, Facts, Jdk, parse, parse_build
+from slipway.hosts.facts import SCRIPT, BuildFacts, Facts, Jdk, build_script, parse, parse_build
 from tests import facts
 
 
@@ -30,7 +30,7 @@ def test_the_probe_runs_under_every_shell_and_finds_this_machine(shell: str) -> 
 def test_what_a_build_asks_for_is_what_the_probe_finds(shell: str) -> None:
     said = [
         subprocess.run([shell, "-s"], input=text, capture_output=True, text=True, check=True, timeout=20).stdout
-        for text in (BUILD_SCRIPT, SCRIPT)
+        for text in (build_script(999), SCRIPT)
     ]
     build, whole = parse_build(said[0]), parse(said[1])
     assert build == BuildFacts(**{one.name: getattr(whole, one.name) for one in fields(BuildFacts)})
@@ -91,6 +91,25 @@ def test_a_jdk_without_jmods_is_used_where_its_jlink_links_from_the_run_time_ima
     if jmods:
         (home / "jmods").mkdir()
     assert (Jdk("25.0.1", str(home)) in probed(JAVA_HOME=str(home)).jdks) is taken
+
+
+def test_a_build_looks_for_no_jdk_behind_the_first_that_is_new_enough(tmp_path: Path) -> None:
+    home, asked = jdk(tmp_path / "jdk", "25.0.1", "disabled"), tmp_path / "asked"
+    (home / "jmods").mkdir()
+    path = tmp_path / "default" / "bin"
+    other = jdk(path.parent, "26", "Linking from run-time image enabled")
+    (path / "java").write_text("")
+    (path / "java").chmod(0o755)
+    (path / "jlink").write_text(f"touch '{asked}'\n{(path / 'jlink').read_text()}")
+    env = {"JAVA_HOME": str(home), "PATH": f"{path}:{os.environ['PATH']}"}
+    for java, found in ((17, [home]), (25, [home]), (26, [home, other])):
+        script = build_script(java)
+        done = subprocess.run(
+            ["sh", "-s"], input=script, capture_output=True, text=True, check=True, env=os.environ | env
+        )
+        assert [Path(one.home) for one in parse_build(done.stdout).jdks] == found
+        assert done.stderr == ""
+        assert asked.exists() is (other in found)
 
 
 @pytest.mark.parametrize(("name", "runs"), [("dockerd", True), ("sleep", False)])
