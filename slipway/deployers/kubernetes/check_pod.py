@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -29,6 +29,7 @@ from slipway.kubernetes.rights import unless_refused
 from slipway.kubernetes.workload import Workload
 
 CONTAINER = "curl"  # others may be injected beside it
+PATIENCE = 1  # seconds after which it is told what is waited for
 LIFETIME = 600  # seconds after which the cluster ends the pod by itself
 
 
@@ -84,7 +85,7 @@ class CheckPods:
 
         Raises Problem when the pod does not start.
         """
-        if name := self._running():
+        if name := self._running(report):
             yield self._runner(name, workload)
             return
         name = self._created(report)
@@ -111,7 +112,7 @@ class CheckPods:
         quotas = unless_refused(partial(self._cluster.list, "v1", "ResourceQuota", self._namespace), None)
         return quotas is None or bool(quotas)
 
-    def _running(self) -> str:
+    def _running(self, report: Reporter) -> str:
         """The kept pod, if it still runs for long enough; empty where there is none, and the next is prepared anew.
 
         One that others may still use stays until the end.
@@ -120,6 +121,10 @@ class CheckPods:
             kept, since = self._kept, self._since
         if kept is None:
             return ""
+        if not wait((kept,), PATIENCE).done:
+            report.waiting_for("the pod that runs the checks")
+        while not wait((kept,), PATIENCE).done:
+            report.cancel.check()
         with suppress(Problem):
             name = kept.result()
             if time.monotonic() - since < LIFETIME / 2 and _is_running(self._cluster, self._namespace, name):

@@ -9,9 +9,10 @@ import pytest
 
 from slipway.deployers.kubernetes import check_pod
 from slipway.deployers.kubernetes.check_pod import CheckPods, pod
+from slipway.engine.cancellation import Cancel
 from slipway.engine.events import Event, Output
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import ApiRefused, Problem
+from slipway.errors import ApiRefused, Cancelled, Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.kubernetes import pod_wait, rollout
@@ -186,6 +187,27 @@ def test_to_prepare_does_not_wait_for_a_pod_that_another_waits_for() -> None:
     image.set()
     running.join(10)
     assert len(cluster.names) == 1
+
+
+def test_a_pod_that_takes_long_is_told_of_and_ctrl_c_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_pod, "PATIENCE", 0.01)
+    image, events, cancel = threading.Event(), list[Event](), Cancel()
+
+    def bring(_: Reporter) -> str:
+        assert image.wait(10)
+        return "i"
+
+    def emit(event: Event) -> None:
+        events.append(event)
+        cancel.request()
+
+    pods = CheckPods(Running(), "hh", "hh", FakeHost("h", Facts("Linux", "x")).run, bring)
+    pods.prepare()
+    with pytest.raises(Cancelled), pods.runner(WEB, Reporter("web/release", emit, cancel)):
+        pass
+    assert [one.text for one in events if isinstance(one, Output)] == ["waiting for the pod that runs the checks"]
+    image.set()
+    pods.close()
 
 
 def test_a_pod_that_can_not_be_prepared_is_told_to_who_needs_it() -> None:
