@@ -107,6 +107,10 @@ class TagVanished(Problem):
     """The tag that was to be pushed was taken from its image meanwhile."""
 
 
+class RegistryFault(Problem):
+    """A registry failed by itself, as one does to which the same image is pushed twice at once; it may not again."""
+
+
 class RegistryDenied(Problem):
     """A registry wants other credentials for an image."""
 

@@ -15,8 +15,17 @@ from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils.config import find_config_file
 from requests import RequestException
 
-from slipway.docker.registry_errors import is_denied
-from slipway.errors import ConnectionLost, NextCommand, Problem, RegistryDenied, TagVanished, Unreachable, UsageError
+from slipway.docker.registry_errors import is_denied, is_fault
+from slipway.errors import (
+    ConnectionLost,
+    NextCommand,
+    Problem,
+    RegistryDenied,
+    RegistryFault,
+    TagVanished,
+    Unreachable,
+    UsageError,
+)
 from slipway.hosts.host import ForwardedSocket
 
 POOL = 2  # connections that are kept open: fewer than the streams that a host over SSH has room for
@@ -81,16 +90,23 @@ def translated_errors(summary: str) -> Iterator[None]:
     """Raise docker-py's and the transport's errors as a Problem with this summary.
 
     TagVanished where a tag that is to be pushed does not exist, RegistryDenied where a registry wants other
-    credentials, Unreachable where the daemon does not answer.
+    credentials, RegistryFault where it failed itself, Unreachable where the daemon does not answer.
     """
     try:
         yield
     except APIError as error:
         details = str(error.explanation or error)
-        kind = TagVanished if UNTAGGED.search(details) else RegistryDenied if is_denied(details) else Problem
-        raise kind(summary, details=details) from error
+        raise _kind(details)(summary, details=details) from error
     except (DockerException, RequestException, OSError) as error:
         raise unreachable(error) from error
+
+
+def _kind(details: str) -> type[Problem]:
+    if UNTAGGED.search(details):
+        return TagVanished
+    if is_fault(details):
+        return RegistryFault
+    return RegistryDenied if is_denied(details) else Problem
 
 
 def unreachable(error: Exception) -> Problem:

@@ -11,7 +11,7 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import LABEL
 from slipway.docker.protocols import Daemon
 from slipway.engine.reporter import Reporter
-from slipway.errors import Problem, TagVanished
+from slipway.errors import Problem, RegistryFault, TagVanished
 from slipway.hosts.host import Host
 from slipway.hosts.tunnels import tunnel
 
@@ -22,12 +22,13 @@ _CREATION = threading.Lock()  # deliveries of one run go side by side, and the f
 def pushed(daemon: Daemon, image: str, name: str, report: Reporter) -> str:
     """Push an image under a name that it has only meanwhile; its digest.
 
-    Whoever else pushes it from this Docker takes the name away behind that: then the image gets it once more.
+    Whoever else pushes it from this Docker takes the name away behind that, and a registry may fail where both do it
+    at once: then it is tried again.
     """
     import stamina
 
     digest = ""
-    for attempt in stamina.retry_context(on=TagVanished, attempts=5, wait_initial=0.1):
+    for attempt in stamina.retry_context(on=(TagVanished, RegistryFault), attempts=5, wait_initial=0.1):
         with attempt:
             try:
                 daemon.images.tag(image, name)

@@ -6,6 +6,13 @@ import re
 
 DENIED = re.compile(r"(?i)unauthorized|forbidden|no basic auth|authorization failed|(?<!permission )denied")
 
+FAULT = re.compile(r"unexpected (HTTP )?status\b.*: 5\d\d\b")
+
+
+def is_fault(text: str) -> bool:
+    """Whether the registry answered that it failed itself."""
+    return FAULT.search(text) is not None
+
 
 def is_denied(text: str) -> bool:
     """Whether the registry wants other credentials."""

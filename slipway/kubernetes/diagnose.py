@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXCEEDED_QUOTA = "exceeded quota"  # of a pod that the API server does not create
 QUOTA_PATIENCE = 120.0  # seconds for earlier pods to end, which a quota counts
 ROOM_PATIENCE = 120.0  # seconds for earlier pods to end, which hold a node's room: also those of other rollouts
+PULL_SECRET_PATIENCE = 45.0  # seconds for a kubelet to try again, which it does after 10 and 30
 SCALE_UP_PATIENCE = 600.0  # seconds for a cloud's machine to join the cluster
 VOLUME_HINT = "kubectl describe pvc; does another node still have it, or does the cluster lack its driver?"
 CREATION = {  # by the reasons of a kubelet's events: what is wrong, and a hint
@@ -131,7 +132,8 @@ def _of(cause: Cause, container: str) -> Cause:
 def _container(container: Object, spec: Object, pod: Object, snapshot: Snapshot) -> Iterator[Cause]:
     state = container.get("state", {})
     if waiting := state.get("waiting"):
-        yield from _waiting(waiting.get("reason", ""), waiting.get("message", ""), spec)
+        unread = _last_event(pod, snapshot, ("FailedToRetrieveImagePullSecret",))
+        yield from _waiting(waiting.get("reason", ""), waiting.get("message", ""), spec, unread)
     yield from _terminated(container, spec, pod["metadata"]["name"], snapshot)
     if "running" in state and not container.get("ready") and spec.get("readinessProbe"):
         yield from _unready(pod, spec, snapshot)
@@ -214,10 +216,13 @@ def _event_time(event: Object) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
-def _waiting(reason: str, text: str, spec: Object) -> Iterator[Cause]:
-    """The cause in a kubelet's reason and message for a container that waits to start."""
+def _waiting(reason: str, text: str, spec: Object, unread: Object | None) -> Iterator[Cause]:
+    """The cause in a kubelet's reason and message for a container that waits to start.
+
+    `unread` is the event that it could not read the credentials for the image.
+    """
     if reason in {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}:
-        yield _pull_failed(reason, text, spec.get("image", ""))
+        yield _pull_failed(reason, text, spec.get("image", ""), unread)
     elif reason == "CreateContainerConfigError":
         yield _config_error(text)
     elif reason in {"RunContainerError", "CreateContainerError"} and "exec format error" in text:
@@ -226,11 +231,15 @@ def _waiting(reason: str, text: str, spec: Object) -> Iterator[Cause]:
         yield Cause(f"the container can't be started: {text}", "look at the image's ENTRYPOINT")
 
 
-def _pull_failed(reason: str, text: str, image: str) -> Cause:
+def _pull_failed(reason: str, text: str, image: str, unread: Object | None) -> Cause:
     if re.search(r"no match for platform|no matching manifest", text):
         return Cause(f"image {image} is not for this node's platform", "build it for the node's platform", final=True)
     if re.search(r"not found|manifest unknown|InvalidImageName|couldn't parse", f"{reason} {text}"):
         return Cause(f"image {image} is absent: {text}", "is its tag right, and was it pushed?", final=True)
+    if is_denied(text) and unread:  # a secret that was created a moment ago may be read at the next try
+        hint = "is there the secret that imagePullSecrets names? kubectl describe pod"
+        summary = f"the registry lets no node pull {image}: {unread.get('message', '')}"
+        return Cause(summary, hint, patience=PULL_SECRET_PATIENCE)
     if is_denied(text):
         hint = "give the namespace the registry's credentials: docs/clusters.md, Other clusters"
         return Cause(f"the registry lets no node pull {image}: {text}", hint, final=True)

@@ -14,7 +14,7 @@ from slipway.docker.fake import FakeDaemon
 from slipway.docker.host_registry import NAME, HostRegistry
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import null_reporter
-from slipway.errors import Problem, RegistryDenied, TagVanished
+from slipway.errors import Problem, RegistryDenied, RegistryFault, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
@@ -114,8 +114,9 @@ class Shared(FakeDaemon):
             raise self.problem(f"{tag} could not be pushed")
 
 
-def test_a_push_whose_tag_another_one_removed_is_repeated() -> None:
-    daemon = Shared(TagVanished, 1)
+@pytest.mark.parametrize("problem", [TagVanished, RegistryFault])
+def test_a_push_that_another_one_of_the_same_disturbed_is_repeated(problem: type[Problem]) -> None:
+    daemon = Shared(problem, 1)
     image = daemon.images.import_rootfs(b"web", "web", [])
     assert RemoteRegistry(daemon, "r").deliver(image, "hh/web", "1", null_reporter()).startswith("r/hh/web@sha256:")
     assert daemon.pushed == 2

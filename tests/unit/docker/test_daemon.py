@@ -23,7 +23,7 @@ from slipway.docker.daemon import DockerDaemon
 from slipway.docker.streams import built_image
 from slipway.engine.cancellation import Cancel
 from slipway.engine.reporter import Reporter, null_reporter
-from slipway.errors import Cancelled, Problem, RegistryDenied, TagVanished
+from slipway.errors import Cancelled, Problem, RegistryDenied, RegistryFault, TagVanished
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 
@@ -166,6 +166,9 @@ def test_an_image_that_is_in_use_is_not_asked_for_twice() -> None:
         ("denied: requested access to the resource is denied", RegistryDenied),
         ("unauthorized: authentication required", RegistryDenied),
         ("no basic auth credentials", RegistryDenied),
+        ("received unexpected HTTP status: 500 Internal Server Error", RegistryFault),
+        ("unexpected status from PUT request to http://r/v2/hh/web: 503 Service Unavailable", RegistryFault),
+        ("received unexpected HTTP status: 404 Not Found", Problem),
         ("open /var/lib/docker/tmp: permission denied", Problem),
         ("connection refused", Problem),
     ],

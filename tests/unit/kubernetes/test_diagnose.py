@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.kubernetes.diagnose import MissingObject, causes
+from slipway.kubernetes.diagnose import PULL_SECRET_PATIENCE, MissingObject, causes
 from slipway.kubernetes.pods import oom_killed, pod_state, restarts
 from slipway.kubernetes.snapshot import Snapshot
 from tests.unit.kubernetes.rendered import Json
@@ -28,6 +28,22 @@ def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() 
     later = Snapshot({"status": {}}, [pod_that_ended("Error")], oom_killed=seen)
     assert [cause.summary for cause in causes(later)] == ["OOMKilled: it exceeded its memory limit of 32Mi"]
     assert oom_killed([pod_that_ended("Error")]) == set()
+
+
+def test_a_kubelet_that_could_not_read_the_credentials_for_an_image_is_waited_for() -> None:
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "failed to resolve reference: 401 Unauthorized"}}
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+        "status": {"containerStatuses": [{"name": "c", "state": waiting}]},
+    }
+    text = "Unable to retrieve some image pull secrets (pull); attempting to pull the image may not succeed."
+    event = {"reason": "FailedToRetrieveImagePullSecret", "message": text, "involvedObject": {"name": "p"}}
+    (cause,) = causes(Snapshot({"status": {}}, [pod], events=[event]))
+    assert (cause.final, cause.patience) == (False, PULL_SECRET_PATIENCE)
+    assert cause.summary == f"the registry lets no node pull i: {text}"
+    other = {**event, "involvedObject": {"name": "q"}}
+    assert causes(Snapshot({"status": {}}, [pod], events=[other]))[0].final
 
 
 @pytest.mark.parametrize(
