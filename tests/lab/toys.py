@@ -75,7 +75,7 @@ class Toys(Project):
 
     @cached_property
     def usual(self) -> float:
-        """Seconds that a deploy of a change takes here."""
+        """Seconds that a deploy of a change takes here; a quicker one is the usual one from then on."""
         self.change("as usual")
         began = time.monotonic()
         assert self.deploy().exit == 0
@@ -83,14 +83,10 @@ class Toys(Project):
 
     def killed(self, part: float) -> Killed:
         """A deploy of a change that is killed after this part of what one usually takes, and another behind it."""
-        quiet, moment = subprocess.DEVNULL, part * self.usual
-        self.change(f"killed after {part}")
-        running = subprocess.Popen(self.command("deploy"), stdout=quiet, stderr=quiet, start_new_session=True)
-        try:
-            running.wait(moment)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGKILL)
-        alive = running.wait() == -signal.SIGKILL
+        for _ in range(3):  # where it had ended, the machine had more to do when the usual one was measured
+            moment, alive = self._killed_one(part)
+            if alive:
+                break
         began = time.monotonic()
         done = self.deploy()
         took = time.monotonic() - began
@@ -102,6 +98,19 @@ class Toys(Project):
             "a pod that asks was left": "slipway-probe" in self.running,
         }
         return Killed(moment, alive, tuple(fault for fault, true in faults.items() if true))
+
+    def _killed_one(self, part: float) -> tuple[float, bool]:
+        """When it was to be killed, in seconds, and whether it was alive then."""
+        quiet, moment = subprocess.DEVNULL, part * self.usual
+        self.change(f"killed after {moment}")
+        began = time.monotonic()
+        running = subprocess.Popen(self.command("deploy"), stdout=quiet, stderr=quiet, start_new_session=True)
+        try:
+            running.wait(moment)
+            self.usual = time.monotonic() - began
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+        return moment, running.wait() == -signal.SIGKILL
 
     def shot(self, pod: str) -> None:
         """Kill a pod's process on its node with SIGKILL. Raises AssertionError where none runs."""
