@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 DENIED = re.compile(r"(?i)unauthorized|forbidden|no basic auth|authorization failed|(?<!permission )denied")
-
-FAULT = re.compile(r"unexpected (HTTP )?status\b.*: 5\d\d\b")
+FAULT = re.compile(r"unexpected (HTTP )?status\b.*: 5\d\d\b")  # distribution's client, and containerd's
 
 
 def is_fault(text: str) -> bool:

@@ -237,8 +237,8 @@ def _pull_failed(reason: str, text: str, image: str, unread: Object | None) -> C
     if re.search(r"not found|manifest unknown|InvalidImageName|couldn't parse", f"{reason} {text}"):
         return Cause(f"image {image} is absent: {text}", "is its tag right, and was it pushed?", final=True)
     if is_denied(text) and unread:  # a secret that was created a moment ago may be read at the next try
-        hint = "is there the secret that imagePullSecrets names? kubectl describe pod"
-        summary = f"the registry lets no node pull {image}: {unread.get('message', '')}"
+        hint = "is there the secret that imagePullSecrets names, and has it the registry's credentials?"
+        summary = f"the registry lets no node pull {image}: {text}; its node says: {unread.get('message', '')}"
         return Cause(summary, hint, patience=PULL_SECRET_PATIENCE)
     if is_denied(text):
         hint = "give the namespace the registry's credentials: docs/clusters.md, Other clusters"

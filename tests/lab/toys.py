@@ -84,7 +84,7 @@ class Toys(Project):
     def killed(self, part: float) -> Killed:
         """A deploy of a change that is killed after this part of what one usually takes, and another behind it."""
         for _ in range(3):  # where it had ended, the machine had more to do when the usual one was measured
-            moment, alive = self._killed_one(part)
+            moment, alive = self._kill_one(part)
             if alive:
                 break
         began = time.monotonic()
@@ -99,8 +99,8 @@ class Toys(Project):
         }
         return Killed(moment, alive, tuple(fault for fault, true in faults.items() if true))
 
-    def _killed_one(self, part: float) -> tuple[float, bool]:
-        """When it was to be killed, in seconds, and whether it was alive then."""
+    def _kill_one(self, part: float) -> tuple[float, bool]:
+        """Kill one deploy: when it was to be killed, in seconds, and whether it was alive then."""
         quiet, moment = subprocess.DEVNULL, part * self.usual
         self.change(f"killed after {moment}")
         began = time.monotonic()

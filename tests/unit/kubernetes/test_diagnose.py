@@ -31,7 +31,8 @@ def test_a_pod_once_oom_killed_is_so_when_its_runtime_later_calls_it_an_error() 
 
 
 def test_a_kubelet_that_could_not_read_the_credentials_for_an_image_is_waited_for() -> None:
-    waiting = {"waiting": {"reason": "ErrImagePull", "message": "failed to resolve reference: 401 Unauthorized"}}
+    refused = "failed to resolve reference: 401 Unauthorized"
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": refused}}
     pod = {
         "metadata": {"name": "p"},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
@@ -41,7 +42,7 @@ def test_a_kubelet_that_could_not_read_the_credentials_for_an_image_is_waited_fo
     event = {"reason": "FailedToRetrieveImagePullSecret", "message": text, "involvedObject": {"name": "p"}}
     (cause,) = causes(Snapshot({"status": {}}, [pod], events=[event]))
     assert (cause.final, cause.patience) == (False, PULL_SECRET_PATIENCE)
-    assert cause.summary == f"the registry lets no node pull i: {text}"
+    assert cause.summary == f"the registry lets no node pull i: {refused}; its node says: {text}"
     other = {**event, "involvedObject": {"name": "q"}}
     assert causes(Snapshot({"status": {}}, [pod], events=[other]))[0].final
 
