@@ -81,9 +81,9 @@ class Toys(Project):
         assert self.deploy().exit == 0
         return time.monotonic() - began
 
-    def killed(self, part: float) -> Killed:
+    def killed(self, part: float, attempts: int = 1) -> Killed:
         """A deploy of a change that is killed after this part of what one usually takes, and another behind it."""
-        for _ in range(3):  # where it had ended, the machine had more to do when the usual one was measured
+        for _ in range(attempts):  # where it had ended, the machine had more to do when the usual one was measured
             moment, alive = self._kill_one(part)
             if alive:
                 break
