@@ -69,13 +69,12 @@ def test_it_works_from_anywhere_through_a_link_two_at_once_and_prepares_only_whe
     assert not (place / ".venv.lock").exists()
 
 
-def stand_in(place: Path, tmp_path: Path) -> tuple[Path, str]:
-    """A `python3` that makes virtual environments of one link, which pip has nothing to do in, and its PATH.
+@pytest.fixture
+def stand_in(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The chosen Python: it makes virtual environments of one link, which pip has nothing to do in.
 
     Where it makes one it says so in `made`, and waits there while `hold` exists.
     """
-    tools = tmp_path / "tools"
-    tools.mkdir()
     base = tmp_path / "python3.11"
     base.write_text(
         f"""#!/bin/sh
@@ -90,31 +89,33 @@ esac
 """
     )
     base.chmod(0o755)
-    (tools / "python3").symlink_to(base)
     (place / "tasks" / "main.py").write_text("")
-    return base, f"{tools}:/usr/bin:/bin"
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("SLIPWAY_PYTHON", str(base))
+    return base
 
 
-def test_an_environment_whose_python_is_missing_or_another_is_created_again(place: Path, tmp_path: Path) -> None:
-    base, path = stand_in(place, tmp_path)
-    assert run(place / "invoke", PATH=path)[:2] == (0, "it runs\n")
-    assert run(place / "invoke", PATH=path) == (0, "it runs\n", "")
+def test_an_environment_whose_python_is_missing_or_another_is_created_again(
+    place: Path, tmp_path: Path, stand_in: Path
+) -> None:
+    assert run(place / "invoke")[:2] == (0, "it runs\n")
+    assert run(place / "invoke") == (0, "it runs\n", "")
     python = place / ".venv" / "bin" / "python"
     for wrong in (tmp_path / "gone", Path("/bin/false")):
         python.unlink()
         python.symlink_to(wrong)
-        code, out, err = run(place / "invoke", PATH=path)
+        code, out, err = run(place / "invoke")
         assert (code, out, "preparing .venv" in err) == (0, "it runs\n", True), err
-        assert python.resolve() == base
-    assert run(place / "invoke", PATH=path) == (0, "it runs\n", "")
+        assert python.resolve() == stand_in
+    assert run(place / "invoke") == (0, "it runs\n", "")
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Path) -> None:
-    _, path = stand_in(place, tmp_path)
     (place / ".venv.lock").mkdir()
     (place / ".venv.lock" / "4194303.pid").touch()
     (tmp_path / "hold").touch()
-    many = [start(place / "invoke", PATH=path) for _ in range(8)]
+    many = [start(place / "invoke") for _ in range(8)]
     assert all(process.stderr for process in many)
     words = [process.stderr.readline() for process in many if process.stderr]
     assert sum("preparing .venv" in line for line in words) == 1
@@ -124,10 +125,10 @@ def test_of_many_that_find_a_dead_holder_one_prepares(place: Path, tmp_path: Pat
     assert len((tmp_path / "made").read_text().split()) == 1
 
 
-def test_a_lock_whose_holder_was_killed_before_it_wrote_its_pid_is_acquired(place: Path, tmp_path: Path) -> None:
-    _, path = stand_in(place, tmp_path)
+@pytest.mark.usefixtures("stand_in")
+def test_a_lock_whose_holder_was_killed_before_it_wrote_its_pid_is_acquired(place: Path) -> None:
     (place / ".venv.lock").mkdir()
-    code, out, err = run(place / "invoke", PATH=path)
+    code, out, err = run(place / "invoke")
     assert (code, out) == (0, "it runs\n")
     assert "pid unknown" in err
 
@@ -146,14 +147,28 @@ def test_uv_is_used_where_it_is_installed_and_reports_an_untrusted_certificate(
     assert "uv = " in (place / ".venv" / "pyvenv.cfg").read_text()
 
 
+def test_the_systems_python_is_used_before_one_on_the_path(
+    place: Path, tmp_path: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLIPWAY_PYTHON")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "python3").symlink_to(stand_in)
+    system = Path("/usr/bin/python3")
+    has_venv = [str(system), "-c", "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"]
+    wanted = system if system.exists() and subprocess.run(has_venv, check=False).returncode == 0 else stand_in
+    code, _, err = run(place / "invoke", PATH=f"{tmp_path / 'tools'}:{os.environ['PATH']}")
+    assert code == 0, err
+    assert (place / ".venv" / "bin" / "python").resolve() == wanted.resolve()
+
+
 def test_a_missing_python_is_reported_with_how_to_install_it(place: Path, tmp_path: Path) -> None:
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("sh", "ls", "cmp", "mkdir", "rm", "cat", "id", "sleep", "cp", "printf"):
-        (tools / name).symlink_to(shutil.which(name) or "")
-    code, _, err = run(place / "invoke", PATH=str(tools))
-    assert code == 2
-    assert "Python 3.11 or newer is needed" in err
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.9.2"\n')
+    old.chmod(0o755)
+    for python, has in ((str(old), "Python 3.9.2"), ("python3.99", "no python3.99")):
+        code, _, err = run(place / "invoke", PATH="/usr/bin:/bin", SLIPWAY_PYTHON=python)
+        assert code == 2
+        assert f"Python 3.11 or newer is needed, and this machine has {has}" in err
     assert "apt-get install python3" in err
     assert not (place / ".venv.lock").exists()
 
