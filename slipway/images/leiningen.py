@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,11 +23,16 @@ from slipway.images import leiningen_project as projects
 from slipway.images import recompile
 from slipway.images.jar import tail
 from slipway.images.leiningen_project import Project
+from slipway.images.leiningen_recipe import shell_settings
 from slipway.images.sources import Sources, changed_meanwhile
 
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
+# Of Leiningen's own JVM: what its script has, and the collector that needs a tenth less of the processors in so short
+# a life.
+LEIN_JVM_OPTS = "-XX:+TieredCompilation -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+JVM_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")  # variables that every JVM reads
 OWN_OPTIONS = f"NOTE: Picked up JDK_JAVA_OPTIONS: {OPTIONS}"  # each JVM that Leiningen starts says so
 # Variables that are about other runs of Leiningen: LEIN_SILENT hides how far it is, a trampoline starts what an earlier
 # run left, CLASSPATH puts other code before its own. All else is inherited: what it needs to work here (LEIN_HOME,
@@ -73,7 +78,16 @@ def uberjar_command(folder: Path, lein: Leiningen, words: Sequence[str] = ()) ->
         "LEIN_ROOT": "1",
         "TERM": "dumb",
     }
+    env |= _own_jvm(os.environ)
     return Command(("lein", *profile, *words, "uberjar"), env=env, unset=UNSET, cwd=str(folder), timeout=1800, idle=600)
+
+
+def _own_jvm(environment: Mapping[str, str]) -> dict[str, str]:
+    """Options of Leiningen's own JVM; none where others are chosen: with two collectors a JVM does not start."""
+    chosen = any("GC" in environment.get(name, "") for name in JVM_OPTIONS)
+    if chosen or "LEIN_JVM_OPTS" in environment or any(path.exists() for path in shell_settings(environment)):
+        return {}
+    return {"LEIN_JVM_OPTS": LEIN_JVM_OPTS}
 
 
 def build(host: Host, folder: Path, lein: Leiningen, report: Reporter, read: Callable[[], Sources]) -> Path:

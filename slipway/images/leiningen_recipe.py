@@ -154,11 +154,20 @@ def _settings(root: Path, environment: Mapping[str, str]) -> Iterator[Path]:
             yield git / head.read_text().strip().removeprefix("ref: ")
     yield root / "checkouts"
     yield from sorted(path for path in root.iterdir() if path.name.lower().startswith(("readme", "license")))
-    home = Path(environment.get("LEIN_HOME") or Path.home() / ".lein")
+    home = _home(environment)
     for folder in (home, Path("/etc/leiningen")):
         yield folder / "profiles.clj"
         yield from sorted(folder.glob("profiles.d/*"))
-    yield from (home / "init.clj", home / "leinrc", Path("/etc/leinrc"))
+    yield from (home / "init.clj", *shell_settings(environment))
+
+
+def shell_settings(environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """What the `lein` script sources, whether it is there or not."""
+    return _home(environment) / "leinrc", Path("/etc/leinrc")
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("LEIN_HOME") or Path.home() / ".lein")
 
 
 def own_folders(recipe: Recipe) -> list[Path]:

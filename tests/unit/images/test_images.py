@@ -213,6 +213,33 @@ def test_the_command_names_the_jdk_and_the_profile() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LEIN_JVM_OPTS", "-Xmx1g"),
+        ("JAVA_TOOL_OPTIONS", "-XX:+UseParallelGC"),
+        ("JDK_JAVA_OPTIONS", "-XX:+UseZGC"),
+        ("_JAVA_OPTIONS", "-XX:+UseG1GC"),
+    ],
+)
+def test_leiningen_has_a_collector_of_its_own_where_nobody_else_has_chosen(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def options() -> str | None:
+        return (leiningen.uberjar_command(tmp_path, leiningen.Leiningen("/jdk")).env or {}).get("LEIN_JVM_OPTS")
+
+    for name in ("LEIN_JVM_OPTS", *leiningen.JVM_OPTIONS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LEIN_HOME", str(tmp_path))
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dhttp.proxyHost=proxy")
+    assert options() == leiningen.LEIN_JVM_OPTS
+    monkeypatch.setenv(variable, value)
+    assert options() is None
+    monkeypatch.delenv(variable)
+    (tmp_path / "leinrc").write_text('LEIN_JVM_OPTS="$LEIN_JVM_OPTS -XX:+UseParallelGC"')
+    assert options() is None
+
+
+@pytest.mark.parametrize(
     ("output", "summary"),
     [
         (
