@@ -29,10 +29,9 @@ from slipway.images.sources import Sources, changed_meanwhile
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
-# Of Leiningen's own JVM: what its script has, and the collector that needs a tenth less of the processors in so short
-# a life.
-LEIN_JVM_OPTS = "-XX:+TieredCompilation -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-JVM_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")  # variables that every JVM reads
+# Of Leiningen's own JVM, which with this collector needs a tenth less of the processors.
+LEIN_JVM_OPTS = "-XX:+UseSerialGC"
+JVM_VARIABLES = ("LEIN_JVM_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")  # which it reads
 OWN_OPTIONS = f"NOTE: Picked up JDK_JAVA_OPTIONS: {OPTIONS}"  # each JVM that Leiningen starts says so
 # Variables that are about other runs of Leiningen: LEIN_SILENT hides how far it is, a trampoline starts what an earlier
 # run left, CLASSPATH puts other code before its own. All else is inherited: what it needs to work here (LEIN_HOME,
@@ -83,9 +82,9 @@ def uberjar_command(folder: Path, lein: Leiningen, words: Sequence[str] = ()) ->
 
 
 def _own_jvm(environment: Mapping[str, str]) -> dict[str, str]:
-    """Options of Leiningen's own JVM; none where others are chosen: with two collectors a JVM does not start."""
-    chosen = any("GC" in environment.get(name, "") for name in JVM_OPTIONS)
-    if chosen or "LEIN_JVM_OPTS" in environment or any(path.exists() for path in shell_settings(environment)):
+    """Options of Leiningen's own JVM; none where there may be others: with two collectors a JVM does not start."""
+    others = any(environment.get(name) for name in JVM_VARIABLES)
+    if others or any(path.exists() for path in shell_settings(environment)):
         return {}
     return {"LEIN_JVM_OPTS": LEIN_JVM_OPTS}
 

@@ -161,14 +161,30 @@ def test_the_systems_python_is_used_before_one_on_the_path(
     assert (place / ".venv" / "bin" / "python").resolve() == wanted.resolve()
 
 
-def test_a_missing_python_is_reported_with_how_to_install_it(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("python", "found"), [("python3.9", "Python 3.9.2"), ("python3.99", "not there")])
+def test_a_chosen_python_that_will_not_do_is_named(place: Path, tmp_path: Path, python: str, found: str) -> None:
     old = tmp_path / "python3.9"
     old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.9.2"\n')
     old.chmod(0o755)
-    for python, has in ((str(old), "Python 3.9.2"), ("python3.99", "no python3.99")):
-        code, _, err = run(place / "invoke", PATH="/usr/bin:/bin", SLIPWAY_PYTHON=python)
-        assert code == 2
-        assert f"Python 3.11 or newer is needed, and this machine has {has}" in err
+    code, _, err = run(place / "invoke", PATH=f"{tmp_path}:/usr/bin:/bin", SLIPWAY_PYTHON=python)
+    assert code == 2
+    assert f"Python 3.11 or newer is needed, and SLIPWAY_PYTHON, {python}, is {found}" in err
+    assert "unset it" in err
+    assert not (place / ".venv.lock").exists()
+
+
+def test_a_missing_python_is_reported_with_how_to_install_it(place: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "ls", "cmp", "mkdir", "rm", "cat", "id", "sleep", "cp", "printf"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    launcher = place / "invoke"
+    without = launcher.read_text().replace("/usr/bin/python3 ", "/usr/bin/a-python-that-is-missing ")
+    assert without != launcher.read_text()
+    launcher.write_text(without)
+    code, _, err = run(launcher, PATH=str(tools))
+    assert code == 2
+    assert "Python 3.11 or newer is needed, and this machine has no python3" in err
     assert "apt-get install python3" in err
     assert not (place / ".venv.lock").exists()
 
