@@ -29,7 +29,7 @@ from slipway.images.sources import Sources, changed_meanwhile
 # hashCode: Clojure names classes in the order of identity hashes, and a jar should be the same each time.
 # TieredStopAtLevel: the compiler's JVM ends before C2 pays off; Leiningen's own setting gives way to :jvm-opts.
 OPTIONS = "-XX:+UnlockExperimentalVMOptions -XX:hashCode=2 -XX:TieredStopAtLevel=1"
-# Of Leiningen's own JVM, which with this collector needs a tenth less of the processors.
+# Of Leiningen's own JVM, which with this collector needs a twentieth less of the processors.
 LEIN_JVM_OPTS = "-XX:+UseSerialGC"
 JVM_VARIABLES = ("LEIN_JVM_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")  # which it reads
 OWN_OPTIONS = f"NOTE: Picked up JDK_JAVA_OPTIONS: {OPTIONS}"  # each JVM that Leiningen starts says so
