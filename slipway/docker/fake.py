@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ class Store:
         self.created = 0
         self.memory = 16 * 2**30
         self.hooks: list[Callable[[str], None]] = []
+        self.tagging = threading.RLock()  # steps of a run tag images side by side
 
     def before(self, operation: str, *arguments: str) -> None:
         """Call the hooks with an operation and some of its arguments: `containers.rename hh_auth_01`."""
@@ -121,15 +123,17 @@ class FakeImages:
 
     def tag(self, image: str, tag: str) -> None:
         self._store.before("images.tag")
-        found = self._store.image(image)
-        self.untag(tag)
-        found = self._store.images[found.id]
-        self._store.images[found.id] = replace(found, tags=(*found.tags, tag))
+        with self._store.tagging:
+            found = self._store.image(image)
+            self.untag(tag)
+            found = self._store.images[found.id]
+            self._store.images[found.id] = replace(found, tags=(*found.tags, tag))
 
     def untag(self, tag: str) -> None:
         self._store.before("images.untag")
-        for name, image in list(self._store.images.items()):
-            self._store.images[name] = replace(image, tags=tuple(t for t in image.tags if t != tag))
+        with self._store.tagging:
+            for name, image in list(self._store.images.items()):
+                self._store.images[name] = replace(image, tags=tuple(t for t in image.tags if t != tag))
 
 
 class FakeTransfers:
