@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.errors import NextCommand, Problem
@@ -31,8 +30,13 @@ def create(invocation: Invocation, dir: str = "", platform: str = "linux/amd64")
     work, folder = invocation.workspace, invocation.required_folder(dir)
 
     def action(report: Reporter) -> None:
-        machine, base = work.build, partial(provide_base, work)
-        BundleBuilder(invocation.config, machine.host, machine.docker, platform, folder, base).build(report)
+        machine, config = work.build, work.config
+        recipes = {**config.images.parts, **config.images.bases}
+
+        def base(name: str, report: Reporter) -> str:
+            return provide_base(machine, config, name, recipes[name], report)
+
+        BundleBuilder(config, machine.host, machine.docker, platform, folder, base).build(report)
 
     invocation.run([one_shot("bundle", f"bundle in {folder}", action)])
 

@@ -15,10 +15,12 @@ from slipway.docker.labels import Names
 from slipway.engine.limits import ResourceLimit
 from slipway.engine.steps import AnyNode, Probe
 from slipway.engine.threads import Threads
+from slipway.errors import UsageError
 from slipway.hosts.host import Host
 
 if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
+    from slipway.config.versions import Base
     from slipway.flows.environments import ServerSite
     from slipway.flows.workspace import BuildMachine, Workspace
     from slipway.hosts.facts import BuildFacts
@@ -65,6 +67,7 @@ class WorkspaceFactory:
             machine=self._machine_steps(machine),
             server=self._server_site,
             cluster=partial(self._cluster_site, machine),
+            proxy=self._proxy,
         )
         found = environments.assemble(self._family, site)
         made = found.deployments
@@ -126,6 +129,16 @@ class WorkspaceFactory:
             later=later,
             end_later=warm_end.end_later if self.reuse and not os.environ.get("CI") else None,
         )
+
+    @property
+    def _proxy(self) -> Base | None:
+        """What the image of the proxy in front of services is made from, in an environment that has one."""
+        if not self.environment.proxy:
+            return None
+        if found := self.config.images.parts.get("proxy"):
+            return found
+        summary = f"environment {self.environment.name} has `proxy: true`, and config/images.yaml no image of one"
+        raise UsageError(summary, hint="give it `parts: {proxy: …}`, as Slipway's own config/images.yaml has it")
 
     def _machine_steps(self, machine: BuildMachine) -> Callable[[], Iterator[AnyNode]]:
         """What this machine needs to build, where setup prepares it, and not the SSH host that services run on."""

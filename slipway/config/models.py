@@ -173,6 +173,7 @@ class Service(Model):
     )
     config: str | None = None
     start_within: Duration | None = Field(default=None, exclude_if=_is_none)  # records of earlier versions lack it
+    drain_within: Duration | None = Field(default=None, exclude_if=_is_none)
     health: Health | None = Field(default=None, examples=["{ready: /health/ready}", "{exec: [pg_isready]}"])
     storage: dict[Label, Storage] = Field(default={}, examples=["{data: {path: /var/lib/data}}"])
     needs: tuple[Label, ...] = Field(default=(), examples=["[auth]"])
@@ -202,6 +203,11 @@ class Service(Model):
         return seconds(self.start_within) if self.start_within else None
 
     @property
+    def drain_seconds(self) -> int | None:
+        """How long a replaced copy may finish its requests, where the service says so."""
+        return seconds(self.drain_within) if self.drain_within else None
+
+    @property
     def published(self) -> int:
         """The port that `local` publishes on this machine's loopback."""
         return self.publish or self.port
@@ -225,7 +231,7 @@ class Service(Model):
         """The service with what an environment changes of it."""
         if change is None:
             return self
-        names = ("replicas", "publish", "autoscale", "resources", "start_within")
+        names = ("replicas", "publish", "autoscale", "resources", "start_within", "drain_within")
         update = {name: value for name in names if (value := getattr(change, name)) is not None}
         return self.model_copy(update=update | {"env": {**self.env, **change.env}})
 
@@ -274,6 +280,7 @@ class Override(Model):
     env: dict[str, str] = {}
     publish: Port | None = None
     start_within: Duration | None = None
+    drain_within: Duration | None = None
 
 
 BUILT_IN = ("local", "minikube")  # the environments of this machine, which need no file
@@ -287,6 +294,7 @@ class Environment(Model):
     docker: str | None = Field(default=None, examples=["here", "box1"])
     cluster: Cluster | None = None
     namespace: Label | None = None
+    proxy: bool = False  # of a Docker: whether new releases of services take over from running ones without a gap
     protected: bool = False
     secrets: dict[Variable, EnvironmentSources] = {}
     services: dict[Label, Override] = {}
@@ -297,6 +305,8 @@ class Environment(Model):
             raise ValueError("use either docker or cluster, not both")
         if not self.docker and not self.cluster and self.name not in BUILT_IN:
             raise ValueError("where do its services run? `docker: here`, `docker: HOST` or `cluster: {kind: minikube}`")
+        if self.proxy and not self.on_docker:
+            raise ValueError("`proxy` is for a Docker: a cluster replaces copies without a gap by itself")
         return self
 
     @property

@@ -158,6 +158,7 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
             for name, endpoint in networks.items()
             if (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
         },
+        address={name: endpoint["IPAddress"] for name, endpoint in networks.items() if endpoint.get("IPAddress")},
         mounts={m["Destination"]: m["Name"] for m in raw.get("Mounts", []) if m.get("Type") == "volume"},
         memory=host.get("Memory") or 0,
         read_only=bool(host.get("ReadonlyRootfs")),

@@ -192,6 +192,7 @@ class FakeContainers:
             ports=ports,
             aliases={spec.network: spec.aliases} if spec.network else {},
             fixed={spec.network: "192.0.2.254"} if spec.network and spec.aside else {},
+            address={spec.network: f"192.0.2.{self._store.created}"} if spec.network else {},
             mounts={path: volume for volume, path in spec.volumes.items()},
             memory=spec.memory,
             read_only=True,

@@ -41,6 +41,14 @@ class Names:
         """The earlier container while a new one is being checked."""
         return f"{self.short}_{service}_01_previous"
 
+    def next(self, service: str) -> str:
+        """The new container while it is being checked, where the earlier one goes on answering meanwhile."""
+        return f"{self.short}_{service}_01_next"
+
+    def proxy(self, service: str) -> str:
+        """The proxy in front of the running container."""
+        return f"{self.short}_{service}_proxy"
+
     def smoke(self, service: str) -> str:
         """The container of a smoke test."""
         return f"{self.short}_{service}_smoke"

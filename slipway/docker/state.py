@@ -50,6 +50,7 @@ class Container:
     ports: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by network
     fixed: Mapping[str, str] = field(default_factory=dict)  # the address it was created with, by network
+    address: Mapping[str, str] = field(default_factory=dict)  # while it runs, by network
     mounts: Mapping[str, str] = field(default_factory=dict)  # volume by path
     memory: int = 0  # bytes; 0: no limit
     read_only: bool = False

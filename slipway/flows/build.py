@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from slipway.config.builder import Builder
-from slipway.config.models import Environment
-from slipway.config.versions import Tools
+from slipway.config.models import Config, Environment
+from slipway.config.versions import Base, Tools
 from slipway.docker.labels import LABEL, OWNER, ROLE, owner
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
@@ -181,7 +181,8 @@ class ProvideBase(Step[State | None]):
 
     def apply(self, report: Reporter) -> None:
         """Take the bundle's, pull the pinned one, or make it by its recipe."""
-        provide_base(self.work, self.name, report)
+        config = self.work.config
+        provide_base(self.work.build, config, self.name, config.images.bases[self.name], report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,12 +224,11 @@ class BuildImage(Step[State | None]):
         images.build(docker, recipe, work.build.archives, report)
 
 
-def provide_base(work: Workspace, name: str, report: Reporter) -> str:
+def provide_base(machine: BuildMachine, config: Config, name: str, base: Base, report: Reporter) -> str:
     """The tag of a base image that the build machine has from now on: a bundle's, a pinned one, or made here."""
     from slipway.images import base_recipes  # here, since most runs provide nothing
     from slipway.installers import bundle
 
-    base, machine = work.config.images.bases[name], work.build
     tag = base_images.tag(name, base)
     state = machine.state.facts()
     if base_images.is_present(state, name, base):
@@ -238,7 +238,7 @@ def provide_base(work: Workspace, name: str, report: Reporter) -> str:
         report.note(f"base {name} is the bundle's")
     else:
         facts = machine.host.probe.facts()
-        kit = facts.jdk(work.config.tools.java.minimum)
+        kit = facts.jdk(config.tools.java.minimum)
         base_recipes.provide(machine.host, machine.docker, facts, kit, name, base, report)
     machine.state.forget()
     return tag

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config
+from slipway.config.versions import Base
 from slipway.deployers.docker import deployer
 from slipway.deployers.docker.container import publishes
+from slipway.deployers.docker.proxy import goes_behind
 from slipway.docker import ports
-from slipway.docker.protocols import Daemon
 from slipway.docker.state import Container, State
-from slipway.engine.steps import AnyNode, Precondition, Probe
+from slipway.engine.steps import AnyNode, Precondition
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_dev import DockerDev
 from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
+from slipway.flows.proxy_image import ProvideProxy
 from slipway.flows.services import AnyService
+from slipway.flows.workspace import BuildMachine
+from slipway.images import base_images
 
 
 @dataclass(frozen=True)
 class DockerEnvironment:
-    """Each service runs in one container of the Docker that built its image. `machine` are the steps of its host."""
+    """Each service runs in one container of the Docker that built its image. `machine` are the steps of its host.
+
+    `proxy` is what the image of a proxy in front of them is made from, where there is one.
+    """
 
     config: Config
     artifacts: Artifacts
-    docker: Daemon
-    state: Probe[State]
+    build: BuildMachine
+    proxy: Base | None
     machine: Callable[[], Iterator[AnyNode]]
 
     def setup(self) -> Iterator[AnyNode]:
@@ -37,9 +45,23 @@ class DockerEnvironment:
         """Nothing: Docker runs."""
         return iter(())
 
-    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:  # noqa: ARG002
-        """Nothing."""
-        return iter(())
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:
+        """The image of the proxy, where a service goes behind one."""
+        if self.proxy and any(self._goes_behind(service) for service in services):
+            from slipway.flows.build import provide_base  # with all that builds, which most commands need not
+
+            yield ProvideProxy(
+                name="proxy",
+                title="image of the proxy",
+                probe=self.build.state,
+                after=after,
+                invalidates=(self.build.state,),
+                tag=base_images.tag("proxy", self.proxy),
+                provide=partial(provide_base, self.build, self.config, "proxy", self.proxy),
+            )
+
+    def _goes_behind(self, service: AnyService) -> bool:
+        return self.proxy is not None and goes_behind(service.settings)
 
     def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[AnyNode]:
         """Its port must be free, or its own container's."""
@@ -49,11 +71,11 @@ class DockerEnvironment:
             group=name,
             name="port",
             title=f"{name}: port {number}",
-            probe=self.state,
+            probe=self.build.state,
             after=after,
             number=number,
             others=others,
-            publishing=self.docker.containers.find_by_port,
+            publishing=self.build.docker.containers.find_by_port,
         )
 
     def deliver(self, service: AnyService) -> Iterator[AnyNode]:  # noqa: ARG002
@@ -61,8 +83,8 @@ class DockerEnvironment:
         return iter(())
 
     def before_release(self, service: AnyService) -> tuple[str, ...]:
-        """Its port."""
-        return (f"{service.name}/port",)
+        """Its port, and the proxy's image."""
+        return (f"{service.name}/port", *(["proxy"] if self._goes_behind(service) else []))
 
     def image(self, service: AnyService) -> str:
         """The one that was built."""
@@ -80,11 +102,13 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
         environment=DockerEnvironment(
             config=site.config,
             artifacts=site.artifacts,
-            docker=machine.docker,
-            state=machine.state,
+            build=machine,
+            proxy=site.proxy,
             machine=site.machine,
         ),
-        deployments=deployer.deployments(machine.docker, site.names, machine.state, machine.checks),
+        deployments=deployer.deployments(
+            machine.docker, site.names, machine.state, machine.checks, proxy=site.proxy_tag
+        ),
         lifecycle=NoLifecycle(site.name),
         dev=DockerDev(machine.docker, site.names, machine.checks),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from slipway.images import base_images
+
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from slipway.clusters.lifecycle import Lifecycle
     from slipway.clusters.system_images import SystemImages
     from slipway.config.models import Config
+    from slipway.config.versions import Base
     from slipway.deployers.deployments import Deployments
     from slipway.docker.labels import Names
     from slipway.engine.steps import AnyNode
@@ -43,7 +46,7 @@ class ServerSite:
 @dataclass(frozen=True)
 class EnvironmentSite:
     """What an environment is put together from. `machine` are the steps of the machine that builds, where it is this
-    environment's to prepare; `server` and `cluster` are asked for by those that have one.
+    environment's to prepare; `server`, `cluster` and `proxy` are for those that have one.
     """
 
     name: str
@@ -54,6 +57,12 @@ class EnvironmentSite:
     machine: Callable[[], Iterator[AnyNode]]
     server: Callable[[], ServerSite]
     cluster: Callable[[], ClusterSite]
+    proxy: Base | None = None
+
+    @property
+    def proxy_tag(self) -> str:
+        """The tag of the proxy's image where services run; empty without one."""
+        return base_images.tag("proxy", self.proxy) if self.proxy else ""
 
 
 @dataclass(frozen=True)

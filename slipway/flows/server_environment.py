@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from slipway.clusters.lifecycle import NoLifecycle
+from slipway.config.models import Config
+from slipway.config.versions import Base
 from slipway.deployers.docker import deployer
 from slipway.deployers.docker.container import publishes
+from slipway.deployers.docker.proxy import goes_behind
 from slipway.docker.host_registry import HostRegistry
 from slipway.docker.protocols import Daemon
 from slipway.docker.reach import LoopbackOf
@@ -18,17 +22,20 @@ from slipway.errors import NextCommand, Unreachable, UsageError
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_dev import DockerDev
 from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
+from slipway.flows.proxy_image import ProvideProxy
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
 from slipway.hosts.facts import Facts
 from slipway.hosts.host import Host
+from slipway.images import base_images
 
 
 @dataclass(frozen=True)
 class ServerEnvironment:
     """Each service runs in one container of the host's Docker. `built` are the images here, `there` those on the host.
 
-    `install` are the steps of the host.
+    `install` are the steps of the host; `proxy` is what the image of a proxy in front of services is made from, where
+    there is one.
     """
 
     name: str
@@ -39,6 +46,8 @@ class ServerEnvironment:
     there: Artifacts
     registry: HostRegistry
     install: Callable[[], Iterator[AnyNode]]
+    config: Config
+    proxy: Base | None
 
     def setup(self) -> Iterator[AnyNode]:
         """What the host needs to run services."""
@@ -48,8 +57,8 @@ class ServerEnvironment:
         """Nothing: Docker runs."""
         return iter(())
 
-    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:  # noqa: ARG002
-        """A host that can run what is built here."""
+    def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:
+        """A host that can run what is built here, and there the image of the proxy, where a service goes behind one."""
         yield HostPlatform(
             name="platform",
             title=f"{self.server.name}: platform",
@@ -58,6 +67,32 @@ class ServerEnvironment:
             server=self.server,
             build=self.build.host,
         )
+        if self.proxy and any(self._goes_behind(service) for service in services):
+            yield ProvideProxy(
+                name="proxy",
+                title=f"{self.server.name}: image of the proxy",
+                probe=self.there.state,
+                after=("platform",),
+                invalidates=(self.there.state,),
+                tag=base_images.tag("proxy", self.proxy),
+                provide=partial(self._bring_proxy, self.proxy),
+            )
+
+    def _goes_behind(self, service: AnyService) -> bool:
+        return self.proxy is not None and goes_behind(service.settings)
+
+    def _bring_proxy(self, base: Base, report: Reporter) -> None:
+        """Take the image from a bundle that was loaded there, or bring the one that this machine has or makes."""
+        from slipway.flows.build import provide_base  # with all that builds, which most commands need not
+        from slipway.installers import bundle
+
+        tag = base_images.tag("proxy", base)
+        if loaded := self.there.state.facts().tagged(bundle.image_tag("proxy")):
+            self.docker.images.tag(loaded.id, tag)
+            return
+        here = provide_base(self.build, self.config, "proxy", base, report)
+        repository, _, version = tag.rpartition(":")
+        self.registry.bring(here, repository, version, report)
 
     def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[AnyNode]:
         """No other container publishes its port."""
@@ -86,8 +121,9 @@ class ServerEnvironment:
         )
 
     def before_release(self, service: AnyService) -> tuple[str, ...]:
-        """Its port and its delivery."""
-        return (f"{service.name}/port", f"{service.name}/delivery")
+        """Its port, its delivery, and the proxy's image."""
+        proxy = ["proxy"] if self._goes_behind(service) else []
+        return (f"{service.name}/port", f"{service.name}/delivery", *proxy)
 
     def image(self, service: AnyService) -> str:
         """The one that was brought."""
@@ -117,8 +153,10 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
             there=Artifacts(site.names, state),
             registry=HostRegistry(machine.docker, server.host, docker, registry_image),
             install=server.install,
+            config=site.config,
+            proxy=site.proxy,
         ),
-        deployments=deployer.deployments(docker, site.names, state, machine.checks, reach),
+        deployments=deployer.deployments(docker, site.names, state, machine.checks, reach, site.proxy_tag),
         lifecycle=NoLifecycle(site.name),
         dev=DockerDev(machine.docker, site.names, machine.checks),
     )

@@ -34,7 +34,7 @@ def build_machine(config: Config, machine: BuildMachine, bundle: Bundle | None, 
     yield from docker.steps(machine.host, config.tools.docker, machine.docker, bundle=bundle)
     if bundle and bases:
         engine = (f"{step_prefix(machine.host)}/docker/engine",)
-        wanted = config.images.bases.__contains__
+        wanted = {*config.images.bases, "proxy"}.__contains__
         yield from bundle_images.steps(bundle, machine.host, machine.docker, machine.state, engine, wanted)
     if any(service.leiningen for service in config.services.values()):
         yield from java.steps(machine.host, config.tools, machine.clojars)
@@ -54,12 +54,12 @@ def ssh_host(
 
 
 def server(config: Config, host: Host, daemon: Daemon, state: Probe[State], bundle: Bundle | None) -> Iterator[AnyNode]:
-    """What an SSH host needs whose Docker runs services: Docker, and from a bundle the image of its registry."""
+    """What an SSH host needs whose Docker runs services: Docker, and from a bundle the images of what runs beside."""
     engine = (f"{step_prefix(host)}/docker/engine",)
 
     def images() -> Iterator[AnyNode]:
         if bundle:
-            yield from bundle_images.steps(bundle, host, daemon, state, engine, {"registry"}.__contains__)
+            yield from bundle_images.steps(bundle, host, daemon, state, engine, {"registry", "proxy"}.__contains__)
 
     return ssh_host(config, host, daemon, bundle, images)
 

@@ -109,5 +109,6 @@ def linked_libraries(host: Host, folder: Path, files: Iterable[Path], report: Re
 
 
 def path_variable(files: Iterable[str]) -> str:
-    """The value of PATH: the folders named `bin` that have files."""
-    return ":".join(sorted({path.rpartition("/")[0] for path in files if "/bin/" in path}))
+    """The value of PATH: the folders named `bin` or `sbin` that have files."""
+    folders = {path.rpartition("/")[0] for path in files}
+    return ":".join(sorted(folder for folder in folders if folder.rpartition("/")[2] in {"bin", "sbin"}))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -32,8 +33,20 @@ class Hands(Project):
         for kind, names in (("settings", (*SERVICES, "postgres")), ("mail settings", ("mail",))):
             (folder / kind / "environments").mkdir(parents=True)
             (folder / kind / "slipway.yaml").write_text(f"name: {self.name}\nshort: {self.name}\n")
-            ports = {name: {"publish": self.ports[name]} for name in names}
-            (folder / kind / "environments" / "local.yaml").write_text(json.dumps({"services": ports}))
+            self.local(kind, names)
+
+    def local(self, kind: str, names: Sequence[str], *, proxy: bool = False) -> None:
+        """Write the environment `local` of the services or of the mail catcher."""
+        ports = {name: {"publish": self.ports[name]} for name in names}
+        environment = self.folder / kind / "environments" / "local.yaml"
+        environment.write_text(json.dumps({"proxy": proxy, "services": ports}))
+
+    def without_gaps(self) -> None:
+        """Let releases take over without a gap: on a cluster they do, on this machine's Docker behind a proxy."""
+        if self.where == "local":
+            self.local("settings", (*SERVICES, "postgres"), proxy=True)
+            done = self.invoke("deploy", "--output", "json", timeout=600)
+            assert done.exit == 0, done.out[-4000:]
 
     def command(self, *words: str) -> list[str]:
         """See `Project.command`; of the mail catcher's folder while it is meant."""

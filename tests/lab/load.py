@@ -1,4 +1,4 @@
-"""Requests at a steady rate to a service's cluster address, half on fresh connections, half on kept ones, no retries."""
+"""Requests at a steady rate to a service, half on fresh connections, half on kept ones, without retries."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ WORKERS = 16  # that ask at once: enough for a rate while some wait for an answe
 SERVICES = "10.96.0.0/12"  # minikube's addresses of Services
 
 
+def in_cluster(toys: Toys) -> str:
+    """The URL of a toy's Service on the Minikube, to which this machine gets a route: the node routes Services."""
+    address = toys.object("service")["spec"]["clusterIP"]
+    node = subprocess.check_output(
+        ["docker", "inspect", "-f", "{{.NetworkSettings.Networks.minikube.IPAddress}}", "minikube"], text=True
+    ).strip()
+    subprocess.run(["ip", "route", "replace", SERVICES, "via", node], check=True)
+    return f"http://{address}:8080/"
+
+
 class Load:
     """Counts what was sent, what was answered with 200, and keeps the words of what failed, each behind its time.
 
     `silence` is the longest time without an answer, in seconds; `rate` is what was really sent, requests a second.
     """
 
-    def __init__(self, toys: Toys, rate: int) -> None:
-        address = toys.object("service")["spec"]["clusterIP"]
-        node = subprocess.check_output(
-            ["docker", "inspect", "-f", "{{.NetworkSettings.Networks.minikube.IPAddress}}", "minikube"], text=True
-        ).strip()
-        subprocess.run(["ip", "route", "replace", SERVICES, "via", node], check=True)  # the node routes Services
-        self._url = f"http://{address}:8080/"
+    def __init__(self, url: str, rate: int) -> None:
+        self._url = url
         self.sent = self.answered = 0
         self.failures: list[str] = []
         self.names: set[str] = set()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,17 +64,22 @@ def server(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_the_service_runs_there_and_answers_nobody_from_outside(server: Server) -> None:
     assert server.answer.startswith("hello from")
     assert server.docker("ps", "--format", "{{.Names}}", "--filter", f"name={server.name}") == [server.container]
-    for container in server.docker("ps", "-q"):
-        bindings = json.loads(
-            "".join(server.docker("inspect", "--format", "{{json .HostConfig.PortBindings}}", container))
-        )
-        for port in (int(one["HostPort"] or 0) for ways in bindings.values() for one in ways):
-            with pytest.raises(OSError, match=r"refused|timed out"):  # of the host's own network, as any other machine
-                socket.create_connection((server.hosts[0].address, port or 8080), timeout=3)
+    assert_closed_outside(server)
     again = server.invoke("deploy", "--output", "json")
     assert (again.exit, set(again.steps.values())) == (0, {"unchanged"}), again.out
     assert server.invoke("deploy", "--plan").exit == 0
     assert not subprocess.check_output(["docker", "ps", "-q", "--filter", f"name={server.container}"])  # not here
+
+
+def assert_closed_outside(server: Server) -> None:
+    """Nothing that a container of the host publishes answers from the host's own network, as any other machine."""
+    for container in server.docker("ps", "-q"):
+        bindings = json.loads(
+            "".join(server.docker("inspect", "--format", "{{json .NetworkSettings.Ports}}", container))
+        )
+        for port in (int(one["HostPort"]) for ways in bindings.values() for one in ways or ()):
+            with pytest.raises(OSError, match=r"refused|timed out"):
+                socket.create_connection((server.hosts[0].address, port), timeout=3)
 
 
 def test_a_change_brings_its_own_layer_alone_and_is_rolled_back_like_any_other(server: Server) -> None:
@@ -138,6 +144,36 @@ def test_a_link_that_is_cut_for_a_while_costs_time_only(server: Server) -> None:
     rest = running.communicate(timeout=180)[0]
     assert running.returncode == 0, rest
     assert server.invoke("deploy", "--plan").exit == 0
+
+
+def test_behind_a_proxy_a_release_takes_over_and_every_request_there_is_answered(server: Server) -> None:
+    environment = server.folder / "settings" / "environments" / "server.yaml"
+    environment.write_text("docker: h1\nproxy: true\n")
+    done = server.invoke("deploy", "--output", "json")
+    assert (done.exit, done.steps["proxy"]) == (0, "changed"), done.out
+    proxy = server.container.removesuffix("_01") + "_proxy"
+    running = server.docker("ps", "--format", "{{.Names}}", "--filter", f"name={server.name}")
+    assert {*running} == {server.container, proxy}
+    assert_closed_outside(server)
+
+    script = (
+        "until [ -e /tmp/asked ]; do curl -s -o /dev/null -w '%{http_code}\\n' http://127.0.0.1:8080/; sleep 0.02; done"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(server.hosts[0].ssh, script)
+        server.write(note="taken over", env={"VERSION": "taken over"})
+        done = server.invoke("deploy", "--output", "json")
+        server.hosts[0].ssh("touch /tmp/asked")
+        answers = asking.result().stdout.split()
+    assert (done.exit, done.steps["toy/release"]) == (0, "changed"), done.out
+    assert (len(answers) > 20, {*answers}) == (True, {"200"})
+    assert "version taken over" in server.answer
+    assert server.invoke("deploy", "--plan").exit == 0
+
+    environment.write_text("docker: h1\n")
+    server.write()
+    assert server.invoke("deploy").exit == 0
+    assert server.docker("ps", "--format", "{{.Names}}", "--filter", f"name={server.name}") == [server.container]
 
 
 def test_down_takes_it_away_and_purge_leaves_nothing(server: Server) -> None:

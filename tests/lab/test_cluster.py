@@ -31,7 +31,7 @@ from slipway.kubernetes.manifests.namespace import namespace
 from tests.contracts.deployer import CHECK, DeployerContract, Subject, desired_release
 from tests.integration.project import ROOT
 from tests.lab import machines
-from tests.lab.load import Load
+from tests.lab.load import Load, in_cluster
 from tests.lab.toys import SERVICE, Toys
 from tests.unit.kubernetes.fake_checks import FakeClusterChecks
 
@@ -91,7 +91,7 @@ def test_forward_opens_a_loopback_tunnel_and_closes_it(toys: Toys) -> None:
 def test_a_change_rolls_out_under_load_without_a_failed_request(toy: Toys) -> None:
     before = image(toy)
     toy.write(note="changed", env={"VERSION": "2"})
-    with Load(toy, rate=60) as load:
+    with Load(in_cluster(toy), rate=60) as load:
         done = toy.deploy()
         load.more(DRAIN + 3)  # a kept connection ends with its pod, which drains
     assert done.exit == 0, done.out
@@ -116,7 +116,7 @@ def test_a_faulty_release_is_rolled_back_to_the_one_before_which_never_stops_ans
 ) -> None:
     number, serving = toy.status()["release"], image(toy)
     toy.fault(fault)
-    with Load(toy, rate=20) as load:
+    with Load(in_cluster(toy), rate=20) as load:
         done = toy.deploy()
     assert done.exit == 1, done.out
     assert cause in done.failure("toy/release")
@@ -220,7 +220,7 @@ def test_scale_is_kept_over_deploys_until_the_files_value_changes(toy: Toys) -> 
     assert toy.invoke("scale", "--service", "toy", "--replicas", "3").exit == 0
     assert toy.deploy("--plan").exit == 0
     toy.settled()
-    with Load(toy, rate=50) as load:
+    with Load(in_cluster(toy), rate=50) as load:
         load.more(3)
     assert len(load.names) == 3
     toy.write(note="scaled")
@@ -245,7 +245,7 @@ def test_changed_settings_of_an_image_that_this_docker_does_not_have_are_smoke_t
 
 def test_a_deleted_pod_is_replaced_within_30_seconds_and_the_service_answers_all_along(toys: Toys) -> None:
     pod = toys.settled()["containers"][0]["name"]
-    with Load(toys, rate=50) as load:
+    with Load(in_cluster(toys), rate=50) as load:
         toys.kubectl("delete", "pod", pod, "--wait=false")
         deadline = time.monotonic() + 30
         while (status := toys.status())["ready"] < 2 or pod in [c["name"] for c in status["containers"]]:
@@ -256,7 +256,7 @@ def test_a_deleted_pod_is_replaced_within_30_seconds_and_the_service_answers_all
 
 def test_a_killed_process_is_back_within_30_seconds_while_the_other_copy_answers(toys: Toys) -> None:
     before = toys.settled()
-    with Load(toys, rate=50) as load:
+    with Load(in_cluster(toys), rate=50) as load:
         load.more(1)
         killed = time.time()
         toys.shot(before["containers"][0]["name"])
@@ -362,7 +362,7 @@ def test_the_api_server_restarted_in_the_middle_of_a_rollout_is_waited_for(toy: 
 
 
 def requests_from(toy: Toys) -> str:
-    with Load(toy, rate=20) as load:
+    with Load(in_cluster(toy), rate=20) as load:
         load.more(1)
     return load.last
 

@@ -18,7 +18,6 @@ from tests.lab.hands import SERVICES, Bookings, Hands, Parties
 
 pytestmark = pytest.mark.lab
 LOCAL = pytest.mark.parametrize("hands", ["local"], indirect=True)  # the images are the same
-# Replacing a container on `local` has a gap, which it reports.
 MINIKUBE = pytest.mark.parametrize("hands", ["minikube"], indirect=True)
 
 
@@ -178,8 +177,8 @@ def test_a_release_with_a_migration_is_rolled_back_and_the_earlier_one_works_wit
     assert parties.ask("GET", "consumer", f"/consumers/{parties.order['consumer']}")["name"] == "Ann"
 
 
-@MINIKUBE
 def test_all_services_roll_over_under_load_and_no_request_fails(hands: Hands, parties: Parties) -> None:
+    hands.without_gaps()
     for name in SERVICES:
         path = hands.services / name / "service.yaml"
         path.write_text(path.read_text().replace("LOG_LEVEL: info", "LOG_LEVEL: warn"))

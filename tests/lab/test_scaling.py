@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +9,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from tests.lab.load import SERVICES
+from tests.lab.load import in_cluster
 from tests.lab.toys import Toys
 
 pytestmark = pytest.mark.lab
@@ -30,17 +29,13 @@ def test_load_raises_the_replicas_and_its_end_lets_them_fall(toy: Toys) -> None:
     refused = toy.invoke("scale", "--service", "toy", "--replicas", "2")
     assert refused.exit in {1, 2}
     assert "scaled by its autoscaler" in refused.out + refused.err
-    address = toy.object("service")["spec"]["clusterIP"]
-    node = subprocess.check_output(
-        ["docker", "inspect", "-f", "{{.NetworkSettings.Networks.minikube.IPAddress}}", "minikube"], text=True
-    ).strip()
-    subprocess.run(["ip", "route", "replace", SERVICES, "via", node], check=True)
+    url = in_cluster(toy)
     ended = threading.Event()
 
     def busy() -> None:
         while not ended.is_set():
             with suppress(requests.RequestException):  # a pod that is asked too much may let one wait
-                requests.get(f"http://{address}:8080/work", timeout=10)
+                requests.get(f"{url}work", timeout=10)
 
     threads = [threading.Thread(target=busy) for _ in range(2)]
     for thread in threads:

@@ -29,8 +29,10 @@ def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> ContainerSpec:
-    """The container of a release."""
+def container_spec(
+    names: Names, desired: DesiredRelease[str], number: int, *, behind_proxy: bool = False
+) -> ContainerSpec:
+    """The container of a release. Behind a proxy, which has the service's port and name, it has a free port."""
     service = desired.service
     return ContainerSpec(
         name=names.container(service.name),
@@ -45,9 +47,9 @@ def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> C
             RELEASE: str(number),
         },
         env={**service.env, **desired.secrets},
-        publish={service.port: service.published},
+        publish={service.port: 0 if behind_proxy else service.published},
         network=names.project,
-        aliases=(service.name,),
+        aliases=() if behind_proxy else (service.name,),
         volumes={names.data(service.name, name): part.path for name, part in service.storage.items()},
         memory=parse_bytes(service.resources.memory_limit),
         restart="unless-stopped",
@@ -55,28 +57,43 @@ def container_spec(names: Names, desired: DesiredRelease[str], number: int) -> C
 
 
 def differs(container: Container | None, want: ContainerSpec, settings: str) -> str | None:
-    """Why a container is not the wanted one, or None. Every field that may have been changed by hand is compared.
-
-    `settings` is the reason where its manifest is another one.
-    """
+    """Why a container is not the wanted one of a release, or None. `settings` is the reason for another manifest."""
     if container is None:
         return f"{want.name} does not exist"
     labels = container.labels
-    env = dict(line.split("=", 1) for line in container.env if "=" in line)
-    changed = sorted(name for name, value in want.env.items() if env.get(name) != value)
+    if labels.get(SOURCE) != want.labels[SOURCE]:
+        return "its sources differ from the running release"
+    if changed := _changed_variables(container, want):
+        return f"its environment variables differ: {', '.join(changed)}"
+    if labels.get(MANIFEST) != want.labels[MANIFEST]:
+        return settings
+    return spec_differs(container, want)
+
+
+def spec_differs(container: Container, want: ContainerSpec) -> str | None:
+    """Why a container is not as specified, or None. Every field that may have been changed by hand is compared."""
     reasons = (
-        (labels.get(SOURCE) != want.labels[SOURCE], "its sources differ from the running release"),
-        (bool(changed), f"its environment variables differ: {', '.join(changed)}"),
-        (labels.get(MANIFEST) != want.labels[MANIFEST], settings),
+        (bool(_changed_variables(container, want)), "its environment variables differ"),
         (container.image != want.image, "it runs another image"),
         (not container.running, f"it is {container.state}"),
         (want.network is not None and want.network not in container.aliases, f"it is not on network {want.network}"),
-        (any(container.ports.get(p) != ("127.0.0.1", h) for p, h in want.publish.items()), "its ports were changed"),
+        (any(not _published(container, p, h) for p, h in want.publish.items()), "its ports were changed"),
         (container.memory != want.memory, "its memory limit was changed"),
         (container.restart != want.restart, "its restart policy was changed"),
         (not container.read_only, "its root file system is writable"),
     )
     return next((reason for applies, reason in reasons if applies), None)
+
+
+def _changed_variables(container: Container, want: ContainerSpec) -> list[str]:
+    env = dict(line.split("=", 1) for line in container.env if "=" in line)
+    return sorted(name for name, value in want.env.items() if env.get(name) != value)
+
+
+def _published(container: Container, port: int, wanted: int) -> bool:
+    """Whether a port is on this loopback port, or for 0 on any."""
+    address, found = container.ports.get(port, ("", 0))
+    return address == "127.0.0.1" and wanted in {0, found}
 
 
 def publishes(container: Container, service: str, port: int) -> bool:

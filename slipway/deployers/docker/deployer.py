@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from slipway.config.models import Service
 from slipway.deployers.deployer import DesiredRelease, SecretLookup, settings_diff
 from slipway.deployers.deployments import Deployments
-from slipway.deployers.docker.container import container_spec, differs, settings_digest
+from slipway.deployers.docker.container import container_spec, differs, settings_digest, spec_differs
+from slipway.deployers.docker.proxy import goes_behind, proxy_spec
 from slipway.deployers.docker.release_store import DockerReleases, last_number, record, release_of, releases
 from slipway.deployers.docker.secret_store import DockerSecretStore
 from slipway.deployers.release import Release
@@ -24,6 +25,7 @@ from slipway.errors import NextCommand, Problem
 if TYPE_CHECKING:
     from slipway.checks.runner import CheckRunner
     from slipway.deployers.docker.operations import DockerOperations
+    from slipway.deployers.docker.replace_container import ContainerReplacement
     from slipway.deployers.docker.status import DockerStatus
     from slipway.docker.container_spec import ContainerSpec
     from slipway.docker.protocols import Daemon
@@ -31,14 +33,25 @@ if TYPE_CHECKING:
     from slipway.engine.steps import Probe
 
 
+LEFT_OVER = "an interrupted deploy left the container before it"
+
+
 def deployments(
-    daemon: Daemon, names: Names, state: Probe[State], checks: CheckRunner, reach: Reach | None = None
+    daemon: Daemon,
+    names: Names,
+    state: Probe[State],
+    checks: CheckRunner,
+    reach: Reach | None = None,
+    proxy: str = "",
 ) -> Deployments[State, str]:
-    """All that is done to a project's services on one Docker, this machine's without `reach`, and known of them."""
+    """All that is done to a project's services on one Docker, this machine's without `reach`, and known of them.
+
+    `proxy` is the tag of the proxy's image there, in an environment that has one.
+    """
     reach = reach or OwnLoopback()
     return Deployments(
         state=state,
-        deployer=DockerDeployer(daemon, names, checks, reach),
+        deployer=DockerDeployer(daemon, names, checks, reach, proxy),
         releases=DockerReleases(names, state),
         secret_store=DockerSecretStore(daemon, names),
         make_operations=partial(_operations, daemon, names, state, reach),
@@ -59,31 +72,58 @@ def _status(daemon: Daemon, state: Probe[State], reach: Reach) -> DockerStatus:
 
 
 class DockerDeployer:
-    """A `Deployer` whose manifest is the digest of a container's settings."""
+    """A `Deployer` whose manifest is the digest of a container's settings. `proxy` is the tag of a proxy's image."""
 
-    def __init__(self, daemon: Daemon, names: Names, checks: CheckRunner, reach: Reach) -> None:
-        self.daemon, self.names, self.checks, self.reach = daemon, names, checks, reach
+    def __init__(self, daemon: Daemon, names: Names, checks: CheckRunner, reach: Reach, proxy: str = "") -> None:
+        self.daemon, self.names, self.checks, self.reach, self.proxy = daemon, names, checks, reach, proxy
 
     def render(self, service: Service, secrets: Mapping[str, str]) -> str:
         """The digest of all that a container is started with, and of the checks that it must pass."""
         return settings_digest(service, secrets)
 
     def differs(self, state: State, desired: DesiredRelease[str]) -> str | None:
-        """Why the container is not the desired one, or has no record."""
-        container = state.container(self.names.container(desired.service.name))
-        release, service = release_of(state, container), desired.service
+        """Why the container, or the proxy in front of it, is not the desired one; or that the release has no record."""
+        service = desired.service
+        container = state.container(self.names.container(service.name))
+        release = release_of(state, container)
         settings = settings_diff(release.settings if release else service, service)
-        reason = differs(container, container_spec(self.names, desired, 0), settings)
-        return UNRECORDED if reason is None and release is None else reason
+        reason = differs(container, self._container_spec(desired, 0), settings) or self._proxy_differs(state, service)
+        if reason is None and release is None:
+            return UNRECORDED
+        return reason or (LEFT_OVER if state.container(self.names.previous(service.name)) else None)
+
+    def _proxy_differs(self, state: State, service: Service) -> str | None:
+        """Why the proxy in front of a service is not the wanted one."""
+        found = state.container(self.names.proxy(service.name))
+        if not self._goes_behind(service):
+            return "a proxy is in front of it" if found else None
+        if found is None:
+            return "it has no proxy in front of it"
+        reason = spec_differs(found, self._proxy_spec(state, service))
+        return f"its proxy: {reason}" if reason else None
+
+    def _goes_behind(self, service: Service) -> bool:
+        return bool(self.proxy) and goes_behind(service)
+
+    def _container_spec(self, desired: DesiredRelease[str], number: int) -> ContainerSpec:
+        return container_spec(self.names, desired, number, behind_proxy=self._goes_behind(desired.service))
+
+    def _proxy_spec(self, state: State, service: Service) -> ContainerSpec:
+        image = state.tagged(self.proxy)
+        return proxy_spec(self.names, service, image.id if image else "", self.proxy)
 
     def apply(self, desired: DesiredRelease[str], report: Reporter) -> None:
         """Replace the container. A kill at any moment leaves the earlier one, stopped or running, by its name."""
         state = self.daemon.state(self.names.project)
-        number = last_number(state, desired.service.name) + 1
-        wanted = container_spec(self.names, desired, number)
-        checks = self._replace(state, desired.service, wanted, report)
+        service = desired.service
+        replacement = self._replacement(state, service)
+        if self.differs(state, desired) == LEFT_OVER:
+            self._clear(replacement, service, report)
+            return
+        wanted = self._container_spec(desired, last_number(state, service.name) + 1)
+        checks = replacement.replace(state, service, wanted, report)
         record(self.daemon, self.names, desired, wanted, checks)
-        self._clear(desired.service.name, report)
+        self._clear(replacement, service, report)
 
     def rollback(self, release: Release, secrets: SecretLookup, report: Reporter) -> None:
         """Run a kept release again, with the settings and the number that it had."""
@@ -95,23 +135,27 @@ class DockerDeployer:
         desired = DesiredRelease(
             settings, release.source, secrets(settings), release.manifest, release.who, release.image, release.commit
         )
-        wanted = container_spec(self.names, desired, release.number)
+        wanted = self._container_spec(desired, release.number)
         wanted = replace(wanted, labels={**wanted.labels, MANIFEST: release.manifest})
-        self._replace(state, settings, wanted, report)
-        self._clear(release.service, report)
+        replacement = self._replacement(state, settings)
+        replacement.replace(state, settings, wanted, report)
+        self._clear(replacement, settings, report)
 
-    def _replace(self, state: State, service: Service, want: ContainerSpec, report: Reporter) -> Mapping[str, bool]:
-        from slipway.deployers.docker.replace_container import ContainerReplacement  # most deploys need none
+    def _replacement(self, state: State, service: Service) -> ContainerReplacement:
+        """How the container of a service is replaced."""
+        if self._goes_behind(service):
+            from slipway.deployers.docker.take_over import TakeOver  # most deploys need none
 
-        replacement = ContainerReplacement(self.daemon, self.names, self.checks, self.reach)
-        return replacement.replace(state, service, want, report)
+            proxy = self._proxy_spec(state, service)
+            return TakeOver(self.daemon, self.names, self.checks, self.reach, proxy)
+        from slipway.deployers.docker.replace_container import ContainerReplacement
 
-    def _clear(self, service: str, report: Reporter) -> None:
+        return ContainerReplacement(self.daemon, self.names, self.checks, self.reach)
+
+    def _clear(self, replacement: ContainerReplacement, service: Service, report: Reporter) -> None:
         """Remove the container that was replaced, and what is older than the kept releases."""
-        state = self.daemon.state(self.names.project)
-        if before := state.container(self.names.previous(service)):
-            self.daemon.containers.remove(before.id)
-        self._prune(state, service, report)
+        replacement.clear(service, report)
+        self._prune(self.daemon.state(self.names.project), service.name, report)
 
     def _prune(self, state: State, service: str, report: Reporter) -> None:
         """Remove records and images beyond the newest `KEPT` releases; what another release needs stays."""

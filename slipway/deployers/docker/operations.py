@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from slipway.config.models import Service
+from slipway.deployers.docker.proxy import in_front
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.docker.replace_container import GRACE
@@ -40,7 +41,7 @@ class DockerOperations:
         settings = release.settings if release else service
         self.daemon.containers.stop(container.id, GRACE)
         self.daemon.containers.start(container.id)
-        wait_until_ready(self.daemon, container.id, settings, self.reach.url(settings.published), report)
+        wait_until_ready(self.daemon, container.id, settings, self._url(container.id, settings), report)
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""
@@ -53,8 +54,8 @@ class DockerOperations:
 
     @contextmanager
     def forward(self, service: str, port: int | None) -> Iterator[str]:
-        """Where this machine reaches the port that the container publishes, or a tunnel to it from another one."""
-        container = self._deployed(service)
+        """Where this machine reaches the port that the service publishes, or a tunnel to it from another one."""
+        container = in_front(self.state.facts(), self._deployed(service))
         published = next(iter(container.ports.values()), None)
         if published is None:
             raise Problem(f"{service} publishes no port", commands=[deploy_command(service)])
@@ -105,6 +106,11 @@ class DockerOperations:
             if volume.labels.get(SERVICE) in services or (everything and secrets):
                 self.daemon.volumes.remove(volume.name)
                 report.note(f"volume {volume.name} removed")
+
+    def _url(self, container: str, service: Service) -> str:
+        """Where this machine reaches a container itself, whose port may have changed when it was started."""
+        _, port = self.daemon.containers.inspect(container).ports[service.port]
+        return self.reach.url(port)
 
     def _deployed(self, service: str) -> Container:
         container = self.state.facts().container(self.names.container(service))

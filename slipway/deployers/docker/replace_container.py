@@ -42,19 +42,11 @@ class ContainerReplacement:
         self.daemon.networks.create(self.names.project, {LABEL: self.names.project})
         for volume in want.volumes:
             self.daemon.volumes.create(volume, {LABEL: self.names.project, SERVICE: service.name, ROLE: "data"})
-        earlier = self._finish_interrupted(state, service.name, report)
+        earlier = self._finish_interrupted(state, service, report)
         created = ""
         try:
-            if earlier:
-                self.daemon.containers.rename(earlier.id, self.names.previous(service.name))
-            created = self.daemon.containers.create(want)
-            began = time.monotonic()
-            if earlier:
-                self.daemon.containers.stop(earlier.id, GRACE)
-            self.daemon.containers.start(created)
-            wait_until_ready(self.daemon, created, service, self.reach.url(service.published), report)
-            report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")
-            return self._check(service, report)
+            created = self._create(want, earlier, service)
+            return self._run(created, earlier, service, report)
         except BaseException as error:
             lines = evidence(self.daemon, created) if created else ""
             lost = isinstance(error, ConnectionLost)
@@ -75,24 +67,64 @@ class ContainerReplacement:
                 ) from error
             raise Problem(error.summary, details=details, hint=hint, commands=commands) from error
 
-    def _finish_interrupted(self, state: State, service: str, report: Reporter) -> Container | None:
+    def _create(self, want: ContainerSpec, earlier: Container | None, service: Service) -> str:
+        """Create the new container under its own name, which the earlier one loses; its id."""
+        if earlier:
+            self.daemon.containers.rename(earlier.id, self.names.previous(service.name))
+        return self.daemon.containers.create(want)
+
+    def _run(self, created: str, earlier: Container | None, service: Service, report: Reporter) -> Mapping[str, bool]:
+        """Run the new container in place of the earlier one, whose port it has; the results of its checks."""
+        began = time.monotonic()
+        if earlier:
+            self.daemon.containers.stop(earlier.id, GRACE)
+        if proxy := self._proxy(service.name):  # it has that port too, where the environment had one before
+            self.daemon.containers.stop(proxy.id, 0)
+        self.daemon.containers.start(created)
+        wait_until_ready(self.daemon, created, service, self.reach.url(service.published), report)
+        report.note(f"running after a gap of {time.monotonic() - began:.1f} s" if earlier else "running")
+        return self._check(service, report)
+
+    def _proxy(self, service: str) -> Container | None:
+        """The proxy in front of a service's container, if there is one."""
+        found = self.daemon.containers.find(self.names.proxy(service))
+        return found if found and found.labels.get(LABEL) == self.names.project else None
+
+    def _finish_interrupted(self, state: State, service: Service, report: Reporter) -> Container | None:
         """The container to replace. Of two that an interrupted replacement left, the one with a record stays."""
-        current = state.container(self.names.container(service))
-        previous = state.container(self.names.previous(service))
+        if untried := state.container(self.names.next(service.name)):
+            self.daemon.containers.remove(untried.id)
+        current = state.container(self.names.container(service.name))
+        previous = state.container(self.names.previous(service.name))
         if previous is None:
             return current
         if current and current.running and release_of(state, current):
-            self.daemon.containers.remove(previous.id)
+            self._end(previous, service, report)
             return current
         report.note("cleaning up after an interrupted deploy")
+        self._restore(previous, current, service, report)
+        return self.daemon.containers.inspect(previous.id)
+
+    def _restore(self, previous: Container, current: Container | None, service: Service, report: Reporter) -> None:  # noqa: ARG002
+        """Give the earlier container its name again, in place of one that may not have passed its checks."""
         if current:
             self.daemon.containers.remove(current.id)
-        self.daemon.containers.rename(previous.id, self.names.container(service))
-        return self.daemon.containers.inspect(previous.id)
+        self.daemon.containers.rename(previous.id, self.names.container(service.name))
+
+    def clear(self, service: Service, report: Reporter) -> None:
+        """Remove what the running container has replaced: the one before, and a proxy that was in front of that."""
+        if previous := self.daemon.containers.find(self.names.previous(service.name)):
+            self._end(previous, service, report)
+        if proxy := self._proxy(service.name):
+            self.daemon.containers.remove(proxy.id)
+
+    def _end(self, previous: Container, service: Service, report: Reporter) -> None:  # noqa: ARG002
+        """Remove a container that is stopped already."""
+        self.daemon.containers.remove(previous.id)
 
     def _refuse_foreign_containers(self, service: str) -> None:
         """Raise Problem if a container that is not this project's has a name that the replacement needs."""
-        for name in (self.names.container(service), self.names.previous(service)):
+        for name in self._needed_names(service):
             found = self.daemon.containers.find(name)
             project = found.labels.get(LABEL) if found else self.names.project
             if project != self.names.project:
@@ -101,9 +133,16 @@ class ContainerReplacement:
                 hint += "or change `short` in config/slipway.yaml"
                 raise Problem(f"{service}: container {name} already exists, {whose}", hint=hint)
 
-    def _check(self, service: Service, report: Reporter) -> Mapping[str, bool]:
-        """The results of the live checks. Raises Problem with the evidence of those that fail."""
-        outcome = self.checks.run(service.checks, addresses(service, self._address), report)
+    def _needed_names(self, service: str) -> tuple[str, ...]:
+        return self.names.container(service), self.names.previous(service)
+
+    def _check(self, service: Service, report: Reporter, url: str = "") -> Mapping[str, bool]:
+        """The results of the live checks, of a container at `url`. Raises Problem with those that fail."""
+
+        def address(name: str) -> str:
+            return url if url and name == service.name else self._address(name)
+
+        outcome = self.checks.run(service.checks, addresses(service, address), report)
         if not outcome.ok:
             raise Problem(f"{service.name}: live checks failed: {outcome.failed}", details=outcome.text)
         return outcome.record
@@ -122,6 +161,8 @@ class ContainerReplacement:
             self.daemon.containers.remove(created)
         if earlier is None:
             return f"{service.name} is not running; the failed first release was removed"
+        if proxy := self._proxy(service.name):
+            self.daemon.containers.start(proxy.id)
         name = self.names.container(service.name)
         if self.daemon.containers.inspect(earlier.id).name != name:
             self.daemon.containers.rename(earlier.id, name)

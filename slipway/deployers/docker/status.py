@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 
+from slipway.deployers.docker.proxy import in_front
 from slipway.deployers.docker.readiness import unready
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
@@ -40,6 +41,9 @@ class DockerStatus:
         return {container: why for container, one in asked.items() if (why := one.result())}
 
     def _why_unready(self, state: State, container: Container) -> str:
+        front = in_front(state, container)
+        if not front.running:
+            return f"its proxy, {front.name}, is {front.state}"
         release = release_of(state, container)
         published = release and container.ports.get(release.settings.port)
         if not release or not published:
@@ -58,7 +62,9 @@ class DockerStatus:
 
 
 def _serving(state: State) -> list[Container]:
-    return [one for one in state.containers if one.labels.get(ROLE) == "serving" and not one.name.endswith("_previous")]
+    """The containers that serve, without those before them and those that are still being checked."""
+    serving = (one for one in state.containers if one.labels.get(ROLE) == "serving")
+    return [one for one in serving if not one.name.endswith(("_previous", "_next"))]
 
 
 def _status(state: State, container: Container, *, ready: bool) -> ServiceStatus:
@@ -66,6 +72,7 @@ def _status(state: State, container: Container, *, ready: bool) -> ServiceStatus
     image = next((i for i in state.images if i.id == container.image), None)
     version = next((t for t in image.tags if ":src-" not in t and ":ok-" not in t), "") if image else ""
     started = datetime.fromisoformat(container.started)
+    published = in_front(state, container).ports
     return ServiceStatus(
         name=_name(container),
         release=release.number if release else None,
@@ -75,7 +82,7 @@ def _status(state: State, container: Container, *, ready: bool) -> ServiceStatus
         image=version or (image.tags[0] if image and image.tags else ""),
         digest=container.image,
         age=max(0.0, (datetime.now(UTC) - started).total_seconds()) if container.running else 0.0,
-        ports=tuple(f"{address}:{port}->{inner}" for inner, (address, port) in container.ports.items()),
+        ports=tuple(f"{address}:{port}->{inner}" for inner, (address, port) in published.items()),
         containers=(CopyStatus(container.name, container.state),),
     )
 

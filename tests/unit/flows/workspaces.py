@@ -71,7 +71,7 @@ def workspace(
     secrets = SecretValues(config, environment, made.secret_store, made.state, mask)
     resolved = services.resolve(config, environment, made.deployer, secrets)
     artifacts = Artifacts(names, machine.state)
-    run = DockerEnvironment(config, artifacts, machine.docker, machine.state, lambda: iter(()))
+    run = DockerEnvironment(config, artifacts, machine, None, lambda: iter(()))
     lifecycle = NoLifecycle(environment.name)
     dev = DockerDev(machine.docker, names, machine.checks)
     return Workspace(

@@ -455,6 +455,7 @@ def test_files_of_packages_are_picked_where_a_merged_system_has_them(tmp_path: P
         debian.path_variable(["/usr/lib/postgresql/15/bin/psql", "/usr/bin/sh", "/etc/x"])
         == "/usr/bin:/usr/lib/postgresql/15/bin"
     )
+    assert debian.path_variable(["/usr/sbin/haproxy", "/usr/bin/busybox"]) == "/usr/bin:/usr/sbin"
 
 
 def test_a_root_is_the_same_bytes_whatever_the_umask_and_the_clock(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -42,6 +43,11 @@ func main() {
 			os.Exit(4)
 		}
 	}
+	beside := false // whether a container of that name is on its network, as in no smoke test
+	if other := os.Getenv("FAULT_BESIDE"); other != "" {
+		_, err := net.LookupHost(other)
+		beside = err == nil
+	}
 	var draining atomic.Bool
 	name, _ := os.Hostname()
 	handler := http.NewServeMux()
@@ -55,6 +61,14 @@ func main() {
 	handler.HandleFunc("/note", func(w http.ResponseWriter, r *http.Request) { // the file of its image
 		http.ServeFile(w, r, "/note")
 	})
+	handler.HandleFunc("/download", func(w http.ResponseWriter, r *http.Request) { // ten pieces a second, for a while
+		seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
+		for piece := 0; piece < 10*seconds; piece++ {
+			fmt.Fprintln(w, name)
+			w.(http.Flusher).Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
 	handler.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) { // keeps a core busy for a moment
 		for until := time.Now().Add(50 * time.Millisecond); time.Now().Before(until); {
 		}
@@ -65,7 +79,7 @@ func main() {
 			w.Header().Set("Connection", "close")
 		}
 		greeting := "hello"
-		if fault == "live" {
+		if fault == "live" || beside {
 			greeting = "goodbye"
 		}
 		fmt.Fprintf(w, "%s from %s, version %s\n", greeting, name, os.Getenv("VERSION"))
