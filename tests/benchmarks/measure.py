@@ -56,7 +56,7 @@ class Row:
 
     @property
     def _peer_time(self) -> str:
-        return f" ({self.theirs:.3f} s)" if self.peer else ""
+        return f" ({self.theirs:.3f} {self.unit})" if self.peer else ""
 
 
 def seconds(action: Callable[[], object]) -> float:
