@@ -173,7 +173,7 @@ class Service(Model):
     )
     config: str | None = None
     start_within: Duration | None = Field(default=None, exclude_if=_is_none)  # records of earlier versions lack it
-    drain_within: Duration | None = Field(default=None, exclude_if=_is_none)
+    drain_within: Duration | None = Field(default=None, exclude_if=_is_none)  # and this
     health: Health | None = Field(default=None, examples=["{ready: /health/ready}", "{exec: [pg_isready]}"])
     storage: dict[Label, Storage] = Field(default={}, examples=["{data: {path: /var/lib/data}}"])
     needs: tuple[Label, ...] = Field(default=(), examples=["[auth]"])

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
+from slipway.docker.protocols import Daemon
 from slipway.hosts.host import Host, Stream
 
 
@@ -53,3 +54,9 @@ class LoopbackOf:
     def connect(self, port: int) -> Stream:
         """A channel of the host's connection."""
         return self._host.open_tcp("127.0.0.1", port)
+
+
+def url_of(container: str, port: int, daemon: Daemon, reach: Reach) -> str:
+    """A URL that leads to a port of a running container, wherever it is published: that may change with each start."""
+    _, published = daemon.containers.inspect(container).ports[port]
+    return reach.url(published)

@@ -13,7 +13,7 @@ from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.docker.replace_container import GRACE
 from slipway.docker.labels import ROLE, SECRETS_HOLDER, SERVICE, Names, left_behind
 from slipway.docker.protocols import Daemon
-from slipway.docker.reach import Reach
+from slipway.docker.reach import Reach, url_of
 from slipway.docker.state import Container, State
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import Probe
@@ -41,7 +41,9 @@ class DockerOperations:
         settings = release.settings if release else service
         self.daemon.containers.stop(container.id, GRACE)
         self.daemon.containers.start(container.id)
-        wait_until_ready(self.daemon, container.id, settings, self._url(container.id, settings), report)
+        wait_until_ready(
+            self.daemon, container.id, settings, url_of(container.id, settings.port, self.daemon, self.reach), report
+        )
 
     def can_scale(self, service: Service) -> None:
         """It can't: every service has one container."""
@@ -106,11 +108,6 @@ class DockerOperations:
             if volume.labels.get(SERVICE) in services or (everything and secrets):
                 self.daemon.volumes.remove(volume.name)
                 report.note(f"volume {volume.name} removed")
-
-    def _url(self, container: str, service: Service) -> str:
-        """Where this machine reaches a container itself, whose port may have changed when it was started."""
-        _, port = self.daemon.containers.inspect(container).ports[service.port]
-        return self.reach.url(port)
 
     def _deployed(self, service: str) -> Container:
         container = self.state.facts().container(self.names.container(service))

@@ -24,7 +24,7 @@ from slipway.errors import Problem
 
 PROXY = "proxy"  # the role of its container
 CONFIGURATION = Path(__file__).with_name("haproxy.cfg")
-START = 'printf "%s" "$HAPROXY_CFG" >/tmp/haproxy.cfg && exec haproxy -W -db -f /tmp/haproxy.cfg'
+START = 'printf "%s" "$HAPROXY_CFG" >/tmp/haproxy.cfg && exec haproxy -db -f /tmp/haproxy.cfg'
 ASK = 'printf "%s\\n" "$1" | nc 127.0.0.1 "$CONTROL"'
 MEMORY = 128 * 2**20  # bytes: 2000 connections with two buffers of 16 KiB each take 64 MiB of them
 FOLLOWS_WITHIN = 15  # seconds: it asks Docker's DNS five times a second

@@ -12,6 +12,7 @@ from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.replace_container import GRACE, ContainerReplacement
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import RELEASE
+from slipway.docker.reach import url_of
 from slipway.docker.state import Container
 from slipway.engine.reporter import Reporter, uncancellable
 from slipway.errors import Problem
@@ -37,7 +38,7 @@ class TakeOver(ContainerReplacement):
     def _run(self, created: str, earlier: Container | None, service: Service, report: Reporter) -> Mapping[str, bool]:
         """Run the new container beside the earlier one, check it, and let it take over; the results of its checks."""
         self.daemon.containers.start(created)
-        url = self._url(created, service)
+        url = url_of(created, service.port, self.daemon, self.reach)
         wait_until_ready(self.daemon, created, service, url, report)
         results = self._check(service, report, url)
         self._put_in_front(earlier, service, report)
@@ -118,11 +119,6 @@ class TakeOver(ContainerReplacement):
 
     def _front(self, service: Service) -> Proxy:
         return Proxy(self.daemon, self.names.proxy(service.name))
-
-    def _url(self, container: str, service: Service) -> str:
-        """Where this machine reaches a container of it, whoever serves."""
-        _, port = self.daemon.containers.inspect(container).ports[service.port]
-        return self.reach.url(port)
 
     def _address_of(self, container: str, service: Service) -> str:
         """Where the proxy reaches it."""
