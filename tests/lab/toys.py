@@ -83,10 +83,7 @@ class Toys(Project):
 
     def killed(self, part: float, attempts: int = 1) -> Killed:
         """A deploy of a change that is killed after this part of what one usually takes, and another behind it."""
-        for _ in range(attempts):  # where it had ended, the machine had more to do when the usual one was measured
-            moment, alive = self._kill_one(part)
-            if alive:
-                break
+        moment, alive = self.kill_one(part, attempts)
         began = time.monotonic()
         done = self.deploy()
         took = time.monotonic() - began
@@ -99,9 +96,17 @@ class Toys(Project):
         }
         return Killed(moment, alive, tuple(fault for fault, true in faults.items() if true))
 
-    def _kill_one(self, part: float) -> tuple[float, bool]:
-        """Kill one deploy: when it was to be killed, in seconds, and whether it was alive then."""
-        quiet, moment = subprocess.DEVNULL, part * self.usual
+    def kill_one(self, part: float, attempts: int) -> tuple[float, bool]:
+        """Kill a deploy of a change after this part of what one usually takes: when, in seconds, and whether it lived."""
+        for _ in range(attempts):  # where it had ended, the machine had more to do when the usual one was measured
+            moment, alive = self._kill_after(part * self.usual)
+            if alive:
+                break
+        return moment, alive
+
+    def _kill_after(self, moment: float) -> tuple[float, bool]:
+        """Kill one deploy so many seconds in: when, and whether it was alive then."""
+        quiet = subprocess.DEVNULL
         self.change(f"killed after {moment}")
         began = time.monotonic()
         running = subprocess.Popen(self.command("deploy"), stdout=quiet, stderr=quiet, start_new_session=True)

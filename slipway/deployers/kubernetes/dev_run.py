@@ -26,7 +26,7 @@ from slipway.hosts.host import Command
 from slipway.kubernetes import rollout
 from slipway.kubernetes.endpoints import wait_until_routed_to
 from slipway.kubernetes.lease import process_identity
-from slipway.kubernetes.manifests.dev_pod import FILLED, SOURCES, config_of, dev_pod
+from slipway.kubernetes.manifests.dev_pod import FILL, SOURCES, config_of, dev_pod
 from slipway.kubernetes.manifests.labels import PATCHED, PROCESS, WHO, dev_labels
 from slipway.kubernetes.manifests.render import for_release
 from slipway.kubernetes.objects import Object
@@ -37,7 +37,6 @@ from slipway.kubernetes.snapshot import read_pod_snapshot
 from slipway.kubernetes.workload import Workload
 
 Forward = Callable[[str, int | None], AbstractContextManager[str]]  # see `Operations.forward`
-UNPACK = f"umask 0; exec tar -x -f - -C {VOLUME}"  # written so that the service may change them, whatever its user
 
 
 @dataclass
@@ -128,8 +127,8 @@ class DevPod:
     def _start_from_sources(self, report: Reporter) -> None:
         wait_for_pod(self._workload, self.name, is_initializing, report)
         prefix = FOLDER.removeprefix(VOLUME)[1:]
-        files = {**{f"{prefix}/{path}": text for path, text in self.spec.files.items()}, FILLED: b""}
-        words = ("exec", "-i", "-c", SOURCES, self.name, "--", "sh", "-c", UNPACK)
+        files = {f"{prefix}/{path}": text for path, text in self.spec.files.items()}
+        words = ("exec", "-i", "-c", SOURCES, self.name, "--", "sh", "-c", FILL.format(folder=VOLUME))
         done = self._host_run(Command(self._kubectl(*words), stdin=writable_tar(files, 0o666)), report)
         if done:
             raise Problem(f"{self.service}: its sources could not be written to the pod", details=done)

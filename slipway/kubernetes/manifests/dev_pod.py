@@ -10,9 +10,13 @@ from slipway.kubernetes.manifests.labels import ROLE
 from slipway.kubernetes.objects import Object
 
 SOURCES = "slipway-sources"  # the volume, and the container that waits until it is filled
-FILLED = ".filled"  # the file that says so
+FILLED = ".filled"  # the file that says so: the pid of what filled it
 USER = 10001  # that fills it; files are left so that any user may change them
-WAIT = "until test -e {folder}/{file}; do sleep 0.1; done"
+FILL = f"umask 0; tar -x -f - -C {{folder}} && echo $$ > {{folder}}/{FILLED}"  # a shell's, in that container
+WAIT = (  # until what filled it has ended as well: it would be killed with the container, and its success with it
+    f"until test -s {{folder}}/{FILLED}; do sleep 0.1; done; "
+    f"read pid < {{folder}}/{FILLED}; while test -d /proc/$pid; do sleep 0.1; done"
+)
 
 
 def dev_pod(
@@ -51,7 +55,7 @@ def _fresh(volume: Object) -> Object:
 
 
 def _waiting(folder: str, image: str) -> Object:
-    container = small_container(SOURCES, image, ["sh", "-c", WAIT.format(folder=folder, file=FILLED)])
+    container = small_container(SOURCES, image, ["sh", "-c", WAIT.format(folder=folder)])
     return {
         **container,
         "securityContext": {**container["securityContext"], "runAsUser": USER},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,12 +22,14 @@ from slipway.deployers.kubernetes.namespace_scope import NamespaceScope
 from slipway.deployers.kubernetes.project_namespace import ProjectNamespace
 from slipway.deployers.kubernetes.release_store import KINDS
 from slipway.deployers.kubernetes.status import KubernetesStatus
+from slipway.docker.archive import writable_tar
 from slipway.errors import Problem
 from slipway.hosts.facts import Facts
 from slipway.hosts.fake import FakeHost
 from slipway.hosts.host import Command
 from slipway.kubernetes import endpoints
 from slipway.kubernetes.lease import process_identity
+from slipway.kubernetes.manifests.dev_pod import FILL, WAIT
 from slipway.kubernetes.manifests.labels import PROCESS, ROLE, labels
 from slipway.kubernetes.objects import Object
 from tests.unit.deployers.kubernetes.test_releases import Deploys
@@ -159,9 +162,29 @@ def test_the_sources_are_written_before_the_service_starts_and_are_on_no_command
     dev.started()
     (ran,) = dev.host.ran
     with tarfile.open(fileobj=io.BytesIO(ran.stdin)) as archive:
-        assert archive.getnames()[-2:] == ["sources/shop/main.clj", ".filled"], "the last file lets the service start"
+        assert archive.getnames() == ["sources", "sources/shop", "sources/shop/main.clj"]
         assert archive.getmember("sources/shop/main.clj").mode == 0o666
     assert not any("ns shop" in word for word in ran.argv)
+
+
+def test_the_service_starts_once_what_filled_its_sources_has_ended(tmp_path: Path) -> None:
+    """With a container that ended before, the runtime would kill what fills it, which then seems to have failed."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    wait = subprocess.Popen(["sh", "-c", WAIT.format(folder=folder)])
+    fill = FILL.format(folder=folder) + "; exec sleep 60"  # as if it took its time to end
+    filling = subprocess.Popen(["sh", "-c", fill], stdin=subprocess.PIPE)
+    try:
+        assert filling.stdin
+        filling.stdin.write(writable_tar({"sources/a.clj": b"(ns a)"}, 0o666))
+        filling.stdin.close()
+        with pytest.raises(subprocess.TimeoutExpired):
+            wait.wait(1)
+        assert (folder / "sources" / "a.clj").read_text() == "(ns a)"
+    finally:
+        filling.kill()
+        filling.wait()
+    assert wait.wait(10) == 0
 
 
 def test_configuration_that_is_not_deployed_goes_with_the_pod_unless_a_release_comes_to_have_it(dev: Dev) -> None:
