@@ -30,7 +30,7 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
         "hosts": (
             *_lab("a_fresh_machine", "walk", "walk_faults", "interrupted_builds", "helping_hands", "layers"),
             *_lab("jar_layer", "base_layers", "base_of_a_jvm", "base_of_packages", "lein", "recompiled_jars", "watch"),
-            *_lab("other_builders", "take_over", "a_server", "an_ssh_host"),
+            *_lab("other_builders", "take_over", "exposed", "a_server", "an_ssh_host"),
             *("-k", f"not (({BOTH}) and minikube)"),
         ),
         "cluster": (

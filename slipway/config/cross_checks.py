@@ -9,6 +9,7 @@ from pathlib import Path
 
 from slipway.config import curl
 from slipway.config.document import Document, FileErrors
+from slipway.config.expose import Expose
 from slipway.config.feasibility import faults
 from slipway.config.models import Environment, Hosts, Service, url_variable
 from slipway.config.own_objects import check_own_objects
@@ -129,6 +130,7 @@ def check_environment(files: Files, environment: Environment, document: Document
     for name, summary, hint in port_conflicts(files.published | changed, changed):
         errors.add(document.path, document.line(("services", name, "publish")), summary, hint)
     check_overrides(files, environment, document, errors)
+    check_exposed(files, environment, document, errors)
     if parse_minikube_memory(environment.cluster_spec.memory) < MINIKUBE_MEMORY:
         summary = f"cluster.memory: {environment.cluster_spec.memory} is too little for a Minikube"
         errors.add(document.path, document.line(("cluster", "memory")), summary, "at least 1800m; 4g is the default")
@@ -141,6 +143,24 @@ def check_environment(files: Files, environment: Environment, document: Document
         summary = f"{host} is not in hosts.yaml"
         keys = ("docker",) if environment.on_docker else ("cluster", "host")
         errors.add(document.path, document.line(keys), summary, _did_you_mean(host, hosts.hosts))
+
+
+def check_exposed(files: Files, environment: Environment, document: Document, errors: FileErrors) -> None:
+    """Of an environment, no two services answer at the same URL, and those of one host have the same certificate."""
+    owners: dict[str, tuple[str, Expose]] = {}
+    for name, service in sorted(files.services.items()):
+        how = environment.of(service).expose
+        if how is None:
+            continue
+        line = document.line(("services", name, "expose"))
+        if not environment.on_docker:
+            errors.add(document.path, line, f"{name}: `expose` is for a Docker", "remove it from this environment")
+        for url in (how.url, how.host):
+            owner, other = owners.setdefault(url, (name, how))
+            if owner != name and url == how.url:
+                errors.add(document.path, line, f"{name}: {owner} answers at {url} already", "another host or path")
+            elif owner != name and other.tls != how.tls:
+                errors.add(document.path, line, f"{name}: {owner} has another `tls` for {how.host}", "use the same")
 
 
 def check_checks(service: Service, document: Document, errors: FileErrors) -> None:

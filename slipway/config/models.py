@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from slipway.config.assertions.expect import Expect
 from slipway.config.builder import Build, Builder
+from slipway.config.expose import Acme, Expose
 from slipway.config.fields import (
     AbsolutePath,
     Count,
@@ -177,6 +178,9 @@ class Service(Model):
     health: Health | None = Field(default=None, examples=["{ready: /health/ready}", "{exec: [pg_isready]}"])
     storage: dict[Label, Storage] = Field(default={}, examples=["{data: {path: /var/lib/data}}"])
     needs: tuple[Label, ...] = Field(default=(), examples=["[auth]"])
+    expose: Expose | None = Field(
+        default=None, exclude_if=_is_none, examples=["{host: api.example.org, path: /tokens, tls: acme}"]
+    )
     checks: tuple[Check, ...] = Field(
         default=(), examples=["[{name: it answers, curl: 'curl \"$BASE/\"', expect: {status: 200}}]"]
     )
@@ -231,7 +235,7 @@ class Service(Model):
         """The service with what an environment changes of it."""
         if change is None:
             return self
-        names = ("replicas", "publish", "autoscale", "resources", "start_within", "drain_within")
+        names = ("replicas", "publish", "autoscale", "resources", "start_within", "drain_within", "expose")
         update = {name: value for name in names if (value := getattr(change, name)) is not None}
         return self.model_copy(update=update | {"env": {**self.env, **change.env}})
 
@@ -281,6 +285,7 @@ class Override(Model):
     publish: Port | None = None
     start_within: Duration | None = None
     drain_within: Duration | None = None
+    expose: Expose | None = None
 
 
 BUILT_IN = ("local", "minikube")  # the environments of this machine, which need no file
@@ -295,6 +300,7 @@ class Environment(Model):
     cluster: Cluster | None = None
     namespace: Label | None = None
     proxy: bool = False  # of a Docker: whether new releases of services take over from running ones without a gap
+    acme: Acme = Field(default=Acme(), examples=["{email: ops@example.org}"])
     protected: bool = False
     secrets: dict[Variable, EnvironmentSources] = {}
     services: dict[Label, Override] = {}
@@ -320,6 +326,17 @@ class Environment(Model):
         if self.on_docker:
             return self.docker if self.docker != HERE else None
         return self.cluster_spec.host
+
+    @property
+    def server(self) -> bool:
+        """Whether its services run on a server: the Docker of an SSH host."""
+        return self.on_docker and self.host is not None
+
+    def of(self, service: Service) -> Service:
+        """A service as it is here: with this environment's overrides. Its own `expose` is for servers."""
+        if service.expose and not self.server:
+            service = service.model_copy(update={"expose": None})
+        return service.overridden_by(self.services.get(service.name))
 
     @property
     def location(self) -> str:
@@ -415,5 +432,5 @@ class Config(Model):
         return tuple(need for need in found if need not in names)
 
     def service_for(self, environment: Environment, name: str) -> Service:
-        """A service with the overrides of an environment."""
-        return self.services[name].overridden_by(environment.services.get(name))
+        """A service as it is in an environment."""
+        return environment.of(self.services[name])

@@ -21,6 +21,7 @@ class ContainerSpec:
     entrypoint: tuple[str, ...] = ()  # in place of the image's
     env: Mapping[str, str] = field(default_factory=dict)
     publish: Mapping[int, int] = field(default_factory=dict)
+    public: tuple[int, ...] = ()  # ports that this machine has for it on all its addresses
     network: str | None = None
     aliases: tuple[str, ...] = ()
     aside: bool = False  # it gets the last address of its network, which Docker assigns to no other container

@@ -37,7 +37,7 @@ class DockerContainers:
                 entrypoint=list(spec.entrypoint) or None,
                 labels=dict(spec.labels),
                 environment=dict(spec.env),
-                ports=list(spec.publish),
+                ports=[*spec.publish, *spec.public],
                 volumes=list(spec.scratch),  # unnamed: created with the container, and removed with it
                 healthcheck=None if spec.probed else {"test": ["NONE"]},
                 host_config=self._host_config(spec),
@@ -57,7 +57,7 @@ class DockerContainers:
     def _host_config(self, spec: ContainerSpec) -> dict[str, Any]:
         config = self._connection.api.create_host_config(
             binds=[f"{volume}:{path}" for volume, path in spec.volumes.items()],
-            port_bindings={port: ("127.0.0.1", published or None) for port, published in spec.publish.items()},
+            port_bindings=_bindings(spec),
             init=True,  # as process 1, a shell or a JVM started by one would never hear SIGTERM
             read_only=True,
             tmpfs={"/tmp": TMP},  # noqa: S108  the container's own
@@ -167,3 +167,9 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
         image_name=config.get("Image", ""),
         started=state.get("StartedAt", ""),
     )
+
+
+def _bindings(spec: ContainerSpec) -> dict[int, Any]:
+    """The host's ports, by the container's: on the loopback, but for public ones. 0: a free one."""
+    on_loopback = {port: ("127.0.0.1", published or None) for port, published in spec.publish.items()}
+    return {**on_loopback, **dict(zip(spec.public, spec.public, strict=True))}

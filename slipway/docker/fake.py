@@ -182,6 +182,7 @@ class FakeContainers:
         name = hashlib.sha256(f"{self._store.created}".encode()).hexdigest()
         free = FIRST_PORT + self._store.created
         ports = {port: ("127.0.0.1", published or free) for port, published in spec.publish.items()}
+        ports |= {port: ("0.0.0.0", port) for port in spec.public}  # noqa: S104  as Docker does
         self._store.containers[name] = Container(
             id=name,
             name=spec.name,

@@ -13,6 +13,7 @@ SECRETS_HOLDER = "secrets-holder"  # the role of the container by which the volu
 OWNER = "slipway.owner"  # on what is removed with the run that created it: PID@MACHINE
 SOURCE, MANIFEST, RELEASE = "slipway.source", "slipway.manifest", "slipway.release"
 CONTENT = "slipway.content"  # on a container of a smoke test: the digest of what it is made from
+EXPOSE = "slipway.expose"  # on a container that serves: the URL at which the world reaches it
 CLASSES = "slipway.classes"  # on an image: what its class data archive was made from
 JAR_LAYER = "slipway.jar-layer"  # on an image: where its jar is, and a digest of all else that it was built from
 
@@ -48,6 +49,16 @@ class Names:
     def proxy(self, service: str) -> str:
         """The proxy in front of the running container."""
         return f"{self.short}_{service}_proxy"
+
+    @property
+    def edge(self) -> str:
+        """The container that answers the world."""
+        return f"{self.short}_edge"
+
+    @property
+    def certificates(self) -> str:
+        """The volume of its certificates and keys."""
+        return f"{self.short}_certificates"
 
     def smoke(self, service: str) -> str:
         """The container of a smoke test."""

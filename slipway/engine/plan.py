@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from slipway.engine.events import ComputedPlan, Emit, Finished, Outcome, PlanStep, Status, StepChanged
+from slipway.engine.events import ComputedPlan, Emit, Finished, Outcome, Output, PlanStep, Status, StepChanged
 from slipway.engine.steps import AnyNode, Change, Precondition, Step
 from slipway.engine.threads import Threads
 from slipway.errors import Cancelled, Problem
@@ -89,6 +89,11 @@ def differs(node: AnyNode, facts: Any) -> Change | None:
     return None
 
 
+def warning(node: AnyNode, facts: Any) -> str:
+    """What is told of a precondition that holds; empty: nothing."""
+    return node.warning(facts) if isinstance(node, Precondition) else ""
+
+
 def compute_plan(nodes: Iterable[AnyNode], *, at_once: int = WORKERS) -> RunResult:
     """What a run would change, by asking only: `reasons` of what would change, `failures` of what cannot be told.
 
@@ -152,5 +157,7 @@ def plan(
     for node in graph:
         if problem := result.failures.get(node.id):
             emit(StepChanged(node.id, node.title, Status.FAILED, problem.summary, 0.0, explain(problem)))
+        elif node.id not in result.reasons and (text := warning(node, node.probe.facts())):
+            emit(Output(node.id, "note", text))
     emit(result.finished(time.monotonic() - began))
     return result

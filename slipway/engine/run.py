@@ -10,9 +10,18 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from slipway.engine.cancellation import Cancel
-from slipway.engine.events import Emit, Outcome, Plan, Status, StepChanged
+from slipway.engine.events import Emit, Outcome, Output, Plan, Status, StepChanged
 from slipway.engine.limits import Place
-from slipway.engine.plan import WORKERS, RunResult, as_plan_step, as_problem, differs, numbers_behind, ordered
+from slipway.engine.plan import (
+    WORKERS,
+    RunResult,
+    as_plan_step,
+    as_problem,
+    differs,
+    numbers_behind,
+    ordered,
+    warning,
+)
 from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Change, Step
 from slipway.engine.threads import Threads
@@ -98,7 +107,10 @@ class Run:
         try:
             with self._queued(node) as place:
                 self._set(node, Status.CHECKING)
-                change = differs(node, node.probe.facts())
+                facts = node.probe.facts()
+                change = differs(node, facts)
+                if text := warning(node, facts):
+                    self._emit(Output(node.id, "note", text))
                 if change is None or not isinstance(node, Step):
                     self._set(node, Status.UNCHANGED)
                     return

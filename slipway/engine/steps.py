@@ -97,6 +97,10 @@ class Precondition(Node[F]):
     def verify(self, facts: F) -> None:
         """Raise Problem where it does not hold. Pure."""
 
+    def warning(self, facts: F) -> str:  # noqa: ARG002  most have none
+        """What is told of what holds, but should not be as it is; empty: nothing."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OneShot(Step[None]):

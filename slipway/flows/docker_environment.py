@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config
 from slipway.config.versions import Base
 from slipway.deployers.docker import deployer
 from slipway.deployers.docker.container import publishes
-from slipway.deployers.docker.proxy import goes_behind
 from slipway.docker import ports
 from slipway.docker.state import Container, State
+from slipway.engine.reporter import Reporter
 from slipway.engine.steps import AnyNode, Precondition
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_dev import DockerDev
 from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
-from slipway.flows.proxy_image import ProvideProxy
+from slipway.flows.fronts import Fronts
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
-from slipway.images import base_images
 
 
 @dataclass(frozen=True)
 class DockerEnvironment:
     """Each service runs in one container of the Docker that built its image. `machine` are the steps of its host.
 
-    `proxy` is what the image of a proxy in front of them is made from, where there is one.
+    `fronts` is what stands in front of them.
     """
 
     config: Config
     artifacts: Artifacts
     build: BuildMachine
-    proxy: Base | None
+    fronts: Fronts
     machine: Callable[[], Iterator[AnyNode]]
 
     def setup(self) -> Iterator[AnyNode]:
@@ -46,22 +44,13 @@ class DockerEnvironment:
         return iter(())
 
     def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:
-        """The image of the proxy, where a service goes behind one."""
-        if self.proxy and any(self._goes_behind(service) for service in services):
-            from slipway.flows.build import provide_base  # with all that builds, which most commands need not
+        """The images of what goes in front of services."""
+        return self.fronts.steps(services, self.build.state, after, self._provide)
 
-            yield ProvideProxy(
-                name="proxy",
-                title="image of the proxy",
-                probe=self.build.state,
-                after=after,
-                invalidates=(self.build.state,),
-                tag=base_images.tag("proxy", self.proxy),
-                provide=partial(provide_base, self.build, self.config, "proxy", self.proxy),
-            )
+    def _provide(self, name: str, base: Base, report: Reporter) -> None:
+        from slipway.flows.build import provide_base  # with all that builds, which most commands need not
 
-    def _goes_behind(self, service: AnyService) -> bool:
-        return self.proxy is not None and goes_behind(service.settings)
+        provide_base(self.build, self.config, name, base, report)
 
     def before_build(self, service: AnyService, after: tuple[str, ...]) -> Iterator[AnyNode]:
         """Its port must be free, or its own container's."""
@@ -83,8 +72,8 @@ class DockerEnvironment:
         return iter(())
 
     def before_release(self, service: AnyService) -> tuple[str, ...]:
-        """Its port, and the proxy's image."""
-        return (f"{service.name}/port", *(["proxy"] if self._goes_behind(service) else []))
+        """Its port, and the images of what goes in front of it."""
+        return (f"{service.name}/port", *self.fronts.needed(service.settings))
 
     def image(self, service: AnyService) -> str:
         """The one that was built."""
@@ -103,11 +92,11 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
             config=site.config,
             artifacts=site.artifacts,
             build=machine,
-            proxy=site.proxy,
+            fronts=site.fronts,
             machine=site.machine,
         ),
         deployments=deployer.deployments(
-            machine.docker, site.names, machine.state, machine.checks, proxy=site.proxy_tag
+            machine.docker, site.names, machine.state, machine.checks, proxy=site.fronts.tag("proxy"), edge=site.edge
         ),
         lifecycle=NoLifecycle(site.name),
         dev=DockerDev(machine.docker, site.names, machine.checks),

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from slipway.images import base_images
-
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
@@ -16,13 +14,14 @@ if TYPE_CHECKING:
     from slipway.clusters.lifecycle import Lifecycle
     from slipway.clusters.system_images import SystemImages
     from slipway.config.models import Config
-    from slipway.config.versions import Base
     from slipway.deployers.deployments import Deployments
+    from slipway.deployers.docker.edge import Edge
     from slipway.docker.labels import Names
     from slipway.engine.steps import AnyNode
     from slipway.flows.artifacts import Artifacts
     from slipway.flows.dev_environment import DevEnvironment
     from slipway.flows.environment import RunEnvironment
+    from slipway.flows.fronts import Fronts
     from slipway.flows.workspace import BuildMachine
     from slipway.hosts.host import Host
 
@@ -46,7 +45,8 @@ class ServerSite:
 @dataclass(frozen=True)
 class EnvironmentSite:
     """What an environment is put together from. `machine` are the steps of the machine that builds, where it is this
-    environment's to prepare; `server`, `cluster` and `proxy` are for those that have one.
+    environment's to prepare; `server` and `cluster` are asked for by those that have one.
+    `fronts` and `edge` are what stands in front of services on a Docker.
     """
 
     name: str
@@ -57,12 +57,8 @@ class EnvironmentSite:
     machine: Callable[[], Iterator[AnyNode]]
     server: Callable[[], ServerSite]
     cluster: Callable[[], ClusterSite]
-    proxy: Base | None = None
-
-    @property
-    def proxy_tag(self) -> str:
-        """The tag of the proxy's image where services run; empty without one."""
-        return base_images.tag("proxy", self.proxy) if self.proxy else ""
+    fronts: Fronts
+    edge: Edge | None
 
 
 @dataclass(frozen=True)

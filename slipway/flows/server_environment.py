@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from slipway.clusters.lifecycle import NoLifecycle
 from slipway.config.models import Config
 from slipway.config.versions import Base
 from slipway.deployers.docker import deployer
 from slipway.deployers.docker.container import publishes
-from slipway.deployers.docker.proxy import goes_behind
 from slipway.docker.host_registry import HostRegistry
 from slipway.docker.protocols import Daemon
 from slipway.docker.reach import LoopbackOf
@@ -22,7 +20,8 @@ from slipway.errors import NextCommand, Unreachable, UsageError
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_dev import DockerDev
 from slipway.flows.environments import AssembledEnvironment, EnvironmentSite
-from slipway.flows.proxy_image import ProvideProxy
+from slipway.flows.fronts import Fronts
+from slipway.flows.public_names import PublicNames, public_facts
 from slipway.flows.services import AnyService
 from slipway.flows.workspace import BuildMachine
 from slipway.hosts.facts import Facts
@@ -34,8 +33,7 @@ from slipway.images import base_images
 class ServerEnvironment:
     """Each service runs in one container of the host's Docker. `built` are the images here, `there` those on the host.
 
-    `install` are the steps of the host; `proxy` is what the image of a proxy in front of services is made from, where
-    there is one.
+    `install` are the steps of the host; `fronts` is what stands in front of services.
     """
 
     name: str
@@ -47,7 +45,7 @@ class ServerEnvironment:
     registry: HostRegistry
     install: Callable[[], Iterator[AnyNode]]
     config: Config
-    proxy: Base | None
+    fronts: Fronts
 
     def setup(self) -> Iterator[AnyNode]:
         """What the host needs to run services."""
@@ -58,7 +56,7 @@ class ServerEnvironment:
         return iter(())
 
     def prepare(self, services: Sequence[AnyService], after: tuple[str, ...]) -> Iterator[AnyNode]:
-        """A host that can run what is built here, and there the image of the proxy, where a service goes behind one."""
+        """A host that can run what is built here, and the images of what goes in front of services there."""
         yield HostPlatform(
             name="platform",
             title=f"{self.server.name}: platform",
@@ -67,30 +65,34 @@ class ServerEnvironment:
             server=self.server,
             build=self.build.host,
         )
-        if self.proxy and any(self._goes_behind(service) for service in services):
-            yield ProvideProxy(
-                name="proxy",
-                title=f"{self.server.name}: image of the proxy",
-                probe=self.there.state,
-                after=("platform",),
-                invalidates=(self.there.state,),
-                tag=base_images.tag("proxy", self.proxy),
-                provide=partial(self._bring_proxy, self.proxy),
-            )
+        behind: tuple[str, ...] = ("platform",)
+        exposed = [service.settings.expose.host for service in services if service.settings.expose]
+        if exposed:
+            names = self._public_names(exposed, behind)
+            yield names
+            behind = (*behind, names.id)
+        yield from self.fronts.steps(services, self.there.state, behind, self._bring, f"{self.server.name}: ")
 
-    def _goes_behind(self, service: AnyService) -> bool:
-        return self.proxy is not None and goes_behind(service.settings)
+    def _public_names(self, exposed: Sequence[str], after: tuple[str, ...]) -> PublicNames:
+        address = self.config.hosts.hosts[self.server.name].destination.host
+        return PublicNames(
+            name="names",
+            title=f"{self.server.name}: public names",
+            probe=public_facts(self.server, address, self.there.state, self.there.names, exposed),
+            after=after,
+            server=self.server.name,
+        )
 
-    def _bring_proxy(self, base: Base, report: Reporter) -> None:
-        """Take the image from a bundle that was loaded there, or bring the one that this machine has or makes."""
+    def _bring(self, name: str, base: Base, report: Reporter) -> None:
+        """Take an image from a bundle that was loaded there, or bring the one that this machine has or makes."""
         from slipway.flows.build import provide_base  # with all that builds, which most commands need not
         from slipway.installers import bundle
 
-        tag = base_images.tag("proxy", base)
-        if loaded := self.there.state.facts().tagged(bundle.image_tag("proxy")):
+        tag = base_images.tag(name, base)
+        if loaded := self.there.state.facts().tagged(bundle.image_tag(name)):
             self.docker.images.tag(loaded.id, tag)
             return
-        here = provide_base(self.build, self.config, "proxy", base, report)
+        here = provide_base(self.build, self.config, name, base, report)
         repository, _, version = tag.rpartition(":")
         self.registry.bring(here, repository, version, report)
 
@@ -121,9 +123,8 @@ class ServerEnvironment:
         )
 
     def before_release(self, service: AnyService) -> tuple[str, ...]:
-        """Its port, its delivery, and the proxy's image."""
-        proxy = ["proxy"] if self._goes_behind(service) else []
-        return (f"{service.name}/port", f"{service.name}/delivery", *proxy)
+        """Its port, its delivery, and the images of what goes in front of it."""
+        return (f"{service.name}/port", f"{service.name}/delivery", *self.fronts.needed(service.settings))
 
     def image(self, service: AnyService) -> str:
         """The one that was brought."""
@@ -154,9 +155,11 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
             registry=HostRegistry(machine.docker, server.host, docker, registry_image),
             install=server.install,
             config=site.config,
-            proxy=site.proxy,
+            fronts=site.fronts,
         ),
-        deployments=deployer.deployments(docker, site.names, state, machine.checks, reach, site.proxy_tag),
+        deployments=deployer.deployments(
+            docker, site.names, state, machine.checks, reach, site.fronts.tag("proxy"), site.edge
+        ),
         lifecycle=NoLifecycle(site.name),
         dev=DockerDev(machine.docker, site.names, machine.checks),
     )

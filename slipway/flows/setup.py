@@ -19,6 +19,8 @@ from slipway.installers.bundle import Bundle
 if TYPE_CHECKING:
     from slipway.flows.workspace import BuildMachine, Workspace
 
+FRONTS = ("proxy", "edge")  # the images of what stands in front of services on a Docker, in a bundle
+
 
 def setup(work: Workspace) -> Iterator[AnyNode]:
     """What an environment's machines need; for a cluster of ours that too, running."""
@@ -34,7 +36,7 @@ def build_machine(config: Config, machine: BuildMachine, bundle: Bundle | None, 
     yield from docker.steps(machine.host, config.tools.docker, machine.docker, bundle=bundle)
     if bundle and bases:
         engine = (f"{step_prefix(machine.host)}/docker/engine",)
-        wanted = {*config.images.bases, "proxy"}.__contains__
+        wanted = {*config.images.bases, *FRONTS}.__contains__
         yield from bundle_images.steps(bundle, machine.host, machine.docker, machine.state, engine, wanted)
     if any(service.leiningen for service in config.services.values()):
         yield from java.steps(machine.host, config.tools, machine.clojars)
@@ -59,7 +61,7 @@ def server(config: Config, host: Host, daemon: Daemon, state: Probe[State], bund
 
     def images() -> Iterator[AnyNode]:
         if bundle:
-            yield from bundle_images.steps(bundle, host, daemon, state, engine, {"registry", "proxy"}.__contains__)
+            yield from bundle_images.steps(bundle, host, daemon, state, engine, {"registry", *FRONTS}.__contains__)
 
     return ssh_host(config, host, daemon, bundle, images)
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,13 @@ from tests.lab.toys import Toys
 
 WORKERS = 16  # that ask at once: enough for a rate while some wait for an answer
 SERVICES = "10.96.0.0/12"  # minikube's addresses of Services
+
+
+def plain() -> requests.Session:
+    """A session that no proxy of this machine is in the way of."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def in_cluster(toys: Toys) -> str:
@@ -33,8 +41,8 @@ class Load:
     `silence` is the longest time without an answer, in seconds; `rate` is what was really sent, requests a second.
     """
 
-    def __init__(self, url: str, rate: int) -> None:
-        self._url = url
+    def __init__(self, url: str, rate: int, session: Callable[[], requests.Session] = plain) -> None:
+        self._url, self._session = url, session
         self.sent = self.answered = 0
         self.failures: list[str] = []
         self.names: set[str] = set()
@@ -48,8 +56,7 @@ class Load:
 
     def _ask(self, kept: bool, due: float) -> None:
         """Ask whenever it is `due`, seconds from the beginning; what an answer took is caught up with."""
-        session = requests.Session()
-        session.trust_env = False
+        session = self._session()
         while not self._ended.wait(max(0.0, self._began + due - time.monotonic())):
             due += self._pause
             with self._lock:

@@ -10,7 +10,7 @@ from slipway.config.models import Service
 from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease
 from slipway.docker.container_spec import ContainerSpec
-from slipway.docker.labels import LABEL, MANIFEST, RELEASE, ROLE, SERVICE, SOURCE, Names
+from slipway.docker.labels import EXPOSE, LABEL, MANIFEST, RELEASE, ROLE, SERVICE, SOURCE, Names
 from slipway.docker.state import Container
 from slipway.secrets.fingerprint import fingerprint
 
@@ -24,6 +24,7 @@ def settings_digest(service: Service, secrets: Mapping[str, str]) -> str:
         "publish": service.publish,
         "memory": service.resources.memory_limit,
         "storage": {name: part.path for name, part in service.storage.items()},
+        **({"expose": service.expose.model_dump(mode="json")} if service.expose else {}),
         **service.model_dump(mode="json", include={"health", "checks"}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
@@ -45,6 +46,7 @@ def container_spec(
             SOURCE: desired.source,
             MANIFEST: desired.manifest,
             RELEASE: str(number),
+            **({EXPOSE: service.expose.model_dump_json()} if service.expose else {}),
         },
         env={**service.env, **desired.secrets},
         publish={service.port: 0 if behind_proxy else service.published},
@@ -78,6 +80,7 @@ def spec_differs(container: Container, want: ContainerSpec) -> str | None:
         (not container.running, f"it is {container.state}"),
         (want.network is not None and want.network not in container.aliases, f"it is not on network {want.network}"),
         (any(not _published(container, p, h) for p, h in want.publish.items()), "its ports were changed"),
+        (any(container.ports.get(p, ("", 0))[1] != p for p in want.public), "its public ports were changed"),
         (container.memory != want.memory, "its memory limit was changed"),
         (container.restart != want.restart, "its restart policy was changed"),
         (not container.read_only, "its root file system is writable"),

@@ -24,6 +24,7 @@ from slipway.errors import NextCommand, Problem
 
 if TYPE_CHECKING:
     from slipway.checks.runner import CheckRunner
+    from slipway.deployers.docker.edge import Edge
     from slipway.deployers.docker.operations import DockerOperations
     from slipway.deployers.docker.replace_container import ContainerReplacement
     from slipway.deployers.docker.status import DockerStatus
@@ -43,26 +44,27 @@ def deployments(
     checks: CheckRunner,
     reach: Reach | None = None,
     proxy: str = "",
+    edge: Edge | None = None,
 ) -> Deployments[State, str]:
     """All that is done to a project's services on one Docker, this machine's without `reach`, and known of them.
 
-    `proxy` is the tag of the proxy's image there, in an environment that has one.
+    `proxy` is the tag of the proxy's image there, in an environment that has one; `edge` answers the world.
     """
     reach = reach or OwnLoopback()
     return Deployments(
         state=state,
-        deployer=DockerDeployer(daemon, names, checks, reach, proxy),
+        deployer=DockerDeployer(daemon, names, checks, reach, proxy, edge),
         releases=DockerReleases(names, state),
         secret_store=DockerSecretStore(daemon, names),
-        make_operations=partial(_operations, daemon, names, state, reach),
+        make_operations=partial(_operations, daemon, names, state, reach, edge),
         make_status=partial(_status, daemon, state, reach),
     )
 
 
-def _operations(daemon: Daemon, names: Names, state: Probe[State], reach: Reach) -> DockerOperations:
+def _operations(daemon: Daemon, names: Names, state: Probe[State], reach: Reach, edge: Edge | None) -> DockerOperations:
     from slipway.deployers.docker.operations import DockerOperations
 
-    return DockerOperations(daemon, names, state, reach)
+    return DockerOperations(daemon, names, state, reach, edge)
 
 
 def _status(daemon: Daemon, state: Probe[State], reach: Reach) -> DockerStatus:
@@ -74,8 +76,17 @@ def _status(daemon: Daemon, state: Probe[State], reach: Reach) -> DockerStatus:
 class DockerDeployer:
     """A `Deployer` whose manifest is the digest of a container's settings. `proxy` is the tag of a proxy's image."""
 
-    def __init__(self, daemon: Daemon, names: Names, checks: CheckRunner, reach: Reach, proxy: str = "") -> None:
-        self.daemon, self.names, self.checks, self.reach, self.proxy = daemon, names, checks, reach, proxy
+    def __init__(
+        self,
+        daemon: Daemon,
+        names: Names,
+        checks: CheckRunner,
+        reach: Reach,
+        proxy: str = "",
+        edge: Edge | None = None,
+    ) -> None:
+        self.daemon, self.names, self.checks, self.reach = daemon, names, checks, reach
+        self.proxy, self.edge = proxy, edge
 
     def render(self, service: Service, secrets: Mapping[str, str]) -> str:
         """The digest of all that a container is started with, and of the checks that it must pass."""
@@ -87,7 +98,11 @@ class DockerDeployer:
         container = state.container(self.names.container(service.name))
         release = release_of(state, container)
         settings = settings_diff(release.settings if release else service, service)
-        reason = differs(container, self._container_spec(desired, 0), settings) or self._proxy_differs(state, service)
+        reason = (
+            differs(container, self._container_spec(desired, 0), settings)
+            or self._proxy_differs(state, service)
+            or self._edge_differs(state, service)
+        )
         if reason is None and release is None:
             return UNRECORDED
         return reason or (LEFT_OVER if state.container(self.names.previous(service.name)) else None)
@@ -101,6 +116,14 @@ class DockerDeployer:
             return "it has no proxy in front of it"
         reason = spec_differs(found, self._proxy_spec(state, service))
         return f"its proxy: {reason}" if reason else None
+
+    def _edge_differs(self, state: State, service: Service) -> str | None:
+        """Why the world does not reach an exposed service as it is wanted to."""
+        if self.edge is None or service.expose is None:
+            return None
+        from slipway.deployers.docker.edge import edge_differs
+
+        return edge_differs(state, self.names, self.edge)
 
     def _goes_behind(self, service: Service) -> bool:
         return bool(self.proxy) and goes_behind(service)
@@ -155,7 +178,12 @@ class DockerDeployer:
     def _clear(self, replacement: ContainerReplacement, service: Service, report: Reporter) -> None:
         """Remove the container that was replaced, and what is older than the kept releases."""
         replacement.clear(service, report)
-        self._prune(self.daemon.state(self.names.project), service.name, report)
+        state = self.daemon.state(self.names.project)
+        if self.edge or state.container(self.names.edge):
+            from slipway.deployers.docker.edge import mend
+
+            mend(self.daemon, self.names, self.edge, report)
+        self._prune(state, service.name, report)
 
     def _prune(self, state: State, service: str, report: Reporter) -> None:
         """Remove records and images beyond the newest `KEPT` releases; what another release needs stays."""

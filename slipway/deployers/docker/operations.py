@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from slipway.config.models import Service
+from slipway.deployers.docker.edge import Edge, mend
 from slipway.deployers.docker.proxy import in_front
 from slipway.deployers.docker.readiness import wait_until_ready
 from slipway.deployers.docker.release_store import release_of
@@ -27,8 +28,10 @@ STOPPED_AT_ONCE = 8  # containers: each may take its whole GRACE to stop
 class DockerOperations:
     """The `Operations` of one project's containers."""
 
-    def __init__(self, daemon: Daemon, names: Names, state: Probe[State], reach: Reach) -> None:
-        self.daemon, self.names, self.state, self.reach = daemon, names, state, reach
+    def __init__(
+        self, daemon: Daemon, names: Names, state: Probe[State], reach: Reach, edge: Edge | None = None
+    ) -> None:
+        self.daemon, self.names, self.state, self.reach, self.edge = daemon, names, state, reach, edge
 
     def logs(self, service: str, tail: int, *, follow: bool) -> Iterator[str]:
         """Both streams of the container."""
@@ -88,6 +91,7 @@ class DockerOperations:
         ]
         for removal in removals:
             removal.result()
+        mend(self.daemon, self.names, self.edge, report)
         left = self.daemon.state(self.names.project)
         attached = [one for one in left.containers if one.labels.get(ROLE) != SECRETS_HOLDER]
         for network in () if attached else sorted({*left.networks}):  # a smoke test's too, which was kept
@@ -105,7 +109,8 @@ class DockerOperations:
             secrets = volume.name == self.names.secrets
             if secrets and everything:
                 self.daemon.containers.remove(self.names.secrets)
-            if volume.labels.get(SERVICE) in services or (everything and secrets):
+            own = volume.name in {self.names.secrets, self.names.certificates}
+            if volume.labels.get(SERVICE) in services or (everything and own):
                 self.daemon.volumes.remove(volume.name)
                 report.note(f"volume {volume.name} removed")
 

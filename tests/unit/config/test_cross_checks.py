@@ -52,6 +52,51 @@ def test_ports_are_compared_as_each_environment_has_them(team: Path, services: s
 
 
 @pytest.mark.parametrize(
+    ("services", "error"),
+    [
+        (
+            "{api: {expose: {host: a.example.org}}, web: {expose: {host: a.example.org}}}",
+            "3: web: api answers at https://a.example.org/ already · another host or path",
+        ),
+        (
+            "{api: {expose: {host: a.example.org}}, web: {expose: {host: a.example.org, path: /x, tls: internal}}}",
+            "3: web: api has another `tls` for a.example.org · use the same",
+        ),
+        ("{api: {expose: {host: a.example.org}}, web: {expose: {host: a.example.org, path: /x}}}", ""),
+    ],
+)
+def test_what_the_world_reaches_is_unambiguous_and_has_one_certificate(team: Path, services: str, error: str) -> None:
+    service(team, "api", "name: api\nbuild: none\nport: 9100\n")
+    (team / "config" / "environments").mkdir()
+    text = "docker: here\nservices:\n  " + services[1:-1].replace("}}, ", "}}\n  ") + "\n"
+    (team / "config" / "environments" / "server.yaml").write_text(text)
+    if error:
+        (found,) = errors(team)
+        assert found == f"config/environments/server.yaml:{int(error[0]) + 1}{error[1:]}"
+    else:
+        assert load(team).environments["server"].services["web"].expose
+
+
+def test_what_a_service_says_of_the_world_is_for_servers(team: Path) -> None:
+    service(team, "api", "name: api\nbuild: none\nport: 9100\nexpose: {host: a.example.org}\n")
+    (team / "config" / "environments").mkdir()
+    (team / "config" / "environments" / "server.yaml").write_text("docker: box1\n")
+    (team / "config" / "hosts.yaml").write_text("hosts: {box1: {address: 192.0.2.1}}\n")
+    config = load(team)
+    exposed = {name: config.service_for(one, "api").expose is not None for name, one in config.environments.items()}
+    assert exposed == {"local": False, "minikube": False, "server": True}
+
+
+def test_what_no_cluster_has_is_refused(team: Path) -> None:
+    (team / "config" / "environments").mkdir()
+    text = "services:\n  web: {expose: {host: a.example.org}}\n"
+    (team / "config" / "environments" / "minikube.yaml").write_text(text)
+    assert errors(team) == [
+        "config/environments/minikube.yaml:2: web: `expose` is for a Docker · remove it from this environment"
+    ]
+
+
+@pytest.mark.parametrize(
     ("needs", "expected"),
     [
         ({"a": ("b",), "b": ()}, []),

@@ -21,6 +21,7 @@ from slipway.flows import services
 from slipway.flows.artifacts import Artifacts
 from slipway.flows.docker_dev import DockerDev
 from slipway.flows.docker_environment import DockerEnvironment
+from slipway.flows.fronts import Fronts
 from slipway.flows.secrets import SecretValues
 from slipway.flows.workspace import BuildMachine, Workspace
 from slipway.hosts.facts import BuildFacts, Facts
@@ -71,7 +72,7 @@ def workspace(
     secrets = SecretValues(config, environment, made.secret_store, made.state, mask)
     resolved = services.resolve(config, environment, made.deployer, secrets)
     artifacts = Artifacts(names, machine.state)
-    run = DockerEnvironment(config, artifacts, machine, None, lambda: iter(()))
+    run = DockerEnvironment(config, artifacts, machine, Fronts({}), lambda: iter(()))
     lifecycle = NoLifecycle(environment.name)
     dev = DockerDev(machine.docker, names, machine.checks)
     return Workspace(

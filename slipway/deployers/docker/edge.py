@@ -1,0 +1,188 @@
+"""The edge of a server: Caddy, which answers the world for exposed services, with a certificate for each name.
+
+Its configuration is made from the labels of the containers that serve (`EXPOSE`), so it is always that of what runs. A
+release of a service that stays exposed as it was changes nothing here: what the edge asks is the service's own proxy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+from slipway.config.expose import Acme, Expose
+from slipway.config.quantity import parse_bytes, seconds
+from slipway.deployers.docker.container import spec_differs
+from slipway.docker.container_spec import ContainerSpec
+from slipway.docker.labels import EXPOSE, LABEL, ROLE, SERVICE, Names
+from slipway.docker.protocols import Daemon
+from slipway.docker.state import State
+from slipway.engine.reporter import Reporter
+
+EDGE = "edge"  # the role of its container
+PORTS = (80, 443)  # of the host, on all its addresses
+START = """cd /tmp && printf '%s' "$CADDYFILE" >Caddyfile && printf '%s' "$ACME_ROOT" >root.pem && umask 077 &&
+env | sed -n 's/^PEM_\\([a-z0-9_]*\\)=.*/\\1/p' | while read -r name; do printenv "PEM_$name" >"$name.pem"; done
+exec caddy run --config Caddyfile --adapter caddyfile"""
+DATA = "/data"  # where Caddy keeps certificates and the account's key (XDG_DATA_HOME)
+MEMORY = 256 * 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One service that runs and is exposed: its name and port, and how."""
+
+    service: str
+    port: int
+    how: Expose
+
+
+def exposures(state: State) -> list[Exposure]:
+    """The services that are exposed, by name, as the containers that serve them say."""
+    found = (
+        Exposure(one.labels[SERVICE], next(iter(one.ports)), Expose.model_validate_json(one.labels[EXPOSE]))
+        for one in state.containers
+        if EXPOSE in one.labels and one.labels.get(ROLE) == "serving" and one.name.endswith("_01")
+    )
+    return sorted(found, key=attrgetter("service"))
+
+
+def caddyfile(exposed: Sequence[Exposure], acme: Acme) -> str:
+    """Caddy's configuration (caddyserver.com/docs/caddyfile)."""
+    by_host = groupby(sorted(exposed, key=attrgetter("how.host", "how.path")), key=attrgetter("how.host"))
+    return "\n".join((*_global(acme), *(line for host, group in by_host for line in _site(host, list(group)))))
+
+
+def _global(acme: Acme) -> Iterator[str]:
+    yield "{"
+    yield "\tadmin off"
+    yield "\tgrace_period 30s"
+    yield f"\tstorage file_system {DATA}"
+    if acme.email:
+        yield f"\temail {acme.email}"
+    if acme.ca:
+        yield f"\tacme_ca {acme.ca}"
+    if acme.root:
+        yield "\tacme_ca_root /tmp/root.pem"
+    yield "}"
+
+
+def _site(host: str, exposed: Sequence[Exposure]) -> Iterator[str]:
+    """One host's part. What is exposed is in the order of its paths, in which a longer one is behind its beginning."""
+    yield f"{host} {{"
+    yield from _tls(exposed[0].how)
+    for one in reversed(exposed):  # the longest path first
+        paths = "" if one.how.path == "/" else f" {one.how.path} {one.how.path}/*"
+        matcher = f"@{one.service}"
+        if paths:
+            yield f"\t{matcher} path{paths}"
+        yield f"\thandle {matcher if paths else ''} {{".replace("  ", " ")
+        yield "\t\trequest_body {"
+        yield f"\t\t\tmax_size {parse_bytes(one.how.body)}"
+        yield "\t\t}"
+        yield f"\t\treverse_proxy {one.service}:{one.port} {{"
+        yield "\t\t\tflush_interval -1"
+        yield "\t\t\ttransport http {"
+        yield f"\t\t\t\tresponse_header_timeout {seconds(one.how.within)}s"
+        yield "\t\t\t}"
+        yield "\t\t}"
+        yield "\t}"
+    if all(one.how.path != "/" for one in exposed):
+        yield "\thandle {"
+        yield "\t\trespond 404"
+        yield "\t}"
+    yield "}"
+
+
+def _tls(how: Expose) -> Iterator[str]:
+    if how.tls == "internal":
+        yield "\ttls internal"
+    elif how.tls != "acme":
+        name = variable(how.host).lower()
+        yield f"\ttls /tmp/cert_{name}.pem /tmp/key_{name}.pem"
+
+
+def variable(host: str) -> str:
+    """A host's name as part of the name of a variable: API_EXAMPLE_ORG."""
+    return host.replace(".", "_").replace("-", "__").upper()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The edge of one environment: the tag of its image there, the authority, and certificates by their host's name.
+
+    `certificates` are the texts of the certificate and the key, read when they are needed.
+    """
+
+    image: str
+    acme: Acme
+    root: str
+    certificates: Mapping[str, tuple[str, str]]
+
+    def spec(self, names: Names, state: State) -> ContainerSpec | None:
+        """Its container, for what is exposed now; None where nothing is."""
+        exposed = exposures(state)
+        if not exposed:
+            return None
+        image = state.tagged(self.image)
+        hosts = {one.how.host for one in exposed}
+        pems = {
+            f"PEM_{part}_{variable(host).lower()}": text
+            for host, texts in self.certificates.items()
+            if host in hosts
+            for part, text in zip(("cert", "key"), texts, strict=True)
+        }
+        return ContainerSpec(
+            name=names.edge,
+            image=image.id if image else "",
+            image_name=self.image,
+            entrypoint=("sh", "-c", START),
+            labels={LABEL: names.project, ROLE: EDGE},
+            env={
+                "CADDYFILE": caddyfile(exposed, self.acme),
+                "ACME_ROOT": self.root,
+                "SSL_CERT_DIR": "/usr/share/ca-certificates/mozilla",
+                "XDG_DATA_HOME": DATA,
+                "XDG_CONFIG_HOME": "/tmp",  # noqa: S108  the container's own
+                **pems,
+            },
+            public=PORTS,
+            network=names.project,
+            volumes={names.certificates: DATA},
+            memory=MEMORY,
+            restart="unless-stopped",
+        )
+
+
+_MENDING = threading.Lock()  # services of one run are released side by side
+
+
+def mend(daemon: Daemon, names: Names, edge: Edge | None, report: Reporter) -> None:
+    """Make the edge what the containers that serve now want: anew where another name or path is exposed, or none.
+
+    An environment in which nothing is exposed any more has no `edge`.
+    """
+    with _MENDING:
+        state = daemon.state(names.project)
+        found, want = state.container(names.edge), edge.spec(names, state) if edge else None
+        if found and want and spec_differs(found, want) is None:
+            return
+        if found:
+            daemon.containers.remove(found.id)
+        if want:
+            daemon.volumes.create(names.certificates, {LABEL: names.project, ROLE: "certificates"})
+            daemon.containers.start(daemon.containers.create(want))
+            report.note(f"answers at {', '.join(one.how.url for one in exposures(state))}")
+
+
+def edge_differs(state: State, names: Names, edge: Edge) -> str | None:
+    """Why the edge is not what the containers that serve want, or None."""
+    found, want = state.container(names.edge), edge.spec(names, state)
+    if want is None:
+        return f"{names.edge} answers for nobody" if found else None
+    if found is None:
+        return "nothing answers the world for it"
+    reason = spec_differs(found, want)
+    return f"{names.edge}: {reason}" if reason else None

@@ -1,0 +1,208 @@
+"""A server that answers the world: names, certificates, and what stays closed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from tests.lab import machines
+from tests.lab.load import Load, plain
+from tests.lab.pebble import Pebble
+from tests.lab.test_a_server import Server, assert_closed_outside
+
+pytestmark = pytest.mark.lab
+NAME, OTHER, THIRD = "api.example.org", "more.example.org", "third.example.org"
+
+
+class Named(HTTPAdapter):
+    """Asks an address as if DNS had given it for a name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *words: Any, **settings: Any) -> None:
+        super().init_poolmanager(*words, **settings, server_hostname=self._name, assert_hostname=self._name)
+
+
+def session(root: Path, name: str = NAME) -> requests.Session:
+    """A session that believes one authority, and asks for a name."""
+    made = plain()
+    made.mount("https://", Named(name))
+    made.headers["Host"], made.verify = name, str(root)
+    return made
+
+
+class Exposed(Server):
+    """A server whose toy the world reaches by name."""
+
+    def expose(self, pebble: Pebble, **changes: Any) -> None:
+        """Write the environment."""
+        how = {"host": NAME, **changes}
+        acme = {"email": "ops@example.org", "ca": pebble.directory, "root": str(pebble.folder / "own.pem")}
+        data = {"docker": "h1", "acme": acme, "services": {"toy": {"expose": how}}}
+        (self.folder / "settings" / "environments" / "server.yaml").write_text(json.dumps(data))
+
+    @property
+    def address(self) -> str:
+        return str(self.hosts[0].address)
+
+
+@pytest.fixture(scope="module")
+def pebble(server: Exposed, tmp_path_factory: pytest.TempPathFactory) -> Pebble:
+    made = Pebble(server.hosts[0], tmp_path_factory.mktemp("pebble") / "files", (NAME, OTHER))
+    made.start()
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
+    """A bare host that `setup` has made a server of."""
+    folder, password = tmp_path_factory.mktemp("exposed"), secrets.token_urlsafe(9)
+    with machines.hosts(["bookworm"], folder / "hosts", password) as hosts:
+        server = Exposed(folder / "project", hosts, password)
+        done = server.invoke("setup", "--bundle", str(bundled), "--output", "json", timeout=600)
+        assert done.exit == 0, done.out + done.err
+        yield server
+        server.purge()
+
+
+@pytest.fixture(scope="module")
+def root(server: Exposed, pebble: Pebble) -> Path:
+    """The service deployed and exposed; the root that its certificate is signed below."""
+    server.expose(pebble)
+    done = server.invoke("deploy", "--output", "json", timeout=400)
+    assert done.exit == 0, done.out + done.err
+    assert f"{NAME} has no address; h1 has {server.address}" in done.out  # in this machine's DNS
+    found = pebble.root()
+    awaited_answer(server, session(found))
+    return found
+
+
+def awaited_answer(server: Exposed, asking: requests.Session) -> requests.Response:
+    """Its first answer by name, once the authority has given a certificate."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = asking.get(f"https://{server.address}/", timeout=5)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            if time.monotonic() > deadline:
+                raise AssertionError("it does not answer") from error
+            time.sleep(0.5)
+        else:
+            return answer
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_changed(server: Exposed, pebble: Pebble) -> None:
+    server.expose(pebble)
+    machine = server.hosts[0].machine
+    machine.run("systemd-run --unit=squat systemd-socket-activate -l 443 /bin/cat")
+    try:
+        done = server.invoke("deploy")
+        assert (done.exit, "port 443 of h1 is taken" in done.out) == (4, True), done.out + done.err
+        assert not server.docker("ps", "-aq", "--filter", f"label=slipway.project={server.name}")
+    finally:
+        machine.run("systemctl stop squat")
+
+
+def test_the_world_reaches_it_by_name_and_nothing_else(server: Exposed, root: Path) -> None:
+    assert session(root).get(f"https://{server.address}/", timeout=5).text.startswith("hello from")
+    moved = plain().get(f"http://{server.address}/x", headers={"Host": NAME}, allow_redirects=False, timeout=5)
+    assert (moved.status_code, moved.headers["Location"]) == (308, f"https://{NAME}/x")
+    context = ssl.create_default_context(cafile=str(root))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection((server.address, 443)) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
+        assert tls.selected_alpn_protocol() == "h2"
+    edge = server.container.replace("_toy_01", "_edge")
+    for port in (2019, 8080):  # Caddy's administration, and the service itself
+        with pytest.raises(OSError, match=r"refused|timed out"):
+            socket.create_connection((server.address, port), timeout=3)
+    assert server.docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}", edge)[0] == "true"
+
+
+def test_a_second_deploy_finds_nothing_to_do(server: Exposed, root: Path) -> None:
+    again = server.invoke("deploy", "--output", "json")
+    assert (again.exit, set(again.steps.values())) == (0, {"unchanged"}), again.out
+
+
+def test_a_release_under_load_loses_no_request(server: Exposed, root: Path) -> None:
+    with Load(f"https://{server.address}/", rate=50, session=partial(session, root)) as load:
+        server.write(note="in public", env={"VERSION": "in public"})
+        done = server.invoke("deploy", "--output", "json")
+        load.more(1)
+    assert done.exit == 0, done.out
+    assert (load.failures, "in public" in load.last) == ([], True)
+
+
+def test_a_path_and_another_name_are_exposed_and_taken_back(server: Exposed, root: Path, pebble: Pebble) -> None:
+    server.expose(pebble, host=OTHER, path="/log")
+    assert server.invoke("deploy", "--output", "json").exit == 0
+    asking = session(root, OTHER)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            codes = [
+                asking.get(f"https://{server.address}{path}", timeout=5).status_code
+                for path in ("/log/x", "/", "/logs")
+            ]
+            break
+        except requests.RequestException as error:
+            if time.monotonic() > deadline:
+                raise AssertionError("it does not answer") from error
+            time.sleep(0.5)
+    assert codes == [200, 404, 404]
+    server.expose(pebble)
+    assert server.invoke("deploy", "--output", "json").exit == 0
+    awaited_answer(server, session(root))
+
+
+def test_a_certificate_whose_life_ends_is_renewed(server: Exposed, root: Path, pebble: Pebble, tmp_path: Path) -> None:
+    """Caddy looks every ten minutes, and when it starts: with a life of a minute, that is what renews it here."""
+    hasty = Pebble(server.hosts[0], tmp_path / "files", (THIRD,), seconds=60, port=14010)
+    hasty.start()
+    server.expose(hasty, host=THIRD)
+    assert server.invoke("deploy", "--output", "json").exit == 0
+    awaited_answer(server, session(hasty.root(), THIRD))
+    first = certificate(server, THIRD)
+    time.sleep(45)  # two thirds of its life, behind which it is renewed
+    server.docker("restart", server.container.replace("_toy_01", "_edge"))
+    deadline = time.monotonic() + 60
+    while certificate(server, THIRD) in {"", first}:
+        assert time.monotonic() < deadline, "it is not renewed"
+        time.sleep(0.5)
+    assert session(hasty.root(), THIRD).get(f"https://{server.address}/", timeout=5).ok
+    server.expose(pebble)
+    assert server.invoke("deploy", "--output", "json").exit == 0
+
+
+def test_certificates_outlive_down_and_not_purge(server: Exposed, root: Path) -> None:
+    before = certificate(server)
+    assert server.invoke("down").exit == 0
+    with pytest.raises(OSError, match=r"refused|timed out"):
+        socket.create_connection((server.address, 443), timeout=3)
+    assert server.invoke("deploy", "--output", "json").exit == 0
+    awaited_answer(server, session(root))
+    assert certificate(server) == before
+    assert_closed_outside(server, public=(80, 443))
+    assert server.invoke("down", "--purge").exit == 0
+    assert not server.docker("volume", "ls", "-q", "--filter", f"label=slipway.project={server.name}")
+
+
+def certificate(server: Exposed, name: str = NAME) -> str:
+    """The certificate that it shows for a name, as PEM; empty where it shows none."""
+    words = ["openssl", "s_client", "-connect", f"{server.address}:443", "-servername", name]
+    done = subprocess.run(words, input="", capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
