@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.config.models import Config, Environment, Service
+from slipway.config.models import Config, Environment
 from slipway.docker.daemon import DockerDaemon
 from slipway.docker.labels import Names
 from slipway.engine.limits import ResourceLimit
@@ -21,7 +20,6 @@ from slipway.hosts.host import Host
 
 if TYPE_CHECKING:
     from slipway.clusters.kinds import ClusterSite
-    from slipway.deployers.docker.edge import Edge
     from slipway.flows.environments import ServerSite
     from slipway.flows.fronts import Fronts
     from slipway.flows.workspace import BuildMachine, Workspace
@@ -59,9 +57,6 @@ class WorkspaceFactory:
         from slipway.flows.workspace import Workspace
 
         machine = self.machine
-        every = (self.config.service_for(self.environment, name) for name in self.config.services)
-        exposed = [service for service in every if service.expose]
-        fronts = self._fronts(exposed)
         artifacts = Artifacts(self.names, machine.state)
         site = environments.EnvironmentSite(
             name=self.environment.name,
@@ -72,8 +67,7 @@ class WorkspaceFactory:
             machine=self._machine_steps(machine),
             server=self._server_site,
             cluster=partial(self._cluster_site, machine),
-            fronts=fronts,
-            edge=self._edge(exposed, fronts),
+            fronts=self._fronts,
         )
         found = environments.assemble(self._family, site)
         made = found.deployments
@@ -136,10 +130,12 @@ class WorkspaceFactory:
             end_later=warm_end.end_later if self.reuse and not os.environ.get("CI") else None,
         )
 
-    def _fronts(self, exposed: Sequence[Service]) -> Fronts:
+    @property
+    def _fronts(self) -> Fronts:
         """What stands in front of services: the edge of those that are exposed, and then, or if wanted, proxies."""
         from slipway.flows.fronts import Fronts
 
+        exposed = any(self.config.service_for(self.environment, name).expose for name in self.config.services)
         wanted = {"proxy": self.environment.proxy or exposed, "edge": exposed}
         names = [name for name, needed in wanted.items() if needed and self.environment.on_docker]
         parts = self.config.images.parts
@@ -147,16 +143,7 @@ class WorkspaceFactory:
             if name not in parts:
                 summary = f"environment {self.environment.name} needs a {name}; config/images.yaml has no image of one"
                 raise UsageError(summary, hint=f"give it `parts: {{{name}: …}}`, as Slipway's own images.yaml has it")
-        return Fronts({name: parts[name] for name in names})
-
-    def _edge(self, exposed: Sequence[Service], fronts: Fronts) -> Edge | None:
-        """What answers the world for exposed services, with the certificates that this machine has of them."""
-        if not exposed or not self.environment.on_docker:
-            return None
-        from slipway.deployers.docker.edge import Edge
-
-        acme = self.environment.acme
-        return Edge(fronts.tag("edge"), acme, _pem(acme.root) if acme.root else "", _certificates(exposed))
+        return Fronts({name: parts[name] for name in names}, self.environment.acme)
 
     def _machine_steps(self, machine: BuildMachine) -> Callable[[], Iterator[AnyNode]]:
         """What this machine needs to build, where setup prepares it, and not the SSH host that services run on."""
@@ -225,22 +212,6 @@ class WorkspaceFactory:
             prepare=partial(setup.ssh_host, config, host, docker, self.bundle) if remote else _only_tools,
             closing=self.closing,
         )
-
-
-def _certificates(exposed: Sequence[Service]) -> dict[str, tuple[str, str]]:
-    """The texts of the certificates and keys that are files of this machine, by the host that they are for."""
-    from slipway.config.expose import CertificateFiles
-
-    found = {service.expose.host: service.expose.tls for service in exposed if service.expose}
-    return {host: (_pem(how.cert), _pem(how.key)) for host, how in found.items() if isinstance(how, CertificateFiles)}
-
-
-def _pem(path: str) -> str:
-    """The text of a certificate or a key. Raises UsageError where it can't be read."""
-    try:
-        return Path(path).read_text(encoding="ascii")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} can't be read as a PEM file: {error}") from error
 
 
 def _build_facts(host: Host, java: int) -> BuildFacts:

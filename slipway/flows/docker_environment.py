@@ -96,7 +96,12 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
             machine=site.machine,
         ),
         deployments=deployer.deployments(
-            machine.docker, site.names, machine.state, machine.checks, proxy=site.fronts.tag("proxy"), edge=site.edge
+            machine.docker,
+            site.names,
+            machine.state,
+            machine.checks,
+            proxy=site.fronts.tag("proxy"),
+            edge=site.fronts.edge,
         ),
         lifecycle=NoLifecycle(site.name),
         dev=DockerDev(machine.docker, site.names, machine.checks),

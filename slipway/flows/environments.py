@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from slipway.clusters.system_images import SystemImages
     from slipway.config.models import Config
     from slipway.deployers.deployments import Deployments
-    from slipway.deployers.docker.edge import Edge
     from slipway.docker.labels import Names
     from slipway.engine.steps import AnyNode
     from slipway.flows.artifacts import Artifacts
@@ -46,7 +45,7 @@ class ServerSite:
 class EnvironmentSite:
     """What an environment is put together from. `machine` are the steps of the machine that builds, where it is this
     environment's to prepare; `server` and `cluster` are asked for by those that have one.
-    `fronts` and `edge` are what stands in front of services on a Docker.
+    `fronts` is what stands in front of services on a Docker.
     """
 
     name: str
@@ -58,7 +57,6 @@ class EnvironmentSite:
     server: Callable[[], ServerSite]
     cluster: Callable[[], ClusterSite]
     fronts: Fronts
-    edge: Edge | None
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def assemble(site: EnvironmentSite) -> AssembledEnvironment:
             fronts=site.fronts,
         ),
         deployments=deployer.deployments(
-            docker, site.names, state, machine.checks, reach, site.fronts.tag("proxy"), site.edge
+            docker, site.names, state, machine.checks, reach, site.fronts.tag("proxy"), site.fronts.edge
         ),
         lifecycle=NoLifecycle(site.name),
         dev=DockerDev(machine.docker, site.names, machine.checks),

@@ -133,6 +133,34 @@ def test_the_world_reaches_it_by_name_and_nothing_else(server: Exposed, root: Pa
     assert server.docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}", edge)[0] == "true"
 
 
+def test_the_service_is_told_who_asks_and_believes_nobody_else(server: Exposed, root: Path) -> None:
+    with socket.create_connection((server.address, 443)) as own:
+        mine = own.getsockname()[0]
+    for headers in ({}, {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "http"}):
+        answer = session(root).get(f"https://{server.address}/client", headers=headers, timeout=5)
+        assert answer.text.split() == [mine, "https"]
+
+
+def test_a_stream_comes_as_it_is_sent(server: Exposed, root: Path) -> None:
+    with session(root).get(f"https://{server.address}/download?seconds=3", stream=True, timeout=5) as answer:
+        came = [time.monotonic() for _ in answer.iter_lines()]
+    assert (len(came), came[-1] - came[0] > 2) == (30, True)
+
+
+def test_a_websocket_passes(server: Exposed, root: Path) -> None:
+    context = ssl.create_default_context(cafile=str(root))
+    words = ("Host: " + NAME, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    with socket.create_connection((server.address, 443)) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
+        tls.settimeout(10)
+        tls.sendall("\r\n".join(("GET /echo HTTP/1.1", *words, key, "", "")).encode())
+        answer = tls.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer  # RFC 6455, 1.3
+        tls.sendall(b"not a frame, but nobody in between reads one")
+        assert tls.recv(4096) == b"not a frame, but nobody in between reads one"
+
+
 def test_a_second_deploy_finds_nothing_to_do(server: Exposed, root: Path) -> None:
     again = server.invoke("deploy", "--output", "json")
     assert (again.exit, set(again.steps.values())) == (0, {"unchanged"}), again.out
@@ -145,6 +173,41 @@ def test_a_release_under_load_loses_no_request(server: Exposed, root: Path) -> N
         load.more(1)
     assert done.exit == 0, done.out
     assert (load.failures, "in public" in load.last) == ([], True)
+
+
+MOMENTS = [0.85, *(pytest.param(round(0.09 * n, 2), marks=pytest.mark.long) for n in range(1, 11))]
+
+
+@pytest.mark.parametrize("part", MOMENTS)
+def test_a_killed_deploy_is_finished_by_the_next_and_the_world_is_answered(
+    server: Exposed, root: Path, part: float
+) -> None:
+    with Load(f"https://{server.address}/", rate=50, session=partial(session, root)) as load:
+        moment, alive = server.kill_one(part, attempts=5)
+        assert alive, f"it was over after {moment} s each time"
+        load.more(1)
+        done = server.deploy()
+        load.more(1)
+    assert done.exit == 0, done.out
+    assert load.failures == []
+    assert server.deploy("--plan").exit == 0
+
+
+def test_two_deploys_at_once_come_one_after_the_other(server: Exposed, root: Path) -> None:
+    with Load(f"https://{server.address}/", rate=50, session=partial(session, root)) as load:
+        server.write(note="at once", env={"VERSION": "at once"})
+        both = [server.start("deploy") for _ in range(2)]
+        said = [one.communicate(timeout=200)[0] for one in both]
+        load.more(1)
+    assert [one.returncode for one in both] == [0, 0], said
+    assert (load.failures, "at once" in load.last) == ([], True)
+    assert server.deploy("--plan").exit == 0
+
+
+def test_behind_a_restart_of_docker_it_answers_by_itself(server: Exposed, root: Path) -> None:
+    assert server.hosts[0].machine.run("systemctl restart docker").returncode == 0
+    awaited_answer(server, session(root))
+    assert server.deploy("--plan").exit == 0
 
 
 def test_a_path_and_another_name_are_exposed_and_taken_back(server: Exposed, root: Path, pebble: Pebble) -> None:
@@ -169,6 +232,32 @@ def test_a_path_and_another_name_are_exposed_and_taken_back(server: Exposed, roo
     awaited_answer(server, session(root))
 
 
+def test_a_certificate_is_a_file_or_the_edges_own(server: Exposed, root: Path, pebble: Pebble, tmp_path: Path) -> None:
+    cert, key = tmp_path / "own.pem", tmp_path / "own.key"
+    files = {"cert": str(cert), "key": str(key)}
+    server.expose(pebble, host=OTHER, tls=files)
+    done = server.invoke("deploy")
+    assert (done.exit, f"{cert} can't be read as a PEM file" in done.out) == (2, True), done.out
+    assert session(root).get(f"https://{server.address}/", timeout=5).ok, "what answered goes on"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={OTHER}"]
+    words += ["-addext", f"subjectAltName=DNS:{OTHER}", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(words, check=True, capture_output=True)
+    done = server.invoke("deploy", "--output", "json")
+    assert done.exit == 0, done.out
+    awaited_answer(server, session(cert, OTHER))
+    assert key.read_text().splitlines()[1] not in done.out
+
+    server.expose(pebble, host=OTHER, tls="internal")
+    assert server.invoke("deploy", "--output", "json").exit == 0
+    deadline = time.monotonic() + 20
+    while (found := certificate(server, OTHER)) in {"", cert.read_text().split("-----")[2].strip()}:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+    server.expose(pebble)
+    assert server.invoke("deploy", "--output", "json").exit == 0
+    awaited_answer(server, session(root))
+
+
 def test_a_certificate_whose_life_ends_is_renewed(server: Exposed, root: Path, pebble: Pebble, tmp_path: Path) -> None:
     """Caddy looks every ten minutes, and when it starts: with a life of a minute, that is what renews it here."""
     hasty = Pebble(server.hosts[0], tmp_path / "files", (THIRD,), seconds=60, port=14010)
@@ -188,6 +277,14 @@ def test_a_certificate_whose_life_ends_is_renewed(server: Exposed, root: Path, p
     assert server.invoke("deploy", "--output", "json").exit == 0
 
 
+def test_behind_a_reboot_it_answers_by_itself(server: Exposed, root: Path) -> None:
+    before = certificate(server)
+    subprocess.run(["docker", "restart", server.hosts[0].machine.name], check=True, capture_output=True)
+    awaited_answer(server, session(root))
+    assert certificate(server) == before
+    assert server.deploy("--plan").exit == 0
+
+
 def test_certificates_outlive_down_and_not_purge(server: Exposed, root: Path) -> None:
     before = certificate(server)
     assert server.invoke("down").exit == 0
@@ -205,4 +302,4 @@ def certificate(server: Exposed, name: str = NAME) -> str:
     """The certificate that it shows for a name, as PEM; empty where it shows none."""
     words = ["openssl", "s_client", "-connect", f"{server.address}:443", "-servername", name]
     done = subprocess.run(words, input="", capture_output=True, text=True, timeout=20, check=False)
-    return done.stdout.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
+    return done.stdout.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0].strip()

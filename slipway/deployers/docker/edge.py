@@ -7,12 +7,13 @@ release of a service that stays exposed as it was changes nothing here: what the
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from slipway.config.expose import Acme, Expose
+from slipway.config.expose import Acme, CertificateFiles, Expose
+from slipway.config.paths import expand_user
 from slipway.config.quantity import parse_bytes, seconds
 from slipway.deployers.docker.container import spec_differs
 from slipway.docker.container_spec import ContainerSpec
@@ -20,11 +21,14 @@ from slipway.docker.labels import EXPOSE, LABEL, ROLE, SERVICE, Names
 from slipway.docker.protocols import Daemon
 from slipway.docker.state import State
 from slipway.engine.reporter import Reporter
+from slipway.errors import UsageError
 
 EDGE = "edge"  # the role of its container
 PORTS = (80, 443)  # of the host, on all its addresses
-START = """cd /tmp && printf '%s' "$CADDYFILE" >Caddyfile && printf '%s' "$ACME_ROOT" >root.pem && umask 077 &&
-env | sed -n 's/^PEM_\\([a-z0-9_]*\\)=.*/\\1/p' | while read -r name; do printenv "PEM_$name" >"$name.pem"; done
+START = r"""cd /tmp && printf '%s' "$CADDYFILE" >Caddyfile && printf '%s' "$ACME_ROOT" >root.pem && umask 077
+env | sed -n 's/^PEM_\([a-z0-9_]*\)=.*/\1/p' | while read -r name; do
+  eval "printf '%s' \"\$PEM_$name\"" >"$name.pem"
+done
 exec caddy run --config Caddyfile --adapter caddyfile"""
 DATA = "/data"  # where Caddy keeps certificates and the account's key (XDG_DATA_HOME)
 MEMORY = 256 * 2**20  # bytes
@@ -100,40 +104,49 @@ def _tls(how: Expose) -> Iterator[str]:
     if how.tls == "internal":
         yield "\ttls internal"
     elif how.tls != "acme":
-        name = variable(how.host).lower()
-        yield f"\ttls /tmp/cert_{name}.pem /tmp/key_{name}.pem"
+        yield f"\ttls /tmp/cert_{_variable(how.host)}.pem /tmp/key_{_variable(how.host)}.pem"
 
 
-def variable(host: str) -> str:
-    """A host's name as part of the name of a variable: API_EXAMPLE_ORG."""
-    return host.replace(".", "_").replace("-", "__").upper()
+def _variable(host: str) -> str:
+    """A host's name as part of the name of a variable: api_example_org."""
+    return host.replace("-", "__").replace(".", "_")
+
+
+def read_pem(path: str) -> str:
+    """The text of a certificate or a key on this machine. Raises UsageError where it can't be read."""
+    try:
+        return expand_user(path).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read as a PEM file: {error}") from error
 
 
 @dataclass(frozen=True)
 class Edge:
-    """The edge of one environment: the tag of its image there, the authority, and certificates by their host's name.
-
-    `certificates` are the texts of the certificate and the key, read when they are needed.
-    """
+    """The edge of one environment: the tag of its image there, and the authority."""
 
     image: str
     acme: Acme
-    root: str
-    certificates: Mapping[str, tuple[str, str]]
+
+    def files(self, exposed: Iterable[Expose]) -> list[str]:
+        """The PEM files of this machine that its container needs for these services."""
+        own = (how.tls for how in exposed if isinstance(how.tls, CertificateFiles))
+        return [*filter(None, [self.acme.root]), *(path for tls in own for path in (tls.cert, tls.key))]
+
+    def _texts(self, exposed: Iterable[Expose]) -> dict[str, str]:
+        """The PEM texts that its container gets, by the variables that it gets them in."""
+        texts = {"ACME_ROOT": read_pem(self.acme.root) if self.acme.root else ""}
+        for how in exposed:
+            if isinstance(how.tls, CertificateFiles):
+                texts[f"PEM_cert_{_variable(how.host)}"] = read_pem(how.tls.cert)
+                texts[f"PEM_key_{_variable(how.host)}"] = read_pem(how.tls.key)
+        return texts
 
     def spec(self, names: Names, state: State) -> ContainerSpec | None:
-        """Its container, for what is exposed now; None where nothing is."""
+        """Its container, for what is exposed now; None where nothing is. Raises UsageError as `read_pem`."""
         exposed = exposures(state)
         if not exposed:
             return None
         image = state.tagged(self.image)
-        hosts = {one.how.host for one in exposed}
-        pems = {
-            f"PEM_{part}_{variable(host).lower()}": text
-            for host, texts in self.certificates.items()
-            if host in hosts
-            for part, text in zip(("cert", "key"), texts, strict=True)
-        }
         return ContainerSpec(
             name=names.edge,
             image=image.id if image else "",
@@ -142,11 +155,10 @@ class Edge:
             labels={LABEL: names.project, ROLE: EDGE},
             env={
                 "CADDYFILE": caddyfile(exposed, self.acme),
-                "ACME_ROOT": self.root,
                 "SSL_CERT_DIR": "/usr/share/ca-certificates/mozilla",
                 "XDG_DATA_HOME": DATA,
                 "XDG_CONFIG_HOME": "/tmp",  # noqa: S108  the container's own
-                **pems,
+                **self._texts(one.how for one in exposed),
             },
             public=PORTS,
             network=names.project,

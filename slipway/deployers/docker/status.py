@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 
@@ -10,7 +10,7 @@ from slipway.deployers.docker.proxy import in_front
 from slipway.deployers.docker.readiness import unready
 from slipway.deployers.docker.release_store import release_of
 from slipway.deployers.status import CopyStatus, NodeUsage, ServiceStatus
-from slipway.docker.labels import ROLE, SERVICE
+from slipway.docker.labels import EXPOSE, ROLE, SERVICE
 from slipway.docker.protocols import Daemon
 from slipway.docker.reach import Reach
 from slipway.docker.state import Container, State
@@ -56,15 +56,28 @@ class DockerStatus:
         return []
 
     def warnings(self) -> Sequence[str]:
-        """Which services are not ready, and why: Docker itself keeps no events."""
-        why, serving = self._unready.facts(), _serving(self._state.facts())
-        return sorted(f"{_name(one)} is not ready: {why[one.id]}" for one in serving if one.id in why)
+        """Which services are not ready or not reached by the world, and why: Docker itself keeps no events."""
+        state, why = self._state.facts(), self._unready.facts()
+        unready = sorted(f"{_name(one)} is not ready: {why[one.id]}" for one in _serving(state) if one.id in why)
+        return [*unready, *_unanswered(state)]
 
 
 def _serving(state: State) -> list[Container]:
     """The containers that serve, without those before them and those that are still being checked."""
     serving = (one for one in state.containers if one.labels.get(ROLE) == "serving")
     return [one for one in serving if not one.name.endswith(("_previous", "_next"))]
+
+
+def _unanswered(state: State) -> Iterator[str]:
+    """Where nothing answers, since the edge of exposed services does not run."""
+    if not any(EXPOSE in one.labels for one in _serving(state)):
+        return
+    from slipway.deployers.docker.edge import EDGE, exposures  # only a server has one
+
+    edge = next((one for one in state.containers if one.labels.get(ROLE) == EDGE), None)
+    if edge is None or not edge.running:
+        urls = ", ".join(one.how.url for one in exposures(state))
+        yield f"nothing answers at {urls}: {f'{edge.name} is {edge.state}' if edge else 'there is no edge'}"
 
 
 def _status(state: State, container: Container, *, ready: bool) -> ServiceStatus:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from slipway.checks.fake import FakeCheckRunner
 from slipway.config.models import Health, Service
 from slipway.deployers.docker.deployer import deployments
+from slipway.deployers.docker.edge import Edge
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import Names
 from slipway.docker.reach import Reach
@@ -32,11 +33,11 @@ class Answering:
         raise NotImplementedError
 
 
-def on_docker(daemon: FakeDaemon, service: Service, reach: Reach | None = None) -> Subject:
-    """Where services publish their own ports, which are this machine's without `reach`."""
+def on_docker(daemon: FakeDaemon, service: Service, reach: Reach | None = None, edge: Edge | None = None) -> Subject:
+    """Where services publish their own ports, which are this machine's without `reach`. `edge` answers the world."""
     image = daemon.images.import_rootfs(b"root", "hh/web:1", [])
     checks = FakeCheckRunner()
-    made = deployments(daemon, NAMES, Probe(lambda: daemon.state("hh")), checks, reach)
+    made = deployments(daemon, NAMES, Probe(lambda: daemon.state("hh")), checks, reach, edge=edge)
     return Subject(made, desired_release(made, service, image), checks)
 
 

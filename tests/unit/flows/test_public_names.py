@@ -48,7 +48,7 @@ def test_names_that_are_new_are_looked_up_and_the_ports_of_an_edge_that_is_not_t
 
 
 def test_of_a_server_that_answers_for_all_of_them_nothing_is_asked(host: FakeHost) -> None:
-    daemon, edge = FakeDaemon(), Edge("slipway/base-edge:1", Acme(), "", {})
+    daemon, edge = FakeDaemon(), Edge("slipway/base-edge:1", Acme())
     daemon.images.import_rootfs(b"edge", edge.image, [])
     exposed(daemon, "web", Expose(host="api.example.org"))
     mend(daemon, NAMES, edge, null_reporter())

@@ -9,6 +9,7 @@ from typing import Any
 
 from slipway.checks.fake import FakeCheckRunner
 from slipway.clusters.lifecycle import NoLifecycle
+from slipway.config.expose import Acme
 from slipway.config.models import Config, Environment, Hosts, Project, Service
 from slipway.config.versions import Images, Tools
 from slipway.deployers.deployments import Deployments
@@ -72,7 +73,7 @@ def workspace(
     secrets = SecretValues(config, environment, made.secret_store, made.state, mask)
     resolved = services.resolve(config, environment, made.deployer, secrets)
     artifacts = Artifacts(names, machine.state)
-    run = DockerEnvironment(config, artifacts, machine, Fronts({}), lambda: iter(()))
+    run = DockerEnvironment(config, artifacts, machine, Fronts({}, Acme()), lambda: iter(()))
     lifecycle = NoLifecycle(environment.name)
     dev = DockerDev(machine.docker, names, machine.checks)
     return Workspace(

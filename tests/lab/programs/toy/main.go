@@ -3,7 +3,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -68,6 +71,20 @@ func main() {
 			w.(http.Flusher).Flush()
 			time.Sleep(100 * time.Millisecond)
 		}
+	})
+	handler.HandleFunc("/client", func(w http.ResponseWriter, r *http.Request) { // who asks, as what is in front says
+		fmt.Fprintln(w, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"))
+	})
+	handler.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { // a WebSocket (RFC 6455, 4.2.2)
+		accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		connection, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		fmt.Fprintf(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(accept[:]))
+		io.Copy(connection, buffered)
 	})
 	handler.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) { // keeps a core busy for a moment
 		for until := time.Now().Add(50 * time.Millisecond); time.Now().Before(until); {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +13,10 @@ from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.fake import FakeDaemon
 from slipway.docker.labels import EXPOSE, LABEL, ROLE, SERVICE
 from slipway.engine.reporter import null_reporter
-from tests.unit.deployers.docker_subject import NAMES
+from slipway.errors import UsageError
+from tests.unit.deployers.docker_subject import NAMES, Answering, on_docker
 
-EDGE = Edge("slipway/base-edge:1", Acme(), "", {})
+EDGE = Edge("slipway/base-edge:1", Acme())
 
 
 def exposed(daemon: FakeDaemon, service: str, how: Expose, name: str = "") -> str:
@@ -93,6 +94,38 @@ def test_the_edge_comes_changes_and_goes_with_what_is_exposed(daemon: FakeDaemon
     assert [volume.name for volume in daemon.state("hh").volumes] == [NAMES.certificates]
 
 
+def test_the_edge_is_that_of_what_runs_behind_each_deploy_rollback_and_down(
+    daemon: FakeDaemon, service: Service, answering: str
+) -> None:
+    subject = on_docker(daemon, service, Answering(answering), EDGE)
+    subject.apply()
+    assert daemon.containers.find(NAMES.edge) is None
+    public = subject.changed(expose=Expose(host="api.example.org"))
+    assert subject.differs(public)
+    subject.apply(public)
+    assert any("api.example.org {" in value for value in daemon.containers.inspect(NAMES.edge).env)
+    assert subject.differs(public) is None
+
+    assert subject.deployments.make_status().warnings() == []
+    daemon.containers.stop(NAMES.edge, 0)
+    subject.deployments.state.forget()
+    url = "nothing answers at https://api.example.org/: "
+    assert subject.deployments.make_status().warnings() == [f"{url}{NAMES.edge} is exited"]
+    daemon.containers.remove(daemon.containers.inspect(NAMES.edge).id)
+    subject.deployments.state.forget()
+    assert subject.deployments.make_status().warnings() == [f"{url}there is no edge"]
+    assert subject.differs(public) == "nothing answers the world for it"
+    subject.apply(public)
+    assert subject.differs(public) is None
+
+    earlier = subject.deployments.releases.history("web")[-1]
+    subject.deployments.deployer.rollback(earlier, lambda _: {}, null_reporter())
+    assert daemon.containers.find(NAMES.edge) is None, "a release that was not exposed is not"
+    subject.apply(public)
+    subject.deployments.operations.down(["web"], null_reporter())
+    assert daemon.containers.find(NAMES.edge) is None
+
+
 def test_an_environment_where_nothing_is_exposed_any_more_loses_its_edge(daemon: FakeDaemon) -> None:
     exposed(daemon, "web", Expose(host="api.example.org"))
     mend(daemon, NAMES, EDGE, null_reporter())
@@ -100,17 +133,26 @@ def test_an_environment_where_nothing_is_exposed_any_more_loses_its_edge(daemon:
     assert daemon.containers.find(NAMES.edge) is None
 
 
-def test_a_certificate_of_its_own_is_in_a_file_of_its_own(daemon: FakeDaemon) -> None:
-    how = Expose(host="api.example.org", tls=CertificateFiles(cert="/a.pem", key="/b.pem"))
+def test_a_certificate_of_its_own_is_in_a_file_of_its_own(daemon: FakeDaemon, tmp_path: Path) -> None:
+    cert, key = tmp_path / "a.pem", tmp_path / "a.key"
+    cert.write_text("CERT")
+    key.write_text("KEY")
+    how = Expose(host="api.example.org", tls=CertificateFiles(cert=str(cert), key=str(key)))
     exposed(daemon, "web", how)
-    edge = replace(EDGE, certificates={"api.example.org": ("CERT", "KEY"), "other.example.org": ("C", "K")})
-    spec = edge.spec(NAMES, daemon.state("hh"))
+    spec = EDGE.spec(NAMES, daemon.state("hh"))
     assert spec
     assert {name: value for name, value in spec.env.items() if name.startswith("PEM_")} == {
         "PEM_cert_api_example_org": "CERT",
         "PEM_key_api_example_org": "KEY",
     }
     assert "tls /tmp/cert_api_example_org.pem /tmp/key_api_example_org.pem" in spec.env["CADDYFILE"]
+    mend(daemon, NAMES, EDGE, null_reporter())
+    running = daemon.containers.inspect(NAMES.edge)
+    key.unlink()
+    assert EDGE.files([how, Expose(host="b.example.org")]) == [str(cert), str(key)]
+    with pytest.raises(UsageError, match=r"a\.key can't be read as a PEM file"):
+        mend(daemon, NAMES, EDGE, null_reporter())
+    assert daemon.containers.inspect(NAMES.edge) == running, "what answers goes on"
 
 
 @pytest.mark.parametrize("host", ["localhost", "api..org", "-a.example.org", "API.example.org", "a.example.org/x", ""])
