@@ -15,7 +15,8 @@ from slipway.engine.steps import Precondition, Probe
 from slipway.errors import Unreachable
 from slipway.hosts.host import Command, Host
 
-ASK = "hostname -I; ss -Hltn " + " or ".join(f"sport = :{port}" for port in PORTS)  # ss: each line is a socket
+ASK = f"""hostname -I
+for port in {" ".join(map(str, PORTS))}; do test -z "$(ss -Hltn sport = :$port)" || echo $port; done"""  # who listens
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class PublicNames(Precondition[PublicFacts]):
         """Raise Unreachable that names the ports."""
         if facts.taken:
             ports = " and ".join(map(str, facts.taken))
+            which = (
+                f"port {ports} of {self.server} is" if len(facts.taken) == 1 else f"ports {ports} of {self.server} are"
+            )
             hint = f"find what listens there with `ss -ltnp` on {self.server}, and stop it"
-            raise Unreachable(f"port {ports} of {self.server} is taken, and exposed services answer there", hint=hint)
+            raise Unreachable(f"{which} taken, and exposed services answer there", hint=hint)
 
     def warning(self, facts: PublicFacts) -> str:
         """Which names lead elsewhere, and where to."""
@@ -67,12 +71,11 @@ def _ask(server: Host, address: str, state: Probe[State], names: Names, wanted: 
     new = sorted({*wanted} - answered)
     if not new:
         return PublicFacts()
-    own, *sockets = server.run(Command(("sh", "-c", ASK)), null_reporter()).text.splitlines() or [""]
-    listening = {int(line.split()[3].rpartition(":")[2]) for line in sockets}
+    own, *listening = server.run(Command(("sh", "-c", ASK)), null_reporter()).text.splitlines() or [""]
     return PublicFacts(
         leads_to={name: addresses(name) for name in new},
         own=[*addresses(address), *own.split()],
-        taken=[] if edge and edge.running else sorted(listening & {*PORTS}),
+        taken=[] if edge and edge.running else [*map(int, listening)],
     )
 
 

@@ -12,8 +12,9 @@ import subprocess
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import requests
@@ -46,20 +47,30 @@ class Server(Fleet):
         return done.stdout
 
 
-@pytest.fixture(scope="module")
-def server(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A bare host that `setup` has made a server of, with one service."""
-    folder, password = tmp_path_factory.mktemp("server"), secrets.token_urlsafe(9)
+S = TypeVar("S", bound=Server)
+
+
+@contextmanager
+def bare_host_set_up(kind: type[S], bundled: Path, folder: Path) -> Iterator[S]:
+    """A bare host that `setup` has made a server of."""
+    password = secrets.token_urlsafe(9)
     with machines.hosts(["bookworm"], folder / "hosts", password) as hosts:
-        server = Server(folder / "project", hosts, password)
+        server = kind(folder / "project", hosts, password)
         done = server.invoke("setup", "--bundle", str(bundled), "--output", "json", timeout=600)
         assert done.exit == 0, done.out + done.err
+        yield server
+        server.purge()
+
+
+@pytest.fixture(scope="module")
+def server(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one service."""
+    with bare_host_set_up(Server, bundled, tmp_path_factory.mktemp("server")) as server:
         again = server.invoke("setup", "--bundle", str(bundled), "--output", "json", timeout=600)
         assert (again.exit, set(again.steps.values())) == (0, {"unchanged"}), again.out
         done = server.invoke("deploy", "--output", "json")
         assert done.exit == 0, done.out + done.err
         yield server
-        server.purge()
 
 
 def test_the_service_runs_there_and_answers_nobody_from_outside(server: Server) -> None:

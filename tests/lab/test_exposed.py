@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import socket
 import ssl
 import subprocess
@@ -17,10 +16,9 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from tests.lab import machines
 from tests.lab.load import Load, plain
 from tests.lab.pebble import Pebble
-from tests.lab.test_a_server import Server, assert_closed_outside
+from tests.lab.test_a_server import Server, assert_closed_outside, bare_host_set_up
 
 pytestmark = pytest.mark.lab
 NAME, OTHER, THIRD = "api.example.org", "more.example.org", "third.example.org"
@@ -69,14 +67,9 @@ def pebble(server: Exposed, tmp_path_factory: pytest.TempPathFactory) -> Pebble:
 
 @pytest.fixture(scope="module")
 def server(bundled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
-    """A bare host that `setup` has made a server of."""
-    folder, password = tmp_path_factory.mktemp("exposed"), secrets.token_urlsafe(9)
-    with machines.hosts(["bookworm"], folder / "hosts", password) as hosts:
-        server = Exposed(folder / "project", hosts, password)
-        done = server.invoke("setup", "--bundle", str(bundled), "--output", "json", timeout=600)
-        assert done.exit == 0, done.out + done.err
+    """A server without a service."""
+    with bare_host_set_up(Exposed, bundled, tmp_path_factory.mktemp("exposed")) as server:
         yield server
-        server.purge()
 
 
 @pytest.fixture(scope="module")

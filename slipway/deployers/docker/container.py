@@ -11,7 +11,7 @@ from slipway.config.quantity import parse_bytes
 from slipway.deployers.deployer import DesiredRelease
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import EXPOSE, LABEL, MANIFEST, RELEASE, ROLE, SERVICE, SOURCE, Names
-from slipway.docker.state import Container
+from slipway.docker.state import Container, State
 from slipway.secrets.fingerprint import fingerprint
 
 
@@ -103,3 +103,9 @@ def publishes(container: Container, service: str, port: int) -> bool:
     """Whether it is an active container of that service that publishes a port of this machine."""
     own = container.labels.get(SERVICE) == service and container.active
     return own and any(published == port for _, published in container.ports.values())
+
+
+def serving(state: State) -> list[Container]:
+    """The containers that serve, without those before them and those that are still being checked."""
+    found = (one for one in state.containers if one.labels.get(ROLE) == "serving")
+    return [one for one in found if not one.name.endswith(("_previous", "_next"))]

@@ -15,7 +15,7 @@ from operator import attrgetter
 from slipway.config.expose import Acme, CertificateFiles, Expose
 from slipway.config.paths import expand_user
 from slipway.config.quantity import parse_bytes, seconds
-from slipway.deployers.docker.container import spec_differs
+from slipway.deployers.docker.container import serving, spec_differs
 from slipway.docker.container_spec import ContainerSpec
 from slipway.docker.labels import EXPOSE, LABEL, ROLE, SERVICE, Names
 from slipway.docker.protocols import Daemon
@@ -47,8 +47,8 @@ def exposures(state: State) -> list[Exposure]:
     """The services that are exposed, by name, as the containers that serve them say."""
     found = (
         Exposure(one.labels[SERVICE], next(iter(one.ports)), Expose.model_validate_json(one.labels[EXPOSE]))
-        for one in state.containers
-        if EXPOSE in one.labels and one.labels.get(ROLE) == "serving" and one.name.endswith("_01")
+        for one in serving(state)
+        if EXPOSE in one.labels
     )
     return sorted(found, key=attrgetter("service"))
 

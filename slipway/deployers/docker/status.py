@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 
+from slipway.deployers.docker.container import serving
 from slipway.deployers.docker.proxy import in_front
 from slipway.deployers.docker.readiness import unready
 from slipway.deployers.docker.release_store import release_of
@@ -29,13 +30,13 @@ class DockerStatus:
     def services(self) -> Sequence[ServiceStatus]:
         """What runs, without the containers that are being replaced."""
         state, why = self._state.facts(), self._unready.facts()
-        found = (_status(state, one, ready=one.running and one.id not in why) for one in _serving(state))
+        found = (_status(state, one, ready=one.running and one.id not in why) for one in serving(state))
         return sorted(found, key=attrgetter("name"))
 
     def _ask(self) -> Mapping[str, str]:
         """Why running containers are not ready, by id; those that are, and those without a record, are not in it."""
         state = self._state.facts()
-        running = [one for one in _serving(state) if one.running]
+        running = [one for one in serving(state) if one.running]
         threads = Threads(len(running) or 1)
         asked = {one.id: threads.submit(self._why_unready, state, one) for one in running}
         return {container: why for container, one in asked.items() if (why := one.result())}
@@ -58,19 +59,13 @@ class DockerStatus:
     def warnings(self) -> Sequence[str]:
         """Which services are not ready or not reached by the world, and why: Docker itself keeps no events."""
         state, why = self._state.facts(), self._unready.facts()
-        unready = sorted(f"{_name(one)} is not ready: {why[one.id]}" for one in _serving(state) if one.id in why)
+        unready = sorted(f"{_name(one)} is not ready: {why[one.id]}" for one in serving(state) if one.id in why)
         return [*unready, *_unanswered(state)]
-
-
-def _serving(state: State) -> list[Container]:
-    """The containers that serve, without those before them and those that are still being checked."""
-    serving = (one for one in state.containers if one.labels.get(ROLE) == "serving")
-    return [one for one in serving if not one.name.endswith(("_previous", "_next"))]
 
 
 def _unanswered(state: State) -> Iterator[str]:
     """Where nothing answers, since the edge of exposed services does not run."""
-    if not any(EXPOSE in one.labels for one in _serving(state)):
+    if not any(EXPOSE in one.labels for one in serving(state)):
         return
     from slipway.deployers.docker.edge import EDGE, exposures  # only a server has one
 

@@ -23,8 +23,7 @@ from tests.unit.flows.workspaces import FACTS
 
 DNS = {"api.example.org": ["192.0.2.7"], "box1": ["2001:db8::1"]}
 SAID = b"""192.0.2.1 2001:db8::1
-LISTEN 0 4096 0.0.0.0:80 0.0.0.0:*
-LISTEN 0 4096 [::]:80 [::]:*
+80
 """
 
 
@@ -61,6 +60,8 @@ def test_a_taken_port_ends_a_run_and_names_that_lead_elsewhere_are_told(host: Fa
     taken = PublicNames(name="names", title="public names", probe=Probe(PublicFacts), server="box1")
     with pytest.raises(Unreachable, match="port 80 of box1 is taken"):
         taken.verify(PublicFacts(taken=[80]))
+    with pytest.raises(Unreachable, match="ports 80 and 443 of box1 are taken"):
+        taken.verify(PublicFacts(taken=[80, 443]))
     names = {"a.example": ["192.0.2.7"], "b.example": [], "c.example": ["192.0.2.1"]}
     found = PublicFacts(leads_to=names, own=["192.0.2.9", "192.0.2.1"])
     told = [Output("names", "note", "a.example leads to 192.0.2.7; b.example has no address; box1 has 192.0.2.9: "
